@@ -1,0 +1,68 @@
+import {
+  createHash,
+  createPrivateKey,
+  createPublicKey,
+  generateKeyPairSync,
+  randomBytes,
+  sign,
+  verify,
+} from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
+import { gunzipSync, gzipSync } from 'node:zlib'
+import type { CryptoPort } from '../ports.js'
+import { isBase64Of, isPublicKey, maxSignalBytes } from '../protocol/signal.js'
+
+function privateKeyOf(privKey: string): KeyObject {
+  const bytes = Buffer.from(privKey, 'base64')
+  const jwk = {
+    kty: 'OKP',
+    crv: 'Ed25519',
+    d: bytes.subarray(0, 32).toString('base64url'),
+    x: bytes.subarray(32).toString('base64url'),
+  }
+  return createPrivateKey({ key: jwk, format: 'jwk' })
+}
+
+function publicKeyOf(pubKey: string): KeyObject {
+  const x = Buffer.from(pubKey, 'base64').toString('base64url')
+  return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
+}
+
+/** Ed25519 and digests from node:crypto, packing from node:zlib. Stateless. */
+export const nodeCrypto: CryptoPort = {
+  sign(privKey, text) {
+    return sign(null, Buffer.from(text), privateKeyOf(privKey)).toString('base64')
+  },
+  verify(pubKey, text, signature) {
+    if (!isPublicKey(pubKey) || !isBase64Of(signature, 64)) return false
+    try {
+      return verify(null, Buffer.from(text), publicKeyOf(pubKey), Buffer.from(signature, 'base64'))
+    } catch {
+      // 32 bytes that are no point of the curve: no key, so no signature of it.
+      return false
+    }
+  },
+  sha256(text) {
+    return createHash('sha256').update(text).digest('base64')
+  },
+  randomId(bytes) {
+    return randomBytes(bytes).toString('base64url')
+  },
+  generateKeyPair() {
+    const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+    const seed = Buffer.from(jwk.d!, 'base64url')
+    const pub = Buffer.from(jwk.x!, 'base64url')
+    return { pubKey: pub.toString('base64'), privKey: Buffer.concat([seed, pub]).toString('base64') }
+  },
+  packSdp(sdp) {
+    return gzipSync(sdp).toString('base64')
+  },
+  unpackSdp(packed) {
+    try {
+      return gunzipSync(Buffer.from(packed, 'base64'), { maxOutputLength: maxSignalBytes }).toString('utf8')
+    } catch {
+      // Not gzip, or larger than any description: the port says undefined for both.
+      return undefined
+    }
+  },
+}

@@ -1,0 +1,177 @@
+/**
+ * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
+ */
+import type { Observable } from 'rxjs'
+import type { Signal, SignalAck, LedgerHead } from './protocol/signal.js'
+
+/** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
+export interface MonotonicClock {
+  now(): number
+}
+
+/**
+ * A reliable, ordered channel of messages whose boundaries mean nothing: a WebRTC data channel, or a TCP connection or a
+ * pair in memory that behave alike.
+ */
+export interface ByteChannel {
+  /** Largest message `send` takes, in bytes. */
+  readonly maxMessageBytes: number
+  /** How many bytes may be handed over and not yet drained. The sender keeps to it; `send` does not check. */
+  readonly highWaterBytes: number
+  /**
+   * Messages as they arrive, buffered by the implementation until the first subscription (one only).
+   * Completes when the other side closed, errors with `channel-closed` or `webrtc-failed`.
+   */
+  readonly message$: Observable<Uint8Array>
+  /** Bytes that have left the channel's own buffer since the last emission. Their sum never passes what was sent. */
+  readonly drained$: Observable<number>
+  /** Hands a message over; the bytes must not be changed afterwards. Throws `channel-closed` when it cannot. */
+  send(message: Uint8Array): void
+}
+
+/** What happens on one TCP connection. */
+export type SocketEvent =
+  | { readonly type: 'chunk'; readonly bytes: Uint8Array }
+  /** The other program will send no more. It may still read. */
+  | { readonly type: 'end' }
+  /** So many of the bytes written have been taken by the operating system. */
+  | { readonly type: 'taken'; readonly bytes: number }
+
+/** One end of a TCP connection, accepted or dialled. Writing may begin before a dialled one is connected. */
+export interface ByteSocket {
+  /** Starts to read on subscription (one only). Completes when both directions ended, errors when the connection broke. */
+  readonly event$: Observable<SocketEvent>
+  write(bytes: Uint8Array): void
+  /** No more writes: the other program sees the end after all that was written. */
+  finish(): void
+  /** Ends at once with a reset, so that the other program cannot take it for an end. Harmless when over. */
+  abort(): void
+  /** Stops reading, or goes on. Pressure reaches the program behind the socket. */
+  hold(on: boolean): void
+}
+
+/** A session description or a candidate of the local WebRTC implementation, validated before it gets here. */
+export type RtcSignal =
+  | { readonly type: 'offer' | 'answer'; readonly sdp: string }
+  | {
+      readonly type: 'candidate'
+      readonly candidate: string
+      readonly sdpMid: string | null
+      readonly sdpMLineIndex: number | null
+    }
+
+/** How bytes travel between the peers. */
+export type PathKind = 'host' | 'srflx' | 'prflx' | 'relay' | 'unknown'
+
+/** What happens on one WebRTC connection. */
+export type RtcEvent =
+  | { readonly type: 'signal'; readonly signal: RtcSignal }
+  | { readonly type: 'open'; readonly channel: ByteChannel }
+  | { readonly type: 'path'; readonly kind: PathKind; readonly roundTripMs: number | undefined }
+
+/** An ICE server, as RTCIceServer. */
+export interface IceServer {
+  readonly urls: string | readonly string[]
+  readonly username?: string
+  readonly credential?: string
+}
+
+export interface RtcOptions {
+  readonly initiator: boolean
+  readonly iceServers: readonly IceServer[]
+  /** Only candidates of TURN servers, so that the other side learns no address. Default false. */
+  readonly relayOnly?: boolean
+  /** What arrives from the other side. */
+  readonly remote$: Observable<RtcSignal>
+}
+
+/**
+ * A WebRTC implementation. Cold: subscribing makes a connection, unsubscribing destroys it with all it holds.
+ * Completes when the other side closed an open connection; errors with `webrtc-failed`.
+ */
+export interface RtcPort {
+  readonly name: string
+  connect$(options: RtcOptions): Observable<RtcEvent>
+}
+
+/** What a signaling transport delivers on one connection to the hub. */
+export type SignalTransportEvent =
+  | {
+      readonly type: 'challenge'
+      readonly challenge: unknown
+      readonly hubKey: unknown
+      readonly signature: unknown
+      readonly respond: (signature: string) => void
+    }
+  | {
+      readonly type: 'authenticated'
+      readonly coins: unknown
+      readonly iceServers: unknown
+      readonly head: unknown
+      readonly connection: SignalConnection
+    }
+  | { readonly type: 'signal'; readonly message: unknown }
+  | { readonly type: 'replaced' }
+
+/** The sending half of an authenticated connection to the hub. */
+export interface SignalConnection {
+  /** Emits the hub's acknowledgement once and completes; errors with `hub-unreachable` when the connection ends before. Sends on subscription. */
+  send$(signal: Signal): Observable<SignalAck>
+}
+
+/** Cold: each subscription is one connection. Completes never by itself; errors with `hub-unreachable` when it is lost. */
+export interface SignalTransport {
+  connect$(pubKey: string): Observable<SignalTransportEvent>
+}
+
+/** The hub's HTTP routes that a peer needs. Each observable asks once on subscription; errors with `hub-unreachable` or `hub-protocol`. */
+export interface HubClient {
+  /** The public key, or undefined when nobody has that nickname. */
+  resolve$(nickname: string): Observable<string | undefined>
+  /** Bytes in a wallet, or undefined when the hub does not know the key. */
+  balance$(pubKey: string): Observable<number | undefined>
+  register$(request: {
+    readonly pubKey: string
+    readonly nickname: string
+    readonly signature: string
+  }): Observable<void>
+  health$(): Observable<{ readonly hubKey: string }>
+}
+
+/** Signing, checking, digests, randomness and the packing of descriptions. */
+export interface CryptoPort {
+  /** Ed25519 by a private key in NaCl's form (base64 of seed ‖ public key). Base64 of 64 bytes. */
+  sign(privKey: string, text: string): string
+  /** False for anything malformed too. */
+  verify(pubKey: string, text: string, signature: string): boolean
+  /** Base64. */
+  sha256(text: string): string
+  /** base64url of `bytes` fresh random bytes. */
+  randomId(bytes: number): string
+  generateKeyPair(): { readonly pubKey: string; readonly privKey: string }
+  /** gzip, then base64. */
+  packSdp(sdp: string): string
+  /** Undefined when it is not that, or unpacks to more than 64 KiB. */
+  unpackSdp(packed: string): string | undefined
+}
+
+/** Keys remembered on first use. */
+export interface TrustStore {
+  /**
+   * Remembers the key for this name, or checks it against the one remembered.
+   * Returns undefined when it fits, and the remembered key when it does not.
+   */
+  check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
+}
+
+/** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use`. */
+export interface TcpPort {
+  listen$(options: { readonly port: number; readonly host: string }): Observable<TcpListenEvent>
+  /** Dials at once; a failure arrives on `event$`. */
+  dial(options: { readonly host: string; readonly port: number }): ByteSocket
+}
+
+export type TcpListenEvent =
+  { readonly type: 'listening'; readonly port: number } | { readonly type: 'socket'; readonly socket: ByteSocket }
+
+export type { LedgerHead }

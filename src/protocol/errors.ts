@@ -1,0 +1,111 @@
+/**
+ * Every failure this project reports on purpose, by code. Each line says when it happens and what a caller can do.
+ */
+export const errorCodes = {
+  /** The bytes are not a smux frame of the agreed version. The connection ends; dial again. */
+  'frame-version': 'fatal',
+  /** The frame carries a command that does not exist or was not agreed. The connection ends; dial again. */
+  'frame-command': 'fatal',
+  /** The frame's size does not fit its command. The connection ends; dial again. */
+  'frame-size': 'fatal',
+  /** The other side broke a rule of the stream layer (window, UPD, control flood). The connection ends; dial again. */
+  'protocol-violation': 'fatal',
+  /** Nothing arrived for the keep-alive's limit. The connection ends; dial again. */
+  'peer-silent': 'fatal',
+  /** The channel ended or failed underneath. The connection ends; dial again. */
+  'channel-closed': 'fatal',
+  /** All stream IDs of the connection are used up. The connection is replaced; dial again. */
+  'stream-ids-exhausted': 'fatal',
+  /** The limit on open streams was reached. Only this stream fails; close others first. */
+  'too-many-streams': 'stream',
+  /** The local reader fell too far behind on a version 1 connection. Only this stream fails. */
+  'stream-overrun': 'stream',
+  /** The other side reset the stream: what arrived is incomplete. Only this stream fails; retry. */
+  'stream-reset': 'stream',
+  /** No connection within the deadline; `phase` says how far it came. Try again later. */
+  'connect-timeout': 'connect',
+  /** The hub knows the peer and it is not signed in. Ask its owner to start it. */
+  'peer-offline': 'connect',
+  /** The hub knows nobody of that nickname. Check the spelling. */
+  'unknown-nickname': 'connect',
+  /** A nickname is one or more of the letters a to z. */
+  'malformed-nickname': 'input',
+  /** The nickname is this peer's own. Open the data server instead. */
+  'own-nickname': 'connect',
+  /** The wallet holds less than one coin. Serve others to earn. */
+  'no-coins': 'connect',
+  /** The hub limits how often this may be asked. Wait a moment. */
+  'rate-limited': 'connect',
+  /** The hub cannot be reached or is not one. Check its address; it is tried again by itself. */
+  'hub-unreachable': 'hub',
+  /** The hub's answer is not what its protocol says. Check the address and its version. */
+  'hub-protocol': 'hub',
+  /** The hub did not accept this peer's key. Register again. */
+  'not-authenticated': 'hub',
+  /** The same key signed in elsewhere; this session ended and does not come back by itself. */
+  'session-replaced': 'hub',
+  /** A registration was refused: the nickname or the key is taken. Choose another. */
+  'registration-refused': 'hub',
+  /** A signature does not verify: somebody in between changed the message. Do not connect. */
+  'bad-signature': 'trust',
+  /** A remembered key differs from the one presented. Ask the other person out of band before you forget the old one. */
+  'key-changed': 'trust',
+  /** A signal has not the shape of the protocol. It is dropped. */
+  'malformed-signal': 'input',
+  /** WebRTC could not connect, or lost the connection. Try again; `doctor` tells more. */
+  'webrtc-failed': 'connect',
+  /** The other side refused, or said goodbye before the connection was open. */
+  'peer-refused': 'connect',
+  /** Too many attempts or connections are under way. Wait for one to end. */
+  'too-many-connections': 'connect',
+  /** A port that must be free is taken. Choose another with --port-base. */
+  'port-in-use': 'local',
+  /** None of the tunnel ports can be opened. Free one of them, or move the block with --port-base. */
+  'no-tunnel-port': 'local',
+  /** An option has a value it cannot have. The message names the field and the rule. */
+  'invalid-option': 'input',
+  /** metadata.json is missing, unreadable, too open or malformed. The message says which. */
+  'invalid-metadata': 'local',
+  /** What is to be shared cannot be: the folder is missing, or the target malformed. */
+  'invalid-share': 'local',
+  /** The store cannot be read or written. Check the disk and the file's permissions. */
+  'store-failed': 'local',
+} as const
+
+/** One of the codes above. */
+export type ErrorCode = keyof typeof errorCodes
+
+/** What an error of some codes carries besides its message. */
+export interface ErrorDetails {
+  readonly phase?: string
+  readonly nickname?: string
+  readonly expected?: string
+  readonly actual?: string
+  readonly port?: number
+  readonly field?: string
+}
+
+/** The one error class of this project: a closed set of codes, a message for people, details for programs. */
+export class LighthouseError extends Error {
+  override readonly name = 'LighthouseError'
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    readonly details: ErrorDetails = {},
+    options?: { cause?: unknown },
+  ) {
+    super(message, options)
+  }
+}
+
+/** Whether `error` is ours, and, when codes are given, of one of them. */
+export function isLighthouseError(error: unknown, ...codes: readonly ErrorCode[]): error is LighthouseError {
+  return error instanceof LighthouseError && (codes.length === 0 || codes.includes(error.code))
+}
+
+/** Wraps anything thrown as ours, keeping it as the cause; ours pass unchanged. */
+export function toLighthouseError(code: ErrorCode, error: unknown, prefix = ''): LighthouseError {
+  if (error instanceof LighthouseError) return error
+  const text = error instanceof Error ? error.message : String(error)
+  return new LighthouseError(code, prefix === '' ? text : `${prefix}: ${text}`, {}, { cause: error })
+}

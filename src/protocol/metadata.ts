@@ -1,0 +1,83 @@
+import { LighthouseError } from './errors.js'
+import { isNickname } from './nickname.js'
+import { isBase64Of, isPublicKey } from './signal.js'
+
+/** Who a peer is, and at which hub. Keys are base64; the private one is NaCl's 64 bytes, seed ‖ public key. */
+export interface Identity {
+  readonly pubKey: string
+  readonly privKey: string
+  readonly nickname: string
+  /** `hub.example:3000`, or with a scheme. */
+  readonly host: string
+}
+
+function invalid(rule: string): LighthouseError {
+  return new LighthouseError('invalid-metadata', `metadata.json: ${rule}. Restore the file, or register again.`)
+}
+
+/** Reads the text of metadata.json. Throws `invalid-metadata` with the field and the rule. */
+export function parseMetadata(text: string): Identity {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (cause) {
+    throw new LighthouseError(
+      'invalid-metadata',
+      'metadata.json is not JSON. Restore the file, or register again.',
+      {},
+      { cause },
+    )
+  }
+  if (typeof value !== 'object' || value === null) throw invalid('it must hold an object')
+  const { pub_key: pubKey, priv_key: privKey, nickname, host } = value as Record<string, unknown>
+  if (!isPublicKey(pubKey)) throw invalid('"pub_key" must be base64 of 32 bytes')
+  if (!isBase64Of(privKey, 64)) throw invalid('"priv_key" must be base64 of 64 bytes')
+  if (typeof nickname !== 'string' || !isNickname(nickname)) throw invalid('"nickname" must be letters a to z')
+  if (typeof host !== 'string' || host === '') throw invalid('"host" must name the hub')
+  return { pubKey, privKey, nickname, host }
+}
+
+/** The text of metadata.json. */
+export function formatMetadata({ pubKey, privKey, nickname, host }: Identity): string {
+  return `${JSON.stringify({ pub_key: pubKey, priv_key: privKey, nickname, host }, null, 2)}\n`
+}
+
+/** Whether a URL's host is a loopback or private address. Parsed as an address: `10.evil.example` is a name. */
+function isLocalAddress(hostname: string): boolean {
+  const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  if (bare === '::1' || /^f[cd][0-9a-f]{2}:/.test(bare) || /^fe[89ab][0-9a-f]:/.test(bare)) return true
+  const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(bare)?.slice(1).map(Number)
+  if (octets === undefined || octets.some(octet => octet > 255)) return false
+  const [a, b] = octets as [number, number]
+  return (
+    a === 127 || a === 10 || (a === 192 && b === 168) || (a === 172 && b >= 16 && b <= 31) || (a === 169 && b === 254)
+  )
+}
+
+/**
+ * The hub's URL from metadata's `host` or a `--hub` argument. Without a scheme, a loopback or private address gets
+ * http, anything else https; `http:` to anything else is refused, since a peer never speaks plain text to a hub across
+ * a network. The name `localhost` counts as loopback. Throws `invalid-option`.
+ */
+export function hubUrl(host: string): URL {
+  const refuse = (rule: string): never => {
+    throw new LighthouseError('invalid-option', `hub "${host}": ${rule}`, { field: 'hub' })
+  }
+  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(host)?.[1]?.toLowerCase()
+  if (scheme !== undefined && scheme !== 'http' && scheme !== 'https')
+    return refuse('must start with http:// or https://')
+  let url: URL
+  try {
+    url = new URL(scheme === undefined ? `https://${host}` : host)
+  } catch {
+    return refuse('is not an address; use hub.example:3000 or https://hub.example')
+  }
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '' || url.pathname !== '/') {
+    return refuse('must be a host and a port, nothing more')
+  }
+  const local = url.hostname === 'localhost' || isLocalAddress(url.hostname)
+  if (scheme === undefined && local) return new URL(`http://${host}`)
+  if (scheme === 'http' && !local)
+    return refuse('plain http is only for this machine or a private address; use https://')
+  return url
+}

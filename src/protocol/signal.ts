@@ -1,0 +1,144 @@
+import { isShallow, type Json } from './json.js'
+
+/** Largest signal, in bytes of its JSON text. The hub refuses larger ones. */
+export const maxSignalBytes = 65_536
+
+/** Newest ledger block that somebody knows, signed by the hub. */
+export interface LedgerHead {
+  readonly seq: number
+  readonly hash: string
+  readonly signature: string
+}
+
+/** What the sender of a description can speak on the data channel. */
+export interface MuxAbilities {
+  readonly versions?: readonly number[]
+  readonly rst?: boolean
+}
+
+/**
+ * What an offer or an answer carries. `sdp` is gzipped, then base64. Kept as it was received, members that this version
+ * does not know included, since the signature covers all of it.
+ */
+export interface DescriptionPayload {
+  readonly sdp: string
+  readonly mux?: MuxAbilities
+  readonly head?: LedgerHead | null
+}
+
+/** One trickled ICE candidate, as RTCIceCandidateInit. */
+export interface CandidatePayload {
+  readonly candidate: string
+  readonly sdpMid: string | null
+  readonly sdpMLineIndex: number | null
+}
+
+interface Envelope {
+  readonly session: string
+  readonly from: string
+  readonly to: string
+}
+
+/** A signal as it travels: hub and peers agree on these four shapes and nothing else. */
+export type Signal =
+  | (Envelope & { readonly type: 'offer' | 'answer'; readonly payload: DescriptionPayload; readonly signature: string })
+  | (Envelope & { readonly type: 'candidate'; readonly payload: CandidatePayload })
+  | (Envelope & { readonly type: 'bye'; readonly payload: { readonly reason: string } })
+
+/** The codes with which the hub refuses a signal. */
+export const signalRefusals = ['offline', 'unknown-peer', 'no-coins', 'rate-limited', 'malformed'] as const
+export type SignalRefusal = (typeof signalRefusals)[number]
+
+/** The hub's acknowledgement of a signal. */
+export type SignalAck =
+  { readonly delivered: true } | { readonly error: { readonly code: SignalRefusal; readonly message: string } }
+
+/** Base64 (standard, padded) of `bytes` bytes. */
+export function isBase64Of(value: unknown, bytes: number): value is string {
+  const length = Math.ceil(bytes / 3) * 4
+  return typeof value === 'string' && value.length === length && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
+}
+
+/** Whether a value is a public key as it travels: base64 of 32 bytes. */
+export function isPublicKey(value: unknown): value is string {
+  return isBase64Of(value, 32)
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+/** A head as received, or undefined when it is not one. */
+export function parseHead(value: unknown): LedgerHead | undefined {
+  if (!isRecord(value)) return undefined
+  const { seq, hash, signature } = value
+  if (!Number.isSafeInteger(seq) || (seq as number) < 0) return undefined
+  if (typeof hash !== 'string' || !/^[0-9a-f]{128}$/.test(hash) || !isBase64Of(signature, 64)) return undefined
+  return { seq: seq as number, hash, signature }
+}
+
+function isMux(value: unknown): value is MuxAbilities {
+  if (!isRecord(value)) return false
+  const { versions, rst } = value
+  if (rst !== undefined && typeof rst !== 'boolean') return false
+  return (
+    versions === undefined || (Array.isArray(versions) && versions.length <= 8 && versions.every(Number.isSafeInteger))
+  )
+}
+
+function isDescription(value: unknown): value is DescriptionPayload & Json {
+  if (!isRecord(value) || typeof value.sdp !== 'string' || !/^[A-Za-z0-9+/]+={0,2}$/.test(value.sdp)) return false
+  if (value.mux !== undefined && !isMux(value.mux)) return false
+  if (value.head !== undefined && value.head !== null && parseHead(value.head) === undefined) return false
+  return isShallow(value as Json, 4)
+}
+
+function parseCandidate(value: unknown): CandidatePayload | undefined {
+  if (!isRecord(value)) return undefined
+  const { candidate, sdpMid = null, sdpMLineIndex = null } = value
+  if (typeof candidate !== 'string' || candidate.length > 1024) return undefined
+  if (sdpMid !== null && (typeof sdpMid !== 'string' || sdpMid.length > 32)) return undefined
+  if (sdpMLineIndex !== null && (!Number.isInteger(sdpMLineIndex) || (sdpMLineIndex as number) < 0)) return undefined
+  return { candidate, sdpMid, sdpMLineIndex: sdpMLineIndex as number | null }
+}
+
+/**
+ * Checks everything about a signal before anything acts on it: shape, sizes, type from the list.
+ * Unknown members of the envelope are dropped. Undefined when it is not a signal.
+ */
+export function parseSignal(value: unknown): Signal | undefined {
+  if (!isRecord(value)) return undefined
+  const { session, from, to, type, payload, signature } = value
+  if (typeof session !== 'string' || !/^[A-Za-z0-9_-]{16,64}$/.test(session)) return undefined
+  if (!isPublicKey(from) || !isPublicKey(to)) return undefined
+  const envelope = { session, from, to }
+  switch (type) {
+    case 'offer':
+    case 'answer': {
+      if (!isDescription(payload) || !isBase64Of(signature, 64)) return undefined
+      return { ...envelope, type, payload, signature }
+    }
+    case 'candidate': {
+      const candidate = parseCandidate(payload)
+      return candidate && { ...envelope, type, payload: candidate }
+    }
+    case 'bye': {
+      const reason = isRecord(payload) && typeof payload.reason === 'string' ? payload.reason.slice(0, 200) : ''
+      return { ...envelope, type, payload: { reason } }
+    }
+    default:
+      return undefined
+  }
+}
+
+/** The highest version both sides speak, and whether RST may be sent. Who does not say speaks version 1. */
+export function agreeMux(
+  own: MuxAbilities,
+  other: MuxAbilities = {},
+): { readonly version: 1 | 2; readonly rst: boolean } | undefined {
+  const { versions: spoken = [1], rst = false } = other
+  const { versions = [1] } = own
+  const version = Math.max(...versions.filter(candidate => spoken.includes(candidate)))
+  if (version !== 1 && version !== 2) return undefined
+  return { version, rst: own.rst === true && rst }
+}

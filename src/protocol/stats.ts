@@ -1,0 +1,50 @@
+import type { ErrorCode } from './errors.js'
+
+/** How the peer stands with its hub. */
+export type HubState =
+  | { readonly type: 'connecting'; readonly attempt: number }
+  | { readonly type: 'authenticated' }
+  /** Tried again after `retryInMs`. */
+  | { readonly type: 'waiting'; readonly retryInMs: number; readonly code: ErrorCode; readonly message: string }
+  /** Over for good until the peer is started again: replaced by a newer session, or the hub's key changed. */
+  | { readonly type: 'stopped'; readonly code: ErrorCode; readonly message: string }
+
+/** Life of one WebRTC connection. */
+export type ConnectionPhase = 'resolving' | 'offering' | 'connecting' | 'open' | 'closed'
+
+/** One WebRTC connection as `/stats` shows it. Bytes are payload bytes; rates are bytes a second. */
+export interface ConnectionStats {
+  readonly session: string
+  /** Nickname of the other side where it is known, else undefined (the side that answers knows a key only). */
+  readonly nickname: string | undefined
+  readonly pubKey: string
+  /** `consumer` made the offer and has a tunnel; `seeder` answered and dials what it shares. */
+  readonly role: 'consumer' | 'seeder'
+  readonly tunnelPort: number | undefined
+  readonly streams: number
+  readonly receivedBytes: number
+  readonly sentBytes: number
+  readonly receiveRate: number
+  readonly sendRate: number
+  readonly bufferedBytes: number
+  readonly path: 'host' | 'srflx' | 'prflx' | 'relay' | 'unknown'
+  readonly roundTripMs: number | undefined
+}
+
+/** What this process carries. */
+export interface PeerStats {
+  readonly nickname: string
+  readonly hub: HubState
+  /** Wallet in bytes; undefined until the hub has said. */
+  readonly coins: number | undefined
+  /** Node's own count of what keeps the process alive. */
+  readonly activeResources: number
+  /** Live subscriptions to connections, attempts and streams. */
+  readonly subscriptions: number
+  readonly attempts: number
+  readonly connections: readonly ConnectionStats[]
+  readonly streams: number
+  readonly bufferedBytes: number
+  readonly memory: { readonly rss: number; readonly heapUsed: number; readonly external: number }
+  readonly uptimeMs: number
+}
