@@ -5,4 +5,5 @@ export default {
   transform: {},
   testEnvironment: 'node',
   testTimeout: 30_000,
+  reporters: ['default', '<rootDir>/spec/support/closing-reporter.mjs'],
 }
