@@ -2,10 +2,21 @@
  * The composition root of a peer, and the package's main entry.
  */
 import { type Observable, type SchedulerLike, throwError } from 'rxjs'
-import type { CryptoPort, HubClient, IceServer, MonotonicClock, RtcPort, SignalTransport, TrustStore } from './ports.js'
+import type {
+  CryptoPort,
+  HubClient,
+  IceServer,
+  MonotonicClock,
+  RtcPort,
+  SignalTransport,
+  TrustStore,
+  Tunnel,
+} from './ports.js'
 import { LighthouseError } from './protocol/errors.js'
 import type { Identity } from './protocol/metadata.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
+
+export type { Tunnel }
 
 /** What a peer shares: a folder through its data server, or any TCP service of this machine. */
 export type Share =
@@ -41,13 +52,6 @@ export interface PeerOptions {
   readonly controlToken?: string
   readonly scheduler?: SchedulerLike
   readonly clock?: MonotonicClock
-}
-
-/** A tunnel: the loopback address behind which another peer's share lies. */
-export interface Tunnel {
-  readonly nickname: string
-  readonly host: '127.0.0.1'
-  readonly port: number
 }
 
 /** A running peer. Its observables replay their newest value and complete when the peer stops. */

@@ -1,0 +1,18 @@
+import type { Observable } from 'rxjs'
+import type { Tunnel } from '../ports.js'
+import type { PeerStats } from '../protocol/stats.js'
+
+/** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
+export interface ProxyBackend {
+  readonly identity: { readonly nickname: string; readonly pubKey: string }
+  /** Who presents it may stop the peer. */
+  readonly controlToken: string
+  /** Newest first, then once a second while subscribed. */
+  readonly stats$: Observable<PeerStats>
+  /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
+  connect$(nickname: string): Observable<Tunnel>
+  /** Asks the hub now; emits the wallet in bytes once. */
+  balance$(): Observable<number>
+  /** Somebody with the control token wants the peer to stop. */
+  requestStop(): void
+}
