@@ -1,0 +1,29 @@
+import { filter, map, type OperatorFunction, pipe, scan } from 'rxjs'
+import {
+  createTunnelSlots,
+  stepTunnels,
+  type TunnelDecision,
+  type TunnelEvent,
+  type TunnelSlots,
+} from '../protocol/tunnel-slots.js'
+
+/**
+ * Hands out the tunnel ports as least-recently-used state: each `acquire` is answered with one decision.
+ *
+ *     source                --a---a---u---a----r--|   two slots: acquire ann, acquire bob, ann is used, acquire cyd
+ *     allocateTunnel(2)     --0---1-------1--------|   cyd gets slot 1, bob is evicted
+ *
+ * An owner gets its own slot, its last one when that is free, the lowest free one, the least recently used idle one, and only
+ * when all are busy the least recently used. Answers at once; ends and errors with its source. Buffers nothing but the slots.
+ *
+ * @param slots how many there are.
+ * @see product description, Tunnels
+ */
+export function allocateTunnel(slots: number): OperatorFunction<TunnelEvent, TunnelDecision> {
+  const seed: readonly [TunnelSlots, TunnelDecision | undefined] = [createTunnelSlots(slots), undefined]
+  return pipe(
+    scan(([state], event: TunnelEvent) => stepTunnels(state, event), seed),
+    map(([, decision]) => decision),
+    filter(decision => decision !== undefined),
+  )
+}

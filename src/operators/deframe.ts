@@ -1,0 +1,56 @@
+import { concatMap, EMPTY, endWith, from, type OperatorFunction, pipe, scan, throwError } from 'rxjs'
+import { createDeframer, deframe as step, type DeframerState } from '../protocol/deframer.js'
+import { LighthouseError } from '../protocol/errors.js'
+import type { Frame, MuxAgreement } from '../protocol/smux.js'
+
+const defaults: MuxAgreement = { version: 1, rst: false }
+const end = Symbol('end of the source')
+
+/**
+ * Turns bytes, cut anywhere, into batches of frames: one batch for each chunk that completes any.
+ *
+ *     source          --a----b----c---|   a: a frame and a half, b: the other half, c: three frames
+ *     deframeBatch()  --1----1----3---|
+ *
+ * Starts and ends with its source. Errors with `frame-version`, `frame-command` or `frame-size` at the first malformed
+ * header, and with `frame-size` when the source completes within a frame. Buffers the part of one frame that has arrived,
+ * at most 65,542 bytes, in copies of its own. Data of whole frames are views of the chunk: copy what you keep.
+ *
+ * @param agreement version (default 1) and whether RST exists (default false).
+ * @see docs/PROTOCOL.md section 1
+ */
+export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFunction<Uint8Array, readonly Frame[]> {
+  const initial: readonly [DeframerState, readonly Frame[]] = [createDeframer(agreement), []]
+  return pipe(
+    endWith(end),
+    scan(
+      ([state], chunk: Uint8Array | typeof end): readonly [DeframerState, readonly Frame[] | undefined] => {
+        if (chunk !== end) return step(state, chunk)
+        return [state, state.heldBytes === 0 ? [] : undefined]
+      },
+      initial as readonly [DeframerState, readonly Frame[] | undefined],
+    ),
+    concatMap(([, frames]) => {
+      if (frames === undefined)
+        return throwError(() => new LighthouseError('frame-size', 'the bytes end within a frame'))
+      return frames.length === 0 ? EMPTY : from([frames])
+    }),
+  )
+}
+
+/**
+ * Turns bytes, cut anywhere, into frames: the inverse of `frame`.
+ *
+ *     source     --a----b----c-----|   a: a frame and a half, b: the other half, c: three frames
+ *     deframe()  --f----f----(fff)-|
+ *
+ * Starts, ends, errors and buffers as `deframeBatch` does.
+ *
+ * @example chunk$.pipe(deframe({ version: 2, rst: true }))
+ */
+export function deframe(agreement: MuxAgreement = defaults): OperatorFunction<Uint8Array, Frame> {
+  return pipe(
+    deframeBatch(agreement),
+    concatMap(frames => from(frames)),
+  )
+}

@@ -1,0 +1,15 @@
+/**
+ * The public operators: pure, without Node, for any RxJS application (`lighthouse-peer/operators`).
+ */
+export { allocateTunnel } from './allocate-tunnel.js'
+export { connectTimeoutMs, connectWithin } from './connect-within.js'
+export { deframe, deframeBatch } from './deframe.js'
+export { frame } from './frame.js'
+export { keepAlive, keepAliveTickMs } from './keep-alive.js'
+export { type Metered, meter } from './meter.js'
+export { multiplex } from './multiplex.js'
+export { type ErrorCode, type ErrorDetails, LighthouseError, isLighthouseError } from '../protocol/errors.js'
+export { defaultMuxConfig, streamIds } from '../protocol/mux.js'
+export type { MuxConfig, MuxEffect, MuxEvent, MuxState, MuxTransition } from '../protocol/mux-state.js'
+export type { Frame, MuxAgreement, MuxVersion } from '../protocol/smux.js'
+export type { TunnelDecision, TunnelEvent } from '../protocol/tunnel-slots.js'

@@ -1,0 +1,25 @@
+/** One array with the bytes of all. Always a copy, so that no large buffer stays alive behind a small view. */
+export function concat(parts: readonly Uint8Array[], length = sumOf(parts)): Uint8Array {
+  const all = new Uint8Array(length)
+  let offset = 0
+  for (const part of parts) {
+    all.set(part, offset)
+    offset += part.length
+  }
+  return all
+}
+
+/**
+ * Appends a copy of `bytes`, joining it with neighbours no longer than itself. However small the pieces, the list stays
+ * logarithmic in its bytes and each byte is copied a logarithmic number of times: one-byte chunks cost no quadratic time.
+ */
+export function appendJoined(parts: readonly Uint8Array[], bytes: Uint8Array): readonly Uint8Array[] {
+  let keep = parts.length
+  let length = bytes.length
+  while (keep > 0 && parts[keep - 1]!.length <= length) length += parts[--keep]!.length
+  return [...parts.slice(0, keep), concat([...parts.slice(keep), bytes], length)]
+}
+
+function sumOf(parts: readonly Uint8Array[]): number {
+  return parts.reduce((sum, part) => sum + part.length, 0)
+}

@@ -1,0 +1,195 @@
+import { appendJoined, concat } from './bytes.js'
+import { LighthouseError } from './errors.js'
+import { isReady, withReady } from './mux-send.js'
+import type { MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
+import type { Frame } from './smux.js'
+import { extraWindowOf, initialWindowBytes } from './window.js'
+
+/**
+ * Control frames that may wait for room. Ours are a few for each stream; more are answers to a flood of SYN.
+ */
+const maxControlFrames = 4096
+
+/** A stream as it opens, from either side. */
+export function newStream(id: number, local: boolean): StreamState {
+  return {
+    id,
+    synDue: local,
+    queue: [],
+    queuedBytes: 0,
+    ending: false,
+    finSent: false,
+    holding: false,
+    written: 0,
+    peerConsumed: 0,
+    peerWindow: initialWindowBytes,
+    stalledTicks: 0,
+    finReceived: false,
+    received: 0,
+    taken: 0,
+    granted: initialWindowBytes,
+    window: initialWindowBytes,
+    announced: 0,
+    announcedAt: 0,
+    updDue: false,
+  }
+}
+
+/** Forgets a stream and what it has queued. */
+export function removeStream(state: MuxState, stream: StreamState): MuxState {
+  const streams = new Map(state.streams)
+  streams.delete(stream.id)
+  return {
+    ...state,
+    streams,
+    queuedBytes: state.queuedBytes - stream.queuedBytes,
+    extraWindow: state.extraWindow - extraWindowOf(stream.window),
+  }
+}
+
+/** Puts a frame ahead of all data. */
+export function withControl(
+  state: MuxState,
+  command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop',
+  streamId: number,
+): MuxState {
+  return { ...state, control: [...state.control, { command, streamId }] }
+}
+
+/** The frame that says "this stream failed" between these two. */
+export function failureCommand(config: MuxConfig): 'rst' | 'fin' {
+  return config.rst ? 'rst' : 'fin'
+}
+
+function violation(message: string): LighthouseError {
+  return new LighthouseError('protocol-violation', `the other side broke the rules of the stream layer: ${message}`)
+}
+
+/**
+ * Applies the frames of one message. Data of one stream that comes in a row is delivered in one piece, copied, so that
+ * a stream whose reader is slow keeps no whole messages alive. Throws `protocol-violation`.
+ */
+export function receive(
+  state: MuxState,
+  frames: readonly Frame[],
+  now: number,
+): readonly [MuxState, readonly MuxEffect[]] {
+  const { config } = state
+  const effects: MuxEffect[] = []
+  const pending = new Map<number, Uint8Array[]>()
+  let current: MuxState = { ...state, ticksSinceReceived: 0 }
+  let streams = new Map(state.streams)
+  let idleFrames = state.idleFrames
+  const isRemote = (id: number): boolean => id > 0 && id % 2 === (config.role === 'client' ? 0 : 1)
+
+  const deliver = (id: number): void => {
+    const parts = pending.get(id)
+    if (parts === undefined) return
+    pending.delete(id)
+    effects.push({ type: 'deliver', id, bytes: concat(parts) })
+  }
+  const remove = (stream: StreamState): void => {
+    current = removeStream({ ...current, streams }, stream)
+    streams = new Map(current.streams)
+  }
+  const idle = (): void => {
+    idleFrames++
+    if (idleFrames > config.idleFramesPerTick) throw violation('a flood of frames without data')
+  }
+
+  for (const frame of frames) {
+    const { streamId } = frame
+    const stream = streams.get(streamId)
+    switch (frame.command) {
+      case 'nop':
+        idle()
+        break
+      case 'syn':
+        if (stream !== undefined) {
+          idle()
+          break
+        }
+        if (!isRemote(streamId)) throw violation(`SYN for stream ${streamId}, which is not the other side's to open`)
+        if (!config.acceptStreams || streams.size >= config.maxStreams) {
+          idle()
+          if (current.control.length >= maxControlFrames) throw violation('a flood of SYN')
+          current = withControl(current, failureCommand(config), streamId)
+          break
+        }
+        streams.set(streamId, { ...newStream(streamId, false), announcedAt: now })
+        effects.push({ type: 'accept', id: streamId })
+        break
+      case 'psh': {
+        const { data } = frame
+        if (stream === undefined || stream.finReceived || data.length === 0) {
+          idle()
+          break
+        }
+        const received = stream.received + data.length
+        if (config.version === 2 && received > stream.granted) throw violation('more data than its window')
+        if (config.version === 1 && received - stream.taken > config.overrunBytes) {
+          pending.delete(streamId)
+          remove(stream)
+          current = withControl(current, failureCommand(config), streamId)
+          const message = `the reader fell more than ${config.overrunBytes} bytes behind, which version 1 cannot hold`
+          effects.push({ type: 'abort', id: streamId, error: new LighthouseError('stream-overrun', message) })
+          break
+        }
+        streams.set(streamId, { ...stream, received })
+        const parts = pending.get(streamId)
+        if (parts === undefined) pending.set(streamId, [data])
+        else parts.push(data)
+        break
+      }
+      case 'fin':
+        if (stream === undefined || stream.finReceived) {
+          idle()
+          break
+        }
+        deliver(streamId)
+        effects.push({ type: 'finish', id: streamId })
+        if (stream.finSent) {
+          remove(stream)
+          effects.push({ type: 'closed', id: streamId })
+        } else {
+          streams.set(streamId, { ...stream, finReceived: true, updDue: false })
+        }
+        break
+      case 'rst':
+        if (stream === undefined) {
+          idle()
+          break
+        }
+        deliver(streamId)
+        remove(stream)
+        effects.push({
+          type: 'abort',
+          id: streamId,
+          error: new LighthouseError('stream-reset', 'the other side reset the stream; what arrived is incomplete'),
+        })
+        break
+      case 'upd': {
+        if (stream === undefined) {
+          idle()
+          break
+        }
+        const sent = stream.written - stream.peerConsumed
+        const unread = (stream.written % 2 ** 32) - frame.consumed
+        const inFlight = unread < 0 ? unread + 2 ** 32 : unread
+        if (inFlight > sent) throw violation('UPD for more than was sent')
+        if (inFlight === sent && frame.window === stream.peerWindow) idle()
+        const next = { ...stream, peerConsumed: stream.written - inFlight, peerWindow: frame.window }
+        streams.set(streamId, next)
+        if (isReady(next, config)) current = { ...current, ready: withReady(current.ready, streamId) }
+        break
+      }
+    }
+  }
+  for (const id of [...pending.keys()]) deliver(id)
+  return [{ ...current, streams, idleFrames }, effects]
+}
+
+/** Appends what the local socket wrote. Tiny chunks are joined, so that the queue's length is bounded as its bytes are. */
+export function enqueue(queue: readonly Uint8Array[], bytes: Uint8Array): readonly Uint8Array[] {
+  return bytes.length >= 4096 ? [...queue, bytes] : appendJoined(queue, bytes)
+}

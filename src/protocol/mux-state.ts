@@ -1,0 +1,116 @@
+import type { LighthouseError } from './errors.js'
+import type { Frame, MuxAgreement } from './smux.js'
+
+/** Settings of one multiplexer. Sizes in bytes; a tick is the caller's, one second in this project. */
+export interface MuxConfig extends MuxAgreement {
+  /** `client` made the offer and opens odd streams from 3, `server` even ones from 2. */
+  readonly role: 'client' | 'server'
+  /** Whether streams that the other side opens are accepted, or answered with RST (FIN where RST was not agreed). */
+  readonly acceptStreams: boolean
+  /** Open streams at most, both sides together. A SYN beyond is refused like above. */
+  readonly maxStreams: number
+  /** A stream that has so much queued holds its socket … */
+  readonly queueHighBytes: number
+  /** … until no more than this is left. */
+  readonly queueLowBytes: number
+  /** Frames are packed into channel messages of at most this size. */
+  readonly maxMessageBytes: number
+  /** Bytes that may be handed to the channel at first; more with each `room` event. */
+  readonly channelBytes: number
+  /** Version 1 has no window: a stream whose reader falls further behind than this fails with `stream-overrun`. */
+  readonly overrunBytes: number
+  /** Ticks without sending after which a NOP is sent. */
+  readonly keepAliveTicks: number
+  /** Ticks without receiving after which the connection fails with `peer-silent`. */
+  readonly silentTicks: number
+  /** Frames without data that the other side may send in one tick, beyond which it breaks the rules. */
+  readonly idleFramesPerTick: number
+}
+
+/** One open stream. Counters are bytes since it opened and do not wrap. */
+export interface StreamState {
+  readonly id: number
+  readonly synDue: boolean
+  /** What the local socket wrote and the channel has not taken: at most the high mark and one chunk. */
+  readonly queue: readonly Uint8Array[]
+  readonly queuedBytes: number
+  /** The local socket ended: FIN follows the queue. */
+  readonly ending: boolean
+  readonly finSent: boolean
+  readonly holding: boolean
+  readonly written: number
+  readonly peerConsumed: number
+  readonly peerWindow: number
+  readonly stalledTicks: number
+  readonly finReceived: boolean
+  readonly received: number
+  readonly taken: number
+  /** `received` may not pass this (version 2). */
+  readonly granted: number
+  readonly window: number
+  /** `taken` when the last UPD was sent, and when that was. */
+  readonly announced: number
+  readonly announcedAt: number
+  readonly updDue: boolean
+}
+
+export interface MuxState {
+  readonly config: MuxConfig
+  readonly streams: ReadonlyMap<number, StreamState>
+  /** Streams with something to send, next first. */
+  readonly ready: readonly number[]
+  /** Frames without data that go ahead of all data: SYN, UPD, RST, NOP. Bounded by `maxControlFrames`. */
+  readonly control: readonly ControlFrame[]
+  /** Bytes that may still be handed to the channel. */
+  readonly room: number
+  readonly queuedBytes: number
+  readonly roundTripMs: number
+  /** Window bytes given to streams above their initial ones. */
+  readonly extraWindow: number
+  readonly idleFrames: number
+  readonly ticksSinceSent: number
+  readonly ticksSinceReceived: number
+  readonly failed: boolean
+}
+
+export type ControlFrame = { readonly command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop'; readonly streamId: number }
+
+/** What happens to the multiplexer. Local events for streams that are not open (any more) are ignored. */
+export type MuxEvent =
+  /** A local connection wants a stream. The ID comes from `streamIds`. */
+  | { readonly type: 'open'; readonly id: number }
+  | { readonly type: 'write'; readonly id: number; readonly bytes: Uint8Array }
+  /** The local connection will send no more. */
+  | { readonly type: 'end'; readonly id: number }
+  /** The local connection broke. */
+  | { readonly type: 'reset'; readonly id: number }
+  /** The local connection took delivered bytes. `now` in monotonic milliseconds. */
+  | { readonly type: 'taken'; readonly id: number; readonly bytes: number; readonly now: number }
+  | { readonly type: 'frames'; readonly frames: readonly Frame[]; readonly now: number }
+  /** The channel has let go of so many bytes. */
+  | { readonly type: 'room'; readonly bytes: number }
+  | { readonly type: 'round-trip'; readonly milliseconds: number }
+  | { readonly type: 'tick' }
+
+/** What is to be done, in this order. */
+export type MuxEffect =
+  | { readonly type: 'send'; readonly message: Uint8Array }
+  /** The other side opened a stream: dial. */
+  | { readonly type: 'accept'; readonly id: number }
+  /** Write these bytes (a copy of their own) to the local connection and report when it took them. */
+  | { readonly type: 'deliver'; readonly id: number; readonly bytes: Uint8Array }
+  /** The other side will send no more on this stream. */
+  | { readonly type: 'finish'; readonly id: number }
+  /** The stream failed: reset the local connection. It is over. */
+  | { readonly type: 'abort'; readonly id: number; readonly error: LighthouseError }
+  /** The stream ended in both directions. It is over. */
+  | { readonly type: 'closed'; readonly id: number }
+  | { readonly type: 'hold'; readonly id: number; readonly on: boolean }
+  /** The connection is over; every stream with it. */
+  | { readonly type: 'fail'; readonly error: LighthouseError }
+
+/** One step of the multiplexer. */
+export interface MuxTransition {
+  readonly state: MuxState
+  readonly effects: readonly MuxEffect[]
+}

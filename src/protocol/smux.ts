@@ -1,0 +1,142 @@
+import { LighthouseError } from './errors.js'
+
+/**
+ * The smux frame: 8 bytes of header, then data (docs/PROTOCOL.md section 1; github.com/xtaci/smux).
+ *
+ *     0        1         2              4                 8
+ *     | version | command | size u16 LE | stream ID u32 LE | data …
+ */
+export const headerBytes = 8
+
+/** Most data we put into one frame. Small, so that a stream's turn is short. */
+export const maxSentDataBytes = 4096
+
+/** Most data a frame can carry: its size is 16 bits wide. Accepted from others. */
+export const maxDataBytes = 65_535
+
+/** Size of a UPD's data: consumed and window, u32 LE each. */
+export const updBytes = 8
+
+/** Highest stream ID: it is 32 bits wide. */
+export const maxStreamId = 0xffff_ffff
+
+export type MuxVersion = 1 | 2
+
+/** What both sides agreed in offer and answer. */
+export interface MuxAgreement {
+  readonly version: MuxVersion
+  /** Whether RST exists between these two. Without it a failure is sent as FIN. */
+  readonly rst: boolean
+}
+
+/** One frame. `consumed` and `window` are bytes modulo 2³². */
+export type Frame =
+  | { readonly command: 'syn' | 'fin' | 'nop' | 'rst'; readonly streamId: number }
+  | { readonly command: 'psh'; readonly streamId: number; readonly data: Uint8Array }
+  | { readonly command: 'upd'; readonly streamId: number; readonly consumed: number; readonly window: number }
+
+const commands = ['syn', 'fin', 'psh', 'nop', 'upd', 'rst'] as const
+const codes = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4, rst: 5 } as const
+
+/** Bytes that a frame takes on the wire when its data fits into one. */
+export function frameBytes(frame: Frame): number {
+  return headerBytes + (frame.command === 'psh' ? frame.data.length : frame.command === 'upd' ? updBytes : 0)
+}
+
+/** Writes a header at `offset` and returns the offset behind it. */
+export function writeHeader(
+  target: Uint8Array,
+  offset: number,
+  version: MuxVersion,
+  command: Frame['command'],
+  size: number,
+  streamId: number,
+): number {
+  target[offset] = version
+  target[offset + 1] = codes[command]
+  target[offset + 2] = size & 0xff
+  target[offset + 3] = size >>> 8
+  target[offset + 4] = streamId & 0xff
+  target[offset + 5] = (streamId >>> 8) & 0xff
+  target[offset + 6] = (streamId >>> 16) & 0xff
+  target[offset + 7] = streamId >>> 24
+  return offset + headerBytes
+}
+
+/** Writes a UPD frame at `offset` and returns the offset behind it. */
+export function writeUpdate(
+  target: Uint8Array,
+  offset: number,
+  version: MuxVersion,
+  streamId: number,
+  consumed: number,
+  window: number,
+): number {
+  const at = writeHeader(target, offset, version, 'upd', updBytes, streamId)
+  const view = new DataView(target.buffer, target.byteOffset + at, updBytes)
+  view.setUint32(0, consumed % 2 ** 32, true)
+  view.setUint32(4, window % 2 ** 32, true)
+  return at + updBytes
+}
+
+/**
+ * One frame as bytes. A PSH with more than 4,096 bytes of data becomes several, back to back; one without data is a
+ * header alone.
+ */
+export function encodeFrame(frame: Frame, version: MuxVersion): Uint8Array {
+  if (frame.command === 'upd') {
+    const bytes = new Uint8Array(headerBytes + updBytes)
+    writeUpdate(bytes, 0, version, frame.streamId, frame.consumed, frame.window)
+    return bytes
+  }
+  if (frame.command !== 'psh') {
+    const bytes = new Uint8Array(headerBytes)
+    writeHeader(bytes, 0, version, frame.command, 0, frame.streamId)
+    return bytes
+  }
+  const { data, streamId } = frame
+  const count = Math.max(1, Math.ceil(data.length / maxSentDataBytes))
+  const bytes = new Uint8Array(count * headerBytes + data.length)
+  let offset = 0
+  for (let start = 0, index = 0; index < count; index++, start += maxSentDataBytes) {
+    const part = data.subarray(start, start + maxSentDataBytes)
+    offset = writeHeader(bytes, offset, version, 'psh', part.length, streamId)
+    bytes.set(part, offset)
+    offset += part.length
+  }
+  return bytes
+}
+
+/** The command and data size of the header at `offset`, checked against what was agreed. Throws the typed error. */
+export function readHeader(
+  bytes: Uint8Array,
+  offset: number,
+  agreement: MuxAgreement,
+): { readonly command: Frame['command']; readonly size: number; readonly streamId: number } {
+  const version = bytes[offset]!
+  if (version !== agreement.version) {
+    throw new LighthouseError(
+      'frame-version',
+      `frame of version ${version} on a version ${agreement.version} connection`,
+    )
+  }
+  const command = commands[bytes[offset + 1]!]
+  if (
+    command === undefined ||
+    (command === 'rst' && !agreement.rst) ||
+    (command === 'upd' && agreement.version === 1)
+  ) {
+    throw new LighthouseError('frame-command', `frame with command ${bytes[offset + 1]!}, which was not agreed`)
+  }
+  const size = bytes[offset + 2]! | (bytes[offset + 3]! << 8)
+  const expected = command === 'psh' ? size : command === 'upd' ? updBytes : 0
+  if (size !== expected) {
+    throw new LighthouseError(
+      'frame-size',
+      `${command.toUpperCase()} frame with ${size} bytes of data, not ${expected}`,
+    )
+  }
+  const streamId =
+    (bytes[offset + 4]! | (bytes[offset + 5]! << 8) | (bytes[offset + 6]! << 16) | (bytes[offset + 7]! << 24)) >>> 0
+  return { command, size, streamId }
+}
