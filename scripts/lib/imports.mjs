@@ -1,0 +1,22 @@
+/** What a TypeScript file imports, by reading its text. */
+
+/** Comments go, and what is inside strings stays, since that is where module names are. */
+const TOKEN = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|`(?:\\[\s\S]|[^`\\])*`|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g
+
+/** `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')`, types included. */
+const IMPORT = /\b(?:import|export)\s*(?:type\s+)?(?:[\w*{}\s,$]+?\s*from\s*)?\(?\s*(['"])([^'"\n]+)\1/g
+
+/** The text without its comments. */
+export function withoutComments(text) {
+  return text.replace(TOKEN, token => (token.startsWith('//') || token.startsWith('/*') ? ' ' : token))
+}
+
+/** The text without comments and without what its strings say. */
+export function codeOnly(text) {
+  return text.replace(TOKEN, token => (/^['"`]/.test(token) ? "''" : ' '))
+}
+
+/** Names of the modules that a file asks for, in its order, each once. */
+export function importsOf(text) {
+  return [...new Set([...withoutComments(text).matchAll(IMPORT)].map(match => match[2]))]
+}
