@@ -19,7 +19,8 @@ function isWindowsTrap(name: string): boolean {
   return /[<>:"|?*]|[. ]$/.test(name) || /^(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\.|$)/i.test(name)
 }
 
-function isPlainName(name: string, windows: boolean): boolean {
+/** Whether a name can be asked for at all: one part of a path, not hidden, without what a system takes for more. */
+export function isServedName(name: string, windows = false): boolean {
   return name !== '' && !/[/\\\0]/.test(name) && !isHiddenName(name) && !(windows && isWindowsTrap(name))
 }
 
@@ -39,5 +40,5 @@ export function parseSharePath(target: string, windows = false): SharePath | 'ma
   }
   const slash = names.at(-1) === ''
   const inner = slash ? names.slice(0, -1) : names
-  return inner.every(name => isPlainName(name, windows)) ? { names: inner, slash } : 'hidden'
+  return inner.every(name => isServedName(name, windows)) ? { names: inner, slash } : 'hidden'
 }

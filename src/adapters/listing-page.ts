@@ -1,0 +1,80 @@
+import { formatCoins } from '../protocol/coins.js'
+import { html, type Html } from '../protocol/html.js'
+import type { ListedEntry, ListedPage } from './folder-listing.node.js'
+import { renderPage } from './page.node.js'
+
+/** `1536000` → `1.5 MB`: decimal units, since coins count in them. */
+export function formatSize(bytes: number): string {
+  if (bytes < 1000) return `${bytes} B`
+  const units = ['kB', 'MB', 'GB', 'TB', 'PB']
+  const power = Math.min(Math.floor(Math.log10(bytes) / 3), units.length)
+  const value = bytes / 1000 ** power
+  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power - 1]}`
+}
+
+/** A link from the folder to one of its entries. With `./`, since a name may look like a scheme (`a:b`). */
+function hrefOf({ name, kind }: Pick<ListedEntry, 'name' | 'kind'>): string {
+  return `./${encodeURIComponent(name)}${kind === 'directory' ? '/' : ''}`
+}
+
+function nextHref(next: string): string {
+  return `./?after=${encodeURIComponent(next)}`
+}
+
+function row(entry: ListedEntry): Html {
+  const time = entry.modified.toISOString()
+  const isFile = entry.kind === 'file'
+  return html`<tr>
+    <td>
+      <a href="${hrefOf(entry)}"><bdi>${entry.name}</bdi>${isFile ? '' : '/'}</a>
+    </td>
+    <td class="number">${isFile ? formatSize(entry.size) : ''}</td>
+    <td class="number">${isFile ? formatCoins(entry.size) : ''}</td>
+    <td class="number wide"><time datetime="${time}">${time.slice(0, 10)}</time></td>
+  </tr>`
+}
+
+/**
+ * A folder for people. All links are relative, so the page works below any prefix. `names` is the way from the root.
+ */
+export function renderListing(names: readonly string[], { entries, next }: ListedPage): string {
+  const title = names.at(-1) ?? 'Shared folder'
+  const way = names.map((name, index) => {
+    const up = '../'.repeat(names.length - 1 - index) || './'
+    return html` / <a href="${up}"><bdi>${name}</bdi></a>`
+  })
+  const body = html`<main>
+    <h1><a href="${'../'.repeat(names.length) || './'}">Shared folder</a>${way}</h1>
+    <table>
+      <thead>
+        <tr>
+          <th>Name</th>
+          <th class="number">Size</th>
+          <th class="number">Coins</th>
+          <th class="number wide">Changed</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${entries.map(row)}
+      </tbody>
+    </table>
+    ${entries.length === 0 ? html`<p class="soft">Nothing here.</p>` : undefined}
+    ${next === undefined ? undefined : html`<p><a href="${nextHref(next)}">More</a></p>`}
+  </main>`
+  return renderPage(title, body)
+}
+
+/** The same for programs. `next`, where there is more, is relative to the folder. */
+export function listingJson(names: readonly string[], { entries, next }: ListedPage): string {
+  const value = {
+    path: `/${names.map(name => `${name}/`).join('')}`,
+    entries: entries.map(({ name, kind, size, modified }) => ({
+      name,
+      type: kind,
+      ...(kind === 'file' ? { size, coins: formatCoins(size) } : {}),
+      modified: modified.toISOString(),
+    })),
+    ...(next === undefined ? {} : { next: nextHref(next) }),
+  }
+  return `${JSON.stringify(value)}\n`
+}
