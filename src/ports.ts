@@ -168,7 +168,12 @@ export interface TrustStore {
 export interface TcpPort {
   listen$(options: { readonly port: number; readonly host: string }): Observable<TcpListenEvent>
   /** Dials at once; a failure arrives on `event$`. */
-  dial(options: { readonly host: string; readonly port: number }): ByteSocket
+  dial(options: {
+    readonly host: string
+    readonly port: number
+    /** Called with the local port when the connection is made, and again, `open` false, when it is over. */
+    readonly onLocalPort?: (port: number, open: boolean) => void
+  }): ByteSocket
 }
 
 export type TcpListenEvent =

@@ -79,7 +79,7 @@ export function receive(
   const pending = new Map<number, Uint8Array[]>()
   let current: MuxState = { ...state, ticksSinceReceived: 0 }
   let streams = new Map(state.streams)
-  let idleFrames = state.idleFrames
+  let { idleFrames, receivedBytes } = state
   const isRemote = (id: number): boolean => id > 0 && id % 2 === (config.role === 'client' ? 0 : 1)
 
   const deliver = (id: number): void => {
@@ -136,6 +136,7 @@ export function receive(
           break
         }
         streams.set(streamId, { ...stream, received })
+        receivedBytes += data.length
         const parts = pending.get(streamId)
         if (parts === undefined) pending.set(streamId, [data])
         else parts.push(data)
@@ -186,7 +187,7 @@ export function receive(
     }
   }
   for (const id of [...pending.keys()]) deliver(id)
-  return [{ ...current, streams, idleFrames }, effects]
+  return [{ ...current, streams, idleFrames, receivedBytes }, effects]
 }
 
 /** Appends what the local socket wrote. Tiny chunks are joined, so that the queue's length is bounded as its bytes are. */

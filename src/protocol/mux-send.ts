@@ -77,7 +77,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
   const control = [...state.control]
   const ready = [...state.ready]
   const effects: MuxEffect[] = []
-  let { room, queuedBytes, extraWindow } = state
+  let { room, queuedBytes, extraWindow, sentBytes } = state
   let controlAt = 0
   let readyAt = 0
 
@@ -112,6 +112,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
         pieces.push({ command: 'psh', streamId: stream.id, size, parts })
         bytes += headerBytes + size
         queuedBytes -= size
+        sentBytes += size
         next = {
           ...stream,
           queue,
@@ -151,6 +152,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
       room,
       queuedBytes,
       extraWindow,
+      sentBytes,
       ticksSinceSent: effects.some(effect => effect.type === 'send') ? 0 : state.ticksSinceSent,
     },
     effects,

@@ -67,6 +67,9 @@ export interface MuxState {
   readonly roundTripMs: number
   /** Window bytes given to streams above their initial ones. */
   readonly extraWindow: number
+  /** Payload bytes handed to the channel and received from it, over all streams, ended ones included. */
+  readonly sentBytes: number
+  readonly receivedBytes: number
   readonly idleFrames: number
   readonly ticksSinceSent: number
   readonly ticksSinceReceived: number

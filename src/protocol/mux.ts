@@ -41,6 +41,8 @@ export function createMux(config: MuxConfig): MuxState {
     queuedBytes: 0,
     roundTripMs: 0,
     extraWindow: 0,
+    sentBytes: 0,
+    receivedBytes: 0,
     idleFrames: 0,
     ticksSinceSent: 0,
     ticksSinceReceived: 0,

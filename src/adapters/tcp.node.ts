@@ -1,0 +1,108 @@
+import { connect, createServer, type Socket } from 'node:net'
+import { Observable, type Subscriber } from 'rxjs'
+import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+
+/** Connections that one listener accepts at a time; more wait in the system's backlog, or are closed. */
+const maxConnections = 512
+
+/** One TCP connection as a ByteSocket. Half-open sockets are kept, since streams half-close. */
+export function byteSocket(socket: Socket): ByteSocket {
+  let subscriber: Subscriber<SocketEvent> | undefined
+  let ended = false
+  let failure: LighthouseError | undefined
+
+  const abort = (): void => {
+    if (socket.destroyed) return
+    if (socket.connecting) socket.destroy()
+    else socket.resetAndDestroy()
+  }
+  socket.on('error', error => {
+    failure = toLighthouseError('stream-reset', error, 'local connection')
+  })
+  socket.on('close', () => {
+    if (failure === undefined && (!ended || !socket.writableFinished)) {
+      failure = new LighthouseError('stream-reset', 'local connection closed early')
+    }
+    if (failure === undefined) subscriber?.complete()
+    else subscriber?.error(failure)
+  })
+  const event$ = new Observable<SocketEvent>(current => {
+    if (socket.closed) {
+      current.error(failure ?? new LighthouseError('stream-reset', 'local connection closed early'))
+      return
+    }
+    subscriber = current
+    const onData = (bytes: Uint8Array): void => current.next({ type: 'chunk', bytes })
+    const onEnd = (): void => {
+      ended = true
+      current.next({ type: 'end' })
+    }
+    socket.on('data', onData)
+    socket.on('end', onEnd)
+    current.add(() => {
+      subscriber = undefined
+      socket.off('data', onData)
+      socket.off('end', onEnd)
+      abort()
+    })
+  })
+  return {
+    event$,
+    abort,
+    write(bytes) {
+      socket.write(bytes, error => {
+        if (!error) subscriber?.next({ type: 'taken', bytes: bytes.length })
+      })
+    },
+    finish() {
+      socket.end()
+    },
+    hold(on) {
+      if (on) socket.pause()
+      else socket.resume()
+    },
+  }
+}
+
+/** Loopback TCP by node:net: exclusive binds, no delay, half-open sockets. */
+export const nodeTcp: TcpPort = {
+  listen$({ port, host }) {
+    return new Observable<TcpListenEvent>(subscriber => {
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
+        subscriber.next({ type: 'socket', socket: byteSocket(socket) })
+      })
+      server.maxConnections = maxConnections
+      server.on('error', (cause: NodeJS.ErrnoException) => {
+        const taken = cause.code === 'EADDRINUSE' || cause.code === 'EACCES'
+        subscriber.error(
+          new LighthouseError(
+            taken ? 'port-in-use' : 'invalid-option',
+            taken ? `port ${port} belongs to another program; choose others with --port-base` : cause.message,
+            { port },
+            { cause },
+          ),
+        )
+      })
+      server.listen({ port, host, exclusive: true }, () => {
+        const address = server.address()
+        if (typeof address === 'object' && address !== null) subscriber.next({ type: 'listening', port: address.port })
+      })
+      subscriber.add(() => {
+        server.close()
+      })
+    })
+  },
+  dial({ host, port, onLocalPort }) {
+    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true })
+    if (onLocalPort !== undefined) {
+      socket.once('connect', () => {
+        const { localPort } = socket
+        if (localPort === undefined) return
+        onLocalPort(localPort, true)
+        socket.once('close', () => onLocalPort(localPort, false))
+      })
+    }
+    return byteSocket(socket)
+  },
+}

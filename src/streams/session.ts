@@ -1,0 +1,182 @@
+import {
+  catchError,
+  concat,
+  connect,
+  defer,
+  distinctUntilChanged,
+  finalize,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  pairwise,
+  type SchedulerLike,
+  startWith,
+  Subject,
+  tap,
+  throwError,
+  withLatestFrom,
+  zip,
+} from 'rxjs'
+import { deframeBatch } from '../operators/deframe.js'
+import { keepAlive } from '../operators/keep-alive.js'
+import { meter } from '../operators/meter.js'
+import { multiplex } from '../operators/multiplex.js'
+import type { ByteChannel, ByteSocket, MonotonicClock, SocketEvent } from '../ports.js'
+import { LighthouseError } from '../protocol/errors.js'
+import { defaultMuxConfig, streamIds } from '../protocol/mux.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
+import type { MuxAgreement } from '../protocol/smux.js'
+
+export interface SessionOptions {
+  readonly channel: ByteChannel
+  readonly role: 'client' | 'server'
+  readonly agreement: MuxAgreement
+  /** Local connections, each of which becomes a stream. Subscribed to once. */
+  readonly socket$: Observable<ByteSocket>
+  /** Connects a stream that the other side opened. Without it such streams are refused. */
+  readonly dial?: () => ByteSocket
+  /** Newest round trip of the path, in milliseconds: the receive windows grow with it. */
+  readonly roundTripMs$: Observable<number>
+  readonly clock: MonotonicClock
+  readonly scheduler: SchedulerLike
+}
+
+/** What a session reports. Bytes are payload; rates a second. */
+export type SessionEvent =
+  | { readonly type: 'streams'; readonly open: number }
+  | {
+      readonly type: 'traffic'
+      readonly receivedBytes: number
+      readonly sentBytes: number
+      readonly receiveRate: number
+      readonly sendRate: number
+      readonly bufferedBytes: number
+    }
+
+function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxEvent {
+  if (event.type === 'chunk') return { type: 'write', id, bytes: event.bytes }
+  if (event.type === 'end') return { type: 'end', id }
+  return { type: 'taken', id, bytes: event.bytes, now: clock.now() }
+}
+
+function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => number, scheduler: SchedulerLike) {
+  return state$.pipe(
+    map(bytesOf),
+    startWith(0),
+    pairwise(),
+    map(([before, after]) => after - before),
+    meter({ scheduler }),
+  )
+}
+
+/**
+ * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself.
+ *
+ * Errors with the reason why the connection is over: `channel-closed` when the other side closed it, `peer-silent`, or
+ * what was wrong with its frames. However it ends, every socket that still has an open stream is reset, so that no
+ * program takes a broken transfer for a complete one.
+ *
+ * Holds bytes only in the multiplexer (bounds there), in the channel up to its high-water mark, and in the sockets up to
+ * the window. Emits the number of open streams when it changes, and traffic once a second.
+ */
+export function session$(options: SessionOptions): Observable<SessionEvent> {
+  const { channel, role, agreement, socket$, dial, roundTripMs$, clock, scheduler } = options
+  const config: MuxConfig = {
+    ...defaultMuxConfig(role, agreement),
+    acceptStreams: dial !== undefined,
+    channelBytes: channel.highWaterBytes,
+    maxMessageBytes: Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes),
+  }
+  return defer(() => {
+    const sockets = new Map<number, ByteSocket>()
+    const dialled$ = new Subject<readonly [number, ByteSocket]>()
+    const ids = streamIds(role)
+
+    const events$ = (id: number, socket: ByteSocket): Observable<MuxEvent> => {
+      sockets.set(id, socket)
+      return socket.event$.pipe(
+        map(event => toMuxEvent(id, event, clock)),
+        // A broken socket costs its stream, nothing else; the other side is told.
+        catchError(() => of<MuxEvent>({ type: 'reset', id })),
+      )
+    }
+    const closed$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
+    const event$ = merge(
+      dialled$.pipe(mergeMap(([id, socket]) => events$(id, socket))),
+      concat(channel.message$, closed$).pipe(
+        deframeBatch(agreement),
+        map((frames): MuxEvent => ({ type: 'frames', frames, now: clock.now() })),
+      ),
+      channel.drained$.pipe(map((bytes): MuxEvent => ({ type: 'room', bytes }))),
+      roundTripMs$.pipe(map((milliseconds): MuxEvent => ({ type: 'round-trip', milliseconds }))),
+      socket$.pipe(
+        mergeMap(socket => {
+          const id = ids.next().value
+          return concat(
+            of<MuxEvent>({ type: 'open', id }),
+            defer(() => events$(id, socket)),
+          )
+        }),
+      ),
+    )
+
+    const perform = (effect: MuxEffect): void => {
+      switch (effect.type) {
+        case 'send':
+          return channel.send(effect.message)
+        case 'accept':
+          return dialled$.next([effect.id, dial!()])
+        case 'deliver':
+          return sockets.get(effect.id)?.write(effect.bytes)
+        case 'finish':
+          return sockets.get(effect.id)?.finish()
+        case 'hold':
+          return sockets.get(effect.id)?.hold(effect.on)
+        case 'closed':
+          sockets.delete(effect.id)
+          return
+        case 'abort':
+          sockets.get(effect.id)?.abort()
+          sockets.delete(effect.id)
+          return
+        case 'fail':
+          throw effect.error
+      }
+    }
+
+    return event$.pipe(
+      keepAlive({ scheduler }),
+      multiplex(config),
+      tap(({ effects }) => effects.forEach(perform)),
+      map(({ state }) => state),
+      connect(state$ =>
+        merge(
+          state$.pipe(
+            map((state): SessionEvent => ({ type: 'streams', open: state.streams.size })),
+            distinctUntilChanged((a, b) => a.type === 'streams' && b.type === 'streams' && a.open === b.open),
+          ),
+          zip(
+            perSecond(state$, state => state.receivedBytes, scheduler),
+            perSecond(state$, state => state.sentBytes, scheduler),
+          ).pipe(
+            withLatestFrom(state$),
+            map(([[received, sent], state]): SessionEvent => ({
+              type: 'traffic',
+              receivedBytes: received.total,
+              sentBytes: sent.total,
+              receiveRate: received.perSecond,
+              sendRate: sent.perSecond,
+              bufferedBytes: state.queuedBytes,
+            })),
+          ),
+        ),
+      ),
+      finalize(() => {
+        for (const socket of sockets.values()) socket.abort()
+        sockets.clear()
+      }),
+    )
+  })
+}
