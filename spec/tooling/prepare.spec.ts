@@ -8,14 +8,14 @@ import { dirname, join } from 'node:path'
 /** The scripts are plain JavaScript outside the compiled tree, so their shapes are said here. */
 const load = async <T>(name: string): Promise<T> =>
   (await import(new URL(`../../../scripts/lib/${name}`, import.meta.url).href)) as T
-const { dependenciesFit } = await load<{ dependenciesFit(root: string): boolean }>('dependencies.mjs')
-const { withLock } = await load<{ withLock<T>(path: string, work: () => Promise<T>): Promise<T> }>('lock.mjs')
+const { dependenciesFit } = await load<{ dependenciesFit: (root: string) => boolean }>('dependencies.mjs')
+const { withLock } = await load<{ withLock: <T>(path: string, work: () => Promise<T>) => Promise<T> }>('lock.mjs')
 const outputs = await load<{
-  sourceStamp(root: string): string
-  isBuilt(root: string): boolean
-  forgetBuild(root: string): void
-  rememberBuild(root: string, stamp: string): void
-  removeOrphans(root: string): void
+  sourceStamp: (root: string) => string
+  isBuilt: (root: string) => boolean
+  forgetBuild: (root: string) => void
+  rememberBuild: (root: string, stamp: string) => void
+  removeOrphans: (root: string) => void
 }>('outputs.mjs')
 
 let root = ''

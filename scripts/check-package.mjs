@@ -1,0 +1,77 @@
+/**
+ * Checks what would be published: packs, looks at the list of files, installs the archive into an empty project outside
+ * the repository, imports every entry, compiles against its types and runs the command.
+ * `node scripts/check-package.mjs`; exit code 1 with a line for each finding.
+ */
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const { name, version, exports: entries, bin } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
+
+/** What users need, and what they have no use for. */
+const REQUIRED = [/^README\.md$/, /^LICENSE$/, /^CHANGELOG\.md$/, /^docs\/.+/, /^media\/.+/]
+const UNWANTED = [/^dist\/(?!src\/)/, /tsbuildinfo/, /\.spec\./, /(?<!\.d)\.ts$/, /metadata\.json$/]
+
+const findings = []
+
+/** Output of a program; a failure is a finding. */
+function run(what, command, args, cwd) {
+  const result = spawnSync(command, args, { cwd, encoding: 'utf8', shell: process.platform === 'win32' })
+  if (result.status !== 0) findings.push(`${what} failed:\n${result.stdout}${result.stderr}`)
+  return result.stdout
+}
+
+/** The packed archive's path. */
+function pack(folder) {
+  const output = run('npm pack', npm, ['pack', '--json', '--pack-destination', folder], root)
+  if (findings.length > 0) return ''
+  // A list up to npm 11, an object by name after it.
+  const [{ filename, files }] = Object.values(JSON.parse(output))
+  const paths = files.map(file => file.path)
+  const targets = Object.values(entries).flatMap(entry => (typeof entry === 'string' ? [] : Object.values(entry)))
+  for (const target of [...targets, ...Object.values(bin)].map(path => path.replace(/^\.\//, ''))) {
+    if (!paths.includes(target)) findings.push(`package.json names ${target}, which is not in the package`)
+  }
+  for (const wanted of REQUIRED) if (!paths.some(path => wanted.test(path))) findings.push(`nothing fits ${wanted}`)
+  findings.push(...paths.filter(path => UNWANTED.some(pattern => pattern.test(path))).map(path => `${path} is packed`))
+  return join(folder, filename)
+}
+
+/** Names under which others import this. */
+const names = Object.keys(entries)
+  .filter(entry => !entry.endsWith('.json'))
+  .map(entry => name + entry.slice(1))
+
+function tryOut(folder, archive) {
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
+  run('npm install of the package', npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', archive], folder)
+  for (const entry of names) {
+    const code = `const all = await import('${entry}'); if (Object.keys(all).length === 0) throw new Error('exports nothing')`
+    run(`import of ${entry}`, process.execPath, ['--input-type=module', '-e', code], folder)
+  }
+  writeFileSync(join(folder, 'use.ts'), names.map((entry, at) => `export * as entry${at} from '${entry}'`).join('\n'))
+  const compiler = join(root, 'node_modules/typescript/bin/tsc')
+  const strict = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', '']
+  run('compiling against the types', process.execPath, [compiler, ...strict, 'use.ts'], folder)
+  const printed = run('lighthouse-peer --version', npm, ['exec', '--no', '--', 'lighthouse-peer', '--version'], folder)
+  if (!printed.includes(version)) findings.push(`lighthouse-peer --version printed ${JSON.stringify(printed)}`)
+}
+
+const folder = mkdtempSync(join(tmpdir(), 'lighthouse-package-'))
+try {
+  const archive = pack(folder)
+  if (findings.length === 0) tryOut(folder, archive)
+} finally {
+  rmSync(folder, { recursive: true, force: true })
+}
+if (findings.length > 0) {
+  process.stderr.write(`${findings.join('\n')}\n`)
+  process.exitCode = 1
+} else {
+  process.stdout.write(`${name} ${version} can be installed and used\n`)
+}
