@@ -47,6 +47,10 @@ const names = Object.keys(entries)
   .filter(entry => !entry.endsWith('.json'))
   .map(entry => name + entry.slice(1))
 
+/** The README's examples in TypeScript: what it shows has to compile. */
+const readmeSamples = () =>
+  [...readFileSync(join(root, 'README.md'), 'utf8').matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map(match => match[1])
+
 function tryOut(folder, archive) {
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true, type: 'module' }))
   run('npm install of the package', npm, ['install', '--no-audit', '--no-fund', '--ignore-scripts', archive], folder)
@@ -54,10 +58,13 @@ function tryOut(folder, archive) {
     const code = `const all = await import('${entry}'); if (Object.keys(all).length === 0) throw new Error('exports nothing')`
     run(`import of ${entry}`, process.execPath, ['--input-type=module', '-e', code], folder)
   }
-  writeFileSync(join(folder, 'use.ts'), names.map((entry, at) => `export * as entry${at} from '${entry}'`).join('\n'))
+  const samples = readmeSamples().map((code, at) => [`readme${at + 1}.ts`, code])
+  samples.push(['all.ts', names.map((entry, at) => `export * as entry${at} from '${entry}'`).join('\n')])
+  for (const [file, code] of samples) writeFileSync(join(folder, file), code)
+  const settings = { strict: true, noEmit: true, module: 'nodenext', target: 'es2022', types: [] }
+  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions: settings, include: ['*.ts'] }))
   const compiler = join(root, 'node_modules/typescript/bin/tsc')
-  const strict = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2022', '--types', '']
-  run('compiling against the types', process.execPath, [compiler, ...strict, 'use.ts'], folder)
+  run('compiling against the types', process.execPath, [compiler, '-p', '.'], folder)
   const printed = run('lighthouse-peer --version', npm, ['exec', '--no', '--', 'lighthouse-peer', '--version'], folder)
   if (!printed.includes(version)) findings.push(`lighthouse-peer --version printed ${JSON.stringify(printed)}`)
 }

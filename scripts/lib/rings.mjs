@@ -76,13 +76,16 @@ export const RINGS = [
   },
   {
     name: 'hub/app',
-    files: /^hub\/app\.ts$/,
+    files: /^hub\/(app|options)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports\.ts$/, /^hub\//],
     packages: 'rxjs',
     node: 'always',
   },
   { name: 'cli', files: /^cli\//, may: [/./], packages: 'any', node: 'always' },
 ]
+
+/** A file outside hub/ and cli/ that needs Node says so in its name; Express needs Node. */
+const NODE_NAME = /\.(node|express)\.ts$/
 
 /** Libraries that are used together in one adapter and count as one: a framework and what plugs into it. */
 export const FAMILIES = [['express', 'express-rate-limit', 'helmet', 'send']]
@@ -91,7 +94,7 @@ export const FAMILIES = [['express', 'express-rate-limit', 'helmet', 'send']]
 const PROCESS_OWNERS = /^cli\//
 const PROCESS_PARTS = /(?<![.\w$])process\s*\.\s*(exit|exitCode|argv|env|stdin|stdout|stderr|on|once|kill|chdir)\b/
 /** Who may mention `process` at all. */
-const PROCESS_READERS = /(\.node\.ts$|^hub\/|^cli\/)/
+const PROCESS_READERS = /(\.node\.ts$|^hub\/adapters\/|^cli\/)/
 const PROCESS = /(?<![.\w$])process\s*\./
 /** Node's globals that a browser does not have. */
 const NODE_GLOBALS = /(?<![.\w$'])(Buffer|setImmediate|clearImmediate|__dirname|__filename)\b/
@@ -117,7 +120,7 @@ function importComplaints(ring, file, imports) {
       const allowed = ring.files.test(target) || ring.may.some(pattern => pattern.test(target))
       if (!allowed) complaints.push(`${file}: ${ring.name} must not import ${target}`)
     } else if (type === 'node') {
-      const allowed = ring.node === 'always' || (ring.node === 'named' && file.endsWith('.node.ts'))
+      const allowed = ring.node === 'always' || (ring.node === 'named' && NODE_NAME.test(file))
       if (!allowed)
         complaints.push(
           `${file}: must not import ${target}${ring.node === 'named' ? ' unless it is called x.node.ts' : ''}`,
@@ -143,7 +146,7 @@ function globalComplaints(ring, file, code) {
   if (part !== undefined && !PROCESS_OWNERS.test(file)) complaints.push(`${file}: only cli/ may use process.${part}`)
   else if (PROCESS.test(code) && !PROCESS_READERS.test(file))
     complaints.push(`${file}: mentions process; call it x.node.ts`)
-  const isomorphic = ring.node === 'never' || (ring.node === 'named' && !file.endsWith('.node.ts'))
+  const isomorphic = ring.node === 'never' || (ring.node === 'named' && !NODE_NAME.test(file))
   const global = NODE_GLOBALS.exec(code)?.[1]
   if (isomorphic && global !== undefined)
     complaints.push(`${file}: uses Node's ${global}, which a browser does not have`)
