@@ -14,6 +14,7 @@ export function concat(parts: readonly Uint8Array[], length = sumOf(parts)): Uin
  * logarithmic in its bytes and each byte is copied a logarithmic number of times: one-byte chunks cost no quadratic time.
  */
 export function appendJoined(parts: readonly Uint8Array[], bytes: Uint8Array): readonly Uint8Array[] {
+  if (bytes.length === 0) return parts
   let keep = parts.length
   let length = bytes.length
   while (keep > 0 && parts[keep - 1]!.length <= length) length += parts[--keep]!.length

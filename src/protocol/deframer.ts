@@ -61,7 +61,8 @@ export function deframe(state: DeframerState, chunk: Uint8Array): readonly [Defr
     offset = end
   }
   if (heldBytes === 0 && offset < chunk.length) {
-    held = [chunk.slice(offset)]
+    // Not `slice`: on Node's Buffer that is a view, which would keep the chunk alive.
+    held = [concat([chunk.subarray(offset)])]
     heldBytes = chunk.length - offset
   }
   return [{ agreement, held, heldBytes, neededBytes }, frames]
