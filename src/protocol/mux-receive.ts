@@ -1,7 +1,7 @@
 import { appendJoined, concat } from './bytes.js'
 import { LighthouseError } from './errors.js'
 import { isReady, withReady } from './mux-send.js'
-import type { MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
+import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
 import type { Frame } from './smux.js'
 import { extraWindowOf, initialWindowBytes } from './window.js'
 
@@ -35,16 +35,27 @@ export function newStream(id: number, local: boolean): StreamState {
   }
 }
 
+/**
+ * The state without anything of a stream but its entry in `streams`. Its turn and the SYN or UPD that it still has to say
+ * go as well: with no room in the channel, streams that come and go would make these lists grow without end.
+ */
+function withoutStream(state: MuxState, stream: StreamState): MuxState {
+  const isLeft = ({ command, streamId }: ControlFrame): boolean =>
+    streamId !== stream.id || (command !== 'syn' && command !== 'upd')
+  return {
+    ...state,
+    ready: state.ready.filter(id => id !== stream.id),
+    control: state.control.filter(isLeft),
+    queuedBytes: state.queuedBytes - stream.queuedBytes,
+    extraWindow: state.extraWindow - extraWindowOf(stream.window),
+  }
+}
+
 /** Forgets a stream and what it has queued. */
 export function removeStream(state: MuxState, stream: StreamState): MuxState {
   const streams = new Map(state.streams)
   streams.delete(stream.id)
-  return {
-    ...state,
-    streams,
-    queuedBytes: state.queuedBytes - stream.queuedBytes,
-    extraWindow: state.extraWindow - extraWindowOf(stream.window),
-  }
+  return { ...withoutStream(state, stream), streams }
 }
 
 /** Puts a frame ahead of all data. */
@@ -78,7 +89,7 @@ export function receive(
   const effects: MuxEffect[] = []
   const pending = new Map<number, Uint8Array[]>()
   let current: MuxState = { ...state, ticksSinceReceived: 0 }
-  let streams = new Map(state.streams)
+  const streams = new Map(state.streams)
   let { idleFrames, receivedBytes } = state
   const isRemote = (id: number): boolean => id > 0 && id % 2 === (config.role === 'client' ? 0 : 1)
 
@@ -89,8 +100,8 @@ export function receive(
     effects.push({ type: 'deliver', id, bytes: concat(parts) })
   }
   const remove = (stream: StreamState): void => {
-    current = removeStream({ ...current, streams }, stream)
-    streams = new Map(current.streams)
+    streams.delete(stream.id)
+    current = withoutStream(current, stream)
   }
   const idle = (): void => {
     idleFrames++
@@ -105,14 +116,12 @@ export function receive(
         idle()
         break
       case 'syn':
-        if (stream !== undefined) {
-          idle()
-          break
-        }
+        idle()
+        if (stream !== undefined) break
         if (!isRemote(streamId)) throw violation(`SYN for stream ${streamId}, which is not the other side's to open`)
+        // Each may cost an answer, a refusal now or a reset by the local program later.
+        if (current.control.length >= maxControlFrames) throw violation('a flood of SYN')
         if (!config.acceptStreams || streams.size >= config.maxStreams) {
-          idle()
-          if (current.control.length >= maxControlFrames) throw violation('a flood of SYN')
           current = withControl(current, failureCommand(config), streamId)
           break
         }
@@ -121,10 +130,9 @@ export function receive(
         break
       case 'psh': {
         const { data } = frame
-        if (stream === undefined || stream.finReceived || data.length === 0) {
-          idle()
-          break
-        }
+        if (data.length === 0) idle()
+        // Dropped, and no offence: what was under way when the local connection broke still arrives.
+        if (stream === undefined || stream.finReceived || data.length === 0) break
         const received = stream.received + data.length
         if (config.version === 2 && received > stream.granted) throw violation('more data than its window')
         if (config.version === 1 && received - stream.taken > config.overrunBytes) {
@@ -178,7 +186,7 @@ export function receive(
         const unread = (stream.written % 2 ** 32) - frame.consumed
         const inFlight = unread < 0 ? unread + 2 ** 32 : unread
         if (inFlight > sent) throw violation('UPD for more than was sent')
-        if (inFlight === sent && frame.window === stream.peerWindow) idle()
+        if (inFlight === sent) idle()
         const next = { ...stream, peerConsumed: stream.written - inFlight, peerWindow: frame.window }
         streams.set(streamId, next)
         if (isReady(next, config)) current = { ...current, ready: withReady(current.ready, streamId) }

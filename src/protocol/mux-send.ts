@@ -56,8 +56,9 @@ function write(plan: Plan, config: MuxConfig): Uint8Array {
         offset += part.length
       }
     } else if (piece.command === 'upd') {
-      const { taken, window } = piece.stream!
-      offset = writeUpdate(message, offset, config.version, piece.streamId, taken, window)
+      // Not `taken`, which may have grown since: the other side must not be told more than `granted`.
+      const { announced, window } = piece.stream!
+      offset = writeUpdate(message, offset, config.version, piece.streamId, announced, window)
     } else {
       offset = writeHeader(message, offset, config.version, piece.command, 0, piece.streamId)
     }

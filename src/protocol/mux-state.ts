@@ -82,6 +82,7 @@ export type ControlFrame = { readonly command: 'syn' | 'fin' | 'upd' | 'rst' | '
 export type MuxEvent =
   /** A local connection wants a stream. The ID comes from `streamIds`. */
   | { readonly type: 'open'; readonly id: number }
+  /** The local connection wrote. Ignored after `end`. */
   | { readonly type: 'write'; readonly id: number; readonly bytes: Uint8Array }
   /** The local connection will send no more. */
   | { readonly type: 'end'; readonly id: number }

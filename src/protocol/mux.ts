@@ -84,7 +84,10 @@ function take(state: MuxState, stream: StreamState, bytes: number, now: number):
   const taken = stream.taken + bytes
   const consumed = taken - stream.announced
   const due =
-    state.config.version === 2 && !stream.finReceived && (stream.announced === 0 || consumed >= stream.window / 2)
+    state.config.version === 2 &&
+    !stream.finReceived &&
+    consumed > 0 &&
+    (stream.announced === 0 || consumed >= stream.window / 2)
   if (!due) return withStream(state, { ...stream, taken })
   const spareBytes = windowBudgetBytes - state.extraWindow + extraWindowOf(stream.window)
   const elapsedMs = now - stream.announcedAt
@@ -108,7 +111,7 @@ function take(state: MuxState, stream: StreamState, bytes: number, now: number):
     updDue: true,
   })
   const extraWindow = state.extraWindow + extraWindowOf(window) - extraWindowOf(stream.window)
-  return withControl({ ...next, extraWindow }, 'upd', stream.id)
+  return stream.updDue ? { ...next, extraWindow } : withControl({ ...next, extraWindow }, 'upd', stream.id)
 }
 
 function tick(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
@@ -126,7 +129,7 @@ function tick(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
       next = withStream(next, { ...stream, stalledTicks: stream.stalledTicks + 1 })
       continue
     }
-    next = removeStream(next, stream)
+    next = withControl(removeStream(next, stream), failureCommand(config), stream.id)
     const message = 'the other side has closed the stream and takes no more data'
     effects.push({ type: 'abort', id: stream.id, error: new LighthouseError('stream-reset', message) })
   }
@@ -151,6 +154,8 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
   if (stream === undefined) return [state, []]
   switch (event.type) {
     case 'write': {
+      // Nothing may follow FIN, and empty pieces would lengthen the queue without filling it.
+      if (stream.ending || event.bytes.length === 0) return [state, []]
       const queuedBytes = stream.queuedBytes + event.bytes.length
       const holding = stream.holding || queuedBytes >= state.config.queueHighBytes
       const next = withStream(
