@@ -71,9 +71,16 @@ export function stepTunnels(
   if (event.type === 'acquire') {
     const index = choose(state, event.owner)
     if (index < 0) return [state, { type: 'refused', owner: event.owner }]
-    const { owner } = slots[index]!
-    const taken = { owner: event.owner, lastOwner: event.owner, lastUsed: clock + 1, streams: 0, unavailable: false }
-    const evicted = owner === event.owner ? undefined : owner
+    const { owner, streams } = slots[index]!
+    const isOwn = owner === event.owner
+    const taken: TunnelSlot = {
+      owner: event.owner,
+      lastOwner: event.owner,
+      lastUsed: clock + 1,
+      streams: isOwn ? streams : 0,
+      unavailable: false,
+    }
+    const evicted = isOwn ? undefined : owner
     return [replace(state, index, taken), { type: 'granted', owner: event.owner, slot: index, evicted }]
   }
   const index = slots.findIndex(slot => slot.owner === event.owner)
