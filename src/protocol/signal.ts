@@ -53,10 +53,13 @@ export type SignalRefusal = (typeof signalRefusals)[number]
 export type SignalAck =
   { readonly delivered: true } | { readonly error: { readonly code: SignalRefusal; readonly message: string } }
 
-/** Base64 (standard, padded) of `bytes` bytes. */
+/** What base64 ends with, by bytes modulo 3: padding, and before it a character whose unused bits are zero. */
+const base64Ends = [/^[A-Za-z0-9+/]*$/, /^[A-Za-z0-9+/]*[AQgw]==$/, /^[A-Za-z0-9+/]*[AEIMQUYcgkosw048]=$/] as const
+
+/** Whether a value is the one base64 text (standard, padded) of `bytes` bytes: two texts must not name the same key. */
 export function isBase64Of(value: unknown, bytes: number): value is string {
   const length = Math.ceil(bytes / 3) * 4
-  return typeof value === 'string' && value.length === length && /^[A-Za-z0-9+/]*={0,2}$/.test(value)
+  return typeof value === 'string' && value.length === length && base64Ends[bytes % 3]!.test(value)
 }
 
 /** Whether a value is a public key as it travels: base64 of 32 bytes. */
@@ -87,7 +90,8 @@ function isMux(value: unknown): value is MuxAbilities {
 }
 
 function isDescription(value: unknown): value is DescriptionPayload & Json {
-  if (!isRecord(value) || typeof value.sdp !== 'string' || !/^[A-Za-z0-9+/]+={0,2}$/.test(value.sdp)) return false
+  if (!isRecord(value) || typeof value.sdp !== 'string' || value.sdp.length > maxSignalBytes) return false
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(value.sdp)) return false
   if (value.mux !== undefined && !isMux(value.mux)) return false
   if (value.head !== undefined && value.head !== null && parseHead(value.head) === undefined) return false
   return isShallow(value as Json, 4)
@@ -138,7 +142,6 @@ export function agreeMux(
 ): { readonly version: 1 | 2; readonly rst: boolean } | undefined {
   const { versions: spoken = [1], rst = false } = other
   const { versions = [1] } = own
-  const version = Math.max(...versions.filter(candidate => spoken.includes(candidate)))
-  if (version !== 1 && version !== 2) return undefined
-  return { version, rst: own.rst === true && rst }
+  const common = ([2, 1] as const).find(version => versions.includes(version) && spoken.includes(version))
+  return common && { version: common, rst: own.rst === true && rst }
 }
