@@ -19,8 +19,8 @@ export const connectTimeoutMs = 20_000
 /**
  * Errors unless the source has emitted a state of the phase `open` in time; after that it may take as long as it likes.
  *
- *     source                     --r---o----c-------------…
- *     connectWithin({ ms: 12 })  --r---o----c-#              # connect-timeout, details.phase: 'connecting'
+ *     source                     --r---o----c-------------   resolving, offering, connecting, never open
+ *     connectWithin({ ms: 13 })  --r---o----c-#              # connect-timeout, details.phase: 'connecting'
  *
  * Starts and ends with its source. Errors with `connect-timeout`, whose `details.phase` is the phase of the last state seen,
  * and unsubscribes from the source. Buffers nothing.

@@ -18,8 +18,8 @@ export const keepAliveTickMs = 1000
 /**
  * Mixes the ticks that the multiplexer's keep-alive counts into its events.
  *
- *     source       --a----b-------c--|
- *     keepAlive()  --a-t--b-t---t-c--|
+ *     source                      --a----b-------c--|
+ *     keepAlive({ everyMs: 4 })   --a-t--bt---t--ct-|   t: a tick
  *
  * Ticks start with the subscription and end with the source. Counting ticks instead of reading a clock makes the limits
  * immune to a wall clock that jumps and to a machine that slept: after waking up there is one tick, not thousands.
