@@ -1,0 +1,135 @@
+import { catchError, map, type Observable, throwError, timeout } from 'rxjs'
+import { fromFetch } from 'rxjs/fetch'
+import type { HubClient } from '../ports.js'
+import { parseCoins } from '../protocol/coins.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { isPublicKey } from '../protocol/signal.js'
+
+/** From the request to the last byte of the answer. */
+const answerTimeoutMs = 10_000
+
+/** No answer that a peer asks for comes near it; more is not read. */
+const maxAnswerBytes = 65_536
+
+interface Answer {
+  readonly status: number
+  readonly text: string
+}
+
+function nonsense(url: string, what: string): LighthouseError {
+  return new LighthouseError(
+    'hub-protocol',
+    `${url} answered ${what}, which is not what a hub says. Check its address and version.`,
+  )
+}
+
+async function readAnswer(response: Response): Promise<Answer> {
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  if (response.body !== null) {
+    // Leaving the loop cancels the rest of the answer.
+    for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+      bytes += chunk.length
+      if (bytes > maxAnswerBytes) throw nonsense(response.url, `more than ${maxAnswerBytes} bytes`)
+      text += decoder.decode(chunk, { stream: true })
+    }
+  }
+  return { status: response.status, text: text + decoder.decode() }
+}
+
+function parseJson(text: string): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  } catch {
+    // Not JSON: no member of it is there, which is what the callers look for.
+    return {}
+  }
+}
+
+/** The hub's own sentence, made fit for a terminal. */
+function sentence({ text, status }: Answer): string {
+  const { detail } = parseJson(text)
+  return typeof detail === 'string' ? detail.replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, 300) : `status ${status}`
+}
+
+/** Errors for answers that mean the same on every route. */
+function unexpected(url: string, answer: Answer): LighthouseError {
+  const { status } = answer
+  if (status === 429) return new LighthouseError('rate-limited', sentence(answer))
+  if (status >= 500) return new LighthouseError('hub-unreachable', `The hub at ${url} is failing: ${sentence(answer)}`)
+  return nonsense(url, sentence(answer))
+}
+
+/** Why a request failed, from the innermost cause: fetch itself only says that it did. */
+function reason(error: unknown): string {
+  const { cause } = error instanceof Error ? error : {}
+  return cause instanceof Error ? cause.message || cause.name : error instanceof Error ? error.message : String(error)
+}
+
+/**
+ * A hub's HTTP routes through `fetch`. Every observable asks once on each subscription, and unsubscribing aborts. An
+ * answer has 10 s and 64 KiB, and redirects are not followed. Errors with `hub-unreachable`, `hub-protocol` or
+ * `rate-limited`, `register$` with `registration-refused` as well.
+ */
+export function fetchHubClient(hub: string | URL): HubClient {
+  const { origin } = new URL(hub)
+
+  function ask$(path: string, init: RequestInit = {}): Observable<Answer> {
+    return fromFetch(`${origin}${path}`, { ...init, redirect: 'error', selector: readAnswer }).pipe(
+      timeout({
+        first: answerTimeoutMs,
+        with: () =>
+          throwError(() => new LighthouseError('hub-unreachable', `The hub at ${origin} did not answer within 10 s.`)),
+      }),
+      catchError((error: unknown) =>
+        throwError(() =>
+          toLighthouseError(
+            'hub-unreachable',
+            error instanceof LighthouseError ? error : new Error(reason(error), { cause: error }),
+            `The hub at ${origin} cannot be reached`,
+          ),
+        ),
+      ),
+    )
+  }
+
+  /** The text of a 200 as `parse` reads it; undefined for 404. */
+  function look$<Value>(path: string, parse: (text: string) => Value | undefined): Observable<Value | undefined> {
+    return ask$(path).pipe(
+      map(answer => {
+        if (answer.status === 404) return undefined
+        if (answer.status !== 200) throw unexpected(origin, answer)
+        const value = parse(answer.text)
+        if (value === undefined) throw nonsense(origin, 'something else')
+        return value
+      }),
+    )
+  }
+
+  return {
+    resolve$: nickname =>
+      look$(`/v1/resolve/${encodeURIComponent(nickname)}`, text => (isPublicKey(text) ? text : undefined)),
+    balance$: pubKey => look$(`/v1/coins?pub_key=${encodeURIComponent(pubKey)}`, parseCoins),
+    register$: ({ pubKey, nickname, signature }) =>
+      ask$('/v1/register', {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ pub_key: pubKey, nickname, signature }),
+      }).pipe(
+        map(answer => {
+          if (answer.status === 409) throw new LighthouseError('registration-refused', sentence(answer), { nickname })
+          if (answer.status !== 201) throw unexpected(origin, answer)
+        }),
+      ),
+    health$: () =>
+      ask$('/v1/health').pipe(
+        map(answer => {
+          const { hub_key: hubKey } = parseJson(answer.text)
+          if (isPublicKey(hubKey)) return { hubKey }
+          throw answer.status === 200 ? nonsense(origin, 'something else') : unexpected(origin, answer)
+        }),
+      ),
+  }
+}

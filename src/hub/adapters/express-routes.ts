@@ -1,0 +1,188 @@
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import express, {
+  type ErrorRequestHandler,
+  type Express,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
+import helmet from 'helmet'
+import { z } from 'zod'
+import { formatCoins } from '../../protocol/coins.js'
+import { isNickname } from '../../protocol/nickname.js'
+import type { LedgerHead } from '../../protocol/signal.js'
+import { isCanonicalKey, registrationProblem } from '../protocol/registry.js'
+import type { HubLogger, HubMetrics, HubStore, Registration } from '../ports.js'
+import { ledgerLines } from './ledger-lines.js'
+import { sendProblem } from './problem.js'
+
+/** A registration has about 250 bytes. */
+const maxBodyBytes = 4_096
+
+/** A reader of the ledger that takes nothing for so long is cut off. */
+const idleReaderMs = 60_000
+
+const registrationSchema = z.strictObject({ pub_key: z.string(), nickname: z.string(), signature: z.string() })
+
+const takenDetails: Readonly<Record<(Registration & { type: 'taken' })['what'], string>> = {
+  nickname: 'This nickname is taken. Choose another.',
+  key: 'This key is registered under another nickname. Use that one, or make a new key.',
+  both: 'This key is registered under this nickname already. There is nothing left to do.',
+}
+
+/** What the routes need. `trustProxy` as Express has it. */
+export interface RoutesContext {
+  readonly store: HubStore
+  readonly hubKey: string
+  readonly version: string
+  readonly grantBytes: number
+  readonly verify: (pubKey: string, text: string, signature: string) => boolean
+  readonly head: () => Promise<LedgerHead | null>
+  /** Milliseconds since 1970. */
+  readonly nowMs: () => number
+  readonly metrics: HubMetrics
+  readonly logger: HubLogger
+  readonly trustProxy: boolean | number | string
+  readonly registrationLimit: RequestHandler
+  readonly lookupLimit: RequestHandler
+}
+
+function register(context: RoutesContext): RequestHandler {
+  const { store, verify, grantBytes, nowMs, metrics, logger } = context
+  return async (request, response) => {
+    const parsed = registrationSchema.safeParse(request.body)
+    if (!parsed.success) {
+      metrics.registration('malformed')
+      const rule = 'Send JSON {"pub_key", "nickname", "signature"}, three strings, as application/json.'
+      return sendProblem(response, 400, 'malformed', rule)
+    }
+    const problem = registrationProblem(parsed.data, verify)
+    if (problem !== undefined) {
+      metrics.registration(problem.code)
+      return sendProblem(response, 400, problem.code, problem.detail)
+    }
+    const { nickname, pub_key: pubKey } = parsed.data
+    const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs() })
+    metrics.registration(result.type)
+    if (result.type === 'taken') {
+      return sendProblem(
+        response,
+        409,
+        result.what === 'nickname' ? 'nickname-taken' : 'key-taken',
+        takenDetails[result.what],
+      )
+    }
+    logger.info({ nickname, seq: result.line.seq }, 'registered')
+    response.status(201).json({ nickname, pub_key: pubKey, coins: formatCoins(result.line.bytes) })
+  }
+}
+
+function resolve({ store }: RoutesContext): RequestHandler {
+  return async (request, response) => {
+    const nickname = String(request.params.nickname)
+    if (!isNickname(nickname)) {
+      return sendProblem(
+        response,
+        400,
+        'malformed',
+        'A nickname is one or more of the letters a to z. Check the spelling.',
+      )
+    }
+    const pubKey = await store.resolve(nickname)
+    if (pubKey === undefined) {
+      return sendProblem(response, 404, 'unknown-nickname', 'Nobody has this nickname. Check the spelling.')
+    }
+    response.type('text/plain').send(pubKey)
+  }
+}
+
+function coins({ store }: RoutesContext): RequestHandler {
+  return async (request, response) => {
+    const { pub_key: query } = request.query
+    // A plus that was not escaped arrives as a space, and base64 has none of those.
+    const pubKey = typeof query === 'string' ? query.replaceAll(' ', '+') : ''
+    if (!isCanonicalKey(pubKey)) {
+      return sendProblem(response, 400, 'malformed', 'Ask with ?pub_key= and the base64 of a public key, URL-encoded.')
+    }
+    const bytes = await store.balance(pubKey)
+    if (bytes === undefined)
+      return sendProblem(response, 404, 'unknown-key', 'Nobody registered this key. Register first.')
+    response.type('text/plain').send(formatCoins(bytes))
+  }
+}
+
+function ledger({ store, logger }: RoutesContext): RequestHandler {
+  return async (request: Request, response: Response) => {
+    const { after = '0' } = request.query
+    const seq = typeof after === 'string' && /^\d{1,15}$/.test(after) ? Number(after) : undefined
+    if (seq === undefined) {
+      return sendProblem(response, 400, 'malformed', 'Ask with ?after= and a block number: 0 for the whole ledger.')
+    }
+    response.type('application/x-ndjson')
+    response.setTimeout(idleReaderMs, () => response.destroy())
+    try {
+      await pipeline(Readable.from(ledgerLines(store, seq), { highWaterMark: 1 }), response)
+    } catch (error) {
+      // The reader left, or the store failed. The answer is cut off either way, which a reader of chunks can tell.
+      logger.warn({ err: error }, 'a ledger download ended early')
+    }
+  }
+}
+
+function health({ store, hubKey, version, head, logger }: RoutesContext): RequestHandler {
+  return async (_request, response) => {
+    try {
+      await store.check()
+      response.json({ status: 'ok', hub_key: hubKey, version, head: await head() })
+    } catch (error) {
+      logger.error({ err: error }, 'the database fails')
+      response
+        .status(503)
+        .json({ status: 'failing', hub_key: hubKey, version, detail: 'The database cannot be read or written.' })
+    }
+  }
+}
+
+function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
+  return (error: { readonly status?: unknown }, request, response, next) => {
+    if (response.headersSent) return next(error)
+    const status = typeof error.status === 'number' ? error.status : 500
+    if (status >= 400 && status < 500) {
+      if (request.method === 'POST') metrics.registration('malformed')
+      if (status === 413)
+        return sendProblem(response, 413, 'malformed', `A request has at most ${maxBodyBytes} bytes. Send less.`)
+      return sendProblem(
+        response,
+        400,
+        'malformed',
+        'The request cannot be read. Check its JSON, its encoding and its URL.',
+      )
+    }
+    logger.error({ err: error }, 'a request failed')
+    sendProblem(response, 503, 'unavailable', 'The hub cannot do this now. Try again in a moment; nothing was changed.')
+  }
+}
+
+/** The hub's HTTP routes. Keeps no state of its own and starts nothing. */
+export function hubRoutes(context: RoutesContext): Express {
+  const { metrics, registrationLimit, lookupLimit } = context
+  const routes = express()
+  routes.set('trust proxy', context.trustProxy)
+  routes.set('query parser', 'simple')
+  routes.use(helmet())
+  routes.post('/v1/register', registrationLimit, express.json({ limit: maxBodyBytes }), register(context))
+  routes.get('/v1/resolve/:nickname', lookupLimit, resolve(context))
+  routes.get('/v1/coins', lookupLimit, coins(context))
+  routes.get('/v1/ledger', lookupLimit, ledger(context))
+  routes.get('/v1/health', health(context))
+  routes.get('/metrics', async (_request, response) => {
+    const { type, body } = await metrics.text()
+    response.type(type).send(body)
+  })
+  routes.use((_request, response) => {
+    sendProblem(response, 404, 'not-found', 'This is a Lighthouse hub. See docs/PROTOCOL.md for its routes.')
+  })
+  routes.use(failure(context))
+  return routes
+}

@@ -1,0 +1,82 @@
+import type { Server as HttpServer } from 'node:http'
+import { fromEvent, map, Observable, take } from 'rxjs'
+import { Server, type Socket } from 'socket.io'
+import type { SignalAck } from '../../protocol/signal.js'
+import { maxSignalBytes } from '../../protocol/signal.js'
+import type { HubSocket, IncomingSignal } from '../ports.js'
+
+/** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
+const maxPacketBytes = 2 * maxSignalBytes
+
+/** What may wait for a socket whose other side reads slowly. Sixteen of the largest signals. */
+const maxBacklogBytes = 1_048_576
+
+/** A vanished peer is noticed after the two together, so that others are told `offline` and not left waiting. */
+const pingIntervalMs = 10_000
+const pingTimeoutMs = 10_000
+
+/** For a connection that never says who it is; the login itself has a limit of its own. */
+const connectTimeoutMs = 10_000
+
+function backlogBytes({ conn }: Socket): number {
+  const { writeBuffer } = conn as unknown as { readonly writeBuffer: readonly { readonly data?: unknown }[] }
+  return writeBuffer.reduce((sum, { data }) => sum + (typeof data === 'string' ? data.length : 0), 0)
+}
+
+function toIncoming(args: readonly unknown[]): IncomingSignal {
+  const last = args.at(-1)
+  return {
+    message: args[0],
+    // A peer that wants no acknowledgement sends none; socket.io's function is always the last argument.
+    acknowledge: (ack: SignalAck) => void (typeof last === 'function' && last(ack)),
+  }
+}
+
+function toHubSocket(socket: Socket): HubSocket {
+  // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
+  socket.on('error', () => socket.disconnect(true))
+  return {
+    auth: socket.handshake.auth,
+    signal$: fromEvent(socket, 'signal', (...args: unknown[]) => toIncoming(args)),
+    closed$: fromEvent(socket, 'disconnect').pipe(
+      take(1),
+      map(() => undefined),
+    ),
+    challenge$: body =>
+      new Observable(subscriber => {
+        socket.emit('challenge', body, (answer: unknown) => {
+          subscriber.next(answer)
+          subscriber.complete()
+        })
+      }),
+    send(event, body) {
+      if (backlogBytes(socket) > maxBacklogBytes) return false
+      socket.emit(event, body)
+      return true
+    },
+    close: () => void socket.disconnect(true),
+  }
+}
+
+/**
+ * The signaling server on an HTTP server: emits each connection. Other origins' pages get no CORS headers. Unsubscribing
+ * ends every connection; the HTTP server stays its owner's.
+ */
+export function socketIoServer$(server: HttpServer): Observable<HubSocket> {
+  return new Observable(subscriber => {
+    const io = new Server({
+      serveClient: false,
+      maxHttpBufferSize: maxPacketBytes,
+      pingInterval: pingIntervalMs,
+      pingTimeout: pingTimeoutMs,
+      connectTimeout: connectTimeoutMs,
+    })
+    io.attach(server)
+    io.on('connection', socket => subscriber.next(toHubSocket(socket)))
+    return () => {
+      io.disconnectSockets(true)
+      // Settles once the HTTP server is closed too; it has no failure of its own.
+      void io.close()
+    }
+  })
+}

@@ -1,0 +1,67 @@
+import { LighthouseError } from '../../protocol/errors.js'
+import type { Database } from './sqlite-library.js'
+
+/** Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add. */
+const migrations = [
+  `
+  CREATE TABLE hub (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    pub_key TEXT NOT NULL,
+    priv_key TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE wallets (
+    pub_key TEXT PRIMARY KEY,
+    bytes INTEGER NOT NULL CHECK (bytes >= 0)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE names (
+    nickname TEXT PRIMARY KEY,
+    pub_key TEXT NOT NULL UNIQUE REFERENCES wallets (pub_key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE blocks (
+    seq INTEGER PRIMARY KEY,
+    prev_hash TEXT NOT NULL,
+    time INTEGER NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('grant', 'transfer')),
+    payer TEXT,
+    payee TEXT NOT NULL REFERENCES wallets (pub_key),
+    bytes INTEGER NOT NULL CHECK (bytes >= 0),
+    receipt TEXT,
+    hash TEXT NOT NULL
+  ) STRICT;
+  CREATE TRIGGER blocks_keep BEFORE UPDATE ON blocks BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  CREATE TRIGGER blocks_stay BEFORE DELETE ON blocks BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+  `,
+]
+
+/** Settings of one connection. Both full syncs: a commit is on the disk, not in a cache of it, before it is acknowledged. */
+const settings = `
+  PRAGMA locking_mode = EXCLUSIVE;
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = FULL;
+  PRAGMA fullfsync = ON;
+  PRAGMA checkpoint_fullfsync = ON;
+  PRAGMA foreign_keys = ON;
+  PRAGMA trusted_schema = OFF;
+`
+
+/** Sets the connection up and brings the schema to this version. Throws `store-failed` for a file of a newer one. */
+export function prepareSchema(database: Database): void {
+  database.exec(settings)
+  // Takes the lock for good: a second hub on this file fails here, not in the middle of its work.
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    if (version > migrations.length) {
+      throw new LighthouseError(
+        'store-failed',
+        `The database has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one.`,
+      )
+    }
+    for (const migration of migrations.slice(version)) database.exec(migration)
+    database.exec(`PRAGMA user_version = ${migrations.length}`)
+    database.exec('COMMIT')
+  } catch (error) {
+    database.exec('ROLLBACK')
+    throw error
+  }
+}

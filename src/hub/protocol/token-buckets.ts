@@ -1,0 +1,42 @@
+/** How often something may be done by one key. */
+export interface BucketRate {
+  /** At once, after a rest. */
+  readonly burst: number
+  /** For long. */
+  readonly perSecond: number
+}
+
+interface Bucket {
+  readonly tokens: number
+  readonly atMs: number
+}
+
+/** Keys remembered at most; beyond that the one that rested longest is forgotten. By then it is full again, or nearly. */
+const maxKeys = 10_000
+
+function refilled(bucket: Bucket | undefined, rate: BucketRate, nowMs: number): Bucket {
+  if (bucket === undefined) return { tokens: rate.burst, atMs: nowMs }
+  const earned = (Math.max(0, nowMs - bucket.atMs) / 1000) * rate.perSecond
+  return { tokens: Math.min(rate.burst, bucket.tokens + earned), atMs: nowMs }
+}
+
+/** One token bucket a key. It belongs to the key, so that connecting again gains nothing. */
+export class TokenBuckets {
+  readonly #buckets = new Map<string, Bucket>()
+
+  constructor(private readonly rate: BucketRate) {}
+
+  /** Takes a token; false when there is none. `nowMs` is monotonic. */
+  take(key: string, nowMs: number): boolean {
+    const { tokens } = refilled(this.#buckets.get(key), this.rate, nowMs)
+    const allowed = tokens >= 1
+    // Deleted first: a Map keeps the order of insertion, which makes it the order of rest.
+    this.#buckets.delete(key)
+    this.#buckets.set(key, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs })
+    if (this.#buckets.size > maxKeys) {
+      const [oldest] = this.#buckets.keys()
+      if (oldest !== undefined) this.#buckets.delete(oldest)
+    }
+    return allowed
+  }
+}

@@ -1,0 +1,69 @@
+import { concatMap, defer, from, map, type Observable, throwError, timeout } from 'rxjs'
+import { LighthouseError } from '../../protocol/errors.js'
+import { authText, hubChallengeText } from '../../protocol/signed-texts.js'
+import { isCanonicalKey } from '../protocol/registry.js'
+import type { HubSocket } from '../ports.js'
+import type { HubContext } from './context.js'
+
+/** 2,048 bits. */
+const challengeBytes = 256
+
+/** From the connection to the signature; a round trip takes less than one even over a bad line. */
+export const authenticateTimeoutMs = 10_000
+
+function notAuthenticated(message: string): LighthouseError {
+  return new LighthouseError('not-authenticated', message)
+}
+
+function claimedKey(auth: unknown): string {
+  const key = typeof auth === 'object' && auth !== null ? (auth as Record<string, unknown>).pub_key : undefined
+  if (typeof key === 'string' && isCanonicalKey(key)) return key
+  throw notAuthenticated('"auth" must be {pub_key}: base64 of an Ed25519 public key.')
+}
+
+function challenge$(pubKey: string, socket: HubSocket, { crypto, keys }: HubContext): Observable<string> {
+  return defer(() => {
+    // Made here and held by this subscription alone: it fits this socket, once.
+    const challenge = crypto.randomId(challengeBytes)
+    const signature = crypto.sign(keys.privKey, hubChallengeText(challenge, pubKey))
+    return socket.challenge$({ challenge, hub_key: keys.pubKey, signature }).pipe(
+      map(answer => {
+        const proven = typeof answer === 'string' && crypto.verify(pubKey, authText(keys.pubKey, challenge), answer)
+        if (!proven) throw notAuthenticated('The signature over the challenge does not verify. Sign it with your key.')
+        return pubKey
+      }),
+    )
+  })
+}
+
+/**
+ * Lets a socket prove its key.
+ *
+ * ```
+ * socket   ──auth────────answer──▶
+ * output   ──────────────K|         or # not-authenticated, # hub-unreachable after 10 s
+ * ```
+ *
+ * Emits the proven public key and completes. Errors with `not-authenticated` for a key that is malformed, not
+ * registered or not proven, and with `hub-unreachable` when the answer takes longer than 10 s.
+ */
+export function authenticate$(socket: HubSocket, context: HubContext): Observable<string> {
+  const { store, scheduler } = context
+  return defer(() => {
+    const pubKey = claimedKey(socket.auth)
+    return from(store.balance(pubKey)).pipe(
+      concatMap(balance =>
+        balance === undefined
+          ? throwError(() => notAuthenticated('Nobody registered this key here. Register first.'))
+          : challenge$(pubKey, socket, context),
+      ),
+    )
+  }).pipe(
+    timeout({
+      first: authenticateTimeoutMs,
+      scheduler,
+      with: () =>
+        throwError(() => new LighthouseError('hub-unreachable', 'The challenge was not answered within 10 s.')),
+    }),
+  )
+}

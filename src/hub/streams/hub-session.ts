@@ -1,0 +1,58 @@
+import { catchError, concatMap, defer, EMPTY, finalize, forkJoin, type Observable, takeUntil } from 'rxjs'
+import { formatCoins } from '../../protocol/coins.js'
+import { isLighthouseError } from '../../protocol/errors.js'
+import type { HubSocket } from '../ports.js'
+import { authenticate$ } from './authentication.js'
+import type { HubContext } from './context.js'
+import { signedHead } from './ledger-head.js'
+import { relaySignals$ } from './signal-relay.js'
+
+function enter(pubKey: string, socket: HubSocket, { sessions, metrics }: HubContext): void {
+  const older = sessions.enter(pubKey, socket)
+  if (older === undefined) return
+  metrics.login('replaced')
+  older.send('replaced', { message: 'This key signed in elsewhere. This session is over.' })
+  older.close()
+}
+
+function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
+  const { store, keys, crypto, sessions, iceServersFor, metrics, logger } = context
+  return defer(() =>
+    forkJoin({ balance: store.balance(pubKey), head: signedHead(store, keys, crypto.sign.bind(crypto)) }),
+  ).pipe(
+    concatMap(({ balance = 0, head }) => {
+      enter(pubKey, socket, context)
+      metrics.login('authenticated')
+      logger.info({ peer: pubKey }, 'peer signed in')
+      socket.send('authenticated', { coins: formatCoins(balance), ice_servers: iceServersFor(pubKey), head })
+      return relaySignals$(socket, pubKey, context)
+    }),
+    finalize(() => sessions.leave(pubKey, socket)),
+  )
+}
+
+function refuse(socket: HubSocket, error: unknown, { metrics, logger }: HubContext): void {
+  const known = isLighthouseError(error, 'not-authenticated', 'hub-unreachable') ? error : undefined
+  metrics.login('refused')
+  if (known === undefined) logger.error({ err: error }, 'a signaling session failed')
+  else logger.warn({ code: known.code }, 'a login was refused')
+  // Only `not-authenticated` tells the peer to give up; after anything else it comes back by itself.
+  const code = known?.code === 'not-authenticated' ? known.code : 'unavailable'
+  socket.send('refused', { code, message: known?.message ?? 'The hub cannot serve this session now. Try again.' })
+  socket.close()
+}
+
+/**
+ * Serves one socket from its connection to its end: login, `authenticated`, then signals. Never emits and never errors:
+ * what goes wrong here ends this socket and nothing else. Completes when the socket is over.
+ */
+export function serveSocket$(socket: HubSocket, context: HubContext): Observable<never> {
+  return authenticate$(socket, context).pipe(
+    concatMap(pubKey => signedIn$(socket, pubKey, context)),
+    takeUntil(socket.closed$),
+    catchError((error: unknown) => {
+      refuse(socket, error, context)
+      return EMPTY
+    }),
+  )
+}
