@@ -6,10 +6,9 @@
  *
  * Needs Node alone. `npm start` and `npm test` begin with it, so a fresh clone needs no step before them.
  */
-import { pathToFileURL } from 'node:url'
-import { dirname, join, resolve } from 'node:path'
 import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 
@@ -36,8 +35,24 @@ try {
   process.exit(1)
 }
 
+/** How often to look whether npm is still there. */
+const PARENT_POLL_MS = 500
+
+/**
+ * npm starts scripts through a shell, and a shell that npm ends does not hand the signal on: without this, ending
+ * `npm start` by its process id would leave the demo behind. Ctrl-C reaches everything by itself.
+ */
+function endWithParent() {
+  if (process.env.npm_lifecycle_event === undefined) return
+  const parent = process.ppid
+  setInterval(() => {
+    if (process.ppid !== parent) process.kill(process.pid, 'SIGTERM')
+  }, PARENT_POLL_MS).unref()
+}
+
 const file = process.argv[2]
 if (file !== undefined) {
+  endWithParent()
   const path = resolve(root, file)
   process.argv.splice(1, 2, path)
   await import(pathToFileURL(path).href)
