@@ -1,0 +1,36 @@
+import { LighthouseError } from '../../protocol/errors.js'
+import { hubUrl, type Identity } from '../../protocol/metadata.js'
+import { isNickname } from '../../protocol/nickname.js'
+import type { ExitCode } from '../exit-codes.js'
+import { register } from '../registration.js'
+import type { Context } from './context.js'
+import { reportRegistration } from './register.js'
+
+function complainHub(answer: string): string | undefined {
+  try {
+    hubUrl(answer)
+    return undefined
+  } catch (error) {
+    if (error instanceof LighthouseError) return error.message
+    throw error
+  }
+}
+
+/** Asks the person at the terminal for a hub and a nickname and registers. An exit code when that did not come about. */
+export async function askRegistration(context: Context): Promise<Identity | ExitCode> {
+  const { io, output, home } = context
+  const missing = { code: 'not-registered', message: `nobody is registered in "${home}"` } as const
+  if (!io.interactive || output.json) return output.fail(missing)
+  output.notice('You are not registered yet.')
+  const host = await io.ask({ message: 'Which hub?', placeholder: 'hub.example:3000', complain: complainHub })
+  if (host === undefined) return output.fail(missing)
+  const nickname = await io.ask({
+    message: 'Your nickname?',
+    placeholder: 'letters a to z',
+    complain: answer => (isNickname(answer) ? undefined : 'It must be 1 to 63 of the letters a to z.'),
+  })
+  if (nickname === undefined) return output.fail(missing)
+  const result = await register(io.parts, home, host, nickname)
+  const code = reportRegistration(context, result)
+  return result.type === 'occupied' ? code : result.identity
+}

@@ -1,0 +1,220 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import {
+  type Observable,
+  defer,
+  exhaustMap,
+  filter,
+  firstValueFrom,
+  from,
+  ignoreElements,
+  lastValueFrom,
+  merge,
+  mergeMap,
+  pairwise,
+  startWith,
+  takeUntil,
+  tap,
+  throwError,
+  timeout,
+  timer,
+} from 'rxjs'
+import {
+  type ErrorCode,
+  LighthouseError,
+  errorCodes,
+  isLighthouseError,
+  toLighthouseError,
+} from '../../protocol/errors.js'
+import type { PeerStats } from '../../protocol/stats.js'
+import { askPeer, readStats } from '../control.js'
+import { describeChanges } from '../demo/changes.js'
+import { type Casualty, type Fleet, createFleet } from '../demo/fleet.js'
+import type { Message, Program } from '../demo/program.js'
+import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/screen.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { CommandFailure } from '../failure.js'
+import type { Io, RtcName } from '../io.js'
+import { defaultPortBase, maxPortBase } from '../options.js'
+import { printable } from '../output.js'
+import type { Context } from './context.js'
+
+/** Options of `demo`. */
+export interface DemoValues {
+  readonly wrtc?: RtcName
+}
+
+/** The hub's usual port; another one is taken when it is not free. */
+const hubPort = 3000
+
+/** From one peer's block of ports to the other's. */
+const blockDistance = 100
+
+/** How often the screen looks at what alice carries. */
+const lookMs = 1_000
+
+/** From start to signed in; a busy machine needs a few seconds. */
+const readyLimitMs = 30_000
+
+const entry = fileURLToPath(new URL('../main.js', import.meta.url))
+const media = fileURLToPath(new URL('../../../../media/', import.meta.url))
+
+/** The children's environment: what the user set for a peer of their own is not meant for these. */
+function childEnvironment(env: Io['env']): NodeJS.ProcessEnv {
+  return Object.fromEntries(Object.entries(env).filter(([name]) => !name.startsWith('LIGHTHOUSE_')))
+}
+
+/** Throws `invalid-share`. */
+function copyMedia(folder: string): void {
+  try {
+    cpSync(media, folder, { recursive: true })
+  } catch (error) {
+    throw toLighthouseError('invalid-share', error, 'the sample media cannot be copied')
+  }
+}
+
+/** What a program said about its failure. */
+function failureIn(messages: readonly Message[]): LighthouseError | undefined {
+  const error = messages.map(message => message.error).find(value => typeof value === 'object' && value !== null)
+  const { code, message } = (error ?? {}) as Record<string, unknown>
+  if (typeof code !== 'string' || typeof message !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
+  return new LighthouseError(code as ErrorCode, message)
+}
+
+function describeCasualty({ program, ending }: Casualty): string {
+  const last = program.errorLines().join(' | ')
+  return `${program.name} ended (${ending})${last === '' ? '' : `; its last words: ${last}`}`
+}
+
+/** The first message of a type. Rejects when the program ends before, or says nothing of the kind for half a minute. */
+async function said(
+  program: Program,
+  type: string,
+  also: (message: Message) => boolean = () => true,
+): Promise<Message> {
+  const messages: Message[] = []
+  const silent = new LighthouseError('connect-timeout', `${program.name} was not ready after ${readyLimitMs / 1000} s`)
+  const message$ = program.message$.pipe(
+    tap(message => messages.push(message)),
+    filter(message => message.type === type && also(message)),
+    timeout({ first: readyLimitMs, with: () => throwError(() => silent) }),
+  )
+  const found = await firstValueFrom(message$, { defaultValue: undefined })
+  if (found !== undefined) return found
+  throw (
+    failureIn(messages) ?? new CommandFailure('demo-failed', describeCasualty({ program, ending: await program.ended }))
+  )
+}
+
+async function startHub(fleet: Fleet, home: string): Promise<{ readonly url: string; readonly moved: boolean }> {
+  const attempt = async (port: number): Promise<string> => {
+    const hub = fleet.start('hub', ['hub', '--home', home, '--host', '127.0.0.1', '--port', String(port), '--json'])
+    const { url } = await said(hub, 'ready')
+    fleet.watch(hub)
+    return String(url)
+  }
+  try {
+    return { url: await attempt(hubPort), moved: false }
+  } catch (error) {
+    if (!isLighthouseError(error, 'port-in-use')) throw error
+    return { url: await attempt(0), moved: true }
+  }
+}
+
+async function register(fleet: Fleet, home: string, hub: string, nickname: string): Promise<void> {
+  const args = ['register', '--home', home, '--hub', hub, '--nickname', nickname, '--json']
+  const { ending, messages } = await fleet.run(`register ${nickname}`, args)
+  const failure = failureIn(messages)
+  if (failure !== undefined) throw failure
+  if (!messages.some(({ registered }) => registered !== undefined)) {
+    throw new CommandFailure('demo-failed', `${nickname} could not be registered (${ending})`)
+  }
+}
+
+/** Starts a peer; resolves with its proxy's URL once it is signed in. */
+async function startPeer(fleet: Fleet, name: string, args: readonly string[]): Promise<string> {
+  const peer = fleet.start(name, ['up', '--json', '--no-open', ...args])
+  const ready = await said(peer, 'ready')
+  await said(peer, 'hub', ({ state }) => (state as { type?: unknown } | undefined)?.type === 'authenticated')
+  fleet.watch(peer)
+  return new URL('/', String((ready.addresses as { proxy?: unknown }).proxy)).href
+}
+
+async function assemble(
+  fleet: Fleet,
+  context: Context,
+  home: string,
+  rtc: RtcName | undefined,
+): Promise<DemoAddresses> {
+  const { output, globals } = context
+  const folder = join(home, 'bob-shares')
+  const empty = join(home, 'alice-shares')
+  const base = globals.portBase ?? defaultPortBase
+  const bobBase = base === 0 ? 0 : base + blockDistance
+  const common = rtc === undefined ? [] : ['--wrtc', rtc]
+  const homeOf = (name: string): string => join(home, name)
+  output.notice('Starting a hub and two peers …')
+  mkdirSync(empty)
+  copyMedia(folder)
+  const { url, moved } = await startHub(fleet, homeOf('hub'))
+  if (moved) output.notice(`Port ${hubPort} is in use: the hub is at ${url}.`)
+  await Promise.all([register(fleet, homeOf('alice'), url, 'alice'), register(fleet, homeOf('bob'), url, 'bob')])
+  const [alice, bob] = await Promise.all([
+    startPeer(fleet, 'alice', ['--home', homeOf('alice'), '--port-base', String(base), '--share', empty, ...common]),
+    startPeer(fleet, 'bob', ['--home', homeOf('bob'), '--port-base', String(bobBase), '--share', folder, ...common]),
+  ])
+  return { hub: url, alice, bob, file: pickFile(readdirSync(folder)) }
+}
+
+/** One line for each change that a look at alice's `/stats` shows. */
+function followChanges$({ output }: Context, aliceHome: string): Observable<never> {
+  return timer(0, lookMs).pipe(
+    exhaustMap(() => askPeer(aliceHome, 'GET', '/stats', readStats)),
+    // A look that got no answer is skipped: if alice is gone, her process says so.
+    mergeMap(answer => (answer.type === 'answered' ? [answer.value] : [])),
+    startWith(undefined),
+    pairwise<PeerStats | undefined>(),
+    tap(([before, now]) => {
+      if (now === undefined) return
+      for (const text of describeChanges(before, now)) output.result({ type: 'change', text }, `  ${printable(text)}`)
+    }),
+    ignoreElements(),
+  )
+}
+
+function perform$(context: Context, fleet: Fleet, home: string, rtc: RtcName | undefined): Observable<never> {
+  const { output } = context
+  const lost$ = from(fleet.casualty).pipe(
+    mergeMap(casualty => throwError(() => new CommandFailure('demo-failed', describeCasualty(casualty)))),
+  )
+  const shown$ = defer(() => assemble(fleet, context, home, rtc)).pipe(
+    mergeMap(addresses => {
+      output.result({ type: 'ready', ...addresses, ...demoLinks(addresses) }, demoScreen(addresses, output.bold))
+      return followChanges$(context, join(home, 'alice'))
+    }),
+  )
+  return merge(shown$, lost$)
+}
+
+/** `demo`: a hub and two peers in processes of their own, until Ctrl-C. */
+export async function demoCommand(context: Context, { wrtc }: DemoValues): Promise<ExitCode> {
+  const { io, output, globals } = context
+  if ((globals.portBase ?? 0) > maxPortBase - blockDistance) {
+    const rule = `it must be at most ${maxPortBase - blockDistance}, since bob's ports come ${blockDistance} after alice's`
+    return output.fail({ code: 'invalid-option', message: `--port-base ${String(globals.portBase)}: ${rule}` })
+  }
+  const home = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-demo-')))
+  const fleet = createFleet(entry, childEnvironment(io.env))
+  try {
+    await lastValueFrom(perform$(context, fleet, home, wrtc).pipe(takeUntil(io.interrupt$)), {
+      defaultValue: undefined,
+    })
+    output.notice('Ending …')
+    return exitCodes.done
+  } finally {
+    await fleet.stop()
+    rmSync(home, { recursive: true, force: true, maxRetries: 3 })
+  }
+}

@@ -1,0 +1,46 @@
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { printable } from '../output.js'
+import { register, type Registration } from '../registration.js'
+import type { Context } from './context.js'
+
+/** Options of `register`. */
+export interface RegisterValues {
+  readonly hub?: string
+  readonly nickname?: string
+}
+
+/** Tells how it ended; for `up`, too. */
+export function reportRegistration({ output, home }: Context, result: Registration): ExitCode {
+  const { nickname, host, pubKey } = result.identity
+  const json = { registered: { nickname, hub: host, pubKey, home } }
+  switch (result.type) {
+    case 'occupied':
+      return output.fail({
+        code: 'already-registered',
+        message: `"${result.path}" belongs to ${nickname} at ${host}. Use another --home for another peer`,
+      })
+    case 'already':
+      output.result(json, `Already registered as ${nickname} at ${printable(host)}.`)
+      return exitCodes.done
+    case 'recovered':
+    case 'registered':
+      if (result.movedTo !== undefined) {
+        output.notice(`An unfinished registration was there; its key pair is in ${result.movedTo}.`)
+      }
+      output.result(
+        json,
+        `Registered as ${nickname} at ${printable(host)}. The key is in ${printable(home)}: keep it to yourself, and keep a copy.`,
+      )
+      return exitCodes.done
+  }
+}
+
+/** `register --hub URL --nickname NAME`. */
+export async function registerCommand(context: Context, { hub, nickname }: RegisterValues): Promise<ExitCode> {
+  const { io, output, home } = context
+  if (hub === undefined || nickname === undefined) {
+    const missing = hub === undefined ? '--hub URL' : '--nickname NAME'
+    return output.fail({ code: 'usage', message: `register needs ${missing}` })
+  }
+  return reportRegistration(context, await register(io.parts, home, hub, nickname))
+}

@@ -1,0 +1,28 @@
+import { type Answer, askPeer, readStats } from '../control.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { toFailure } from '../failure.js'
+import { formatStatus } from '../format.js'
+import { printable } from '../output.js'
+import type { Context } from './context.js'
+
+/** Says why there is no good answer. */
+export function reportSilence(
+  { output, home }: Context,
+  answer: Exclude<Answer<unknown>, { type: 'answered' }>,
+): ExitCode {
+  if (answer.type === 'not-running') {
+    return output.fail({ code: 'not-running', message: `no peer of "${home}" is running` })
+  }
+  if (answer.type === 'failed') return output.fail(toFailure(answer.error))
+  const message = `the peer (process ${answer.run.pid}) cannot be asked: ${answer.reason}`
+  return output.fail({ code: 'not-answering', message })
+}
+
+/** `status`: what the running peer carries. */
+export async function statusCommand(context: Context): Promise<ExitCode> {
+  const answer = await askPeer(context.home, 'GET', '/stats', readStats)
+  if (answer.type !== 'answered') return reportSilence(context, answer)
+  const lines = formatStatus(answer.value, answer.run.url ?? '').split('\n')
+  context.output.result(answer.value, lines.map(printable).join('\n'))
+  return exitCodes.done
+}

@@ -1,0 +1,39 @@
+import { filter, firstValueFrom, map, race, take, timer } from 'rxjs'
+import { askPeer } from '../control.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { isAlive } from '../running.js'
+import type { Context } from './context.js'
+import { reportSilence } from './status.js'
+
+/** How long a peer may take to let go of everything; it is a matter of milliseconds unless the machine is busy. */
+const stopLimitMs = 15_000
+
+/** The operating system tells nobody when another's process ends: it has to be looked at again. */
+const lookAgainMs = 50
+
+/** True once there is no such process, false when the time is over. */
+async function isGone(pid: number): Promise<boolean> {
+  if (!isAlive(pid)) return true
+  const gone$ = timer(lookAgainMs, lookAgainMs).pipe(
+    filter(() => !isAlive(pid)),
+    map(() => true),
+    take(1),
+  )
+  return firstValueFrom(race(gone$, timer(stopLimitMs).pipe(map(() => false))))
+}
+
+/** `stop`: asks the running peer to end and waits until its process is gone. */
+export async function stopCommand(context: Context): Promise<ExitCode> {
+  const { output, home } = context
+  const answer = await askPeer(home, 'POST', '/control/stop', () => undefined)
+  if (answer.type !== 'answered') return reportSilence(context, answer)
+  const { pid } = answer.run
+  if (!(await isGone(pid))) {
+    return output.fail({
+      code: 'still-running',
+      message: `the peer was asked to stop ${stopLimitMs / 1000} s ago, and process ${pid} is still there. End it yourself when it stays so`,
+    })
+  }
+  output.result({ stopped: { pid } }, `Stopped (process ${pid}).`)
+  return exitCodes.done
+}

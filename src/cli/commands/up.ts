@@ -1,0 +1,190 @@
+import {
+  EMPTY,
+  type Observable,
+  catchError,
+  defer,
+  distinctUntilChanged,
+  ignoreElements,
+  lastValueFrom,
+  map,
+  merge,
+  mergeMap,
+  switchMap,
+  take,
+  takeUntil,
+  tap,
+  throwError,
+} from 'rxjs'
+import type { Logger } from 'pino'
+import { openTrustFile } from '../../adapters/trust-file.node.js'
+import { readMetadata } from '../../adapters/metadata-file.node.js'
+import type { Peer, PeerOptions, PeerPorts, Share } from '../../app.js'
+import { formatCoins } from '../../protocol/coins.js'
+import { LighthouseError } from '../../protocol/errors.js'
+import type { Identity } from '../../protocol/metadata.js'
+import type { HubState } from '../../protocol/stats.js'
+import { askPeer, readStats } from '../control.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { formatHub } from '../format.js'
+import type { RtcName } from '../io.js'
+import { createLog } from '../log.js'
+import { defaultPortBase } from '../options.js'
+import { printable } from '../output.js'
+import { type RunFile, claimRunFile, publishRunFile, readRunFile, removeRunFile } from '../running.js'
+import { defaultShare, parseShare } from '../share.js'
+import { askRegistration } from './ask-registration.js'
+import type { Context } from './context.js'
+
+/** Options of `up`. */
+export interface UpValues {
+  readonly share?: string
+  readonly wrtc?: RtcName
+  readonly relayOnly?: boolean
+  readonly open?: boolean
+}
+
+/** The twelve ports from `base` on; all chosen by the system when it is 0. */
+export function portsFrom(base: number): PeerPorts {
+  const at = (offset: number): number => (base === 0 ? 0 : base + offset)
+  return { proxy: at(0), tunnels: Array.from({ length: 10 }, (_, index) => at(index + 1)), data: at(11) }
+}
+
+/** Takes the home for this process. The process that has it already, when it lives. */
+async function claim(home: string, run: RunFile): Promise<RunFile | undefined> {
+  if (claimRunFile(home, run)) return undefined
+  // In a container every start may get the same process id: one that is ours belongs to a life before.
+  if (readRunFile(home)?.pid !== run.pid) {
+    const answer = await askPeer(home, 'GET', '/stats', readStats)
+    if (answer.type !== 'not-running') return answer.run
+  }
+  // Left behind by a process that had no time to remove it.
+  removeRunFile(home)
+  return claimRunFile(home, run) ? undefined : readRunFile(home)
+}
+
+function describeShare(share: Share, peer: Peer): string {
+  if (share.type === 'tcp') return `Sharing ${share.host}:${share.port}`
+  return `Sharing ${share.path}${peer.addresses.data === undefined ? '' : `, to look at: ${peer.addresses.data}`}`
+}
+
+function announce({ io, output, home }: Context, peer: Peer, share: Share | undefined): void {
+  const { nickname, pubKey } = peer.identity
+  const { proxy, data } = peer.addresses
+  const shared = share?.type === 'tcp' ? { host: share.host, port: share.port } : { folder: share?.path }
+  output.result(
+    { type: 'ready', nickname, pubKey, pid: io.pid, home, addresses: { proxy, data }, share: share && shared },
+    [
+      `${nickname} is up. Dashboard: ${output.bold(proxy)}`,
+      share === undefined ? 'Sharing nothing.' : printable(describeShare(share, peer)),
+      'Ctrl-C, or "lighthouse-peer stop", ends it.',
+    ].join('\n'),
+  )
+}
+
+/** Tells how things stand with the hub; errors when that is over for good. */
+function followHub$({ output }: Context, log: Logger, state$: Observable<HubState>): Observable<never> {
+  return state$.pipe(
+    distinctUntilChanged((a, b) => a.type === b.type),
+    mergeMap(state => {
+      log[state.type === 'waiting' || state.type === 'stopped' ? 'warn' : 'info']({ hub: state }, 'hub')
+      if (state.type === 'stopped') return throwError(() => new LighthouseError(state.code, state.message))
+      if (output.json || state.type === 'authenticated') {
+        output.result({ type: 'hub', state }, 'Signed in to the hub.')
+      } else if (state.type === 'waiting') {
+        output.notice(`The hub is ${formatHub(state)}.`)
+      }
+      return EMPTY
+    }),
+  )
+}
+
+function followCoins$({ output }: Context, log: Logger, coins$: Observable<number>): Observable<never> {
+  return coins$.pipe(
+    distinctUntilChanged(),
+    tap(bytes => {
+      log.info({ bytes }, 'coins')
+      if (output.json) output.result({ type: 'coins', coins: formatCoins(bytes), bytes }, '')
+    }),
+    ignoreElements(),
+  )
+}
+
+function openDashboard$({ io, output }: Context, url: string): Observable<never> {
+  return defer(() => io.openBrowser(url)).pipe(
+    ignoreElements(),
+    catchError((error: unknown) => {
+      output.notice(`No browser could be opened (${error instanceof Error ? error.message : String(error)}).`)
+      return EMPTY
+    }),
+  )
+}
+
+function runPeer$(
+  context: Context,
+  peer$: Observable<Peer>,
+  run: RunFile,
+  options: { readonly share: Share | undefined; readonly opens: boolean },
+): Observable<ExitCode> {
+  const { io, home, globals } = context
+  const log = createLog(io, globals.logLevel)
+  return peer$.pipe(
+    switchMap(peer => {
+      publishRunFile(home, { ...run, url: peer.addresses.proxy })
+      announce(context, peer, options.share)
+      return merge(
+        followHub$(context, log, peer.state$),
+        followCoins$(context, log, peer.coins$),
+        options.opens ? openDashboard$(context, peer.addresses.proxy) : EMPTY,
+        peer.stopRequested$.pipe(map(() => exitCodes.done)),
+      )
+    }),
+    takeUntil(io.interrupt$),
+    take(1),
+  )
+}
+
+async function run(
+  context: Context,
+  values: UpValues,
+  identity: Identity,
+  share: Share | undefined,
+  claimed: RunFile,
+): Promise<ExitCode> {
+  const { io, output, home, globals } = context
+  const createPeer$ = await io.parts.createPeer()
+  const options: PeerOptions = {
+    identity,
+    ports: portsFrom(globals.portBase ?? defaultPortBase),
+    rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
+    trust: openTrustFile(home),
+    controlToken: claimed.controlToken,
+    ...(share === undefined ? {} : { share }),
+    ...(values.relayOnly === true ? { relayOnly: true } : {}),
+  }
+  const opens = values.open !== false && io.stdout.isTTY && !output.json
+  return lastValueFrom(runPeer$(context, createPeer$(options), claimed, { share, opens }), {
+    defaultValue: exitCodes.done,
+  })
+}
+
+/** `up`: signs in, opens the listeners and runs until Ctrl-C or `stop`. */
+export async function upCommand(context: Context, values: UpValues): Promise<ExitCode> {
+  const { io, output, home } = context
+  const share = parseShare(values.share, io.cwd)
+  const identity = readMetadata(home) ?? (await askRegistration(context))
+  if (typeof identity === 'number') return identity
+  const controlToken = io.parts.crypto.randomId(32)
+  const claimed: RunFile = { pid: io.pid, url: null, controlToken, startedAt: new Date().toISOString() }
+  const other = await claim(home, claimed)
+  if (other !== undefined) {
+    return output.fail({ code: 'already-running', message: `process ${other.pid} runs the peer of "${home}" already` })
+  }
+  try {
+    if (share === undefined) {
+      output.notice(`There is no folder "${defaultShare}" here: nothing is shared. Choose one with --share.`)
+    }
+    return await run(context, values, identity, share, claimed)
+  } finally {
+    removeRunFile(home)
+  }
+}

@@ -1,0 +1,97 @@
+import { type ErrorCode, LighthouseError, errorCodes } from '../protocol/errors.js'
+import { parseCoins } from '../protocol/coins.js'
+import type { PeerStats } from '../protocol/stats.js'
+import { isAlive, readRunFile, type RunFile } from './running.js'
+
+/** A peer on this machine answers within milliseconds; after this long it hangs. */
+const answerTimeoutMs = 5_000
+
+/** How long a peer may take from claiming its home to opening its ports, before a living process id counts as another's. */
+const startLimitMs = 60_000
+
+/** What came of a question to the running peer. */
+export type Answer<T> =
+  | { readonly type: 'answered'; readonly value: T; readonly run: RunFile }
+  /** No process, or it ended without removing its run file. */
+  | { readonly type: 'not-running' }
+  /** It lives and did not answer properly in time. */
+  | { readonly type: 'silent'; readonly run: RunFile; readonly reason: string }
+  /** It answers that it cannot, and why. */
+  | { readonly type: 'failed'; readonly run: RunFile; readonly error: LighthouseError }
+
+async function request(run: RunFile, method: string, path: string): Promise<Response> {
+  return fetch(new URL(path, run.url ?? 'http://127.0.0.1'), {
+    method,
+    headers: { accept: 'application/json', 'x-lighthouse-token': run.controlToken },
+    redirect: 'error',
+    signal: AbortSignal.timeout(answerTimeoutMs),
+  })
+}
+
+/** The failure in a problem document (RFC 9457), when it names one of our codes. */
+function problemIn(body: string): LighthouseError | undefined {
+  try {
+    const { code, detail } = (JSON.parse(body) ?? {}) as { readonly code?: unknown; readonly detail?: unknown }
+    if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
+    return new LighthouseError(code as ErrorCode, typeof detail === 'string' ? detail : code)
+  } catch {
+    // No problem document: the status has to do.
+    return undefined
+  }
+}
+
+function isRefused(error: unknown): boolean {
+  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
+  return cause?.code === 'ECONNREFUSED'
+}
+
+/** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. */
+export async function askPeer<T>(
+  home: string,
+  method: 'GET' | 'POST',
+  path: string,
+  read: (body: string) => T,
+): Promise<Answer<T>> {
+  const run = readRunFile(home)
+  if (run === undefined || !isAlive(run.pid)) return { type: 'not-running' }
+  if (run.url === null) {
+    // A start that long ago is over; the process id belongs to somebody else by now.
+    const age = Date.now() - Date.parse(run.startedAt)
+    return age >= 0 && age < startLimitMs
+      ? { type: 'silent', run, reason: 'it is still starting' }
+      : { type: 'not-running' }
+  }
+  try {
+    const response = await request(run, method, path)
+    const body = await response.text()
+    if (!response.ok) {
+      const error = problemIn(body)
+      if (error !== undefined) return { type: 'failed', run, error }
+      return { type: 'silent', run, reason: `it answers with status ${response.status}` }
+    }
+    return { type: 'answered', value: read(body), run }
+  } catch (error) {
+    // Nobody listens there any more: kill -9, and the process id is another's.
+    if (isRefused(error)) return { type: 'not-running' }
+    const reason =
+      error instanceof SyntaxError
+        ? 'it does not speak as a peer does'
+        : `it gave no answer within ${answerTimeoutMs / 1000} s`
+    return { type: 'silent', run, reason }
+  }
+}
+
+/** The body of `/stats`. Throws SyntaxError when it is something else. */
+export function readStats(body: string): PeerStats {
+  const stats = JSON.parse(body) as Partial<PeerStats> | null
+  if (typeof stats?.nickname !== 'string' || !Array.isArray(stats.connections)) throw new SyntaxError('not /stats')
+  return stats as PeerStats
+}
+
+/** The bytes in the wallet from the body of `/coins`. Throws SyntaxError when it is something else. */
+export function readCoins(body: string): number {
+  const { coins } = (JSON.parse(body) ?? {}) as { readonly coins?: unknown }
+  const bytes = parseCoins(String(coins))
+  if (bytes === undefined) throw new SyntaxError('not /coins')
+  return bytes
+}

@@ -1,0 +1,32 @@
+import { formatCoins } from '../../protocol/coins.js'
+import type { ConnectionStats, PeerStats } from '../../protocol/stats.js'
+import { formatBytes, formatHub } from '../format.js'
+
+function otherSide({ nickname, pubKey }: ConnectionStats): string {
+  return nickname ?? `${pubKey.slice(0, 8)}…`
+}
+
+function describeRates(connection: ConnectionStats): string {
+  const { receivedBytes, receiveRate, streams } = connection
+  return `${otherSide(connection)}: ${formatBytes(receivedBytes)} received, ${formatBytes(Math.round(receiveRate))}/s, ${streams} ${streams === 1 ? 'stream' : 'streams'}`
+}
+
+/** What became different from one look at `/stats` to the next, one sentence each. Without an earlier look: nothing. */
+export function describeChanges(before: PeerStats | undefined, now: PeerStats): readonly string[] {
+  if (before === undefined) return []
+  const known = new Map(before.connections.map(connection => [connection.session, connection]))
+  const current = new Set(now.connections.map(connection => connection.session))
+  const opened = now.connections.filter(({ session }) => !known.has(session))
+  const closed = before.connections.filter(({ session }) => !current.has(session))
+  const moving = now.connections.filter(({ session, receivedBytes }) => {
+    const earlier = known.get(session)
+    return earlier !== undefined && earlier.receivedBytes !== receivedBytes
+  })
+  return [
+    ...(before.hub.type === now.hub.type ? [] : [`the hub is ${formatHub(now.hub)}`]),
+    ...opened.map(connection => `connected to ${otherSide(connection)} (path: ${connection.path})`),
+    ...moving.map(describeRates),
+    ...closed.map(connection => `the connection to ${otherSide(connection)} is closed`),
+    ...(before.coins === now.coins || now.coins === undefined ? [] : [`coins: ${formatCoins(now.coins)}`]),
+  ]
+}

@@ -1,0 +1,46 @@
+import { LighthouseError } from '../protocol/errors.js'
+import type { CommandCode, FailureCode } from './exit-codes.js'
+
+/** What the person can do about a failure, where the message itself does not say it. */
+export const nextSteps: Partial<Record<FailureCode, string>> = {
+  usage: 'Run "lighthouse-peer --help" to see what there is.',
+  'not-registered': 'Run: lighthouse-peer register --hub URL --nickname NAME',
+  'not-authenticated': 'Register again: lighthouse-peer register --hub URL --nickname NAME',
+  'session-replaced': 'Stop the other one, or use another --home for another peer.',
+  'hub-unreachable': 'Check the address and that the hub is running.',
+  'rate-limited': 'Wait a minute and try again.',
+  'malformed-nickname': 'A nickname is made of the letters a to z, at most 63.',
+  'port-in-use': 'Stop what uses the port, or choose others with --port-base.',
+  'not-running': 'Start it with: lighthouse-peer up',
+  'already-running': 'Stop it with: lighthouse-peer stop',
+  'not-answering': 'Try again; if it stays so, end the process and start it anew.',
+  'key-changed':
+    'Ask the other side, over another channel, whether the key was really changed, before you forget the old one.',
+  'bad-signature': 'Somebody in between may have changed a message: do not use this hub until you know why.',
+  'no-coins': 'Share something: serving others earns coins.',
+  unexpected: 'This should not happen: please report it, with what you did.',
+}
+
+/** A failure in words. */
+export interface Failure {
+  readonly code: FailureCode
+  readonly message: string
+}
+
+/** A failure that only the command line knows, on its way up. */
+export class CommandFailure extends Error implements Failure {
+  override readonly name = 'CommandFailure'
+  constructor(
+    readonly code: CommandCode,
+    message: string,
+  ) {
+    super(message)
+  }
+}
+
+/** What was thrown, as a failure. */
+export function toFailure(error: unknown): Failure {
+  if (error instanceof LighthouseError || error instanceof CommandFailure)
+    return { code: error.code, message: error.message }
+  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) }
+}

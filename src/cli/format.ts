@@ -1,0 +1,72 @@
+import { formatCoins } from '../protocol/coins.js'
+import type { ConnectionStats, HubState, PeerStats } from '../protocol/stats.js'
+
+/** `1536000` → `1.5 MB`; decimal units, since a coin buys a decimal megabyte. */
+export function formatBytes(bytes: number): string {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
+  const value = bytes / 1000 ** power
+  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
+}
+
+/** How the peer stands with its hub, in words. */
+export function formatHub(state: HubState): string {
+  switch (state.type) {
+    case 'authenticated':
+      return 'signed in'
+    case 'connecting':
+      return 'connecting'
+    case 'waiting':
+      return `not reached (${state.message}); next try in ${Math.ceil(state.retryInMs / 1000)} s`
+    case 'stopped':
+      return `signed out: ${state.message}`
+  }
+}
+
+/** Columns as wide as their widest cell, two spaces apart. */
+export function formatTable(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<readonly number[]>(
+    (widest, row) => row.map((cell, index) => Math.max(cell.length, widest[index] ?? 0)),
+    [],
+  )
+  return rows
+    .map(row =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
+}
+
+function connectionRow(connection: ConnectionStats): readonly string[] {
+  const { nickname, pubKey, role, tunnelPort, streams, receivedBytes, sentBytes, receiveRate, sendRate, path } =
+    connection
+  return [
+    nickname ?? `${pubKey.slice(0, 8)}…`,
+    role === 'consumer' ? 'from' : 'to',
+    tunnelPort === undefined ? '' : `127.0.0.1:${tunnelPort}`,
+    String(streams),
+    `${formatBytes(receivedBytes)} in, ${formatBytes(sentBytes)} out`,
+    `${formatBytes(Math.round(receiveRate))}/s in, ${formatBytes(Math.round(sendRate))}/s out`,
+    path,
+  ]
+}
+
+/** `/stats` for a person. */
+export function formatStatus(stats: PeerStats, url: string): string {
+  const head = [
+    ['nickname', stats.nickname],
+    ['dashboard', url],
+    ['hub', formatHub(stats.hub)],
+    ['coins', stats.coins === undefined ? 'not known yet' : formatCoins(stats.coins)],
+    ['up for', `${Math.floor(stats.uptimeMs / 1000)} s`],
+    ['memory', formatBytes(stats.memory.rss)],
+  ]
+  const rows = stats.connections.map(connectionRow)
+  const connections =
+    rows.length === 0
+      ? 'no connections'
+      : formatTable([['peer', '', 'tunnel', 'streams', 'bytes', 'rate', 'path'], ...rows])
+  return `${formatTable(head)}\n\n${connections}`
+}

@@ -1,0 +1,61 @@
+/** Texts below the options, by command: how the command is used. */
+export const examples: Readonly<Record<string, string>> = {
+  program: `
+First contact:
+  $ lighthouse-peer demo                    a hub and two peers on this machine
+
+With a friend:
+  $ lighthouse-peer register --hub hub.example:3000 --nickname alice
+  $ lighthouse-peer up --share ~/Films      share a folder, open the dashboard
+  then open http://127.0.0.1:42000/proxy/bob/ to see what bob shares
+
+Exit codes:
+  0 done   1 failure   2 usage   3 not registered or not authenticated   4 hub unreachable
+  5 peer unreachable or timed out   6 out of coins   7 integrity failure
+
+Environment: every option names its variable. LIGHTHOUSE_HOME, LIGHTHOUSE_JSON, LIGHTHOUSE_PORT_BASE and
+LIGHTHOUSE_LOG_LEVEL hold for every command; NO_COLOR turns colours off.
+The home is --home, else the current directory when it has a metadata.json, else $LIGHTHOUSE_HOME, else the
+platform's configuration folder.
+
+"lighthouse-peer COMMAND --help" tells more.`,
+  demo: `
+Examples:
+  $ lighthouse-peer demo                    then open http://127.0.0.1:42000/proxy/bob/
+  $ lighthouse-peer demo --port-base 43000  when another peer has the usual ports
+
+Everything it makes is in a temporary folder, which goes with Ctrl-C.`,
+  hub: `
+Examples:
+  $ lighthouse-peer hub                     on this machine, port 3000, names and coins in the home's hub.db
+  $ lighthouse-peer hub --host 0.0.0.0 --database sqlite:/var/lib/lighthouse/hub.db
+  $ lighthouse-peer hub --stun stun:stun.example:3478 --turn turn:turn.example:3478 --turn-secret SECRET
+
+Peers speak plain http only to this machine and to private addresses: put a TLS proxy before a public hub.
+Give the TURN secret as LIGHTHOUSE_TURN_SECRET, so that no process list shows it.`,
+  register: `
+Examples:
+  $ lighthouse-peer register --hub hub.example:3000 --nickname alice
+  $ lighthouse-peer register --hub http://127.0.0.1:3000 --nickname bob --home ~/bob
+
+Writes metadata.json with your key to the home; whoever has that file is you. Repeat the command when it was
+interrupted: nothing is registered twice.`,
+  up: `
+Examples:
+  $ lighthouse-peer up                      share ./data, open the dashboard
+  $ lighthouse-peer up --share ~/Films --no-open
+  $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service of this machine instead of a folder
+  $ lighthouse-peer up --json --port-base 0 | head -1   the addresses, for a program`,
+  status: `
+Examples:
+  $ lighthouse-peer status
+  $ lighthouse-peer status --json | jq .connections`,
+  coins: `
+Examples:
+  $ lighthouse-peer coins                   61.947635
+  $ lighthouse-peer coins --json`,
+  stop: `
+Examples:
+  $ lighthouse-peer stop
+  $ lighthouse-peer stop --home ~/bob`,
+}

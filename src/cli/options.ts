@@ -1,0 +1,126 @@
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { rtcNames } from './io.js'
+
+/** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */
+export const maxPortBase = 65_535 - 11
+
+/** Where the ports of a peer begin when nobody says. */
+export const defaultPortBase = 42_000
+
+/** Levels of the log on stderr. */
+export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
+export type LogLevel = (typeof logLevels)[number]
+
+function integerIn(text: string, min: number, max: number, rule: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= min && value <= max)) throw new InvalidArgumentError(rule)
+  return value
+}
+
+/** `--port-base`: 1 to 65524, or 0 where the system shall choose every port. */
+export function parsePortBase(text: string): number {
+  return integerIn(text, 0, maxPortBase, `It must be a number from 1 to ${maxPortBase}, or 0 to let the system choose.`)
+}
+
+/** A port to listen on; 0 lets the system choose. */
+export function parsePort(text: string): number {
+  return integerIn(text, 0, 65_535, 'It must be a number from 0 to 65535; 0 lets the system choose.')
+}
+
+/** `--initial-coins`: whole coins. */
+export function parseCoinCount(text: string): number {
+  return integerIn(text, 0, 1_000_000, 'It must be a whole number of coins, 0 to 1000000.')
+}
+
+function collect(text: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), text]
+}
+
+/** `--stun`, as often as one likes. */
+export function collectStun(text: string, previous: readonly string[] | undefined): readonly string[] {
+  if (!/^stuns?:[^\s/?]+$/.test(text)) throw new InvalidArgumentError('It must look like stun:stun.example:3478.')
+  return collect(text, previous)
+}
+
+/** `--turn`, as often as one likes. */
+export function collectTurn(text: string, previous: readonly string[] | undefined): readonly string[] {
+  if (!/^turns?:[^\s/?]+(\?transport=(udp|tcp))?$/.test(text)) {
+    throw new InvalidArgumentError('It must look like turn:turn.example:3478?transport=udp.')
+  }
+  return collect(text, previous)
+}
+
+/** Environment variables of options, by option: commander itself would take `LIGHTHOUSE_JSON=0` for yes. */
+const variables = new WeakMap<Option, string>()
+
+/** An option that an environment variable can give too; the help names it. */
+export function option(
+  flags: string,
+  description: string,
+  variable: string,
+  parse?: (text: string, previous: never) => unknown,
+): Option {
+  const made = new Option(flags, `${description} (env: ${variable})`)
+  if (parse !== undefined) made.argParser(parse as (text: string, previous: unknown) => unknown)
+  variables.set(made, variable)
+  return made
+}
+
+function truth(text: string): boolean {
+  if (/^(1|true|yes|on)$/i.test(text)) return true
+  if (/^(0|false|no|off)$/i.test(text)) return false
+  throw new InvalidArgumentError('It must be 1 or 0.')
+}
+
+function valueFrom(made: Option, text: string): unknown {
+  if (made.isBoolean()) return made.negate ? !truth(text) : truth(text)
+  if (made.argChoices !== undefined && !made.argChoices.includes(text)) {
+    throw new InvalidArgumentError(`Allowed choices are ${made.argChoices.join(', ')}.`)
+  }
+  const parse = made.parseArg as ((text: string, previous: unknown) => unknown) | undefined
+  if (parse === undefined) return text
+  // What may be repeated on the command line is separated by commas here.
+  if (parse !== collectStun && parse !== collectTurn) return parse(text, undefined)
+  return text.split(',').reduce<unknown>((list, item) => parse(item.trim(), list), undefined)
+}
+
+/** Fills in, from the environment, what the command line did not say. An empty variable says nothing. Throws InvalidArgumentError. */
+export function readEnvironment(command: Command, env: Readonly<Record<string, string | undefined>>): void {
+  for (const made of command.options) {
+    const variable = variables.get(made)
+    const text = variable === undefined ? undefined : env[variable]
+    if (variable === undefined || text === undefined || text === '') continue
+    if (command.getOptionValueSource(made.attributeName()) === 'cli') continue
+    try {
+      command.setOptionValueWithSource(made.attributeName(), valueFrom(made, text), 'env')
+    } catch (error) {
+      const rule = error instanceof Error ? error.message : String(error)
+      throw new InvalidArgumentError(`${variable}="${text}" is invalid. ${rule}`)
+    }
+  }
+}
+
+/** Options of every command. `--home` reads its variable later, since a metadata.json in the current directory goes before. */
+export const globalOptions = (): readonly Option[] => [
+  new Option('--home <dir>', 'keys, remembered peers and state of this peer (env: LIGHTHOUSE_HOME)'),
+  option('--json', 'machine-readable output on stdout', 'LIGHTHOUSE_JSON'),
+  option(
+    '--port-base <n>',
+    `first of the peer's twelve loopback ports, 0 lets the system choose (default: ${defaultPortBase})`,
+    'LIGHTHOUSE_PORT_BASE',
+    parsePortBase,
+  ),
+  option('--log-level <level>', 'what to log on stderr (default: warn)', 'LIGHTHOUSE_LOG_LEVEL').choices(logLevels),
+]
+
+/** What the options above come to. */
+export interface GlobalValues {
+  readonly home?: string
+  readonly json?: boolean
+  readonly portBase?: number
+  readonly logLevel?: LogLevel
+}
+
+/** `--wrtc`. */
+export const rtcOption = (): Option =>
+  option('--wrtc <name>', 'WebRTC implementation (default: wrtc)', 'LIGHTHOUSE_WRTC').choices(rtcNames)

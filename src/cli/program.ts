@@ -1,0 +1,134 @@
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { coinsCommand } from './commands/coins.js'
+import type { Context } from './commands/context.js'
+import { type DemoValues, demoCommand } from './commands/demo.js'
+import { type HubValues, hubCommand } from './commands/hub.js'
+import { type RegisterValues, registerCommand } from './commands/register.js'
+import { statusCommand } from './commands/status.js'
+import { stopCommand } from './commands/stop.js'
+import { type UpValues, upCommand } from './commands/up.js'
+import { type ExitCode, exitCodes } from './exit-codes.js'
+import { toFailure } from './failure.js'
+import { examples } from './help.js'
+import { resolveHome } from './home.js'
+import type { Io } from './io.js'
+import {
+  collectStun,
+  collectTurn,
+  type GlobalValues,
+  globalOptions,
+  option,
+  parseCoinCount,
+  parsePort,
+  readEnvironment,
+  rtcOption,
+} from './options.js'
+import { createOutput } from './output.js'
+
+function version(): string {
+  const file = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(file) as { version: string }).version
+}
+
+type Action<Values> = (context: Context, values: Values) => Promise<ExitCode>
+
+/** The commands with their options. `done` receives the exit code of the one that ran. */
+function build(io: Io, done: (code: ExitCode) => void): Command {
+  const program = new Command('lighthouse-peer')
+    .description('A peer-to-peer media network: share a folder, watch what others share.')
+    .version(version(), '--version', 'print the version')
+    .helpOption('--help', 'print this help')
+    .helpCommand(false)
+    .configureHelp({ showGlobalOptions: true })
+    .addHelpText('after', examples.program!)
+    .allowExcessArguments(false)
+  for (const made of globalOptions()) program.addOption(made)
+
+  const add = <Values>(name: string, description: string, action: Action<Values>): Command =>
+    program
+      .command(name)
+      .description(description)
+      .helpOption('--help', 'print this help')
+      .allowExcessArguments(false)
+      .addHelpText('after', examples[name]!)
+      .action(async (_values: unknown, command: Command) => {
+        readEnvironment(program, io.env)
+        readEnvironment(command, io.env)
+        const globals = program.opts<GlobalValues>()
+        const output = createOutput(io, globals.json === true)
+        done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, command.opts() as Values))
+      })
+
+  add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand).addOption(rtcOption())
+  add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
+    .addOption(option('--host <address>', 'address to listen on (default: 127.0.0.1)', 'LIGHTHOUSE_HOST'))
+    .addOption(
+      option('--port <n>', 'port to listen on, 0 lets the system choose (default: 3000)', 'LIGHTHOUSE_PORT', parsePort),
+    )
+    .addOption(option('--database <url>', 'sqlite:PATH (default: hub.db in the home)', 'LIGHTHOUSE_DATABASE'))
+    .addOption(
+      option('--initial-coins <n>', 'coins of a new peer (default: 100)', 'LIGHTHOUSE_INITIAL_COINS', parseCoinCount),
+    )
+    .addOption(option('--stun <url>', 'STUN server for the peers, repeatable', 'LIGHTHOUSE_STUN', collectStun))
+    .addOption(option('--turn <url>', 'TURN server for the peers, repeatable', 'LIGHTHOUSE_TURN', collectTurn))
+    .addOption(option('--turn-secret <secret>', 'secret shared with the TURN server', 'LIGHTHOUSE_TURN_SECRET'))
+  add<RegisterValues>('register', 'make a key pair and register a nickname', registerCommand)
+    .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
+    .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
+  add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
+    .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
+    .addOption(rtcOption())
+    .addOption(
+      option(
+        '--relay-only',
+        'connect through TURN only, so that peers do not learn your address',
+        'LIGHTHOUSE_RELAY_ONLY',
+      ),
+    )
+    .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
+  add('status', 'show what the running peer does', statusCommand)
+  add('coins', 'show the coins of the running peer', coinsCommand)
+  add('stop', 'end the running peer', stopCommand)
+  return program
+}
+
+/** Whether failures are to be said in JSON, before or without a successful reading of the options. */
+function wantsJson(argv: readonly string[], io: Io): boolean {
+  return argv.includes('--json') || /^(1|true|yes|on)$/i.test(io.env.LIGHTHOUSE_JSON ?? '')
+}
+
+/**
+ * Runs one command line (without the program's own name) and resolves with its exit code. Never rejects, never exits
+ * the process.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  let code: ExitCode = exitCodes.done
+  const program = build(io, result => {
+    code = result
+  })
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride().configureOutput({
+      writeOut: text => io.stdout.write(text),
+      writeErr: text => io.stderr.write(text),
+      getOutHasColors: () => false,
+      getErrHasColors: () => false,
+      outputError: () => undefined,
+    })
+  }
+  try {
+    await program.parseAsync(argv, { from: 'user' })
+    return code
+  } catch (error) {
+    const output = createOutput(io, wantsJson(argv, io))
+    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
+      if (error.exitCode === 0) return exitCodes.done
+      // Called with nothing at all: the help was printed already.
+      if (error.code === 'commander.help') return exitCodes.usage
+    }
+    if (error instanceof CommanderError) {
+      return output.fail({ code: 'usage', message: error.message.replace(/^error: /, '') })
+    }
+    return output.fail(toFailure(error))
+  }
+}

@@ -1,0 +1,84 @@
+import { firstValueFrom } from 'rxjs'
+import {
+  commitPending,
+  discardPending,
+  metadataPath,
+  readMetadata,
+  readPending,
+  setPendingAside,
+  writePending,
+} from '../adapters/metadata-file.node.js'
+import type { HubClient } from '../ports.js'
+import { LighthouseError, isLighthouseError } from '../protocol/errors.js'
+import { hubUrl, type Identity } from '../protocol/metadata.js'
+import { isNickname } from '../protocol/nickname.js'
+import { registerText } from '../protocol/signed-texts.js'
+import type { Parts } from './io.js'
+
+/** How a registration ended well. `taken-over` names the file of an older key pair that was moved out of the way. */
+export type Registration =
+  | { readonly type: 'registered' | 'recovered'; readonly identity: Identity; readonly movedTo: string | undefined }
+  | { readonly type: 'already'; readonly identity: Identity }
+  /** The home belongs to another registration; nothing was done. */
+  | { readonly type: 'occupied'; readonly identity: Identity; readonly path: string }
+
+/** Throws `malformed-nickname`. */
+function checkNickname(nickname: string): void {
+  if (isNickname(nickname)) return
+  throw new LighthouseError('malformed-nickname', `"${nickname.slice(0, 80)}" is not a nickname`, {
+    nickname: nickname.slice(0, 80),
+  })
+}
+
+function isSame(identity: Identity, nickname: string, hub: URL): boolean {
+  return identity.nickname === nickname && hubUrl(identity.host).origin === hub.origin
+}
+
+/** Whether a refused registration was in fact ours: the answer to an earlier attempt was lost on the way. */
+async function isOurs(client: HubClient, { nickname, pubKey }: Identity): Promise<boolean> {
+  return (await firstValueFrom(client.resolve$(nickname))) === pubKey
+}
+
+async function submit(parts: Parts, client: HubClient, identity: Identity): Promise<'registered' | 'recovered'> {
+  const { nickname, pubKey, privKey } = identity
+  const signature = parts.crypto.sign(privKey, registerText(nickname, pubKey))
+  try {
+    await firstValueFrom(client.register$({ pubKey, nickname, signature }), { defaultValue: undefined })
+    return 'registered'
+  } catch (error) {
+    if (isLighthouseError(error, 'registration-refused') && (await isOurs(client, identity))) return 'recovered'
+    throw error
+  }
+}
+
+/**
+ * Makes a key pair, registers it and writes metadata.json. The key pair is on disk before the hub hears of it: a
+ * registration that was interrupted is completed by repeating it. Throws LighthouseErrors.
+ */
+export async function register(parts: Parts, home: string, host: string, nickname: string): Promise<Registration> {
+  checkNickname(nickname)
+  const hub = hubUrl(host)
+  const existing = readMetadata(home)
+  if (existing !== undefined) {
+    return isSame(existing, nickname, hub)
+      ? { type: 'already', identity: existing }
+      : { type: 'occupied', identity: existing, path: metadataPath(home) }
+  }
+  const client = parts.hubClient(hub)
+  // A hub that is not there, or an address that is none's, must leave nothing behind.
+  await firstValueFrom(client.health$())
+  const pending = readPending(home)
+  const resumed = pending !== undefined && isSame(pending, nickname, hub)
+  const movedTo = pending === undefined || resumed ? undefined : setPendingAside(home, pending)
+  const identity = resumed ? pending : { ...parts.crypto.generateKeyPair(), nickname, host }
+  if (!resumed) writePending(home, identity)
+  try {
+    const type = await submit(parts, client, identity)
+    commitPending(home, identity)
+    return { type, identity, movedTo }
+  } catch (error) {
+    // Refused for good: this key pair means nothing to anybody. After any other failure it may be registered.
+    if (isLighthouseError(error, 'registration-refused')) discardPending(home)
+    throw error
+  }
+}

@@ -1,0 +1,47 @@
+import { type Stats, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Share } from '../app.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+
+/** What `up` shares when nobody says: this folder of the current directory, where it exists. */
+export const defaultShare = 'data'
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (error) {
+    // A path through a file, or one too long to be a path, is none; anything else (permission) is worth saying.
+    const code = (error as NodeJS.ErrnoException).code
+    if (code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
+    throw toLighthouseError('invalid-share', error, `cannot share "${path}"`)
+  }
+}
+
+function parseTarget(text: string): Share | undefined {
+  const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:/\\[\]]+)):(\d{1,5})$/i.exec(text)
+  const port = Number(match?.[3])
+  if (match === null || port < 1 || port > 65_535) return undefined
+  return { type: 'tcp', host: match[1] ?? match[2]!, port }
+}
+
+/**
+ * `--share`: an existing folder wins, else `host:port` (an IPv6 address in brackets). Without the flag `data` in the
+ * current directory, or nothing when that is missing. Throws `invalid-share`.
+ */
+export function parseShare(text: string | undefined, cwd: string): Share | undefined {
+  const path = resolve(cwd, text ?? defaultShare)
+  if (text?.includes('\0') === true || text === '') {
+    throw new LighthouseError('invalid-share', '--share needs a folder or host:port')
+  }
+  const stats = statOf(path)
+  if (stats?.isDirectory() === true) return { type: 'folder', path }
+  if (text === undefined) return undefined
+  const target = parseTarget(text)
+  if (target !== undefined) return target
+  throw new LighthouseError(
+    'invalid-share',
+    stats === undefined
+      ? `--share "${text}": there is no such folder, and it is not host:port with a port from 1 to 65535. Make the folder, or check the path`
+      : `--share "${text}" is not a folder. Share the folder that it is in`,
+  )
+}
