@@ -3,8 +3,8 @@
  * from its name again.
  */
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline } from 'node:stream/promises'
 import { answerFileRequest } from '../protocol/file-request.js'
 import type { ByteRange } from '../protocol/http-range.js'
 import { contentType, isActiveType } from './media-type.js'
@@ -85,12 +85,24 @@ async function stream(
     res.end()
     return
   }
+  // The socket tells, not the response: one that waits behind others of its connection never hears that it closed.
+  const gone = new AbortController()
+  const giveUp = (): void => gone.abort()
+  req.socket.once('close', giveUp)
+  res.on('error', giveUp)
+  if (req.socket.destroyed) giveUp()
   try {
-    await pipeline(readParts(file, parts, tail), res)
+    for await (const chunk of readParts(file, parts, tail)) {
+      gone.signal.throwIfAborted()
+      if (!res.write(chunk)) await once(res, 'drain', { signal: gone.signal })
+    }
+    res.end()
   } catch {
     // The client went away, or the file failed under us. Either way the length that was promised was not sent, and the
     // connection must not look as if it ended well. Nobody is left to be told more.
-    res.destroy()
+    req.socket.destroy()
+  } finally {
+    req.socket.off('close', giveUp)
   }
 }
 

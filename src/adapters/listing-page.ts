@@ -7,9 +7,10 @@ import { renderPage } from './page.node.js'
 export function formatSize(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`
   const units = ['kB', 'MB', 'GB', 'TB', 'PB']
-  const power = Math.min(Math.floor(Math.log10(bytes) / 3), units.length)
+  // From 999.5 on it would be rounded to 1000, which is one of the next unit.
+  const power = units.findIndex((_, index) => bytes < 999.5 * 1000 ** (index + 1)) + 1 || units.length
   const value = bytes / 1000 ** power
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${units[power - 1]}`
+  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[power - 1]}`
 }
 
 /** A link from the folder to one of its entries. With `./`, since a name may look like a scheme (`a:b`). */

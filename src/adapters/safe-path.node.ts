@@ -22,7 +22,8 @@ const absent = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMET
 
 /** Whether an error of the file system means no more than that nothing is there for us. */
 export function isAbsent(error: unknown): boolean {
-  return error instanceof Error && absent.has((error as NodeJS.ErrnoException).code ?? '')
+  const { code } = (error ?? {}) as NodeJS.ErrnoException
+  return code !== undefined && absent.has(code)
 }
 
 /**
