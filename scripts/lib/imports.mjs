@@ -7,7 +7,7 @@ const TOKEN = /\/\/[^\n]*|\/\*[\s\S]*?\*\/|`(?:\\[\s\S]|[^`\\])*`|'(?:\\.|[^'\\\
 const IMPORT = /\b(?:import|export)\s*(?:type\s+)?(?:[\w*{}\s,$]+?\s*from\s*)?\(?\s*(['"])([^'"\n]+)\1/g
 
 /** The text without its comments. */
-export function withoutComments(text) {
+function withoutComments(text) {
   return text.replace(TOKEN, token => (token.startsWith('//') || token.startsWith('/*') ? ' ' : token))
 }
 

@@ -5,7 +5,7 @@
  * 'none', 'rxjs', 'one' (rxjs and one more library a file) or 'any'.
  * `node` says who may import Node's own modules: 'never', 'named' (only files called x.node.ts) or 'always'.
  */
-export const RINGS = [
+const RINGS = [
   { name: 'protocol', files: /^protocol\//, may: [], packages: 'none', node: 'never' },
   { name: 'operators', files: /^operators\//, may: [/^protocol\//], packages: 'rxjs', node: 'never' },
   { name: 'ports', files: /^ports\.ts$/, may: [/^protocol\//], packages: 'rxjs', node: 'never' },
@@ -87,8 +87,11 @@ export const RINGS = [
 /** A file outside hub/ and cli/ that needs Node says so in its name; Express needs Node. */
 const NODE_NAME = /\.(node|express)\.ts$/
 
-/** Libraries that are used together in one adapter and count as one: a framework and what plugs into it. */
-export const FAMILIES = [['express', 'express-rate-limit', 'helmet', 'send']]
+/** Libraries that are used together in one adapter and count as one: what others plug into, and what plugs into it. */
+const FAMILIES = [
+  ['express', 'express-rate-limit', 'helmet', 'send'],
+  ['simple-peer', 'wrtc', 'node-datachannel'],
+]
 
 /** What only the command line may touch: it decides when the process ends and what it reads and prints. */
 const PROCESS_OWNERS = /^cli\//
