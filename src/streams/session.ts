@@ -94,17 +94,15 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     const dialled$ = new Subject<readonly [number, ByteSocket]>()
     const ids = streamIds(role)
 
-    const events$ = (id: number, socket: ByteSocket): Observable<MuxEvent> => {
-      sockets.set(id, socket)
-      return socket.event$.pipe(
+    const events$ = (id: number, socket: ByteSocket): Observable<MuxEvent> =>
+      socket.event$.pipe(
         map(event => toMuxEvent(id, event, clock)),
         // A broken socket costs its stream, nothing else; the other side is told.
         catchError(() => of<MuxEvent>({ type: 'reset', id })),
       )
-    }
     const closed$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     const event$ = merge(
-      dialled$.pipe(mergeMap(([id, socket]) => events$(id, socket))),
+      dialled$.pipe(mergeMap(stream => events$(...stream))),
       concat(channel.message$, closed$).pipe(
         deframeBatch(agreement),
         map((frames): MuxEvent => ({ type: 'frames', frames, now: clock.now() })),
@@ -114,10 +112,8 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       socket$.pipe(
         mergeMap(socket => {
           const id = ids.next().value
-          return concat(
-            of<MuxEvent>({ type: 'open', id }),
-            defer(() => events$(id, socket)),
-          )
+          sockets.set(id, socket)
+          return concat(of<MuxEvent>({ type: 'open', id }), events$(id, socket))
         }),
       ),
     )
@@ -126,8 +122,11 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       switch (effect.type) {
         case 'send':
           return channel.send(effect.message)
-        case 'accept':
-          return dialled$.next([effect.id, dial!()])
+        case 'accept': {
+          const socket = dial!()
+          sockets.set(effect.id, socket)
+          return dialled$.next([effect.id, socket])
+        }
         case 'deliver':
           return sockets.get(effect.id)?.write(effect.bytes)
         case 'finish':

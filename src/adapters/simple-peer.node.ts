@@ -1,0 +1,199 @@
+import { Observable, type Subscriber } from 'rxjs'
+import SimplePeer from 'simple-peer'
+import type { ByteChannel, PathKind, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../ports.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './rtc-connection.js'
+
+/**
+ * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which the library drops silently, deep
+ * enough that a look every millisecond keeps 100 MB/s going.
+ */
+const highWaterBytes = 512 * 1024
+
+/** Both implementations take 256 KiB in a message; the stream layer packs less. */
+const maxMessageBytes = 256 * 1024
+
+/** Neither implementation tells reliably when its buffer drains, so it is looked at again while something is in it. */
+const drainPollMs = 1
+
+/** How often path and round trip are looked up. */
+const pathPollMs = 5000
+
+/** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
+const maxEarlyBytes = 1024 * 1024
+
+function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void } {
+  let outstanding = 0
+  let timer: NodeJS.Timeout | undefined
+  let drained: Subscriber<number> | undefined
+
+  const look = (): void => {
+    timer = undefined
+    const left = Math.max(0, outstanding - peer.bufferSize)
+    outstanding -= left
+    if (outstanding > 0) timer = setTimeout(look, drainPollMs)
+    if (left > 0) drained?.next(left)
+  }
+  return {
+    maxMessageBytes,
+    highWaterBytes,
+    message$: new Observable<Uint8Array>(subscriber => {
+      const onData = (bytes: Uint8Array): void => subscriber.next(bytes)
+      const onClose = (): void => subscriber.complete()
+      const onError = (error: Error): void => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
+      if (peer.destroyed) {
+        subscriber.complete()
+        return
+      }
+      peer.on('close', onClose)
+      peer.on('error', onError)
+      peer.on('data', onData)
+      subscriber.add(() => {
+        peer.off('close', onClose)
+        peer.off('error', onError)
+        peer.off('data', onData)
+      })
+    }),
+    drained$: new Observable<number>(subscriber => {
+      drained = subscriber
+      subscriber.add(() => {
+        drained = undefined
+      })
+    }),
+    send(message) {
+      try {
+        peer.send(message)
+      } catch (error) {
+        throw toLighthouseError('channel-closed', error, 'data channel')
+      }
+      outstanding += message.length
+      timer ??= setTimeout(look, drainPollMs)
+    },
+    dispose() {
+      clearTimeout(timer)
+    },
+  }
+}
+
+interface StatsReport {
+  readonly id: string
+  readonly type: string
+  readonly [key: string]: unknown
+}
+
+/** The selected candidate pair among the reports of getStats, however the implementation marks it. */
+function pathOf(reports: readonly StatsReport[]): RtcEvent & { type: 'path' } {
+  const byId = new Map(reports.map(report => [report.id, report]))
+  const transport = reports.find(report => report.type === 'transport')
+  const pair =
+    byId.get(String(transport?.selectedCandidatePairId)) ??
+    reports.find(report => report.type === 'candidate-pair' && (report.selected === true || report.nominated === true))
+  const kinds: readonly PathKind[] = ['host', 'srflx', 'prflx', 'relay']
+  const local = byId.get(String(pair?.localCandidateId))?.candidateType
+  const remote = byId.get(String(pair?.remoteCandidateId))?.candidateType
+  const kind =
+    local === 'relay' || remote === 'relay' ? 'relay' : (kinds.find(candidate => candidate === local) ?? 'unknown')
+  const seconds = pair?.currentRoundTripTime
+  return { type: 'path', kind, roundTripMs: typeof seconds === 'number' ? seconds * 1000 : undefined }
+}
+
+function toPeer(signal: RtcSignal): SimplePeer.SignalData {
+  if (signal.type !== 'candidate') return signal as unknown as SimplePeer.SignalData
+  const { candidate, sdpMid, sdpMLineIndex } = signal
+  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } } as unknown as SimplePeer.SignalData
+}
+
+function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
+  if ((data.type === 'offer' || data.type === 'answer') && typeof data.sdp === 'string') {
+    return { type: data.type, sdp: data.sdp }
+  }
+  if (data.type !== 'candidate') return undefined
+  const { candidate, sdpMid, sdpMLineIndex } = data.candidate
+  // The end of candidates is an empty one, which the other side does not need: candidates trickle.
+  if (typeof candidate !== 'string' || candidate === '') return undefined
+  return { type: 'candidate', candidate, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
+}
+
+/** simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered. */
+export function simplePeerRtc(name: string, implementation: WebRtcImplementation): RtcPort {
+  const wrtc = oneChannelOnly(implementation)
+  return {
+    name,
+    connect$({ initiator, iceServers, relayOnly = false, remote$ }: RtcOptions) {
+      return new Observable<RtcEvent>(subscriber => {
+        const options = {
+          initiator,
+          wrtc,
+          trickle: true,
+          channelName: channelLabel,
+          // With trickle on nothing waits for it; its timer would outlive the peer.
+          iceCompleteTimeout: 1,
+          config: { iceServers: [...iceServers], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
+        }
+        const peer = new SimplePeer(options as unknown as SimplePeer.Options)
+        const channel = channelOf(peer)
+        let pathTimer: NodeJS.Timeout | undefined
+
+        peer.on('signal', data => {
+          const signal = fromPeer(data)
+          if (signal !== undefined) subscriber.next({ type: 'signal', signal })
+        })
+        peer.on('connect', () => {
+          if (peer.readableLength > maxEarlyBytes) {
+            subscriber.error(new LighthouseError('protocol-violation', 'too much data before the connection was open'))
+            return
+          }
+          const lookUpPath = (): void => {
+            readStats(peer, reports => subscriber.next(pathOf(reports)))
+          }
+          pathTimer = setInterval(lookUpPath, pathPollMs)
+          subscriber.next({ type: 'open', channel })
+          lookUpPath()
+        })
+        peer.on('error', error => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC')))
+        peer.on('close', () => subscriber.complete())
+        const remote = remote$.subscribe({
+          next: signal => {
+            if (!peer.destroyed) peer.signal(toPeer(signal))
+          },
+          error: (error: unknown) => subscriber.error(error),
+        })
+        subscriber.add(() => {
+          remote.unsubscribe()
+          clearInterval(pathTimer)
+          channel.dispose()
+          peer.destroy()
+        })
+      })
+    },
+  }
+}
+
+function readStats(peer: SimplePeer.Instance, then: (reports: readonly StatsReport[]) => void): void {
+  if (peer.destroyed) return
+  const { getStats } = peer as unknown as {
+    getStats(callback: (error: Error | null, reports?: StatsReport[]) => void): void
+  }
+  // Without figures the path stays as it was last seen; the next look may have them.
+  getStats.call(peer, (error, reports) => {
+    if (error === null && reports !== undefined) then(reports)
+  })
+}
+
+/** Loads a WebRTC implementation by the name that the command line gives it. Errors with `invalid-option` when it is not installed. */
+export async function loadRtc(name: 'wrtc' | 'node-datachannel'): Promise<RtcPort> {
+  try {
+    const module = (name === 'wrtc' ? await import('wrtc') : await import('node-datachannel/polyfill')) as unknown as {
+      default?: WebRtcImplementation
+    } & WebRtcImplementation
+    return simplePeerRtc(name, module.default ?? module)
+  } catch (cause) {
+    const hint = name === 'wrtc' ? 'its platform package is missing; install again' : 'npm install node-datachannel'
+    throw new LighthouseError(
+      'invalid-option',
+      `the WebRTC implementation ${name} cannot be loaded: ${hint}`,
+      {},
+      { cause },
+    )
+  }
+}

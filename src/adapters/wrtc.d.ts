@@ -1,0 +1,2 @@
+/** The package's own declarations do not compile; simple-peer takes it as it is. */
+declare module 'wrtc'

@@ -1,0 +1,235 @@
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  EMPTY,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  type SchedulerLike,
+  Subject,
+  tap,
+  throwError,
+} from 'rxjs'
+import { connectWithin } from '../operators/connect-within.js'
+import type {
+  ByteChannel,
+  CryptoPort,
+  HubClient,
+  IceServer,
+  RtcEvent,
+  RtcPort,
+  RtcSignal,
+  TrustStore,
+} from '../ports.js'
+import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { Identity } from '../protocol/metadata.js'
+import { agreeMux, type DescriptionPayload, type Signal } from '../protocol/signal.js'
+import type { MuxAgreement } from '../protocol/smux.js'
+import type { PathKind } from '../ports.js'
+import { deliver$, openDescription, ownMux, type Parties, remoteSignals$, toSignal } from './negotiation.js'
+import type { HubSession } from './signaling.js'
+
+/** A connection's states, with the channel when it is open, and beside them where its bytes go. */
+export type ConnectionEvent =
+  | ConnectionState<ByteChannel>
+  | { readonly type: 'path'; readonly kind: PathKind; readonly roundTripMs: number | undefined }
+
+/** What both sides of every connection share. */
+export interface ConnectionOptions {
+  readonly identity: Identity
+  readonly crypto: CryptoPort
+  readonly trust: TrustStore
+  readonly hub: HubClient
+  readonly rtc: RtcPort
+  readonly hubSession: HubSession
+  /** Every signal for this peer, hot. */
+  readonly signal$: Observable<Signal>
+  readonly iceServers: readonly IceServer[]
+  readonly relayOnly: boolean
+  readonly scheduler: SchedulerLike
+}
+
+function agreementOf(payload: DescriptionPayload): MuxAgreement {
+  const agreement = agreeMux(ownMux, payload.mux)
+  if (agreement === undefined)
+    throw new LighthouseError('peer-refused', 'the other peer speaks no version of the stream layer that this one does')
+  return agreement
+}
+
+/** One negotiation with WebRTC: signals out, signals in, states. Says goodbye when it is given up before the channel is open. */
+function negotiate$(
+  options: ConnectionOptions,
+  parties: Parties,
+  offer: (Signal & { type: 'offer' }) | undefined,
+): Observable<ConnectionEvent> {
+  const { rtc, hubSession, signal$, iceServers, relayOnly } = options
+  const { session, other: pubKey } = parties
+  return defer(() => {
+    let agreement = offer && agreementOf(offer.payload)
+    let opened = false
+    let introduced = offer !== undefined
+    const outgoing$ = new Subject<Signal>()
+    const opened$ = new Subject<void>()
+    const what = 'the other peer'
+
+    const remote$ = concat(offer === undefined ? EMPTY : defer(() => of(openDescription(parties, offer))), NEVER)
+    const theirs$ = remoteSignals$(
+      parties,
+      signal$,
+      payload => {
+        agreement = agreementOf(payload)
+      },
+      opened$,
+    )
+    const toState = (event: RtcEvent): Observable<ConnectionEvent> => {
+      if (event.type === 'path') return of(event)
+      if (event.type === 'signal') {
+        outgoing$.next(toSignal(parties, event.signal))
+        return event.signal.type === 'offer' ? of({ type: 'connecting', session, pubKey }) : EMPTY
+      }
+      if (agreement === undefined)
+        return throwError(() => new LighthouseError('webrtc-failed', 'the channel opened before the answer came'))
+      opened = true
+      return of({ type: 'open', session, pubKey, channel: event.channel, agreement })
+    }
+    // Once the channel is open the connection does not depend on the hub: what becomes of signals no longer matters.
+    const sent$ = outgoing$.pipe(
+      mergeMap(signal => {
+        introduced = true
+        return deliver$(hubSession.connection, signal, what).pipe(
+          catchError((error: unknown) => (opened ? EMPTY : throwError(() => error))),
+        )
+      }),
+    )
+    const signals$: Observable<RtcSignal> = merge(remote$, theirs$)
+    const rtc$ = rtc
+      .connect$({
+        initiator: offer === undefined,
+        iceServers: [...iceServers, ...hubSession.iceServers],
+        relayOnly,
+        remote$: signals$,
+      })
+      .pipe(
+        concatMap(toState),
+        tap(event => {
+          if (event.type === 'open') opened$.next()
+        }),
+      )
+    const ended$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
+    return merge(sent$.pipe(ignoreElements()), concat(rtc$, ended$)).pipe(
+      finalize(() => {
+        if (opened || !introduced) return
+        const envelope = { session, from: parties.identity.pubKey, to: pubKey }
+        // A courtesy that spares the other side its twenty seconds: whether it arrives changes nothing here.
+        hubSession.connection
+          .send$({ ...envelope, type: 'bye', payload: { reason: 'the attempt was given up' } })
+          .pipe(catchError(() => EMPTY))
+          .subscribe()
+      }),
+    )
+  })
+}
+
+/** The one place where a connection's state changes: a step that the table does not have is a defect, not a state. */
+function lifecycle(what: string, scheduler: SchedulerLike) {
+  return (source: Observable<ConnectionEvent>): Observable<ConnectionEvent> =>
+    defer(() => {
+      let current: ConnectionState<ByteChannel>['type'] | undefined
+      return source.pipe(
+        connectWithin({ what, scheduler }),
+        catchError((error: unknown) =>
+          of<ConnectionEvent>({ type: 'closed', reason: toLighthouseError('webrtc-failed', error) }),
+        ),
+        tap(event => {
+          if (event.type === 'path') return
+          if (!mayFollow(current, event.type))
+            throw new Error(`connection went from ${current ?? 'nothing'} to ${event.type}`)
+          current = event.type
+        }),
+      )
+    })
+}
+
+/** The key behind a nickname: resolved by the hub, checked against the one remembered. */
+function keyOf$(options: ConnectionOptions, nickname: string): Observable<string> {
+  const { identity, trust, hub, hubSession } = options
+  return hub.resolve$(nickname).pipe(
+    map(pubKey => {
+      if (pubKey === undefined)
+        throw new LighthouseError('unknown-nickname', `nobody has the nickname "${nickname}"`, { nickname })
+      if (pubKey === identity.pubKey) throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
+      const known = trust.check('peer', `${hubSession.hubKey}/${nickname}`, pubKey)
+      if (known !== undefined) {
+        const message = `the key of "${nickname}" has changed; ask them before you forget the old one`
+        throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey })
+      }
+      return pubKey
+    }),
+  )
+}
+
+/**
+ * Connects to a peer by nickname, as the side that offers.
+ *
+ *     resolving → offering → connecting → open → closed
+ *
+ * Emits each state, beside them the path once the connection is open, and completes after `closed`, which carries the reason;
+ * it never errors. Unless it is open within 20 s it is closed with `connect-timeout` and the phase that it had reached.
+ * Unsubscribing destroys the connection and, when it was not open yet, tells the other side. Buffers nothing.
+ *
+ * @see docs/PROTOCOL.md section 3
+ */
+export function offerConnection$(options: ConnectionOptions, nickname: string): Observable<ConnectionEvent> {
+  const { identity, crypto, hubSession, scheduler } = options
+  return concat(
+    of<ConnectionEvent>({ type: 'resolving', nickname }),
+    keyOf$(options, nickname).pipe(
+      concatMap(pubKey => {
+        const session = crypto.randomId(16)
+        const parties: Parties = {
+          identity,
+          crypto,
+          hubKey: hubSession.hubKey,
+          head: hubSession.head,
+          session,
+          other: pubKey,
+        }
+        return concat(
+          of<ConnectionEvent>({ type: 'offering', session, pubKey }),
+          negotiate$(options, parties, undefined),
+        )
+      }),
+    ),
+  ).pipe(lifecycle(nickname, scheduler))
+}
+
+/**
+ * Answers an offer. The same as `offerConnection$` from `connecting` on: an answerer whose handshake never completes lets go
+ * after 20 s too, which WebRTC itself does not do.
+ */
+export function answerConnection$(
+  options: ConnectionOptions,
+  offer: Signal & { readonly type: 'offer' },
+): Observable<ConnectionEvent> {
+  const { identity, crypto, hubSession, scheduler } = options
+  const { session, from: pubKey } = offer
+  const parties: Parties = {
+    identity,
+    crypto,
+    hubKey: hubSession.hubKey,
+    head: hubSession.head,
+    session,
+    other: pubKey,
+  }
+  return concat(of<ConnectionEvent>({ type: 'connecting', session, pubKey }), negotiate$(options, parties, offer)).pipe(
+    lifecycle('the peer that called', scheduler),
+  )
+}

@@ -1,0 +1,58 @@
+import { type Observable, scan, startWith } from 'rxjs'
+import type { ConnectionStats, HubState } from '../protocol/stats.js'
+import type { SeedingReport } from './seeding.js'
+import type { SignalingEvent } from './signaling.js'
+import type { TunnelReport } from './tunnels.js'
+
+/** What a peer is, at a glance. */
+export interface PeerState {
+  readonly hub: HubState
+  /** Wallet in bytes; undefined until the hub has said. */
+  readonly coins: number | undefined
+  /** Nicknames to which a connection is being made. */
+  readonly attempts: ReadonlySet<string>
+  /** Open connections by session. */
+  readonly connections: ReadonlyMap<string, ConnectionStats>
+}
+
+export type PeerReport = SignalingEvent | TunnelReport | SeedingReport
+
+const initial: PeerState = {
+  hub: { type: 'connecting', attempt: 1 },
+  coins: undefined,
+  attempts: new Set(),
+  connections: new Map(),
+}
+
+function without<T>(set: ReadonlySet<T>, item: T): ReadonlySet<T> {
+  return new Set([...set].filter(other => other !== item))
+}
+
+function apply(state: PeerState, report: PeerReport): PeerState {
+  switch (report.type) {
+    case 'state':
+      return { ...state, hub: report.state }
+    case 'coins':
+      return { ...state, coins: report.bytes }
+    case 'attempt':
+      return { ...state, attempts: new Set(state.attempts).add(report.nickname) }
+    case 'tunnel':
+      return { ...state, attempts: without(state.attempts, report.tunnel.nickname) }
+    case 'stats':
+      return { ...state, connections: new Map(state.connections).set(report.stats.session, report.stats) }
+    case 'ended': {
+      const connections = new Map(state.connections)
+      if (report.session !== undefined) connections.delete(report.session)
+      const attempts = 'nickname' in report ? without(state.attempts, report.nickname) : state.attempts
+      return { ...state, attempts, connections }
+    }
+    case 'session':
+    case 'signal':
+      return state
+  }
+}
+
+/** The peer's state after every report. Emits the initial one first; ends and errors with its source. */
+export function peerState$(report$: Observable<PeerReport>): Observable<PeerState> {
+  return report$.pipe(scan(apply, initial), startWith(initial))
+}

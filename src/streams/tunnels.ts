@@ -1,0 +1,248 @@
+import {
+  catchError,
+  connect,
+  defer,
+  EMPTY,
+  filter,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  observeOn,
+  queueScheduler,
+  ReplaySubject,
+  retry,
+  type SchedulerLike,
+  share,
+  Subject,
+  switchMap,
+  take,
+  takeUntil,
+  tap,
+  throwError,
+  of,
+} from 'rxjs'
+import { allocateTunnel } from '../operators/allocate-tunnel.js'
+import type { MonotonicClock, TcpListenEvent, TcpPort, Tunnel } from '../ports.js'
+import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { ConnectionStats } from '../protocol/stats.js'
+import type { TunnelEvent } from '../protocol/tunnel-slots.js'
+import { carry$ } from './carry.js'
+import type { ConnectionEvent } from './connection.js'
+
+/** Attempts under way at once, so that a page full of nicknames cannot make thousands. */
+export const maxAttempts = 32
+
+/** Looks at a port that was just let go of, before it counts as another program's. */
+const listenTries = 3
+
+export interface TunnelsOptions {
+  /** A fresh connection to that peer, as `offerConnection$` makes it. */
+  readonly offer$: (nickname: string) => Observable<ConnectionEvent>
+  readonly listen$: TcpPort['listen$']
+  /** The block's ports; 0 lets the system choose, and the slot keeps what it got. */
+  readonly ports: readonly number[]
+  readonly clock: MonotonicClock
+  readonly scheduler: SchedulerLike
+}
+
+/** What the tunnels report. */
+export type TunnelReport =
+  | { readonly type: 'attempt'; readonly nickname: string }
+  | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
+  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  /** Over, with the reason; `session` when it had been open. */
+  | {
+      readonly type: 'ended'
+      readonly nickname: string
+      readonly session: string | undefined
+      readonly reason: LighthouseError
+    }
+
+export interface Tunnels {
+  /** The tunnel to that peer, once: the live one, the one under way, or a new one. Errors are why there is none. */
+  connect$(nickname: string): Observable<Tunnel>
+  /** Runs everything while subscribed (once); never completes, never errors. Unsubscribing closes every tunnel. */
+  readonly report$: Observable<TunnelReport>
+}
+
+/** One peer's tunnel from the first request until the connection is over. */
+interface Entry {
+  readonly nickname: string
+  readonly tunnel$: ReplaySubject<Tunnel>
+  readonly evict$: Subject<LighthouseError>
+  streams: number
+}
+
+/**
+ * The consuming side: one WebRTC connection and one TCP listener for each peer, on the ten ports of the block.
+ *
+ * A request finds the live connection, joins the attempt under way, or starts one. A port is allocated when the connection
+ * is open, so that a failed attempt takes nobody's. When all are taken the least recently used connection leaves, an idle one
+ * before a busy one, and its clients see a reset. A connection that ends is forgotten at once. Buffers nothing.
+ *
+ * @see product description, Tunnels
+ */
+export function createTunnels(options: TunnelsOptions): Tunnels {
+  const { offer$, listen$, ports, clock, scheduler } = options
+  const entries = new Map<string, Entry>()
+  const wanted$ = new Subject<Entry>()
+  const event$ = new Subject<TunnelEvent>()
+  const decision$ = event$.pipe(observeOn(queueScheduler), allocateTunnel(ports.length), share())
+  /** What each slot was bound to last: with port 0 a nickname gets its last port back all the same. */
+  const bound = [...ports]
+
+  const slotFor$ = (owner: string): Observable<number> =>
+    merge(
+      decision$.pipe(
+        filter(decision => decision.owner === owner),
+        take(1),
+        map(decision => {
+          if (decision.type === 'granted') return decision.slot
+          const message = `none of the ${ports.length} tunnel ports is free: other programs hold them; move the block with --port-base`
+          throw new LighthouseError('no-tunnel-port', message)
+        }),
+      ),
+      defer(() => {
+        event$.next({ type: 'acquire', owner })
+        return EMPTY
+      }),
+    ).pipe(take(1))
+
+  const listenIn$ = (slot: number): Observable<TcpListenEvent> => {
+    const listenOn$ = (port: number): Observable<TcpListenEvent> => listen$({ port, host: '127.0.0.1' })
+    return defer(() => listenOn$(bound[slot]!)).pipe(
+      retry({ count: listenTries - 1, delay: () => of(null) }),
+      catchError((error: unknown) => {
+        if (ports[slot] === 0 && bound[slot] !== 0) return listenOn$(0)
+        if (isLighthouseError(error, 'port-in-use')) event$.next({ type: 'unavailable', slot })
+        return throwError(() => error)
+      }),
+      tap(event => {
+        if (event.type === 'listening') bound[slot] = event.port
+      }),
+    )
+  }
+
+  const carryOpen$ = (
+    entry: Entry,
+    open: Extract<ConnectionEvent, { type: 'open' }>,
+    later$: Observable<ConnectionEvent>,
+  ) =>
+    defer(() => slotFor$(entry.nickname)).pipe(
+      switchMap(slot => listenIn$(slot)),
+      // Another program holds the port: the slot is marked, the next one is asked for.
+      retry({
+        count: ports.length,
+        delay: (error: unknown) => (isLighthouseError(error, 'port-in-use') ? of(null) : throwError(() => error)),
+      }),
+      connect(listener$ => {
+        const socket$ = listener$.pipe(
+          filter(event => event.type === 'socket'),
+          map(event => event.socket),
+        )
+        return listener$.pipe(
+          filter(event => event.type === 'listening'),
+          switchMap(({ port }) => {
+            const tunnel: Tunnel = { nickname: entry.nickname, host: '127.0.0.1', port }
+            const stats$ = carry$({
+              open,
+              event$: later$,
+              role: 'consumer',
+              nickname: entry.nickname,
+              tunnelPort: port,
+              socket$,
+              clock,
+              scheduler,
+            }).pipe(
+              tap(stats => {
+                if (stats.streams !== entry.streams)
+                  event$.next({ type: 'use', owner: entry.nickname, streams: stats.streams })
+                entry.streams = stats.streams
+              }),
+              map((stats): TunnelReport => ({ type: 'stats', stats })),
+            )
+            entry.tunnel$.next(tunnel)
+            return merge(of<TunnelReport>({ type: 'tunnel', tunnel }), stats$)
+          }),
+        )
+      }),
+    )
+
+  const live$ = (entry: Entry): Observable<TunnelReport> =>
+    defer(() => {
+      const { nickname } = entry
+      let session: string | undefined
+      return merge(
+        of<TunnelReport>({ type: 'attempt', nickname }),
+        run$(entry, open => (session = open)),
+      ).pipe(
+        takeUntil(entry.evict$.pipe(mergeMap(reason => throwError(() => reason)))),
+        catchError((error: unknown) => {
+          const reason = toLighthouseError('webrtc-failed', error)
+          entry.tunnel$.error(reason)
+          return of<TunnelReport>({ type: 'ended', nickname, session, reason })
+        }),
+        finalize(() => {
+          if (entries.get(nickname) === entry) entries.delete(nickname)
+          // Who still waits hears it; a tunnel that was announced stays as it was.
+          entry.tunnel$.error(new LighthouseError('channel-closed', 'this peer has stopped'))
+          event$.next({ type: 'release', owner: nickname })
+        }),
+      )
+    })
+
+  const run$ = (entry: Entry, onOpen: (session: string) => void): Observable<TunnelReport> =>
+    offer$(entry.nickname).pipe(
+      map(state => {
+        if (state.type === 'closed') throw state.reason
+        return state
+      }),
+      connect(state$ =>
+        state$.pipe(
+          filter(state => state.type === 'open'),
+          take(1),
+          switchMap(open => {
+            onOpen(open.session)
+            return carryOpen$(entry, open, state$)
+          }),
+        ),
+      ),
+    )
+
+  const evictions$ = decision$.pipe(
+    tap(decision => {
+      if (decision.type !== 'granted' || decision.evicted === undefined) return
+      const message = `the tunnel made room for ${decision.owner}; open the address again`
+      entries.get(decision.evicted)?.evict$.next(new LighthouseError('too-many-connections', message))
+    }),
+    ignoreElements(),
+  )
+
+  const enter = (nickname: string): Entry => {
+    const entry: Entry = { nickname, tunnel$: new ReplaySubject(1), evict$: new Subject(), streams: 0 }
+    entries.set(nickname, entry)
+    wanted$.next(entry)
+    return entry
+  }
+
+  return {
+    connect$: nickname =>
+      defer(() => {
+        const present = entries.get(nickname)
+        if (present !== undefined) {
+          event$.next({ type: 'use', owner: nickname, streams: present.streams })
+          return present.tunnel$.pipe(take(1))
+        }
+        if (!wanted$.observed) return throwError(() => new LighthouseError('channel-closed', 'this peer has stopped'))
+        if (entries.size >= ports.length + maxAttempts) {
+          const message = `${maxAttempts} connections are being made already; wait for one to end`
+          return throwError(() => new LighthouseError('too-many-connections', message))
+        }
+        return enter(nickname).tunnel$.pipe(take(1))
+      }),
+    report$: merge(evictions$, wanted$.pipe(mergeMap(live$))),
+  }
+}
