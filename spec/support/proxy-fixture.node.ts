@@ -1,0 +1,154 @@
+/** A proxy over a peer in memory, and ways to talk to it byte by byte. */
+import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { BehaviorSubject, NEVER, Observable, of, type Subscription } from 'rxjs'
+import { proxyServer$ } from '../../src/adapters/proxy.express.js'
+import type { ProxyBackend } from '../../src/adapters/proxy-backend.js'
+import type { Tunnel } from '../../src/ports.js'
+import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
+
+export const link: ConnectionStats = {
+  session: 'abcdefghijklmnop',
+  nickname: 'bob',
+  pubKey: 'Qm9i',
+  role: 'consumer',
+  tunnelPort: 42001,
+  streams: 2,
+  receivedBytes: 12_345_678,
+  sentBytes: 4_321,
+  receiveRate: 2_500_000,
+  sendRate: 1_200,
+  bufferedBytes: 0,
+  path: 'host',
+  roundTripMs: 3,
+}
+
+export const someStats: PeerStats = {
+  nickname: 'alice',
+  hub: { type: 'authenticated' },
+  coins: 61_947_635,
+  activeResources: 7,
+  subscriptions: 3,
+  attempts: 0,
+  connections: [link],
+  streams: 2,
+  bufferedBytes: 0,
+  memory: { rss: 80_000_000, heapUsed: 20_000_000, external: 1_000_000 },
+  uptimeMs: 3_725_000,
+}
+
+export const token = 'a-token-of-the-specs'
+
+/** A peer in memory that counts what it is asked. */
+export class FakeBackend implements ProxyBackend {
+  readonly identity = { nickname: 'alice', pubKey: 'QWxpY2UncyBwdWJsaWMga2V5' }
+  readonly controlToken = token
+  readonly stats = new BehaviorSubject<PeerStats>(someStats)
+  stats$: Observable<PeerStats> = this.stats
+  /** Nicknames asked for, and how many wishes are still alive. */
+  readonly asked: string[] = []
+  waiting = 0
+  stopped = 0
+  connection$: (nickname: string) => Observable<Tunnel> = () => NEVER
+  coins$: Observable<number> = of(61_947_635)
+
+  connect$(nickname: string): Observable<Tunnel> {
+    return new Observable(subscriber => {
+      this.asked.push(nickname)
+      this.waiting += 1
+      subscriber.add(() => (this.waiting -= 1))
+      subscriber.add(this.connection$(nickname).subscribe(subscriber))
+    })
+  }
+
+  balance$(): Observable<number> {
+    return this.coins$
+  }
+
+  requestStop(): void {
+    this.stopped += 1
+  }
+
+  /** From now on every peer is behind this port. */
+  leadTo(port: number): void {
+    this.connection$ = nickname => of({ nickname, host: '127.0.0.1', port })
+  }
+}
+
+const cleanUps: (() => void | Promise<void>)[] = []
+
+/** Ends what the helpers below started, newest first. For `afterEach`. */
+export async function cleanUp(): Promise<void> {
+  for (const end of cleanUps.splice(0).reverse()) await end()
+}
+
+export function onCleanUp(end: () => void | Promise<void>): void {
+  cleanUps.push(end)
+}
+
+export interface RunningProxy {
+  readonly port: number
+  readonly url: string
+  readonly subscription: Subscription
+}
+
+export function startProxy(peer: ProxyBackend, dataUrl?: string): Promise<RunningProxy> {
+  return new Promise((resolve, reject) => {
+    const subscription = proxyServer$({ port: 0, peer, dataUrl }).subscribe({
+      next: ({ port, url }) => resolve({ port, url, subscription }),
+      error: reject,
+    })
+    onCleanUp(() => subscription.unsubscribe())
+  })
+}
+
+/** An HTTP server that stands for the far end of a tunnel. */
+export function startUpstream(listener: RequestListener): Promise<{ readonly port: number; readonly server: Server }> {
+  const server = createServer(listener)
+  onCleanUp(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  return new Promise(resolve => {
+    server.listen(0, '127.0.0.1', () => resolve({ port: (server.address() as AddressInfo).port, server }))
+  })
+}
+
+/** Sends the very bytes and resolves with all that comes back until the other side closes. */
+export function exchange(port: number, bytes: string | Buffer): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = []
+    const socket = connect(port, '127.0.0.1', () => socket.write(bytes))
+    onCleanUp(() => void socket.destroy())
+    socket.on('data', chunk => chunks.push(chunk))
+    socket.on('end', () => resolve(Buffer.concat(chunks).toString('latin1')))
+    socket.on('error', reject)
+  })
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: IncomingMessage['headers']
+  readonly body: string
+}
+
+/** One request with the path exactly as given, on a connection of its own. */
+export function ask(
+  port: number,
+  path: string,
+  options: { method?: string; headers?: Record<string, string>; body?: string } = {},
+): Promise<Answer> {
+  const { method = 'GET', headers = {}, body } = options
+  return new Promise((resolve, reject) => {
+    const req = request({ host: '127.0.0.1', port, path, method, headers, agent: false }, res => {
+      const chunks: Buffer[] = []
+      res.on('data', (chunk: Buffer) => chunks.push(chunk))
+      res.on('end', () =>
+        resolve({ status: res.statusCode!, headers: res.headers, body: Buffer.concat(chunks).toString() }),
+      )
+      res.on('error', reject)
+    })
+    req.on('error', reject)
+    req.end(body)
+  })
+}

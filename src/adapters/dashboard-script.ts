@@ -1,0 +1,133 @@
+/**
+ * The dashboard's script, for the browser: shows what `/events` says and turns addresses into `/proxy/…`. Text from
+ * elsewhere gets into the page as text only.
+ */
+export const dashboardScript = String.raw`'use strict'
+const element = id => document.getElementById(id)
+const history = { down: [], up: [] }
+const keptSeconds = 60
+
+function scaled(bytes) {
+  const units = ['B', 'kB', 'MB', 'GB', 'TB']
+  let step = 0
+  while (bytes >= 999.5 && step < units.length - 1) { bytes /= 1000; step += 1 }
+  return (step > 0 && bytes < 99.95 ? bytes.toFixed(1) : Math.round(bytes)) + ' ' + units[step]
+}
+
+function coins(bytes) {
+  const size = Math.abs(bytes)
+  return (bytes < 0 ? '-' : '') + Math.floor(size / 1e6) + '.' + String(size % 1e6).padStart(6, '0')
+}
+
+function duration(ms) {
+  const minutes = Math.floor(ms / 60000)
+  if (minutes < 60) return minutes + ' min'
+  return Math.floor(minutes / 60) + ' h ' + (minutes % 60) + ' min'
+}
+
+function show(id, text) {
+  const place = element(id)
+  if (place.textContent !== text) place.textContent = text
+}
+
+function showHub(hub) {
+  const states = {
+    connecting: () => ['warn', 'connecting to the hub…'],
+    authenticated: () => ['good', 'signed in'],
+    waiting: () => ['warn', 'hub not reached, trying again'],
+    stopped: () => ['bad', 'signed out'],
+  }
+  const [kind, text] = states[hub.type]()
+  element('hub').className = 'pill ' + kind
+  element('hub').title = hub.message || ''
+  show('hub', text)
+}
+
+function part(name, className, text) {
+  const made = document.createElement(name)
+  made.className = className
+  made.textContent = text
+  return made
+}
+
+function entry(link) {
+  const item = document.createElement('li')
+  const name = link.nickname || link.pubKey
+  if (link.role === 'consumer' && link.nickname) {
+    const anchor = part('a', 'name', name)
+    anchor.href = '/proxy/' + encodeURIComponent(name) + '/'
+    item.append(anchor)
+  } else item.append(part('span', 'name', name))
+  item.append(part('span', 'rate down', '↓ ' + scaled(link.receiveRate) + '/s'))
+  item.append(part('span', 'rate up', '↑ ' + scaled(link.sendRate) + '/s'))
+  const paths = { host: 'direct, same network', srflx: 'direct', prflx: 'direct', relay: 'through a relay' }
+  const facts = [
+    link.tunnelPort && 'port ' + link.tunnelPort,
+    paths[link.path],
+    link.roundTripMs !== undefined && Math.round(link.roundTripMs) + ' ms',
+    link.streams + (link.streams === 1 ? ' stream' : ' streams'),
+    scaled(link.receivedBytes) + ' received',
+    scaled(link.sentBytes) + ' sent',
+  ]
+  item.append(part('span', 'soft', facts.filter(Boolean).join(' · ')))
+  return item
+}
+
+function showLinks(id, links) {
+  const list = element(id)
+  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null
+  list.replaceChildren(...links.map(entry))
+  element('no-' + id).hidden = links.length > 0
+  // Replacing the list must not take the keyboard's place away.
+  if (focused !== null) Array.from(list.querySelectorAll('a')).find(a => a.getAttribute('href') === focused)?.focus()
+}
+
+function showRate(id, links, rate) {
+  const total = links.reduce((sum, link) => sum + link[rate], 0)
+  const kept = history[id]
+  kept.push(total)
+  if (kept.length > keptSeconds) kept.shift()
+  const top = Math.max(1, ...kept)
+  const first = keptSeconds - kept.length
+  const points = kept.map((value, index) => first + index + ',' + (19 - (value / top) * 18).toFixed(1))
+  element(id + '-line').setAttribute('points', points.join(' '))
+  show(id, scaled(total) + '/s')
+}
+
+function showStats(stats) {
+  showHub(stats.hub)
+  show('coins', stats.coins === undefined ? '–' : coins(stats.coins))
+  showRate('down', stats.connections, 'receiveRate')
+  showRate('up', stats.connections, 'sendRate')
+  showLinks('tunnels', stats.connections.filter(link => link.role === 'consumer'))
+  showLinks('guests', stats.connections.filter(link => link.role === 'seeder'))
+  show('process', 'up ' + duration(stats.uptimeMs) + ' · ' + scaled(stats.memory.rss) + ' of memory · ' + scaled(stats.bufferedBytes) + ' buffered')
+}
+
+/** "lighthouse://bob/films/a b.mp4" to "/proxy/bob/films/a%20b.mp4", or undefined when it is no such address. */
+function pathOf(address) {
+  const found = /^(?:lighthouse:\/\/)?([a-z]+)(\/.*)?$/i.exec(address.trim())
+  if (found === null) return undefined
+  const mount = '/proxy/' + found[1].toLowerCase() + '/'
+  const rest = (found[2] || '/').slice(1).replace(/%(?![0-9a-f]{2})/gi, '%25')
+  const url = new URL(mount + rest, location.origin)
+  return url.pathname.startsWith(mount) ? url.pathname + url.search + url.hash : undefined
+}
+
+element('go').addEventListener('submit', event => {
+  event.preventDefault()
+  const path = pathOf(element('address').value)
+  show('wrong', path === undefined ? 'Write lighthouse://nickname/path. A nickname has the letters a to z only.' : '')
+  if (path !== undefined) location.assign(path)
+})
+
+const events = new EventSource('/events')
+events.addEventListener('stats', event => showStats(JSON.parse(event.data)))
+events.addEventListener('error', () => {
+  element('hub').className = 'pill bad'
+  show('hub', 'peer not running')
+})
+// A page that is put aside for the back button would keep its stream, and browsers allow only six to one host.
+addEventListener('pagehide', () => events.close())
+addEventListener('pageshow', event => { if (event.persisted) location.reload() })
+`

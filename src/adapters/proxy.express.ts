@@ -1,0 +1,106 @@
+/**
+ * The proxy's listener: the peer's dashboard, its control endpoints and the way to other peers, on loopback.
+ */
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { Observable, Subject } from 'rxjs'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { loopbackHosts } from '../protocol/http-guard.js'
+import { judgeUpgrade, type Problem, refuseUpgrade } from './http-guard.express.js'
+import type { ProxyBackend } from './proxy-backend.js'
+import { peerUpgrades } from './proxy-peer.node.js'
+import { sendUpgradeProblem, upgradeResponse } from './proxy-problem.node.js'
+import { notFound, proxyRoutes } from './proxy-routes.express.js'
+
+export interface ProxyServerOptions {
+  /** 0 lets the system choose. */
+  readonly port: number
+  readonly peer: ProxyBackend
+  /** The peer's own data server, when it shares a folder; the dashboard links it. */
+  readonly dataUrl?: string | undefined
+}
+
+const upgradeOfNothing: Problem = {
+  ...notFound,
+  detail: 'Nothing here takes this kind of connection.',
+  next: 'Open WebSockets under /proxy/nickname/.',
+}
+
+/** Takes upgrades: WebSockets go to peers, anything else (`h2c`) is answered as if it had not been asked. */
+function upgrades(
+  peer: ProxyBackend,
+  app: RequestListener,
+  hosts: () => readonly string[],
+  stop$: Observable<unknown>,
+): (req: IncomingMessage, socket: Socket, head: Buffer) => void {
+  const answerPeer = peerUpgrades(peer, stop$)
+  return (req, socket, head) => {
+    socket.on('error', () => socket.destroy())
+    const { upgrade, 'content-length': length, 'transfer-encoding': coding } = req.headers
+    if (upgrade?.toLowerCase() !== 'websocket' && length === undefined && coding === undefined) {
+      delete req.headers.upgrade
+      delete req.headers.connection
+      return app(req, upgradeResponse(req, socket))
+    }
+    const verdict = judgeUpgrade(req, hosts())
+    if (verdict !== 'allow') return refuseUpgrade(socket, verdict)
+    const websocket = upgrade?.toLowerCase() === 'websocket' && req.method === 'GET'
+    if (!websocket || !answerPeer(req, socket, head)) sendUpgradeProblem(req, socket, upgradeOfNothing)
+  }
+}
+
+function listenError(error: NodeJS.ErrnoException, port: number): LighthouseError {
+  if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return toLighthouseError('port-in-use', error)
+  const text = `Port ${port} of 127.0.0.1 is taken. Stop the program that holds it, or choose other ports with --port-base.`
+  return new LighthouseError('port-in-use', text, { port }, { cause: error })
+}
+
+/**
+ * The proxy's listener on 127.0.0.1.
+ *
+ *     subscribe: -----(listening)--------------!
+ *     result:    ------a------------------------
+ *
+ * Starts on subscription; emits once when it is bound and does not complete. Errors with `port-in-use`. Unsubscribing
+ * drops attempts, ends event streams, closes every connection and frees the port. Buffers what its sockets do.
+ */
+export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly port: number; readonly url: string }> {
+  return new Observable(subscriber => {
+    const stop$ = new Subject<void>()
+    const upgraded = new Set<Socket>()
+    let names: readonly string[] = []
+    const hosts = (): readonly string[] => names
+    const app: RequestListener = proxyRoutes({ ...options, hosts, stop$ })
+    const takeUpgrade = upgrades(options.peer, app, hosts, stop$)
+
+    const server = createServer({ requireHostHeader: false }, app)
+    // Uploads may take longer than Node's five minutes; the time for headers stays limited.
+    server.requestTimeout = 0
+    // The peer's own handling decides whether a body is wanted, so no 100 is sent before.
+    server.on('checkContinue', app)
+    server.on('upgrade', (req, socket: Socket, head) => {
+      // Node forgets a socket that it hands over.
+      upgraded.add(socket)
+      socket.once('close', () => upgraded.delete(socket))
+      takeUpgrade(req, socket, head)
+    })
+    const refused = (error: Error): void => subscriber.error(listenError(error, options.port))
+    server.once('error', refused)
+    server.listen({ port: options.port, host: '127.0.0.1', exclusive: true }, () => {
+      // Node binds even when it was told to close in between.
+      if (subscriber.closed) return void server.close()
+      server.off('error', refused)
+      // A connection that could not be accepted (no file handles left) costs nobody else theirs.
+      server.on('error', () => undefined)
+      const { port } = server.address() as AddressInfo
+      names = loopbackHosts(port)
+      subscriber.next({ port, url: `http://127.0.0.1:${port}/` })
+    })
+    return () => {
+      stop$.next()
+      for (const socket of upgraded) socket.destroy()
+      server.close()
+      server.closeAllConnections()
+    }
+  })
+}
