@@ -1,0 +1,178 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import {
+  cleanUp,
+  FakeBackend,
+  link,
+  onCleanUp,
+  type RunningProxy,
+  someStats,
+  startProxy,
+  startUpstream,
+} from '../support/proxy-fixture.node.js'
+import { describeIf, findChromium, hasChromium } from '../support/requires.js'
+
+describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
+  let browser: Browser
+  let page: Page
+  let peer: FakeBackend
+  let proxy: RunningProxy
+  beforeAll(async () => {
+    const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
+    const args = ['--no-sandbox', '--disable-gpu', ...quiet]
+    browser = await chromium.launch({ executablePath: findChromium()!, args })
+  })
+  afterAll(() => browser.close())
+  beforeEach(async () => {
+    peer = new FakeBackend()
+    proxy = await startProxy(peer, 'http://127.0.0.1:42011/')
+    page = await browser.newPage()
+  })
+  afterEach(async () => {
+    await page.close()
+    await cleanUp()
+  })
+
+  /** Goes into the address bar and presses return. */
+  const go = async (address: string): Promise<void> => {
+    await page.fill('#address', address)
+    await page.press('#address', 'Enter')
+  }
+
+  it('shows who I am and what happens, as it happens, without an error', async () => {
+    const complaints: string[] = []
+    page.on('console', message => complaints.push(message.text()))
+    page.on('pageerror', error => complaints.push(error.message))
+    await page.goto(proxy.url)
+    await page.waitForSelector('#hub.good')
+    expect(await page.textContent('#coins')).toBe('61.947635')
+    expect(await page.textContent('#tunnels')).toContain('bob↓ 2.5 MB/s↑ 1.2 kB/s')
+    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, pubKey: '<img src=x>' } as const
+    peer.stats.next({ ...someStats, coins: 1_000_000, connections: [guest] })
+    await page.waitForSelector('#coins:text-is("1.000000")')
+    expect(await page.textContent('#guests .name')).toBe('<img src=x>')
+    expect(await page.isVisible('#no-tunnels')).toBe(true)
+    peer.stats.next({ ...someStats, hub: { type: 'stopped', code: 'session-replaced', message: 'elsewhere' } })
+    await page.waitForSelector('#hub.bad')
+    expect(complaints).toEqual([])
+  })
+
+  it('says so when the peer stops', async () => {
+    await page.goto(proxy.url)
+    await page.waitForSelector('#hub.good')
+    proxy.subscription.unsubscribe()
+    await page.waitForSelector('#hub.bad')
+    expect(await page.textContent('#hub')).toBe('peer not running')
+  })
+
+  it('fits a phone', async () => {
+    await page.setViewportSize({ width: 360, height: 640 })
+    await page.goto(proxy.url)
+    await page.waitForSelector('#hub.good')
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
+  })
+
+  it.each([
+    ['lighthouse://bob/films/a b%2Fc.mp4?x=1', '/films/a%20b%2Fc.mp4?x=1'],
+    ['bob', '/'],
+    ['LIGHTHOUSE://Bob/100% real', '/100%25%20real'],
+  ])('opens %s', async (address, path) => {
+    const { port } = await startUpstream((req, res) => res.end(`asked ${req.url}`))
+    peer.leadTo(port)
+    await page.goto(proxy.url)
+    await go(address)
+    await page.waitForURL(`http://127.0.0.1:${port}${path}`)
+    expect(await page.textContent('body')).toBe(`asked ${path}`)
+    expect(peer.asked).toEqual(['bob'])
+  })
+
+  it.each(['', 'http://bob/', 'b0b', 'lighthouse://bob/../../stats', 'javascript:alert(1)'])(
+    'opens nothing for %j',
+    async address => {
+      await page.goto(proxy.url)
+      await go(address)
+      expect(await page.textContent('#wrong')).toContain('lighthouse://nickname/path')
+      expect(peer.asked).toEqual([])
+    },
+  )
+
+  /** A page of another origin on this machine. Resolves when it says that it is done. */
+  async function foreign(
+    body: (proxyUrl: string) => string,
+  ): Promise<{ readonly url: string; readonly done: Promise<void> }> {
+    let finish = (): void => undefined
+    const done = new Promise<void>(resolve => (finish = resolve))
+    const server = createServer((req: IncomingMessage, res) => {
+      if (req.url === '/done') finish()
+      res.setHeader('Content-Type', 'text/html')
+      res.end(req.url === '/' ? body(proxy.url) : '')
+    }).listen(0, '127.0.0.1')
+    await new Promise(resolve => server.once('listening', resolve))
+    onCleanUp(() => {
+      server.close()
+      server.closeAllConnections()
+    })
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`, done }
+  }
+
+  it('does nothing for what a foreign page loads', async () => {
+    const { url, done } = await foreign(
+      target => `<script>
+        const finished = [fetch('${target}proxy/bob/').catch(() => 0), fetch('${target}inline/bob/', { mode: 'no-cors', method: 'POST' }).catch(() => 0)]
+        for (const name of ['img', 'iframe', 'script', 'video', 'link', 'embed']) {
+          const element = document.createElement(name)
+          finished.push(new Promise(resolve => { element.onload = element.onerror = resolve }))
+          if (name === 'link') element.rel = 'stylesheet'
+          element[name === 'link' ? 'href' : 'src'] = '${target}proxy/bob/' + name
+          document.documentElement.append(element)
+        }
+        const socket = new WebSocket('${target.replace('http', 'ws')}proxy/bob/')
+        finished.push(new Promise(resolve => { socket.onclose = resolve }))
+        Promise.all(finished).then(() => fetch('/done'))
+      </script>`,
+    )
+    await page.goto(url)
+    await done
+    expect(peer.asked).toEqual([])
+  })
+
+  it('does nothing for a form that a foreign page sends', async () => {
+    const { url } = await foreign(
+      target =>
+        `<form method="post" action="${target}proxy/bob/"><input name="a"></form><script>document.forms[0].submit()</script>`,
+    )
+    await page.goto(url)
+    await page.waitForURL(`${proxy.url}proxy/bob/`)
+    expect(await page.textContent('h1')).toBe('Another page asked for this')
+    expect(peer.asked).toEqual([])
+  })
+
+  it('asks before it follows a foreign page without a click, and goes on after one', async () => {
+    const { port } = await startUpstream((_req, res) => res.end('the share'))
+    peer.leadTo(port)
+    const { url } = await foreign(target => `<script>location = '${target}proxy/bob/film?x'</script>`)
+    await page.goto(url)
+    await page.waitForURL(`${proxy.url}proxy/bob/film?x`)
+    expect(await page.textContent('h1')).toBe('Connect to bob?')
+    expect(peer.asked).toEqual([])
+    await page.click('a')
+    await page.waitForURL(`http://127.0.0.1:${port}/film?x`)
+    expect(peer.asked).toEqual(['bob'])
+  })
+
+  it('runs no script that a peer serves inline, and does nothing for it', async () => {
+    const { port } = await startUpstream((_req, res) => {
+      res.setHeader('Content-Type', 'text/html')
+      res.end(
+        '<h1>hello</h1><script>document.title = "owned"; fetch("/proxy/carol/")</script><img src="/proxy/carol/">',
+      )
+    })
+    peer.leadTo(port)
+    await page.goto(`${proxy.url}inline/bob/`)
+    expect(await page.textContent('h1')).toBe('hello')
+    expect(await page.title()).toBe('')
+    expect(peer.asked).toEqual(['bob'])
+  })
+})
