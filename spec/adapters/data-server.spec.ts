@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { Agent, get } from 'node:http'
-import { type AddressInfo, connect, createServer } from 'node:net'
+import { get, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { firstValueFrom, Subscription } from 'rxjs'
 import { folderServer$ } from '../../src/adapters/data-server.node.js'
@@ -46,7 +46,7 @@ describe('the life of a data server', () => {
   it('frees the port when unsubscribed from, and breaks off what is being sent', async () => {
     const subscription = new Subscription()
     const { port } = await hold(folderServer$({ path: share.root, port: 0, fromPeer }), subscription)
-    const res = await new Promise<import('node:http').IncomingMessage>(resolve => {
+    const res = await new Promise<IncomingMessage>(resolve => {
       get({ host: '127.0.0.1', port, path: '/large.bin', agent: false }, resolve)
     })
     const broken = once(res.resume(), 'end').then(
@@ -147,8 +147,7 @@ describe('requests', () => {
 
 /** Asks over a connection of its own that counts as a peer's, as `fromPeer` sees it. */
 async function askThroughPeer(headers: Record<string, string | readonly string[]>, path = '/a.txt'): Promise<number> {
-  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const socket = await new Promise<import('node:net').Socket>(resolve => {
+  const socket = await new Promise<Socket>(resolve => {
     const opened = connect(share.port, '127.0.0.1', () => resolve(opened))
   })
   share.peerPorts.add(socket.localPort!)
@@ -157,7 +156,6 @@ async function askThroughPeer(headers: Record<string, string | readonly string[]
   const [first] = (await once(socket, 'data')) as [Buffer]
   share.peerPorts.delete(socket.localPort!)
   socket.destroy()
-  agent.destroy()
   return Number(first.toString('latin1').slice(9, 12))
 }
 
@@ -179,7 +177,7 @@ describe('who may ask', () => {
     ['a foreign picture', () => ({ Host: own(), 'Sec-Fetch-Site': 'cross-site', 'Sec-Fetch-Mode': 'no-cors' }), 403],
     ['our own page', () => ({ Host: own(), 'Sec-Fetch-Site': 'same-origin', Origin: `http://${own()}` }), 200],
   ] as const)('%s: %#', async (_name, headers, status) => {
-    const entries = Object.entries(headers() as Record<string, string | readonly string[]>)
+    const entries = Object.entries<string | readonly string[]>(headers())
     const lines = entries.flatMap(([name, value]) => [value].flat().map(item => `${name}: ${item}\r\n`))
     const text = await exchangeRaw(share.port, `GET /a.txt HTTP/1.1\r\n${lines.join('')}Connection: close\r\n\r\n`)
     expect(Number(text.slice(9, 12))).toBe(status)

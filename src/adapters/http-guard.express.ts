@@ -114,7 +114,7 @@ export function refuseUpgrade(socket: Duplex, verdict: Exclude<Verdict, 'allow'>
 
 /**
  * Middleware that sets what other origins may do with an answer: nothing. No CORS header is ever sent. A route that
- * writes a page sets its own Content-Security-Policy (`contentSecurityPolicy`, `pageSecurityPolicy`).
+ * writes a page sets its own Content-Security-Policy (`contentSecurityPolicy`).
  */
 export function securityHeaders(): RequestHandler {
   const policy = contentSecurityPolicy()
@@ -130,5 +130,5 @@ export function securityHeaders(): RequestHandler {
   }
 }
 
-export { contentSecurityPolicy, pageSecurityPolicy, renderPage } from './page.node.js'
+export { contentSecurityPolicy } from './page.node.js'
 export { type Problem, sendProblem } from './problem.node.js'
