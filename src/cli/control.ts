@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { type IncomingMessage, request as httpRequest } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { type ErrorCode, LighthouseError, errorCodes } from '../protocol/errors.js'
 import { parseCoins } from '../protocol/coins.js'
 import type { PeerStats } from '../protocol/stats.js'
@@ -19,13 +22,21 @@ export type Answer<T> =
   /** It answers that it cannot, and why. */
   | { readonly type: 'failed'; readonly run: RunFile; readonly error: LighthouseError }
 
-async function request(run: RunFile, method: string, path: string): Promise<Response> {
-  return fetch(new URL(path, run.url ?? 'http://127.0.0.1'), {
-    method,
-    headers: { accept: 'application/json', 'x-lighthouse-token': run.controlToken },
-    redirect: 'error',
-    signal: AbortSignal.timeout(answerTimeoutMs),
-  })
+interface Reply {
+  readonly status: number
+  readonly body: string
+}
+
+/** Plain HTTP/1.1: `fetch` refuses some ports that a peer may well have, and sends headers of a browser. */
+async function request(run: RunFile, method: string, path: string): Promise<Reply> {
+  const signal = AbortSignal.timeout(answerTimeoutMs)
+  const headers = { accept: 'application/json', 'x-lighthouse-token': run.controlToken, 'content-length': 0 }
+  const asked = httpRequest(new URL(path, run.url ?? undefined), { method, headers, signal, agent: false })
+  // Told through the promises below; without a listener an abort in mid-body would end the process.
+  asked.on('error', () => undefined)
+  asked.end()
+  const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
+  return { status: response.statusCode ?? 0, body: await text(response) }
 }
 
 /** The failure in a problem document (RFC 9457), when it names one of our codes. */
@@ -41,8 +52,7 @@ function problemIn(body: string): LighthouseError | undefined {
 }
 
 function isRefused(error: unknown): boolean {
-  const cause = error instanceof Error ? (error.cause as NodeJS.ErrnoException | undefined) : undefined
-  return cause?.code === 'ECONNREFUSED'
+  return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
 /** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. */
@@ -62,16 +72,15 @@ export async function askPeer<T>(
       : { type: 'not-running' }
   }
   try {
-    const response = await request(run, method, path)
-    const body = await response.text()
-    if (!response.ok) {
+    const { status, body } = await request(run, method, path)
+    if (status < 200 || status > 299) {
       const error = problemIn(body)
       if (error !== undefined) return { type: 'failed', run, error }
-      return { type: 'silent', run, reason: `it answers with status ${response.status}` }
+      return { type: 'silent', run, reason: `it answers with status ${status}` }
     }
     return { type: 'answered', value: read(body), run }
   } catch (error) {
-    // Nobody listens there any more: kill -9, and the process id is another's.
+    // Nobody listens there any more: it was killed, and the process id is another's.
     if (isRefused(error)) return { type: 'not-running' }
     const reason =
       error instanceof SyntaxError

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs'
-import type { createPeer$ } from '../app.js'
+import type { createPeer$, portBlock } from '../app.js'
 import type { createHub$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
 
@@ -17,8 +17,8 @@ export type RtcName = (typeof rtcNames)[number]
 export interface Parts {
   readonly crypto: CryptoPort
   hubClient(hub: URL): HubClient
-  createPeer(): Promise<typeof createPeer$>
-  createHub(): Promise<typeof createHub$>
+  peer(): Promise<{ readonly createPeer$: typeof createPeer$; readonly portBlock: typeof portBlock }>
+  hub(): Promise<{ readonly createHub$: typeof createHub$ }>
   loadRtc(name: RtcName): Promise<RtcPort>
 }
 

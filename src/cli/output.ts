@@ -27,7 +27,7 @@ export interface Output {
 /** Colours only on a terminal whose user has not declined them (no-color.org). */
 function painter(io: Io, sink: Sink): (style: 'bold' | 'dim' | 'red' | 'yellow', text: string) => string {
   const wanted = sink.isTTY && (io.env.NO_COLOR ?? '') === '' && io.env.TERM !== 'dumb'
-  return (style, text) => (wanted ? styleText(style, text, { validateStream: false } as object) : text)
+  return (style, text) => (wanted ? styleText(style, text, { validateStream: false }) : text)
 }
 
 function sentence(text: string): string {

@@ -6,12 +6,8 @@ import type { Parts } from './io.js'
 export const realParts: Parts = {
   crypto: nodeCrypto,
   hubClient: hub => fetchHubClient(hub),
-  async createPeer() {
-    return (await import('../app.js')).createPeer$
-  },
-  async createHub() {
-    return (await import('../hub/app.js')).createHub$
-  },
+  peer: () => import('../app.js'),
+  hub: () => import('../hub/app.js'),
   async loadRtc(name) {
     return (await import('../adapters/simple-peer.node.js')).loadRtc(name)
   },

@@ -25,10 +25,15 @@ const interrupt$ = new Observable<void>(subscriber => {
   }
 })
 
+/** Node leaves the property out where there is no terminal, whatever its types say. */
+function isTerminal(stream: { readonly isTTY?: boolean }): boolean {
+  return stream.isTTY === true
+}
+
 function sink(stream: NodeJS.WriteStream): Sink {
   // Whoever read our output has closed it (`| head`): nobody is left to tell.
   stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-  return { isTTY: stream.isTTY === true, write: line => void stream.write(line) }
+  return { isTTY: isTerminal(stream), write: line => void stream.write(line) }
 }
 
 /** The real process. Made once, by the program's entry. */
@@ -39,7 +44,7 @@ export function processIo(): Io {
     pid: process.pid,
     stdout: sink(process.stdout),
     stderr: sink(process.stderr),
-    interactive: process.stdin.isTTY === true && process.stderr.isTTY === true,
+    interactive: isTerminal(process.stdin) && isTerminal(process.stderr),
     interrupt$,
     async ask({ message, placeholder, complain }) {
       const validate = (answer: string | undefined): string | undefined => complain(answer?.trim() ?? '')

@@ -191,7 +191,10 @@ function perform$(context: Context, fleet: Fleet, home: string, rtc: RtcName | u
   )
   const shown$ = defer(() => assemble(fleet, context, home, rtc)).pipe(
     mergeMap(addresses => {
-      output.result({ type: 'ready', ...addresses, ...demoLinks(addresses) }, demoScreen(addresses, output.bold))
+      output.result(
+        { type: 'ready', ...addresses, ...demoLinks(addresses) },
+        demoScreen(addresses, text => output.bold(text)),
+      )
       return followChanges$(context, join(home, 'alice'))
     }),
   )

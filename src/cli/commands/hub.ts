@@ -70,7 +70,7 @@ function announce({ io, output }: Context, { url, hubKey }: Hub, database: strin
 /** `hub`: runs a hub until Ctrl-C. */
 export async function hubCommand(context: Context, values: HubValues): Promise<ExitCode> {
   const options = optionsFrom(context, values)
-  const createHub$ = await context.io.parts.createHub()
+  const { createHub$ } = await context.io.parts.hub()
   const hub$ = createHub$(options).pipe(
     tap(hub => announce(context, hub, options.database)),
     ignoreElements(),

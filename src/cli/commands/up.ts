@@ -18,7 +18,7 @@ import {
 import type { Logger } from 'pino'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
-import type { Peer, PeerOptions, PeerPorts, Share } from '../../app.js'
+import type { Peer, PeerEvent, PeerOptions, Share } from '../../app.js'
 import { formatCoins } from '../../protocol/coins.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/metadata.js'
@@ -41,12 +41,6 @@ export interface UpValues {
   readonly wrtc?: RtcName
   readonly relayOnly?: boolean
   readonly open?: boolean
-}
-
-/** The twelve ports from `base` on; all chosen by the system when it is 0. */
-export function portsFrom(base: number): PeerPorts {
-  const at = (offset: number): number => (base === 0 ? 0 : base + offset)
-  return { proxy: at(0), tunnels: Array.from({ length: 10 }, (_, index) => at(index + 1)), data: at(11) }
 }
 
 /** Takes the home for this process. The process that has it already, when it lives. */
@@ -82,11 +76,10 @@ function announce({ io, output, home }: Context, peer: Peer, share: Share | unde
 }
 
 /** Tells how things stand with the hub; errors when that is over for good. */
-function followHub$({ output }: Context, log: Logger, state$: Observable<HubState>): Observable<never> {
+function followHub$({ output }: Context, state$: Observable<HubState>): Observable<never> {
   return state$.pipe(
     distinctUntilChanged((a, b) => a.type === b.type),
     mergeMap(state => {
-      log[state.type === 'waiting' || state.type === 'stopped' ? 'warn' : 'info']({ hub: state }, 'hub')
       if (state.type === 'stopped') return throwError(() => new LighthouseError(state.code, state.message))
       if (output.json || state.type === 'authenticated') {
         output.result({ type: 'hub', state }, 'Signed in to the hub.')
@@ -98,15 +91,21 @@ function followHub$({ output }: Context, log: Logger, state$: Observable<HubStat
   )
 }
 
-function followCoins$({ output }: Context, log: Logger, coins$: Observable<number>): Observable<never> {
+function followCoins$({ output }: Context, coins$: Observable<number>): Observable<never> {
   return coins$.pipe(
     distinctUntilChanged(),
     tap(bytes => {
-      log.info({ bytes }, 'coins')
       if (output.json) output.result({ type: 'coins', coins: formatCoins(bytes), bytes }, '')
     }),
     ignoreElements(),
   )
+}
+
+/** An error object as JSON would be its stack; the log gets what it says. */
+function logEvent(log: Logger, event: PeerEvent): void {
+  if (event.type !== 'ended') return log.info(event, event.type)
+  const { code, message } = event.reason
+  log.info({ with: event.with, code, message }, 'ended')
 }
 
 function openDashboard$({ io, output }: Context, url: string): Observable<never> {
@@ -132,8 +131,12 @@ function runPeer$(
       publishRunFile(home, { ...run, url: peer.addresses.proxy })
       announce(context, peer, options.share)
       return merge(
-        followHub$(context, log, peer.state$),
-        followCoins$(context, log, peer.coins$),
+        followHub$(context, peer.state$),
+        followCoins$(context, peer.coins$),
+        peer.event$.pipe(
+          tap(event => logEvent(log, event)),
+          ignoreElements(),
+        ),
         options.opens ? openDashboard$(context, peer.addresses.proxy) : EMPTY,
         peer.stopRequested$.pipe(map(() => exitCodes.done)),
       )
@@ -151,10 +154,10 @@ async function run(
   claimed: RunFile,
 ): Promise<ExitCode> {
   const { io, output, home, globals } = context
-  const createPeer$ = await io.parts.createPeer()
+  const { createPeer$, portBlock } = await io.parts.peer()
   const options: PeerOptions = {
     identity,
-    ports: portsFrom(globals.portBase ?? defaultPortBase),
+    ports: portBlock(globals.portBase ?? defaultPortBase),
     rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,

@@ -1,3 +1,4 @@
+import { from } from 'rxjs'
 import { CommandFailure } from '../failure.js'
 import { type Message, type Program, startProgram } from './program.js'
 
@@ -42,7 +43,7 @@ export function createFleet(entry: string, env: NodeJS.ProcessEnv): Fleet {
     casualty,
     start: launch,
     watch(program) {
-      void program.ended.then(ending => {
+      from(program.ended).subscribe(ending => {
         if (!stopping) lose({ program, ending })
       })
     },

@@ -41,7 +41,7 @@ function parseMessage(text: string): Message | undefined {
 }
 
 function endingOf(child: ChildProcess): Promise<Ending> {
-  const failed$ = fromEvent(child, 'error').pipe(map(error => String((error as Error).message)))
+  const failed$ = fromEvent(child, 'error').pipe(map(error => (error as Error).message))
   const closed$ = fromEvent(child, 'close').pipe(map(() => child.signalCode ?? `exit code ${String(child.exitCode)}`))
   return firstValueFrom(merge(failed$, closed$))
 }
