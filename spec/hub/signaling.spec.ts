@@ -22,7 +22,13 @@ async function challengeOf(hub: Parameters<typeof openSocket>[0], pubKey: string
   const refused = next(socket, 'refused')
   const closed = next(socket, 'disconnect')
   const [challenge, acknowledge] = await next(socket, 'challenge')
-  return { socket, challenge: challenge as Challenge, acknowledge: acknowledge as (text: unknown) => void, refused, closed }
+  return {
+    socket,
+    challenge: challenge as Challenge,
+    acknowledge: acknowledge as (text: unknown) => void,
+    refused,
+    closed,
+  }
 }
 
 describe('signing in', () => {
@@ -38,7 +44,11 @@ describe('signing in', () => {
     expect(nodeCrypto.verify(hub.hubKey, text, first.challenge.signature)).toBe(true)
 
     const { welcome } = await signIn(hub, alice)
-    expect(welcome).toMatchObject({ coins: '100.000000', ice_servers: [{ urls: 'stun:127.0.0.1:3478' }], head: { seq: 1 } })
+    expect(welcome).toMatchObject({
+      coins: '100.000000',
+      ice_servers: [{ urls: 'stun:127.0.0.1:3478' }],
+      head: { seq: 1 },
+    })
     const { seq, hash, signature } = welcome.head
     expect(nodeCrypto.verify(hub.hubKey, headText(seq, hash), signature)).toBe(true)
   })
@@ -178,7 +188,9 @@ describe('signals', () => {
   it('says at once that a peer is offline, or that nobody has the key', async () => {
     const { hub, alice, bob, atAlice, atBob } = await pair()
     const carol = newAccount('carol')
-    expect(await send(atAlice, description('offer', hub, alice, carol))).toMatchObject({ error: { code: 'unknown-peer' } })
+    expect(await send(atAlice, description('offer', hub, alice, carol))).toMatchObject({
+      error: { code: 'unknown-peer' },
+    })
     atBob.disconnect()
     const waiting = async (): Promise<unknown> => {
       const ack = await send(atAlice, description('offer', hub, alice, bob))
@@ -227,12 +239,17 @@ describe('signals', () => {
 
   it('limits how many come at once, by key: connecting again gains nothing', async () => {
     const clock = { now: () => 0 }
-    const { hub, alice, bob, atAlice, atBob } = await pair({ rateLimits: { signalBurst: 3, signalsPerSecond: 1 }, clock })
+    const { hub, alice, bob, atAlice, atBob } = await pair({
+      rateLimits: { signalBurst: 3, signalsPerSecond: 1 },
+      clock,
+    })
     const acks = await Promise.all([1, 2, 3, 4].map(() => send(atAlice, description('offer', hub, alice, bob))))
     expect(acks.slice(0, 3)).toEqual(Array(3).fill({ delivered: true }))
     expect(acks[3]).toMatchObject({ error: { code: 'rate-limited' } })
     const again = await signIn(hub, alice)
-    expect(await send(again.socket, description('offer', hub, alice, bob))).toMatchObject({ error: { code: 'rate-limited' } })
+    expect(await send(again.socket, description('offer', hub, alice, bob))).toMatchObject({
+      error: { code: 'rate-limited' },
+    })
     expect(await send(atBob, description('answer', hub, bob, alice))).toEqual({ delivered: true })
   })
 

@@ -62,10 +62,10 @@ function unexpected(url: string, answer: Answer): LighthouseError {
   return nonsense(url, sentence(answer))
 }
 
-/** Why a request failed, from the innermost cause: fetch itself only says that it did. */
+/** Why a request failed, from the cause where there is one: fetch itself only says that it did. */
 function reason(error: unknown): string {
-  const { cause } = error instanceof Error ? error : {}
-  return cause instanceof Error ? cause.message || cause.name : error instanceof Error ? error.message : String(error)
+  const { message, cause } = error as { readonly message?: unknown; readonly cause?: { readonly message?: unknown } }
+  return String(cause?.message || message || error)
 }
 
 /**

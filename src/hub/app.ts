@@ -125,8 +125,8 @@ function serve$(listening: HttpListening, context: HubContext, settings: HubSett
 export function createHub$(options: HubOptions = {}): Observable<Hub> {
   return defer(() => {
     const settings = readHubOptions(options)
-    const { crypto = nodeCrypto } = options
-    return sqliteStore$(settings.databasePath, blockHash).pipe(
+    const { crypto = nodeCrypto, logger = silent } = options
+    return sqliteStore$(settings.databasePath, blockHash, logger).pipe(
       switchMap(store =>
         checkLedgerHead$(store, blockHash).pipe(
           concatMap(() => store.keyPair(() => crypto.generateKeyPair())),

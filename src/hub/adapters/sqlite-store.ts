@@ -2,9 +2,9 @@ import { chmodSync, closeSync, openSync } from 'node:fs'
 import { concatMap, defer, Observable } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
 import { type BlockHash, type ChainState, emptyChain, grantBlock, type LedgerLine } from '../protocol/ledger.js'
-import type { HubStore, KeyPair, Registration } from '../ports.js'
+import type { HubLogger, HubStore, KeyPair, Registration } from '../ports.js'
 import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.js'
-import { prepareSchema } from './sqlite-schema.js'
+import { closeDatabase, prepareSchema } from './sqlite-schema.js'
 
 /** A database that lives as long as the hub; for tests. */
 export const memoryPath = ':memory:'
@@ -186,15 +186,22 @@ function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Database {
 
 /**
  * Opens a database file, or `:memory:`, on subscription; emits the store and never completes; unsubscribing closes the
- * file. Errors with `store-failed`. One connection with the exclusive lock: a second hub on the same file is refused.
+ * file. Errors with `store-failed`. A failure to close is logged: every commit is on the disk already. One connection with the exclusive lock: a second hub on the same file is refused.
  */
-export function sqliteStore$(path: string, hash: BlockHash): Observable<HubStore> {
+export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogger, 'warn'>): Observable<HubStore> {
   return defer(loadSqlite).pipe(
     concatMap(
       library =>
         new Observable<HubStore>(subscriber => {
           const database = openDatabase(library, path)
-          subscriber.add(() => database.close())
+          subscriber.add(() => {
+            try {
+              closeDatabase(database)
+            } catch (error) {
+              // Nothing acknowledged is lost, and an unsubscription has nobody to throw to.
+              logger.warn({ err: error }, 'the database could not be closed cleanly')
+            }
+          })
           subscriber.next(new SqliteStore(database, hash))
         }),
     ),

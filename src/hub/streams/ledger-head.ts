@@ -1,4 +1,4 @@
-import { concatMap, defer, type Observable, of } from 'rxjs'
+import { defer, map, type Observable } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { LedgerHead } from '../../protocol/signal.js'
 import { headText } from '../../protocol/signed-texts.js'
@@ -15,14 +15,15 @@ export async function signedHead(
   return head === undefined ? null : { ...head, signature: sign(keys.privKey, headText(head.seq, head.hash)) }
 }
 
-function headProblem(
-  head: ChainState,
-  lines: Awaited<ReturnType<HubStore['blocksAfter']>>,
-  hash: BlockHash,
-): string | undefined {
-  const first = lines[0]
-  let chain: ChainState =
-    first === undefined || first.seq === 1 ? emptyChain : { seq: first.seq - 1, hash: first.prev_hash }
+/** How many blocks are looked at when the hub opens. */
+const checkedBlocks = 2
+
+async function headProblem(store: HubStore, hash: BlockHash): Promise<string | undefined> {
+  const head = await store.head()
+  if (head === undefined) return undefined
+  const before = Math.max(0, head.seq - checkedBlocks)
+  const lines = await store.blocksAfter(before, checkedBlocks)
+  let chain: ChainState = before === 0 ? emptyChain : { seq: before, hash: lines[0]?.prev_hash ?? '' }
   for (const line of lines) {
     const step = verifyNext(chain, line, hash)
     if ('problem' in step) return step.problem
@@ -36,12 +37,9 @@ function headProblem(
  * `store-failed`. Emits the store and completes. The whole chain is for whoever fetches it to verify.
  */
 export function checkLedgerHead$(store: HubStore, hash: BlockHash): Observable<HubStore> {
-  return defer(() => store.head()).pipe(
-    concatMap(async head =>
-      head === undefined ? undefined : headProblem(head, await store.blocksAfter(Math.max(0, head.seq - 2), 2), hash),
-    ),
-    concatMap(problem => {
-      if (problem === undefined) return of(store)
+  return defer(() => headProblem(store, hash)).pipe(
+    map(problem => {
+      if (problem === undefined) return store
       throw new LighthouseError(
         'store-failed',
         `The ledger is damaged: ${problem}. Restore the database from a backup.`,

@@ -1,0 +1,108 @@
+import { describe, expect, it, jest } from '@jest/globals'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { hubRoutes } from '../../../src/hub/adapters/express-routes.js'
+import { prometheusMetrics } from '../../../src/hub/adapters/prometheus.js'
+import type { HubStore } from '../../../src/hub/ports.js'
+import { genesisHash, type LedgerLine } from '../../../src/hub/protocol/ledger.js'
+import { cleanup, newAccount, postRegistration, registration } from '../support.js'
+
+async function serve(store: Partial<HubStore>) {
+  const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
+  const routes = hubRoutes({
+    store: store as HubStore,
+    hubKey: 'key',
+    version: '1.2.3',
+    grantBytes: 1,
+    verify: (...args) => nodeCrypto.verify(...args),
+    head: async () => null,
+    nowMs: () => 0,
+    metrics: prometheusMetrics(() => 0),
+    logger,
+    trustProxy: false,
+    registrationLimit: (_request, _response, next) => next(),
+    lookupLimit: (_request, _response, next) => next(),
+  })
+  const server = createServer(routes).listen(0, '127.0.0.1')
+  cleanup(() => {
+    server.close()
+    server.closeAllConnections()
+  })
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  return { url: `http://127.0.0.1:${port}`, port, hubKey: '', logger }
+}
+
+const broken = async (): Promise<never> => {
+  throw new Error('disk I/O error')
+}
+
+describe('routes over a store that fails', () => {
+  it('say so in health, without the reason that is for the operator', async () => {
+    const hub = await serve({ check: broken })
+    const response = await fetch(`${hub.url}/v1/health`)
+    expect(response.status).toBe(503)
+    const text = await response.text()
+    expect(JSON.parse(text)).toMatchObject({ status: 'failing', hub_key: 'key' })
+    expect(text).not.toContain('disk I/O')
+    expect(hub.logger.error).toHaveBeenCalledTimes(1)
+  })
+
+  it('answer 503 in words elsewhere', async () => {
+    const hub = await serve({ resolve: broken, balance: broken, register: broken })
+    const key = encodeURIComponent(newAccount('x').pubKey)
+    const answers = await Promise.all([
+      fetch(`${hub.url}/v1/resolve/alice`),
+      fetch(`${hub.url}/v1/coins?pub_key=${key}`),
+      postRegistration(hub, registration(newAccount('alice'))),
+    ])
+    for (const answer of answers) {
+      expect(answer.status).toBe(503)
+      expect(await answer.json()).toMatchObject({ code: 'unavailable', detail: expect.stringContaining('again') })
+    }
+  })
+
+  it('cut a ledger off in the middle, so that it cannot be taken for whole', async () => {
+    const line = { seq: 1, prev_hash: genesisHash } as LedgerLine
+    let calls = 0
+    const hub = await serve({ blocksAfter: async () => ((calls += 1) === 1 ? [line] : broken()) })
+    const response = await fetch(`${hub.url}/v1/ledger`)
+    await expect(response.text()).rejects.toThrow()
+  })
+})
+
+describe('a long ledger', () => {
+  it('is read no faster than it is taken', async () => {
+    let pages = 0
+    const padding = 'x'.repeat(500)
+    const hub = await serve({
+      blocksAfter: async (seq, limit) => {
+        pages += 1
+        return Array.from({ length: limit }, (_, index) => ({ seq: seq + index + 1, to: padding }) as LedgerLine)
+      },
+    })
+    const socket = connect(hub.port, '127.0.0.1')
+    cleanup(() => socket.destroy())
+    socket.write('GET /v1/ledger HTTP/1.1\r\nhost: x\r\n\r\n')
+    await once(socket, 'data')
+    socket.pause()
+    // An endless ledger: it stands still once the kernel's buffers are full.
+    let before = -1
+    let unchanged = 0
+    while (unchanged < 200) {
+      unchanged = pages === before ? unchanged + 1 : 0
+      before = pages
+      await new Promise(resolve => setImmediate(resolve))
+      await fetch(`${hub.url}/metrics`).then(response => response.text())
+    }
+    expect(pages).toBeLessThan(200)
+    const stood = pages
+    for (let taken = 0; taken < 8_000_000;) {
+      const [chunk] = (await once(socket.resume(), 'data')) as [Buffer]
+      taken += chunk.length
+    }
+    expect(pages).toBeGreaterThan(stood)
+  })
+})

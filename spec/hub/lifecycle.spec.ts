@@ -1,0 +1,110 @@
+import { describe, expect, it, jest } from '@jest/globals'
+import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { firstValueFrom, toArray, take } from 'rxjs'
+import { createHub$, type Hub, type HubOptions } from '../../src/hub/app.js'
+import { cleanup, next, postRegistration, newAccount, register, registration, signIn, startHub } from './support.js'
+
+describe('a hub', () => {
+  it('starts nothing before it is subscribed to, and a whole hub with each subscription', async () => {
+    const hub$ = createHub$({ port: 0, database: ':memory:' })
+    const subscriptions = [hub$.pipe(take(1), toArray()), hub$.pipe(take(1), toArray())].map(each =>
+      firstValueFrom(each),
+    )
+    const [[one], [two]] = (await Promise.all(subscriptions)) as unknown as [[Hub], [Hub]]
+    expect(one.hubKey).not.toBe(two.hubKey)
+  })
+
+  it('frees its port at once when unsubscribed, whoever is connected', async () => {
+    const first = await startHub()
+    const alice = await register(first, 'alice')
+    const [websocket, polling] = [
+      await signIn(first, alice),
+      await signIn(first, await register(first, 'bob'), ['polling']),
+    ]
+    const gone = Promise.all([next(websocket.socket, 'disconnect'), next(polling.socket, 'disconnect')])
+    first.subscription.unsubscribe()
+    const second = await startHub({ port: first.port })
+    expect(second.port).toBe(first.port)
+    await gone
+  })
+
+  it('stops while it is still starting', () => {
+    const seen = jest.fn()
+    createHub$({ port: 0, database: ':memory:' }).subscribe(seen).unsubscribe()
+    expect(seen).not.toHaveBeenCalled()
+  })
+
+  it('has nothing in common with another in the same process', async () => {
+    const [one, two] = [await startHub(), await startHub()]
+    const alice = await register(one, 'alice')
+    await signIn(one, alice)
+    expect((await fetch(`${two.url}/v1/resolve/alice`)).status).toBe(404)
+    expect(await (await fetch(`${one.url}/metrics`)).text()).toContain('lighthouse_hub_signed_in_peers 1')
+    expect(await (await fetch(`${two.url}/metrics`)).text()).toContain('lighthouse_hub_signed_in_peers 0')
+    one.subscription.unsubscribe()
+    expect((await postRegistration(two, registration(newAccount('carol')))).status).toBe(201)
+  })
+
+  it('says that its port is taken, and what to do', async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    cleanup(() => server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    await expect(firstValueFrom(createHub$({ port, database: ':memory:' }))).rejects.toMatchObject({
+      code: 'port-in-use',
+      message: expect.stringMatching(/--port/),
+      details: { port },
+    })
+  })
+
+  it('prints nothing and leaves the console alone', async () => {
+    const written = [process.stdout, process.stderr].map(stream => jest.spyOn(stream, 'write'))
+    const logged = (['log', 'warn', 'error'] as const).map(name => jest.spyOn(console, name))
+    const hub = await startHub()
+    // A header that makes the rate limiter of Express complain when it is left to itself.
+    await fetch(`${hub.url}/v1/resolve/alice`, { headers: { 'x-forwarded-for': '192.0.2.1' } })
+    await register(hub, 'alice')
+    hub.subscription.unsubscribe()
+    const calls = [...written, ...logged].map(spy => spy.mock.calls.length)
+    jest.restoreAllMocks()
+    expect(calls).toEqual([0, 0, 0, 0, 0])
+  })
+
+  it('tells a logger instead', async () => {
+    const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
+    const hub = await startHub({ logger })
+    await signIn(hub, await register(hub, 'alice'))
+    expect(logger.info.mock.calls.map(([, message]) => message)).toEqual(['registered', 'peer signed in'])
+  })
+})
+
+describe('options', () => {
+  const cases: [string, HubOptions][] = [
+    ['port', { port: 65_536 }],
+    ['port', { port: 1.5 }],
+    ['host', { host: '' }],
+    ['host', { host: '192.0.2.1', port: 0 }],
+    ['database', { database: 'postgres://db/lighthouse' }],
+    ['database', { database: 'mysql:x' }],
+    ['database', { database: 'sqlite:' }],
+    ['initialCoins', { initialCoins: -1 }],
+    ['initialCoins', { initialCoins: 0.000_000_1 }],
+    ['initialCoins', { initialCoins: 1_000_001 }],
+    ['initialCoins', { initialCoins: NaN }],
+    ['iceServers', { iceServers: [{ urls: 'http://127.0.0.1' }] }],
+    ['iceServers', { iceServers: [{ urls: [] }] }],
+    ['turn.urls', { turn: { urls: ['stun:127.0.0.1'], secret: 'x' } }],
+    ['turn.secret', { turn: { urls: ['turn:127.0.0.1'], secret: '' } }],
+    ['turn.ttlSeconds', { turn: { urls: ['turn:127.0.0.1'], secret: 'x', ttlSeconds: 0 } }],
+    ['rateLimits.signalBurst', { rateLimits: { signalBurst: 0 } }],
+  ]
+  it.each(cases)('names "%s" when it cannot be so', async (field, options) => {
+    const failure = firstValueFrom(createHub$({ database: ':memory:', ...options }))
+    await expect(failure).rejects.toMatchObject({
+      code: 'invalid-option',
+      message: expect.stringContaining(`"${field}"`),
+      details: { field },
+    })
+  })
+})

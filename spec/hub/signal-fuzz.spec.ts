@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { description, newAccount, next, openSocket, register, send, session, signIn, startHub } from './support.js'
+
+const seed = 20_261_122
+
+/** Sends one and returns its acknowledgement, or undefined when the hub ended the connection for it. */
+function sendAny(socket: ReturnType<typeof openSocket>, args: readonly unknown[]): Promise<unknown> {
+  return new Promise(resolve => {
+    const over = (): void => resolve(undefined)
+    socket.once('disconnect', over)
+    socket.emit('signal', ...args, (ack: unknown) => {
+      socket.off('disconnect', over)
+      resolve(ack)
+    })
+  })
+}
+
+describe(`hostile signals, seed ${seed}`, () => {
+  it('are refused one by one, mutated or made up, and reach nobody', async () => {
+    const hub = await startHub({ rateLimits: { signalBurst: 100_000 } })
+    const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+    const [a, b] = [await signIn(hub, alice), await signIn(hub, bob)]
+    const heard: any[] = []
+    b.socket.on('signal', signal => heard.push(signal))
+    const keys = [alice.pubKey, bob.pubKey, newAccount('x').pubKey, '', '__proto__']
+    const mutated = fc
+      .tuple(
+        fc.constantFrom('type', 'session', 'from', 'to', 'payload', 'signature', '__proto__', 'constructor'),
+        fc.oneof(fc.jsonValue({ maxDepth: 3 }), fc.constantFrom(...keys), fc.string({ maxLength: 5_000 })),
+      )
+      .map(([name, value]) => {
+        const signal = description('offer', hub, alice, bob)
+        return Object.fromEntries([...Object.entries(signal).filter(([key]) => key !== name), [name, value]])
+      })
+    const anything = fc.oneof(
+      { weight: 3, arbitrary: mutated },
+      { weight: 1, arbitrary: fc.jsonValue({ maxDepth: 5 }) },
+      { weight: 1, arbitrary: fc.uint8Array({ maxLength: 200 }).map(bytes => Buffer.from(bytes)) },
+    )
+    await fc.assert(
+      fc.asyncProperty(fc.array(anything, { minLength: 1, maxLength: 20 }), async signals => {
+        const acks: any[] = await Promise.all(signals.map(signal => send(a.socket, signal)))
+        for (const ack of acks) expect(ack.delivered === true || typeof ack.error.code === 'string').toBe(true)
+      }),
+      { numRuns: 150, seed },
+    )
+    for (const signal of heard) expect(signal).toMatchObject({ from: alice.pubKey, to: bob.pubKey })
+    expect((await fetch(`${hub.url}/v1/health`)).status).toBe(200)
+  })
+
+  it('that are no signals at all, nest for ever, name reserved events or are too large cost at most the sender', async () => {
+    const hub = await startHub()
+    const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+    const witness = await signIn(hub, bob)
+    const deep = JSON.parse('['.repeat(3_000) + ']'.repeat(3_000))
+    for (const args of [
+      [],
+      [null],
+      [() => undefined],
+      [deep],
+      [{ ...description('offer', hub, alice, bob), payload: deep }],
+      ['x'.repeat(60_000)],
+      ['x'.repeat(200_000)],
+      [Buffer.alloc(100_000)],
+      Array.from({ length: 50 }, () => ({})),
+    ]) {
+      const { socket } = await signIn(hub, alice)
+      const ack = await sendAny(socket, args)
+      expect(ack === undefined || 'error' in (ack as object)).toBe(true)
+      socket.disconnect()
+    }
+    const { socket } = await signIn(hub, alice)
+    const closed = next(socket, 'disconnect')
+    socket.emit('error', new Error('not mine'))
+    await closed
+    const bye = { type: 'bye', session, from: bob.pubKey, to: alice.pubKey, payload: { reason: '' } }
+    expect(await send(witness.socket, bye)).toMatchObject({ error: { code: 'offline' } })
+  })
+
+  it('that are no packets at all end the connection they came on', async () => {
+    const hub = await startHub()
+    const alice = await register(hub, 'alice')
+    for (const packet of [
+      '4',
+      '42',
+      '42[',
+      '4{"a":1}',
+      '451-["signal",{"_placeholder":true,"num":9}]',
+      '43999[]',
+      '9',
+      '',
+    ]) {
+      const { socket } = await signIn(hub, alice)
+      const raw = (socket.io.engine as any).transport.ws as { send(text: string): void; ping(): void }
+      raw.send(packet)
+      socket.disconnect()
+    }
+    expect((await signIn(hub, alice)).welcome.coins).toBe('100.000000')
+  })
+})

@@ -1,0 +1,159 @@
+import { describe, expect, it } from '@jest/globals'
+import { NEVER, of, Subject, VirtualTimeScheduler } from 'rxjs'
+import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import type { HubContext } from '../../../src/hub/streams/context.js'
+import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
+import { SessionTable } from '../../../src/hub/protocol/session-table.js'
+import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
+import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
+import { authText } from '../../../src/protocol/signed-texts.js'
+import { description, newAccount } from '../support.js'
+
+const hubKeys = newAccount('hub')
+const [alice, bob] = [newAccount('alice'), newAccount('bob')]
+const hub = { url: '', port: 0, hubKey: hubKeys.pubKey }
+
+/** Lets promises that have settled be heard. */
+const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+function contextWith(
+  store: Partial<HubStore> = {},
+): HubContext & { scheduler: VirtualTimeScheduler; outcomes: string[] } {
+  const outcomes: string[] = []
+  const note = (outcome: string): void => void outcomes.push(outcome)
+  return {
+    store: { balance: async () => 5_000_000, head: async () => undefined, ...store } as HubStore,
+    keys: hubKeys,
+    crypto: nodeCrypto,
+    sessions: new SessionTable(),
+    signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    iceServersFor: () => [],
+    clock: { now: () => 0 },
+    scheduler: new VirtualTimeScheduler(),
+    logger: { info: () => undefined, warn: () => undefined, error: (_fields, message) => note(message) },
+    metrics: { registration: note, login: note, signal: note, text: async () => ({ type: '', body: '' }) },
+    outcomes,
+  }
+}
+
+function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
+  const signal$ = new Subject<IncomingSignal>()
+  const closed$ = new Subject<void>()
+  const sent: [string, any][] = []
+  let backlogged = false
+  const socket: HubSocket & {
+    signal$: typeof signal$
+    closed$: typeof closed$
+    sent: typeof sent
+    closes: number
+    clog(): void
+  } = {
+    auth: { pub_key: keys.pubKey },
+    signal$,
+    closed$,
+    sent,
+    closes: 0,
+    challenge$: (body: any) =>
+      answers ? of(nodeCrypto.sign(keys.privKey, authText(body.hub_key, body.challenge))) : NEVER,
+    send: (event, body) => (backlogged ? false : (sent.push([event, body]), true)),
+    close: () => {
+      socket.closes += 1
+      closed$.next()
+    },
+    clog: () => (backlogged = true),
+  }
+  return socket
+}
+
+function ackOf(socket: { signal$: Subject<IncomingSignal> }, message: unknown): Promise<any> {
+  return new Promise(acknowledge => socket.signal$.next({ message, acknowledge }))
+}
+
+describe('serveSocket$', () => {
+  it('gives a login ten seconds, and then none of the socket is left', async () => {
+    const context = contextWith()
+    const socket = fakeSocket(alice, false)
+    const ended = new Promise<void>(complete => serveSocket$(socket, context).subscribe({ complete }))
+    await settled()
+    expect(socket.closes).toBe(0)
+    context.scheduler.flush()
+    await ended
+    expect(context.scheduler.now()).toBe(10_000)
+    expect(socket.sent).toMatchObject([['refused', { code: 'unavailable' }]])
+    expect([socket.closes, socket.signal$.observed, context.sessions.size]).toEqual([1, false, 0])
+  })
+
+  it('leaves the table when the socket closes, also before the login is through', async () => {
+    const context = contextWith()
+    const [early, late] = [fakeSocket(alice), fakeSocket(alice)]
+    for (const socket of [early, late]) serveSocket$(socket, context).subscribe()
+    early.closed$.next()
+    await settled()
+    expect(context.sessions.get(alice.pubKey)).toBe(late)
+    late.closed$.next()
+    expect(context.sessions.size).toBe(0)
+    expect([early.signal$.observed, late.signal$.observed]).toEqual([false, false])
+  })
+
+  it('lets go of a socket when it is unsubscribed', async () => {
+    const context = contextWith()
+    const socket = fakeSocket(alice)
+    const subscription = serveSocket$(socket, context).subscribe()
+    await settled()
+    expect(context.sessions.size).toBe(1)
+    subscription.unsubscribe()
+    expect([context.sessions.size, socket.signal$.observed, socket.closed$.observed]).toEqual([0, false, false])
+  })
+
+  it('ends this socket alone when the store fails, and says that it may come back', async () => {
+    let working = true
+    const context = contextWith({
+      balance: async () => {
+        if (working) return 5_000_000
+        throw new Error('disk full')
+      },
+    })
+    const [one, two] = [fakeSocket(alice), fakeSocket(bob)]
+    for (const socket of [one, two]) serveSocket$(socket, context).subscribe()
+    await settled()
+    working = false
+    one.signal$.next({ message: description('offer', hub, alice, bob), acknowledge: () => undefined })
+    await settled()
+    expect(one.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
+    expect(context.outcomes).toContain('a signaling session failed')
+    expect([context.sessions.get(alice.pubKey), context.sessions.get(bob.pubKey)]).toEqual([undefined, two])
+  })
+
+  it('says rate-limited when the other side does not read what waits for it', async () => {
+    const context = contextWith()
+    const [one, two] = [fakeSocket(alice), fakeSocket(bob)]
+    for (const socket of [one, two]) serveSocket$(socket, context).subscribe()
+    await settled()
+    two.clog()
+    expect(await ackOf(one, description('offer', hub, alice, bob))).toMatchObject({ error: { code: 'rate-limited' } })
+  })
+
+  it('holds at most 1 MiB of signals while the store takes its time', async () => {
+    let slow = false
+    const context = contextWith({ balance: () => (slow ? new Promise(() => undefined) : Promise.resolve(5_000_000)) })
+    const socket = fakeSocket(alice)
+    serveSocket$(socket, context).subscribe()
+    await settled()
+    slow = true
+    const message = description('offer', hub, alice, bob, { sdp: 'A'.repeat(60_000) })
+    const bytes = Buffer.byteLength(JSON.stringify(message))
+    const acks: any[] = []
+    for (let count = 0; count < 40; count += 1) socket.signal$.next({ message, acknowledge: ack => acks.push(ack) })
+    expect(acks).toHaveLength(40 - Math.floor(1_048_576 / bytes))
+    expect(new Set(acks.map(({ error }) => error.code))).toEqual(new Set(['rate-limited']))
+  })
+
+  it('refuses who says nothing about itself', async () => {
+    for (const auth of [undefined, null, 7, 'key', [], {}]) {
+      const context = contextWith()
+      const socket = { ...fakeSocket(alice), auth }
+      await new Promise<void>(complete => serveSocket$(socket, context).subscribe({ complete }))
+      expect(socket.sent).toMatchObject([['refused', { code: 'not-authenticated' }]])
+    }
+  })
+})
