@@ -25,7 +25,7 @@ export async function connectGo(
   program: GoProgram,
   options: Omit<GoSessionOptions, 'address'>,
 ): Promise<{ readonly socket: Socket; readonly go: GoSession; stop(): Promise<void> }> {
-  const listener = createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
+  const listener = createServer({ pauseOnConnect: true, noDelay: true }).listen(0, '127.0.0.1')
   await once(listener, 'listening')
   const { port } = listener.address() as AddressInfo
   const go = startGoSession(program, { ...options, address: `127.0.0.1:${port}` })

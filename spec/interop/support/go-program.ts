@@ -75,9 +75,9 @@ export function startGoSession(program: GoProgram, options: GoSessionOptions): G
   const gone: GoResult = { stream: 0, bytes: 0, sha256: '', count: 0, error: 'the Go program has ended' }
   let id = 0
   createInterface(child.stdout).on('line', line => {
-    const result = JSON.parse(line) as GoResult & { readonly id: number }
-    waiting.get(result.id)?.(result)
-    waiting.delete(result.id)
+    const { id: asked, ...result } = JSON.parse(line) as GoResult & { readonly id: number }
+    waiting.get(asked)?.(result)
+    waiting.delete(asked)
   })
   const exited = once(child, 'close').then(() => waiting.forEach(answer => answer(gone)))
   return {

@@ -18,6 +18,8 @@ export interface PeerStream {
   readonly id: number
   /** The other side's FIN, or the stream's failure. Never rejects. */
   readonly ended: Promise<StreamEnd>
+  /** The stream's failure, also one that comes after the other side's FIN. */
+  readonly gone: Promise<LighthouseError>
   write(bytes: Uint8Array): void
   /** Writes that much of the pattern as a socket would: 64 KiB at a time, and none while held. */
   send(size: number, seed: number): Promise<{ readonly bytes: number; readonly sha256: string }>
@@ -33,7 +35,10 @@ export interface MuxPeer {
   accept(): Promise<PeerStream>
   /** Answers every stream that the other side opens with what it says. */
   echo(): void
-  tick(): void
+  /** The stream of this ID that the other side opened, once it has been accepted. */
+  stream(id: number): PeerStream | undefined
+  /** A second has passed; with `heard`, one in which something arrived. */
+  tick(heard?: boolean): void
   state(): MuxState
   /** Most bytes delivered and not taken by a stream, and most queued by one, so far. */
   peaks(): { readonly untaken: number; readonly queued: number }
@@ -94,7 +99,9 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
     let release: (() => void) | undefined
     let done = false
     let resolveEnd: (end: StreamEnd) => void
+    let resolveGone: (error: LighthouseError) => void
     const ended = new Promise<StreamEnd>(resolve => (resolveEnd = resolve))
+    const gone = new Promise<LighthouseError>(resolve => (resolveGone = resolve))
     const take = (): void => {
       if (untaken === 0) return
       const taken = untaken
@@ -104,6 +111,7 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
     const stream: Local = {
       id,
       ended,
+      gone,
       write: chunk => local$.next({ type: 'write', id, bytes: chunk }),
       send: async (size, seed) => {
         const next = patternSource(seed)
@@ -137,6 +145,7 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
         stream.sink?.(undefined)
         if (how.type === 'aborted') {
           done = true
+          resolveGone(how.error)
           stream.hold(false)
         }
       },
@@ -223,7 +232,11 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
         else resolve(stream)
       }),
     echo: () => (echoing = true),
-    tick: () => local$.next({ type: 'tick' }),
+    stream: id => streams.get(id),
+    tick: (something = false) => {
+      if (something) local$.next({ type: 'frames', frames: [], now: performance.now() })
+      local$.next({ type: 'tick' })
+    },
     state: () => {
       if (state === undefined) throw new Error('nothing has happened yet')
       return state
