@@ -13,23 +13,29 @@ interface NativeChannel {
   close(): void
 }
 
-interface NativeConnection {
-  ondatachannel: ((event: { channel: NativeChannel }) => void) | null
-  addEventListener(type: 'datachannel', listener: (event: { channel: NativeChannel }) => void): void
-  createOffer(options?: object): Promise<{ type: string; sdp: string }>
-  createAnswer(options?: object): Promise<{ type: string; sdp: string }>
-}
+type DataChannelHandler = (event: { readonly channel: NativeChannel }) => void
+
+type NativeConnection = object
 
 /** The label of the one data channel of a connection (docs/PROTOCOL.md section 1). */
 export const channelLabel = 'data'
 
-function isData(channel: NativeChannel): boolean {
-  return (
-    channel.label === channelLabel &&
-    channel.ordered &&
-    channel.maxRetransmits == null &&
-    channel.maxPacketLifeTime == null
-  )
+/** How wrtc says "no limit"; the standard says null. */
+const unlimited = 65_535
+
+function isReliable(limit: number | null | undefined): boolean {
+  return limit === null || limit === undefined || limit === unlimited
+}
+
+function isData({ label, ordered, maxRetransmits, maxPacketLifeTime }: NativeChannel): boolean {
+  return label === channelLabel && ordered && isReliable(maxRetransmits) && isReliable(maxPacketLifeTime)
+}
+
+function asPlainObject(create: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<object> {
+  return async (...args) => {
+    const { type, sdp } = (await create(...args)) as { type: string; sdp: string }
+    return { type, sdp }
+  }
 }
 
 /**
@@ -41,32 +47,31 @@ export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImpl
   const Native = implementation.RTCPeerConnection
   function Connection(configuration?: object): NativeConnection {
     const native = new Native(configuration)
-    const { createOffer, createAnswer } = native
-    native.createOffer = async options => {
-      const { type, sdp } = await createOffer.call(native, options)
-      return { type, sdp }
-    }
-    native.createAnswer = async options => {
-      const { type, sdp } = await createAnswer.call(native, options)
-      return { type, sdp }
-    }
-    let handler: NativeConnection['ondatachannel'] = null
     let seen = false
-    native.addEventListener('datachannel', event => {
-      if (seen || !isData(event.channel)) {
-        event.channel.close()
-        return
+    const onlyData =
+      (handler: DataChannelHandler): DataChannelHandler =>
+      event => {
+        if (seen || !isData(event.channel)) {
+          event.channel.close()
+          return
+        }
+        seen = true
+        handler(event)
       }
-      seen = true
-      handler?.(event)
-    })
-    Object.defineProperty(native, 'ondatachannel', {
-      get: () => handler,
-      set: (value: NativeConnection['ondatachannel']) => {
-        handler = value
+    return new Proxy(native, {
+      get(target, key) {
+        const value: unknown = Reflect.get(target, key, target)
+        if (typeof value !== 'function') return value
+        // Native methods work on the native object only.
+        const method = value.bind(target) as (...args: unknown[]) => unknown
+        return key === 'createOffer' || key === 'createAnswer' ? asPlainObject(method) : method
+      },
+      set(target, key, value: unknown) {
+        const own =
+          key === 'ondatachannel' && typeof value === 'function' ? onlyData(value as DataChannelHandler) : value
+        return Reflect.set(target, key, own, target)
       },
     })
-    return native
   }
   return {
     RTCPeerConnection: Connection as unknown as WebRtcImplementation['RTCPeerConnection'],
