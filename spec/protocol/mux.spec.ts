@@ -1,0 +1,485 @@
+import { describe, expect, it } from '@jest/globals'
+import { createDeframer, deframe } from '../../src/protocol/deframer.js'
+import { createMux, defaultMuxConfig, step, streamIds } from '../../src/protocol/mux.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
+import type { Frame } from '../../src/protocol/smux.js'
+
+const rst = { version: 2, rst: true } as const
+
+/** A multiplexer under test: what it is told, what it asks for, and what it put on the wire. */
+class Bench {
+  state: MuxState
+  effects: MuxEffect[] = []
+  constructor(readonly config: MuxConfig) {
+    this.state = createMux(config)
+  }
+  tell(...events: MuxEvent[]): MuxEffect[] {
+    const start = this.effects.length
+    for (const event of events) {
+      const [state, effects] = step(this.state, event)
+      this.state = state
+      this.effects.push(...effects)
+    }
+    return this.effects.slice(start)
+  }
+  hear(...frames: Frame[]): MuxEffect[] {
+    return this.tell({ type: 'frames', frames, now: 0 })
+  }
+  messages(): Frame[][] {
+    return this.effects.flatMap(effect =>
+      effect.type === 'send' ? [[...deframe(createDeframer(this.config), effect.message)[1]]] : [],
+    )
+  }
+  wire(): Frame[] {
+    return this.messages().flat()
+  }
+  codes(type: 'fail' | 'abort'): string[] {
+    return this.effects.flatMap(effect => (effect.type === type ? [effect.error.code] : []))
+  }
+}
+
+function server(more: Partial<MuxConfig> = {}): Bench {
+  return new Bench({ ...defaultMuxConfig('server', { version: more.version ?? 2, rst: more.rst ?? true }), ...more })
+}
+function client(more: Partial<MuxConfig> = {}): Bench {
+  return new Bench({ ...defaultMuxConfig('client', { version: more.version ?? 2, rst: more.rst ?? true }), ...more })
+}
+const psh = (streamId: number, length: number): Frame => ({ command: 'psh', streamId, data: new Uint8Array(length) })
+const control = (command: 'syn' | 'fin' | 'rst' | 'nop', streamId: number): Frame => ({ command, streamId })
+const upd = (streamId: number, consumed: number, window = 262_144): Frame => ({
+  command: 'upd',
+  streamId,
+  consumed,
+  window,
+})
+const full = (streamId: number, bytes: number): Frame[] =>
+  Array.from({ length: Math.ceil(bytes / 4096) }, (_, index) => psh(streamId, Math.min(4096, bytes - index * 4096)))
+const write = (id: number, length: number): MuxEvent => ({ type: 'write', id, bytes: new Uint8Array(length).fill(id) })
+const open = (id: number): MuxEvent => ({ type: 'open', id })
+const tick: MuxEvent = { type: 'tick' }
+const room = (bytes: number): MuxEvent => ({ type: 'room', bytes })
+
+describe('stream IDs', () => {
+  it('are odd from 3 for the client, even from 2 for the server, and used up at 32 bits', () => {
+    const first = (role: 'client' | 'server'): number[] => {
+      const ids = streamIds(role)
+      return [ids.next().value, ids.next().value, ids.next().value]
+    }
+    expect(first('client')).toEqual([3, 5, 7])
+    expect(first('server')).toEqual([2, 4, 6])
+    const mux = client()
+    mux.tell(open(0xffff_ffff))
+    expect(mux.codes('fail')).toEqual([])
+    mux.tell(open(0x1_0000_0001))
+    expect(mux.codes('fail')).toEqual(['stream-ids-exhausted'])
+  })
+})
+
+describe('opening', () => {
+  it('says SYN at once, ahead of all data', () => {
+    const mux = client({ channelBytes: 1 })
+    mux.tell(open(3), write(3, 10), open(5), write(5, 10), open(7), room(100_000))
+    expect(mux.wire()).toEqual([
+      control('syn', 3),
+      control('syn', 5),
+      control('syn', 7),
+      { ...psh(3, 10), data: new Uint8Array(10).fill(3) },
+      { ...psh(5, 10), data: new Uint8Array(10).fill(5) },
+    ])
+  })
+
+  it('beyond the limit fails the local connection, and nothing else', () => {
+    const mux = client({ maxStreams: 2 })
+    mux.tell(open(3), open(5), open(7))
+    expect(mux.codes('abort')).toEqual(['too-many-streams'])
+    expect(mux.wire()).toEqual([control('syn', 3), control('syn', 5)])
+    mux.tell({ type: 'reset', id: 3 }, open(9))
+    expect([...mux.state.streams.keys()]).toEqual([5, 9])
+  })
+
+  it('takes the 256th stream of the other side and refuses the 257th', () => {
+    for (const agreed of [true, false]) {
+      const mux = server({ rst: agreed })
+      mux.hear(...Array.from({ length: 257 }, (_, index) => control('syn', 3 + 2 * index)))
+      expect(mux.effects.filter(({ type }) => type === 'accept')).toHaveLength(256)
+      expect(mux.wire()).toEqual([control(agreed ? 'rst' : 'fin', 3 + 2 * 256)])
+      expect(mux.codes('fail')).toEqual([])
+    }
+  })
+
+  it('is refused by a side that accepts none', () => {
+    const mux = client()
+    mux.hear(control('syn', 2), psh(2, 100), control('fin', 2))
+    expect(mux.wire()).toEqual([control('rst', 2)])
+    expect(mux.effects).toHaveLength(1)
+  })
+
+  it('ignores a second SYN', () => {
+    const mux = server()
+    mux.hear(control('syn', 3), control('syn', 3))
+    expect(mux.effects).toEqual([{ type: 'accept', id: 3 }])
+  })
+})
+
+describe('sharing the channel', () => {
+  it('gives every backlogged stream one frame a round, whatever chunks it wrote', () => {
+    const mux = client({ version: 1, channelBytes: 0 })
+    const sizes = [1, 7, 1000, 4096, 5000, 65_536, 200_000]
+    const ids = sizes.map((_, index) => 3 + 2 * index)
+    ids.forEach((id, index) => {
+      mux.tell(open(id))
+      for (let bytes = 0; bytes < 200_000; bytes += sizes[index]! < 1000 ? 20_000 : sizes[index]!) {
+        if (sizes[index]! >= 1000) mux.tell(write(id, sizes[index]!))
+        else for (let part = 0; part < 20_000; part += sizes[index]! * 100) mux.tell(write(id, sizes[index]! * 100))
+      }
+    })
+    const served = new Map(ids.map(id => [id, 0]))
+    for (let turn = 0; turn < 15; turn++) {
+      const before = mux.messages().length
+      mux.tell(room(65_664))
+      for (const frame of mux.messages().slice(before).flat()) {
+        if (frame.command !== 'psh') continue
+        served.set(frame.streamId, served.get(frame.streamId)! + frame.data.length)
+        const shares = [...served.values()]
+        expect(Math.max(...shares) - Math.min(...shares)).toBeLessThanOrEqual(4096)
+      }
+    }
+    expect(Math.min(...served.values())).toBeGreaterThan(100_000)
+  })
+
+  it('puts a small request beside a bulk transfer into the very next message', () => {
+    const mux = client({ version: 1 })
+    mux.tell(open(3), ...Array.from({ length: 20 }, () => write(3, 65_536)))
+    expect(mux.state.room).toBeLessThanOrEqual(0)
+    const before = mux.messages().length
+    mux.tell(open(5), write(5, 100), room(65_664))
+    const next = mux.messages()[before]!
+    expect(next[0]).toEqual(control('syn', 5))
+    expect(next.findIndex(frame => frame.command === 'psh' && frame.streamId === 5)).toBeLessThanOrEqual(2)
+  })
+
+  it('packs frames into large messages', () => {
+    const mux = client({ version: 1 })
+    mux.tell(open(3), write(3, 200_000))
+    expect(mux.messages().map(message => message.length)).toEqual([1, 16, 16, 16, 1])
+  })
+
+  it('hands over no more than the channel takes and one message', () => {
+    const mux = client({ version: 1, channelBytes: 100_000 })
+    mux.tell(open(3), write(3, 1_000_000))
+    const sent = mux.effects.reduce((sum, effect) => sum + (effect.type === 'send' ? effect.message.length : 0), 0)
+    expect(sent).toBeGreaterThanOrEqual(100_000)
+    expect(sent).toBeLessThan(100_000 + mux.config.maxMessageBytes)
+    expect(mux.tell(room(sent - 100_000))).toEqual([])
+    expect(mux.tell(room(1))).toHaveLength(1)
+  })
+
+  it('holds a writer at the high mark and releases it at the low one', () => {
+    const mux = client({ version: 1, channelBytes: 8, queueHighBytes: 100_000, queueLowBytes: 20_000 })
+    mux.tell(open(3))
+    const holds = (effects: MuxEffect[]): MuxEffect[] => effects.filter(({ type }) => type === 'hold')
+    expect(holds(mux.tell(write(3, 99_999)))).toEqual([])
+    expect(holds(mux.tell(write(3, 1), write(3, 1)))).toEqual([{ type: 'hold', id: 3, on: true }])
+    expect(holds(mux.tell(room(65_664)))).toEqual([])
+    expect(holds(mux.tell(room(65_664)))).toEqual([{ type: 'hold', id: 3, on: false }])
+  })
+
+  it('joins tiny writes, so that a queue is not longer than its bytes', () => {
+    const mux = client({ channelBytes: 8 })
+    mux.tell(open(3), ...Array.from({ length: 10_000 }, () => write(3, 1)))
+    const stream = mux.state.streams.get(3)!
+    expect(stream.queuedBytes).toBe(10_000)
+    expect(stream.queue.length).toBeLessThan(20)
+    mux.tell(...Array.from({ length: 100 }, () => write(3, 0)))
+    expect(mux.state.streams.get(3)!.queue).toHaveLength(stream.queue.length)
+  })
+})
+
+describe('the end of a stream', () => {
+  it('sends FIN behind the data, also when the message is full', () => {
+    const mux = client({ version: 1, channelBytes: 8 })
+    mux.tell(open(3), write(3, 16 * 4096), { type: 'end', id: 3 }, write(3, 10), room(1_000_000))
+    const wire = mux.wire()
+    expect(wire.at(-1)).toEqual(control('fin', 3))
+    expect(wire.filter(({ command }) => command === 'fin')).toHaveLength(1)
+    expect(wire.filter(({ command }) => command === 'psh')).toHaveLength(16)
+  })
+
+  it('waits for the window before FIN (version 2)', () => {
+    const mux = client()
+    mux.tell(open(3), write(3, 262_144), write(3, 1), { type: 'end', id: 3 })
+    expect(mux.wire().at(-1)).toMatchObject({ command: 'psh', data: { length: 4096 } })
+    mux.hear(upd(3, 1, 262_144))
+    expect(mux.wire().slice(-2)).toMatchObject([{ command: 'psh', data: { length: 1 } }, { command: 'fin' }])
+  })
+
+  it('closes when both directions ended, in either order', () => {
+    const a = client()
+    a.tell(open(3), { type: 'end', id: 3 })
+    expect(a.hear(psh(3, 5), control('fin', 3))).toMatchObject([
+      { type: 'deliver', id: 3 },
+      { type: 'finish', id: 3 },
+      { type: 'closed', id: 3 },
+    ])
+    const b = server()
+    b.hear(control('syn', 3), control('fin', 3))
+    expect(b.tell({ type: 'end', id: 3 })).toMatchObject([{ type: 'send' }, { type: 'closed', id: 3 }])
+    expect([a.state.streams.size, b.state.streams.size]).toEqual([0, 0])
+  })
+
+  it('delivers what came before a reset, and says that it is incomplete', () => {
+    const mux = server()
+    expect(mux.hear(control('syn', 3), psh(3, 5), psh(3, 6), control('rst', 3), psh(3, 7))).toMatchObject([
+      { type: 'accept' },
+      { type: 'deliver', bytes: { length: 11 } },
+      { type: 'abort', id: 3, error: { code: 'stream-reset' } },
+    ])
+  })
+
+  it('says RST for a broken local connection, FIN where RST was not agreed, nothing where SYN was not said', () => {
+    for (const agreed of [true, false]) {
+      const mux = client({ rst: agreed })
+      mux.tell(open(3), write(3, 5), { type: 'reset', id: 3 })
+      expect(mux.wire().at(-1)).toEqual(control(agreed ? 'rst' : 'fin', 3))
+    }
+    const full = client({ channelBytes: 0 })
+    full.tell(open(3), write(3, 5), { type: 'reset', id: 3 })
+    expect([full.state.control, full.state.ready]).toEqual([[], []])
+  })
+
+  it('ignores what local connections still report about streams that are over', () => {
+    const mux = client()
+    mux.tell(open(3), { type: 'reset', id: 3 })
+    expect(
+      mux.tell(
+        write(3, 5),
+        { type: 'end', id: 3 },
+        { type: 'reset', id: 3 },
+        { type: 'taken', id: 3, bytes: 9, now: 0 },
+      ),
+    ).toEqual([])
+  })
+
+  it('keeps no list of streams that came and went while the channel was full', () => {
+    const mux = client({ channelBytes: 0 })
+    for (let id = 3; id < 20_000; id += 2) mux.tell(open(id), write(id, 5), { type: 'reset', id })
+    expect([mux.state.control.length, mux.state.ready.length, mux.state.queuedBytes]).toEqual([0, 0, 0])
+  })
+
+  it('gives up a stream that a side without RST has closed and no longer reads', () => {
+    const mux = client({ rst: false })
+    mux.tell(open(3), write(3, 300_000))
+    mux.hear(control('fin', 3))
+    for (let ticks = 0; ticks < 31; ticks++) {
+      expect(mux.codes('abort')).toEqual([])
+      mux.tell(tick)
+      mux.hear(control('nop', 0))
+    }
+    expect(mux.codes('abort')).toEqual(['stream-reset'])
+    expect(mux.wire().at(-1)).toEqual(control('fin', 3))
+    expect(mux.state.streams.size).toBe(0)
+  })
+})
+
+describe('the window (version 2)', () => {
+  it('keeps written − consumed within it', () => {
+    const mux = client()
+    mux.tell(open(3), write(3, 400_000))
+    const sent = (): number =>
+      mux.wire().reduce((sum, frame) => sum + (frame.command === 'psh' ? frame.data.length : 0), 0)
+    expect(sent()).toBe(262_144)
+    mux.hear(upd(3, 1000, 262_144))
+    expect(sent()).toBe(263_144)
+    mux.hear(upd(3, 1000, 300_000))
+    expect(sent()).toBe(301_000)
+    mux.hear(upd(3, 301_000, 0))
+    expect(sent()).toBe(301_000)
+  })
+
+  it('is told on the first read and at each half', () => {
+    const mux = server()
+    mux.hear(control('syn', 3), ...full(3, 262_144))
+    let now = 0
+    const take = (bytes: number): Frame[] => {
+      const before = mux.wire().length
+      now += 1000
+      mux.tell({ type: 'taken', id: 3, bytes, now })
+      return mux.wire().slice(before)
+    }
+    expect(take(0)).toEqual([])
+    expect(take(10)).toEqual([upd(3, 10)])
+    expect(take(131_071)).toEqual([])
+    expect(take(1)).toEqual([upd(3, 131_082)])
+  })
+
+  it('never tells more than is granted, however long the UPD waits for room', () => {
+    const mux = server({ channelBytes: 0 })
+    mux.hear(control('syn', 3), ...full(3, 262_144))
+    mux.tell({ type: 'taken', id: 3, bytes: 10, now: 1 }, { type: 'taken', id: 3, bytes: 50_000, now: 2 }, room(1000))
+    const told = mux.wire().find(frame => frame.command === 'upd')!
+    // The other side uses all of what it was told, and that is no offence.
+    mux.hear(...full(3, told.command === 'upd' ? told.consumed + told.window - 262_144 : 0))
+    expect(mux.codes('fail')).toEqual([])
+    expect(mux.state.streams.get(3)!.received).toBe(mux.state.streams.get(3)!.granted)
+  })
+
+  it('has one UPD waiting a stream, whatever the reader takes meanwhile', () => {
+    const mux = server({ channelBytes: 0 })
+    mux.hear(control('syn', 3))
+    for (let turn = 0; turn < 50; turn++) {
+      mux.hear(...full(3, 131_072))
+      mux.tell({ type: 'taken', id: 3, bytes: 131_072, now: turn })
+    }
+    expect(mux.codes('fail')).toEqual([])
+    expect(mux.state.control).toHaveLength(1)
+  })
+
+  it('grows with rate × round trip and gives the budget back at the end', () => {
+    const mux = server()
+    mux.hear(control('syn', 3))
+    mux.tell({ type: 'round-trip', milliseconds: 80 })
+    for (let turn = 1; turn < 60; turn++) {
+      mux.tell({ type: 'frames', frames: full(3, 131_072), now: turn * 5 })
+      mux.tell({ type: 'taken', id: 3, bytes: 131_072, now: turn * 5 })
+    }
+    // 26 MB/s × (2 × 80 + 20) ms is above 4 MiB.
+    expect(mux.state.streams.get(3)!.window).toBe(4 * 1024 * 1024)
+    expect(mux.state.extraWindow).toBe(4 * 1024 * 1024 - 262_144)
+    mux.hear(control('rst', 3))
+    expect(mux.state.extraWindow).toBe(0)
+  })
+
+  it('counts consumed bytes modulo 2³², on both sides', () => {
+    const mux = client()
+    mux.tell(open(3))
+    const streams = new Map(mux.state.streams)
+    const wrapped = 2 ** 32 - 1000
+    streams.set(3, { ...streams.get(3)!, written: wrapped, peerConsumed: wrapped, taken: wrapped, announced: wrapped })
+    streams.set(3, { ...streams.get(3)!, received: wrapped, granted: wrapped + 262_144 })
+    mux.state = { ...mux.state, streams }
+    mux.tell(write(3, 3000))
+    mux.hear(upd(3, 2000))
+    expect(mux.codes('fail')).toEqual([])
+    expect(mux.state.streams.get(3)).toMatchObject({ written: 2 ** 32 + 2000, peerConsumed: 2 ** 32 + 2000 })
+    mux.hear(...full(3, 200_000))
+    mux.tell({ type: 'taken', id: 3, bytes: 200_000, now: 1 })
+    expect(mux.wire().at(-1)).toMatchObject({ command: 'upd', consumed: 199_000 })
+  })
+})
+
+describe('the other side breaks the rules', () => {
+  const opened = (): Bench => {
+    const mux = server()
+    mux.hear(control('syn', 3))
+    return mux
+  }
+  it.each<[string, () => Bench, Frame[]]>([
+    ['more data than its window', opened, [...full(3, 262_144), psh(3, 1)]],
+    ['UPD for more than was sent', opened, [upd(3, 1)]],
+    ['UPD that takes back what it consumed', opened, [upd(3, 2 ** 32 - 1)]],
+    ['SYN of our own parity', opened, [control('syn', 2)]],
+    ['SYN of stream 0', opened, [control('syn', 0)]],
+    ['SYN of our own parity, to the client', () => client(), [control('syn', 5)]],
+    ['NOP flood', opened, Array.from({ length: 10_001 }, () => control('nop', 0))],
+    ['SYN flood on one stream', opened, Array.from({ length: 10_001 }, () => control('syn', 3))],
+    ['FIN flood', opened, Array.from({ length: 10_001 }, () => control('fin', 9))],
+    ['RST flood', opened, Array.from({ length: 10_001 }, () => control('rst', 9))],
+    ['UPD flood', opened, Array.from({ length: 10_001 }, (_, index) => upd(3, 0, index))],
+    ['UPD flood on a closed stream', opened, Array.from({ length: 10_001 }, () => upd(9, 0))],
+    ['empty PSH flood', opened, Array.from({ length: 10_001 }, () => psh(3, 0))],
+    [
+      'streams opened and reset in a flood',
+      opened,
+      Array.from({ length: 5001 }, (_, index) => [control('syn', 5), control(index % 2 ? 'fin' : 'rst', 5)]).flat(),
+    ],
+  ])('%s: one `fail`, and nothing after it', (_name, make, frames) => {
+    const mux = make()
+    // The flood may come in as many messages as it likes within one tick.
+    for (const frame of frames) mux.hear(frame)
+    if (mux.codes('fail').length === 0) mux.hear(...frames)
+    expect(mux.codes('fail')).toEqual(['protocol-violation'])
+    expect(mux.tell(open(2), write(2, 5), tick, room(1e6))).toEqual([])
+    expect(mux.hear(control('syn', 7))).toEqual([])
+  })
+
+  it('a flood of refused SYN while the channel is full ends the connection before its answers pile up', () => {
+    const mux = server({ channelBytes: 0, maxStreams: 1 })
+    mux.hear(...Array.from({ length: 9999 }, (_, index) => control('syn', 3 + 2 * index)))
+    expect(mux.codes('fail')).toEqual(['protocol-violation'])
+    expect(mux.state.control.length).toBeLessThanOrEqual(4096)
+  })
+
+  it('forgives at each tick: 10,000 frames without data a tick are no offence', () => {
+    const mux = opened()
+    for (let turn = 0; turn < 5; turn++) {
+      mux.hear(...Array.from({ length: 10_000 - (turn === 0 ? 1 : 0) }, () => control('nop', 0)))
+      mux.tell(tick)
+    }
+    expect(mux.codes('fail')).toEqual([])
+  })
+
+  it('data for streams that are closed is dropped, however much is still under way', () => {
+    const mux = opened()
+    mux.tell({ type: 'reset', id: 3 })
+    for (let message = 0; message < 2000; message++) expect(mux.hear(...full(3, 65_536))).toEqual([])
+    expect(mux.codes('fail')).toEqual([])
+    expect(mux.state.streams.size).toBe(0)
+  })
+
+  it('a version 1 stream whose reader falls behind fails alone, with its data unread', () => {
+    for (const agreed of [true, false]) {
+      const mux = server({ version: 1, rst: agreed })
+      mux.hear(control('syn', 3), control('syn', 5), ...full(3, 4 * 1024 * 1024))
+      expect(mux.codes('abort')).toEqual([])
+      expect(mux.hear(psh(5, 7), psh(3, 1), psh(3, 1))).toMatchObject([
+        { type: 'abort', id: 3, error: { code: 'stream-overrun' } },
+        { type: 'deliver', id: 5 },
+        { type: 'send' },
+      ])
+      expect(mux.wire()).toEqual([control(agreed ? 'rst' : 'fin', 3)])
+      expect([...mux.state.streams.keys()]).toEqual([5])
+    }
+  })
+
+  it('copies what it delivers, so that no message stays alive behind a slow reader', () => {
+    const mux = opened()
+    const message = new Uint8Array(65_536)
+    const [deliver] = mux.hear({ command: 'psh', streamId: 3, data: message.subarray(0, 10) })
+    expect(deliver?.type === 'deliver' && deliver.bytes.buffer.byteLength).toBe(10)
+  })
+})
+
+describe('keep-alive', () => {
+  it('says NOP after the ticks without sending, not while data flows', () => {
+    const mux = client()
+    mux.tell(open(3), tick)
+    expect(mux.wire()).toEqual([control('syn', 3)])
+    mux.tell(tick)
+    expect(mux.wire().at(-1)).toEqual(control('nop', 0))
+    mux.tell(tick, write(3, 5), tick)
+    expect(mux.wire().filter(({ command }) => command === 'nop')).toHaveLength(1)
+    mux.tell(tick)
+    expect(mux.wire().filter(({ command }) => command === 'nop')).toHaveLength(2)
+  })
+
+  it('has one NOP waiting, however long the channel is full', () => {
+    const mux = client({ channelBytes: 0 })
+    mux.tell(...Array.from({ length: 14 }, () => tick))
+    expect(mux.state.control).toEqual([{ command: 'nop', streamId: 0 }])
+  })
+
+  it('ends with `peer-silent` at the limit; any frame starts it again', () => {
+    for (const [config, limit] of [
+      [defaultMuxConfig('client', rst), 15],
+      [defaultMuxConfig('client', { version: 1, rst: false }), 30],
+    ] as const) {
+      const mux = new Bench(config)
+      mux.tell(...Array.from({ length: limit - 1 }, () => tick))
+      mux.hear(control('nop', 0))
+      mux.tell(...Array.from({ length: limit - 1 }, () => tick))
+      expect(mux.codes('fail')).toEqual([])
+      mux.tell(tick, tick, tick)
+      expect(mux.codes('fail')).toEqual(['peer-silent'])
+    }
+  })
+})
