@@ -1,6 +1,7 @@
 /** Random sequences of frames: well-formed ones, mutated ones, and bytes that never were frames. */
-import { encodeFrame, type Frame, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/smux.js'
+import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/smux.js'
 import type { Sequence } from './judge.js'
+import { pattern } from './pattern.js'
 
 /** Uniform in [0, 1) from a 32-bit seed (mulberry32). */
 export function randomSource(seed: number): () => number {
@@ -22,7 +23,7 @@ export function randomSequence(random: () => number): Sequence {
   const version = oneOf<MuxVersion>([1, 2])
   const from = oneOf(['client', 'server'] as const)
   const firstId = from === 'client' ? 3 : 2
-  const bytes = (size: number): Uint8Array => Uint8Array.from({ length: size }, () => below(256))
+  const bytes = (size: number): Uint8Array => pattern(1 + below(2 ** 31), size)
   const streamId = (): number => {
     if (random() < 0.97) return firstId + 2 * below(4)
     return oneOf([0, 1, 2, 3, 4, 0xffff_ffff, 0xffff_fffe, below(2 ** 32)])
@@ -44,7 +45,7 @@ export function randomSequence(random: () => number): Sequence {
     if (command === 'upd') {
       if (version === 1 && random() < 0.9) return new Uint8Array()
       const consumed = random() < 0.8 ? 0 : below(2 ** 32)
-      return encodeFrame({ command, streamId: streamId(), consumed, window: below(2 ** 32) } satisfies Frame, version)
+      return encodeFrame({ command, streamId: streamId(), consumed, window: below(2 ** 32) }, version)
     }
     return encodeFrame({ command, streamId: streamId() }, version)
   }
