@@ -1,0 +1,189 @@
+/**
+ * A hub and peers as people run them: processes of the command line, loopback only, ports chosen by the system, homes
+ * that are gone afterwards.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll } from '@jest/globals'
+import { filter, firstValueFrom, ReplaySubject } from 'rxjs'
+import type { PeerStats } from '../../src/protocol/stats.js'
+
+/** One line that a program prints under `--json`. */
+export type Line = Readonly<Record<string, unknown>>
+
+/** The command line in a process of its own. */
+export interface CliProgram {
+  readonly pid: number
+  /** The first line that fits, past or to come; rejects when the program ends without one, with what it wrote to stderr. */
+  line(fits: (line: Line) => boolean): Promise<Line>
+  /** Every line that fits, from the start. */
+  lines(fits: (line: Line) => boolean): readonly Line[]
+  /** Resolves once it is gone. */
+  readonly ended: Promise<{ readonly code: number | string; readonly err: string }>
+  /** Signals it, and resolves once it is gone. */
+  end(signal: NodeJS.Signals): Promise<void>
+}
+
+const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+
+/** The environment without what would change how our programs behave. */
+function cleanEnvironment(): NodeJS.ProcessEnv {
+  const entries = Object.entries(process.env).filter(([name]) => !/^(LIGHTHOUSE_|NODE_OPTIONS$)/.test(name))
+  return Object.fromEntries(entries)
+}
+
+/** Starts the command line. It has a channel to us, so that it ends when this process is killed. */
+export function startCli(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): CliProgram {
+  const child: ChildProcess = spawn(process.execPath, [main, ...argv], {
+    cwd,
+    env: { ...cleanEnvironment(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+  })
+  const line$ = new ReplaySubject<Line>()
+  const seen: Line[] = []
+  let err = ''
+  createInterface({ input: child.stdout! }).on('line', text => {
+    if (!text.startsWith('{')) return
+    const line = JSON.parse(text) as Line
+    seen.push(line)
+    line$.next(line)
+  })
+  child.stderr!.on('data', (chunk: Buffer) => {
+    err += chunk.toString()
+  })
+  const ended = once(child, 'close').then(() => {
+    line$.error(new Error(`"${argv.join(' ')}" ended (${child.exitCode ?? child.signalCode}): ${err}`))
+    return { code: child.exitCode ?? child.signalCode ?? 'unknown', err }
+  })
+  return {
+    pid: child.pid!,
+    line: fits => firstValueFrom(line$.pipe(filter(fits))),
+    lines: fits => seen.filter(fits),
+    ended,
+    async end(signal) {
+      child.kill(signal)
+      await ended
+    },
+  }
+}
+
+const isReady = ({ type }: Line): boolean => type === 'ready'
+const isSignedIn = ({ type, state }: Line): boolean =>
+  type === 'hub' && (state as { readonly type: string }).type === 'authenticated'
+
+/** How a peer is started. */
+export interface PeerSetup {
+  /** A folder or host:port. Default: nothing is shared. */
+  readonly share?: string
+  readonly wrtc?: 'wrtc' | 'node-datachannel'
+}
+
+/** A peer's process, signed in. */
+export interface ClusterPeer {
+  readonly nickname: string
+  readonly home: string
+  readonly program: CliProgram
+  /** With a slash at its end. */
+  readonly proxy: string
+  /** How often it has signed in at the hub. */
+  signIns(): number
+  stats(): Promise<PeerStats>
+}
+
+/** A hub and what runs at it. */
+export interface Cluster {
+  /** For shares and whatever else a test keeps. Gone afterwards. */
+  readonly folder: string
+  readonly hubUrl: string
+  readonly hub: () => CliProgram
+  /** Once more on the same port, with the same database. */
+  restartHub(): Promise<void>
+  /** Registers the nickname with a home of its own, which it resolves with. */
+  register(nickname: string): Promise<string>
+  /** Starts a registered peer and waits until it is signed in. */
+  up(nickname: string, setup?: PeerSetup): Promise<ClusterPeer>
+  /** Ends everything. Also done after the last test of the file. */
+  stop(): Promise<void>
+}
+
+async function startHub(home: string, port: number): Promise<readonly [CliProgram, string]> {
+  const argv = ['hub', '--json', '--host', '127.0.0.1', '--port', String(port), '--home', home]
+  const program = startCli(argv, tmpdir())
+  return [program, String((await program.line(isReady)).url)]
+}
+
+async function start(folder: string, programs: Set<CliProgram>): Promise<Omit<Cluster, 'stop'>> {
+  const homeOf = (name: string): string => join(folder, 'homes', name)
+  let [hub, hubUrl] = await startHub(homeOf('the hub'), 0)
+  programs.add(hub)
+  return {
+    folder,
+    hubUrl,
+    hub: () => hub,
+    async restartHub() {
+      ;[hub, hubUrl] = await startHub(homeOf('the hub'), Number(new URL(hubUrl).port))
+      programs.add(hub)
+    },
+    async register(nickname) {
+      const home = homeOf(nickname)
+      const program = startCli(['register', '--hub', hubUrl, '--nickname', nickname, '--home', home, '--json'], folder)
+      programs.add(program)
+      const { code, err } = await program.ended
+      if (code !== 0) throw new Error(`${nickname} could not be registered: ${err}`)
+      return home
+    },
+    async up(nickname, { share, wrtc } = {}) {
+      const home = homeOf(nickname)
+      const options = [
+        ...(share === undefined ? [] : ['--share', share]),
+        ...(wrtc === undefined ? [] : ['--wrtc', wrtc]),
+      ]
+      const argv = ['up', '--json', '--no-open', '--port-base', '0', '--home', home, ...options]
+      const program = startCli(argv, folder)
+      programs.add(program)
+      const { addresses } = (await program.line(isReady)) as { addresses?: { proxy: string } }
+      await program.line(isSignedIn)
+      const proxy = new URL('/', addresses!.proxy).href
+      const stats = async (): Promise<PeerStats> =>
+        (await (await fetch(`${proxy}stats`, { headers: { accept: 'application/json' } })).json()) as PeerStats
+      return { nickname, home, program, proxy, stats, signIns: () => program.lines(isSignedIn).length }
+    },
+  }
+}
+
+/**
+ * Starts clusters for the tests of one file. Call it where hooks may be registered: whatever is still there after the
+ * last test is ended then, each program by its process id.
+ */
+export function clusters(): (peers: Readonly<Record<string, PeerSetup>>) => Promise<
+  Cluster & {
+    readonly peers: Readonly<Record<string, ClusterPeer>>
+  }
+> {
+  const stops = new Set<() => Promise<void>>()
+  afterAll(async () => {
+    await Promise.all([...stops].map(stop => stop()))
+  })
+  return async setups => {
+    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-e2e-')))
+    const programs = new Set<CliProgram>()
+    const stop = async (): Promise<void> => {
+      stops.delete(stop)
+      await Promise.all([...programs].map(program => program.end('SIGKILL')))
+      rmSync(folder, { recursive: true, force: true })
+    }
+    stops.add(stop)
+    const cluster = await start(folder, programs)
+    const started = Object.entries(setups).map(async ([nickname, setup]) => {
+      await cluster.register(nickname)
+      return [nickname, await cluster.up(nickname, setup)] as const
+    })
+    const peers = Object.fromEntries(await Promise.all(started))
+    return { ...cluster, peers, stop }
+  }
+}
