@@ -1,4 +1,14 @@
-/** A hub as a process of its own, for specs that kill it: `node hub.process.js sqlite:PATH` prints its address. */
+/**
+ * A hub as a process of its own, for specs that kill it: `node hub.process.js sqlite:PATH` prints its address. With
+ * `stop` it answers one request, stops the hub, and ends when nothing of it is left.
+ */
 import { createHub$ } from '../../src/hub/app.js'
 
-createHub$({ port: 0, database: process.argv[2] ?? '' }).subscribe(({ url }) => process.stdout.write(`${url}\n`))
+const [, , database = '', command] = process.argv
+
+const hub = createHub$({ port: 0, database }).subscribe(({ url }) => {
+  process.stdout.write(`${url}\n`)
+  if (command === 'stop') {
+    void fetch(`${url}/v1/resolve/alice`).then(() => hub.unsubscribe())
+  }
+})

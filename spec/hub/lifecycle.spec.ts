@@ -1,5 +1,7 @@
 import { describe, expect, it, jest } from '@jest/globals'
-import { createServer } from 'node:net'
+import { spawn } from 'node:child_process'
+import { connect, createServer } from 'node:net'
+import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
 import { firstValueFrom, toArray, take } from 'rxjs'
 import { createHub$, type Hub, type HubOptions } from '../../src/hub/app.js'
@@ -29,6 +31,20 @@ describe('a hub', () => {
     await gone
   })
 
+  it('cuts requests that are under way when it is unsubscribed', async () => {
+    const hub = await startHub()
+    const socket = connect(hub.port, '127.0.0.1')
+    cleanup(() => socket.destroy())
+    socket.on('error', () => undefined)
+    await once(socket, 'connect')
+    const head = ['POST /v1/register HTTP/1.1', 'host: x', 'expect: 100-continue', 'content-type: application/json']
+    socket.write([...head, 'content-length: 9', '', ''].join('\r\n'))
+    await once(socket, 'data')
+    const gone = once(socket, 'close')
+    hub.subscription.unsubscribe()
+    await gone
+  })
+
   it('stops while it is still starting', () => {
     const seen = jest.fn()
     createHub$({ port: 0, database: ':memory:' }).subscribe(seen).unsubscribe()
@@ -44,6 +60,16 @@ describe('a hub', () => {
     expect(await (await fetch(`${two.url}/metrics`)).text()).toContain('lighthouse_hub_signed_in_peers 0')
     one.subscription.unsubscribe()
     expect((await postRegistration(two, registration(newAccount('carol')))).status).toBe(201)
+  })
+
+  it('keeps no process alive once it is unsubscribed', async () => {
+    const path = fileURLToPath(new URL('./hub.process.js', import.meta.url))
+    const child = spawn(process.execPath, [path, ':memory:', 'stop'], { stdio: ['ignore', 'pipe', 'pipe'] })
+    cleanup(() => child.kill('SIGKILL'))
+    const errors: string[] = []
+    child.stderr.on('data', chunk => errors.push(String(chunk)))
+    expect(await once(child, 'close')).toEqual([0, null])
+    expect(errors).toEqual([])
   })
 
   it('says that its port is taken, and what to do', async () => {

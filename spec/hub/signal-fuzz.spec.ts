@@ -98,4 +98,20 @@ describe(`hostile signals, seed ${seed}`, () => {
     }
     expect((await signIn(hub, alice)).welcome.coins).toBe('100.000000')
   })
+
+  it('for somebody who does not read pile up to a bound and are refused then', async () => {
+    const hub = await startHub({ rateLimits: { signalBurst: 100_000 } })
+    const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+    const [{ socket }, deaf] = [await signIn(hub, alice), await signIn(hub, bob)]
+    const tcp = (deaf.socket.io.engine as any).transport.ws._socket as import('node:net').Socket
+    tcp.pause()
+    const offer = description('offer', hub, alice, bob, { sdp: 'A'.repeat(60_000) })
+    const flood = async (left: number): Promise<unknown> => {
+      const ack = await send(socket, offer)
+      return ack.delivered === true && left > 0 ? flood(left - 1) : ack
+    }
+    // The kernel's buffers on loopback take a few MiB before the hub's own bound counts.
+    expect(await flood(1_000)).toMatchObject({ error: { code: 'rate-limited' } })
+    tcp.destroy()
+  })
 })
