@@ -177,7 +177,7 @@ describe('GET /events', () => {
     expect((await ask(proxy.port, '/events')).status).toBe(503)
     streams[0]!.socket.destroy()
     while (peer.stats.observers.length > 31) await new Promise(setImmediate)
-    await listen().until('uptimeMs')
+    expect(await listen().until('uptimeMs')).toMatch(/^HTTP\/1.1 200/)
   })
 
   it('ends when the snapshots end or fail', async () => {
@@ -186,7 +186,7 @@ describe('GET /events', () => {
     const { until, closed } = listen()
     await until('retry')
     source.error(new Error('gone'))
-    await until('0\r\n\r\n')
+    expect(await until('0\r\n\r\n')).toMatch(/^HTTP\/1.1 200/)
     proxy.subscription.unsubscribe()
     await closed
   })

@@ -247,6 +247,7 @@ describe('/inline/:nickname/*', () => {
     expect(open).toBe(20)
     for (const req of clients) req.destroy()
     await until(() => open === 0)
+    expect(peer.waiting).toBe(0)
   })
 
   it('leaves none when the client leaves before the answer', async () => {
@@ -261,5 +262,6 @@ describe('/inline/:nickname/*', () => {
     await until(() => open === 1)
     req.destroy()
     await until(() => open === 0)
+    expect((await ask(proxy.port, '/coins')).status).toBe(200)
   })
 })

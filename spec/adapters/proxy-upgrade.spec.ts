@@ -115,7 +115,7 @@ describe('WebSocket upgrades', () => {
     socket.on('error', () => undefined)
     const closed = once(socket, 'close')
     proxy.subscription.unsubscribe()
-    await closed
+    expect((await closed)[0]).toBe(1006)
     await until(() => sockets.clients.size === 0)
   })
 
@@ -187,6 +187,7 @@ describe('WebSocket upgrades', () => {
       socket[leave]()
       await until(() => peer.waiting === 0)
     }
+    expect(peer.asked).toEqual(['bob', 'bob', 'bob'])
   })
 
   it('end upstream when the client leaves before the answer', async () => {
@@ -195,7 +196,8 @@ describe('WebSocket upgrades', () => {
     socket.write(handshake('/proxy/bob/'))
     await until(() => sockets.length === 1)
     socket.end()
-    if (!sockets[0]!.closed) await once(sockets[0]!, 'close')
+    await until(() => sockets[0]!.closed)
+    expect(sockets).toHaveLength(1)
   })
 
   it('of other kinds are refused when they carry a body', async () => {

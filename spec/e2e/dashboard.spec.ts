@@ -69,8 +69,11 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
 
   it('fits a phone', async () => {
     await page.setViewportSize({ width: 360, height: 640 })
+    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, pubKey: 'W'.repeat(44) } as const
+    peer.stats.next({ ...someStats, connections: [link, guest] })
     await page.goto(proxy.url)
     await page.waitForSelector('#hub.good')
+    await page.waitForSelector('#guests li')
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(360)
   })
 

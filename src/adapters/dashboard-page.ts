@@ -19,7 +19,7 @@ export interface DashboardOptions {
   readonly dataUrl: string | undefined
 }
 
-const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="#f5b83d" d="M18 8 31 4v8zM14 8 1 4v8z"/><path fill="#d6453d" d="M12 12h8l2 18H10z"/><path fill="#fff" d="m11.4 17h9.2l.5 5H10.9z"/><path fill="#2b3a55" d="M12 6h8v6h-8zM11 4h10l-5-3zM8 29h16v3H8z"/></svg>`
+const icon = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32"><path fill="#f5b83d" d="M18 8 31 4v8zM14 8 1 4v8z"/><path fill="#d6453d" d="M12 12h8l2 18H10z"/><path fill="#fff" d="m11.4 17h9.2l.5 5H10.9z"/><path fill="#5b6f99" d="M12 6h8v6h-8zM11 4h10l-5-3zM8 29h16v3H8z"/></svg>`
 
 function page({ nickname, pubKey, dataUrl }: DashboardOptions): Html {
   return html`<!doctype html>

@@ -39,6 +39,7 @@ input, button { font: inherit; border-radius: .5rem; padding: .6rem .9rem; borde
 input { flex: 1; min-width: 0; color: inherit; background: var(--ground) }
 button { border-color: var(--accent); background: var(--accent); color: var(--on-accent); font-weight: 600; cursor: pointer }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
+input:focus-visible { outline-width: 2px; outline-offset: -1px }
 #wrong { color: var(--bad); font-size: .875rem }
 #wrong:not(:empty) { margin-top: .5rem }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(14rem, 1fr)); gap: 1rem; margin-bottom: 1.5rem }
@@ -48,11 +49,17 @@ button { border-color: var(--accent); background: var(--accent); color: var(--on
 .down { color: var(--down) } .up { color: var(--up) }
 main > section { margin-bottom: 1.5rem }
 main > section > h2 { margin-bottom: .5rem }
-.links { list-style: none; padding: 0; display: grid; gap: .5rem }
+.links { list-style: none; padding: 0; display: grid; grid-template-columns: minmax(0, 1fr); gap: .5rem }
 .links li { display: flex; flex-wrap: wrap; align-items: baseline; gap: .1rem 1rem; padding: .7rem 1rem }
-.links .name { font-weight: 600; flex: 1 1 9rem; min-width: 0; overflow: hidden; text-overflow: ellipsis }
+.links .name { font-weight: 600; flex: 1 1 9rem; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
 .links .rate { font-variant-numeric: tabular-nums; min-width: 6.5rem }
 .links .soft { flex: 1 0 100% }
 footer { display: flex; flex-wrap: wrap; justify-content: space-between; gap: .25rem 1rem; border-top: 1px solid var(--line); padding-top: 1rem }
 [hidden] { display: none }
+@media (max-width: 32rem) {
+  .tiles { grid-template-columns: 1fr 1fr; gap: .5rem }
+  .tile:first-child { grid-column: 1 / -1 }
+  .tile:not(:first-child) .figure { font-size: 1.25rem }
+  .links .name { flex-basis: 100% }
+}
 `

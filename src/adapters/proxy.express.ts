@@ -87,8 +87,6 @@ export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly
     const refused = (error: Error): void => subscriber.error(listenError(error, options.port))
     server.once('error', refused)
     server.listen({ port: options.port, host: '127.0.0.1', exclusive: true }, () => {
-      // Node binds even when it was told to close in between.
-      if (subscriber.closed) return void server.close()
       server.off('error', refused)
       // A connection that could not be accepted (no file handles left) costs nobody else theirs.
       server.on('error', () => undefined)
