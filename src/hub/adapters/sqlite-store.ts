@@ -7,7 +7,7 @@ import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.
 import { closeDatabase, prepareSchema } from './sqlite-schema.js'
 
 /** A database that lives as long as the hub; for tests. */
-export const memoryPath = ':memory:'
+const memoryPath = ':memory:'
 
 /** How long to wait for another process that is letting go of the file, as a hub that is being restarted does. */
 const busyTimeoutMs = 1_000

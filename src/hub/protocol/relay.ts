@@ -3,7 +3,7 @@ import { isShallow, type Json } from '../../protocol/json.js'
 import { maxSignalBytes, parseSignal, type Signal, type SignalAck, type SignalRefusal } from '../../protocol/signal.js'
 
 /** What an offer costs at least to be relayed: one coin in the wallet. Answers are free, since serving is how one earns. */
-export const minOfferBytes = bytesPerCoin
+const minOfferBytes = bytesPerCoin
 
 /** Deeper than any signal, shallow enough that writing the value as text cannot exhaust the stack. */
 const maxSignalDepth = 8

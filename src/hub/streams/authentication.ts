@@ -9,7 +9,7 @@ import type { HubContext } from './context.js'
 const challengeBytes = 256
 
 /** From the connection to the signature; a round trip takes less than one even over a bad line. */
-export const authenticateTimeoutMs = 10_000
+const authenticateTimeoutMs = 10_000
 
 function notAuthenticated(message: string): LighthouseError {
   return new LighthouseError('not-authenticated', message)
