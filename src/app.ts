@@ -50,6 +50,7 @@ import type {
 import { LighthouseError } from './protocol/errors.js'
 import { hubUrl, type Identity } from './protocol/metadata.js'
 import { isNickname } from './protocol/nickname.js'
+import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
@@ -58,19 +59,12 @@ import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
 import { createMemoryTrust } from './streams/trust.js'
 import { createTunnels } from './streams/tunnels.js'
 
-export type { Tunnel }
+export { type PeerPorts, portBlock, type Tunnel }
 
 /** What a peer shares: a folder through its data server, or any TCP service of this machine. */
 export type Share =
   | { readonly type: 'folder'; readonly path: string }
   | { readonly type: 'tcp'; readonly host: string; readonly port: number }
-
-/** The loopback ports. 0 lets the system choose. */
-export interface PeerPorts {
-  readonly proxy: number
-  readonly tunnels: readonly number[]
-  readonly data: number
-}
 
 /** Everything a peer touches. Only `identity` is needed. */
 export interface PeerOptions {
@@ -125,15 +119,6 @@ export interface Peer {
   readonly event$: Observable<PeerEvent>
   /** Reuses the live tunnel to that peer or makes one within 20 s; emits it once and completes. Errors are LighthouseErrors. */
   connect$(nickname: string): Observable<Tunnel>
-}
-
-/** The default block of ports (product description, "The peer's loopback listeners"). */
-export const defaultPortBase = 42_000
-
-/** The block that begins at `base`: proxy, ten tunnels, data server. 0 lets the system choose all twelve. */
-export function portBlock(base: number): PeerPorts {
-  const at = (offset: number): number => (base === 0 ? 0 : base + offset)
-  return { proxy: at(0), tunnels: Array.from({ length: 10 }, (_, index) => at(1 + index)), data: at(11) }
 }
 
 function isPort(value: number): boolean {

@@ -2,7 +2,7 @@
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { Signal, SignalAck, LedgerHead } from './protocol/signal.js'
+import type { Signal, SignalAck } from './protocol/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
 export interface MonotonicClock {
@@ -185,5 +185,3 @@ export interface Tunnel {
   readonly host: '127.0.0.1'
   readonly port: number
 }
-
-export type { LedgerHead }

@@ -98,9 +98,9 @@ function pathOf(reports: readonly StatsReport[]): RtcEvent & { type: 'path' } {
 }
 
 function toPeer(signal: RtcSignal): SimplePeer.SignalData {
-  if (signal.type !== 'candidate') return signal as unknown as SimplePeer.SignalData
+  if (signal.type !== 'candidate') return signal
   const { candidate, sdpMid, sdpMLineIndex } = signal
-  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } } as unknown as SimplePeer.SignalData
+  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
 }
 
 function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
@@ -130,7 +130,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           iceCompleteTimeout: 1,
           config: { iceServers: [...iceServers], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
         }
-        const peer = new SimplePeer(options as unknown as SimplePeer.Options)
+        const peer = new SimplePeer(options)
         const channel = channelOf(peer)
         let pathTimer: NodeJS.Timeout | undefined
 

@@ -1,11 +1,9 @@
+import { defaultPortBase } from '../protocol/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { rtcNames } from './io.js'
 
 /** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */
 export const maxPortBase = 65_535 - 11
-
-/** Where the ports of a peer begin when nobody says. */
-export const defaultPortBase = 42_000
 
 /** Levels of the log on stderr. */
 export const logLevels = ['silent', 'fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const

@@ -17,5 +17,5 @@ export function canonicalJson(value: Json): string {
 /** Whether a value nests no deeper than `levels` objects or arrays. Stops at the limit, so hostile depth costs nothing. */
 export function isShallow(value: Json | undefined, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return true
-  return levels > 0 && Object.values(value).every(item => isShallow(item as Json | undefined, levels - 1))
+  return levels > 0 && Object.values(value).every(item => isShallow(item, levels - 1))
 }

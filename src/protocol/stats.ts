@@ -9,9 +9,6 @@ export type HubState =
   /** Over for good until the peer is started again: replaced by a newer session, or the hub's key changed. */
   | { readonly type: 'stopped'; readonly code: ErrorCode; readonly message: string }
 
-/** Life of one WebRTC connection. */
-export type ConnectionPhase = 'resolving' | 'offering' | 'connecting' | 'open' | 'closed'
-
 /** One WebRTC connection as `/stats` shows it. Bytes are payload bytes; rates are bytes a second. */
 export interface ConnectionStats {
   readonly session: string

@@ -37,7 +37,8 @@ import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/scr
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import type { Io, RtcName } from '../io.js'
-import { defaultPortBase, maxPortBase } from '../options.js'
+import { defaultPortBase } from '../../protocol/port-block.js'
+import { maxPortBase } from '../options.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
