@@ -1,0 +1,355 @@
+import { describe, expect, it } from '@jest/globals'
+import { EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
+import { deframe, createDeframer } from '../../src/protocol/deframer.js'
+import { type LighthouseError, LighthouseError as Failure } from '../../src/protocol/errors.js'
+import { encodeFrame, type Frame, type MuxAgreement } from '../../src/protocol/smux.js'
+import type { ByteSocket } from '../../src/ports.js'
+import { type SessionEvent, session$ } from '../../src/streams/session.js'
+import { type MemoryChannel, memoryChannelPair } from '../support/memory-channel.js'
+import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
+import { isSame, patternBytes } from '../support/pattern.js'
+import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+
+const agreement: MuxAgreement = { version: 2, rst: true }
+
+interface Side {
+  readonly events: SessionEvent[]
+  readonly errors: LighthouseError[]
+  readonly socket$: Subject<ByteSocket>
+  readonly dialled: MemorySocket[]
+  readonly subscription: Subscription
+  readonly streams: () => number | undefined
+}
+
+function start(
+  time: VirtualTime,
+  channel: MemoryChannel,
+  role: 'client' | 'server',
+  dial: (() => MemorySocket) | undefined = role === 'server' ? () => memorySocket() : undefined,
+  agreed = agreement,
+): Side {
+  const events: SessionEvent[] = []
+  const errors: LighthouseError[] = []
+  const socket$ = new Subject<ByteSocket>()
+  const dialled: MemorySocket[] = []
+  const subscription = session$({
+    channel,
+    role,
+    agreement: agreed,
+    socket$,
+    ...(dial && {
+      dial: () => {
+        const socket = dial()
+        dialled.push(socket)
+        return socket
+      },
+    }),
+    roundTripMs$: EMPTY,
+    clock: time.clock,
+    scheduler: time.scheduler,
+  }).subscribe({ next: event => events.push(event), error: (error: LighthouseError) => errors.push(error) })
+  const streams = (): number | undefined =>
+    events.flatMap(event => (event.type === 'streams' ? [event.open] : [])).at(-1)
+  return { events, errors, socket$, dialled, subscription, streams }
+}
+
+/** Two sessions joined in memory, on virtual time. */
+function joined(dial?: () => MemorySocket, agreed = agreement) {
+  const time = virtualTime()
+  const [here, there] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
+  const client = start(time, here, 'client', undefined, agreed)
+  const server = start(time, there, 'server', dial, agreed)
+  const connect = (socket = memorySocket()): MemorySocket => {
+    client.socket$.next(socket)
+    time.advance(5)
+    return socket
+  }
+  return { time, here, there, client, server, connect }
+}
+
+/** A session whose other side is the spec itself. */
+function alone(role: 'client' | 'server', dial?: () => MemorySocket, agreed = agreement) {
+  const time = virtualTime()
+  const [here, there] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
+  const received: Frame[] = []
+  let deframer = createDeframer(agreed)
+  there.message$.subscribe({
+    next: message => {
+      const [next, frames] = deframe(deframer, message)
+      deframer = next
+      received.push(...frames)
+    },
+  })
+  const side = start(time, here, role, dial, agreed)
+  const say = (...frames: Frame[]): void => {
+    for (const frame of frames) there.send(encodeFrame(frame, agreed.version))
+    time.advance(5)
+  }
+  return { time, here, there, side, received, say }
+}
+
+describe('session$', () => {
+  it('carries bytes both ways, whole and in order, and reports streams and traffic', () => {
+    const { time, client, server, connect } = joined()
+    const local = connect()
+    expect([client.streams(), server.streams()]).toEqual([1, 1])
+    const request = patternBytes(1, 0, 100_000)
+    local.receive(request)
+    time.advance(20)
+    const remote = server.dialled[0]!
+    expect(isSame(remote.written, request)).toBe(true)
+    const response = patternBytes(2, 0, 300_000)
+    remote.receive(response)
+    time.advance(2000)
+    expect(isSame(local.written, response)).toBe(true)
+    const traffic = client.events.findLast(event => event.type === 'traffic')
+    expect(traffic).toMatchObject({ receivedBytes: 300_000, sentBytes: 100_000, bufferedBytes: 0 })
+  })
+
+  it('half-closes: the request ends, the answer still comes, and only then the stream is over', () => {
+    const { time, client, server, connect } = joined()
+    const local = connect()
+    local.receive(patternBytes(1, 0, 10))
+    local.end()
+    time.advance(5)
+    const remote = server.dialled[0]!
+    expect(remote.log).toEqual(['write 10', 'finish'])
+    expect(local.finished).toBe(false)
+    expect(client.streams()).toBe(1)
+    remote.receive(patternBytes(2, 0, 20))
+    remote.end()
+    time.advance(5)
+    expect(local.log).toEqual(['write 20', 'finish'])
+    expect([client.streams(), server.streams()]).toEqual([0, 0])
+    expect([local, remote].some(socket => socket.aborted || socket.subscribed)).toBe(false)
+  })
+
+  it('tells the other side of a reset, which resets too, and disturbs no other stream', () => {
+    const { time, client, server, connect } = joined()
+    const broken = connect()
+    const other = connect()
+    broken.break()
+    time.advance(5)
+    expect(server.dialled[0]!.aborted).toBe(true)
+    expect(client.streams()).toBe(1)
+    other.receive(patternBytes(3, 0, 1000))
+    time.advance(5)
+    expect(server.dialled[1]!.written.length).toBe(1000)
+    expect([...client.errors, ...server.errors]).toEqual([])
+  })
+
+  it('says FIN for a failure where RST was not agreed', () => {
+    const { received, side, time } = alone('client', undefined, { version: 1, rst: false })
+    const socket = memorySocket()
+    side.socket$.next(socket)
+    time.advance(5)
+    socket.break()
+    time.advance(5)
+    expect(received.map(({ command }) => command)).toEqual(['syn', 'fin'])
+  })
+
+  it('holds a socket that writes faster than its stream goes, within the bound, and lets it go on', () => {
+    const { time, connect, server } = joined(() => memorySocket({ reads: false }))
+    const local = connect()
+    let written = 0
+    while (!local.held && written < 4_000_000) {
+      local.receive(patternBytes(1, written, 65_536))
+      written += 65_536
+      time.advance(5)
+    }
+    // One window on the way, one queue behind it, one chunk more.
+    expect(local.held).toBe(true)
+    expect(written).toBeLessThanOrEqual(262_144 + 262_144 + 65_536)
+    const remote = server.dialled[0]!
+    expect(remote.written.length).toBe(262_144)
+    while (remote.written.length < written) {
+      remote.take()
+      time.advance(5)
+    }
+    expect(local.held).toBe(false)
+    expect(local.log).toEqual(['hold', 'go on'])
+  })
+
+  it('never hands the channel more than its high-water mark and one message', () => {
+    const { time, here, client, connect } = joined()
+    for (let index = 0; index < 20; index++) connect().receive(patternBytes(index, 0, 200_000))
+    time.advance(1)
+    expect(client.events.length).toBeGreaterThan(0)
+    expect(here.mostAheadBytes).toBeLessThanOrEqual(here.highWaterBytes + 65_664)
+    time.advance(1000)
+    expect(here.sentBytes).toBeGreaterThan(4_000_000)
+  })
+
+  it('tells by UPD what the program took, and nothing that it did not', () => {
+    const { say, received, side } = alone('server', () => memorySocket({ reads: false }))
+    say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 3000) })
+    expect(received.filter(({ command }) => command === 'upd')).toEqual([])
+    side.dialled[0]!.take(1000)
+    say()
+    expect(received.filter(({ command }) => command === 'upd')).toEqual([
+      { command: 'upd', streamId: 3, consumed: 1000, window: 262_144 },
+    ])
+  })
+
+  it('costs one stream when a dial fails', () => {
+    let dials = 0
+    const { time, client, server, connect } = joined(() =>
+      dials++ === 0 ? memorySocket({ onStart: socket => socket.break() }) : memorySocket(),
+    )
+    const refused = connect()
+    expect(refused.aborted).toBe(true)
+    const served = connect()
+    served.receive(patternBytes(1, 0, 10))
+    time.advance(5)
+    expect(server.dialled[1]!.written.length).toBe(10)
+    expect(client.streams()).toBe(1)
+    expect([...client.errors, ...server.errors]).toEqual([])
+  })
+
+  it('refuses streams of the other side where nothing is dialled', () => {
+    const { say, received, side } = alone('client')
+    say({ command: 'syn', streamId: 2 })
+    expect(received).toEqual([{ command: 'rst', streamId: 2 }])
+    expect(side.streams()).toBe(0)
+  })
+
+  it('resets every socket and says channel-closed when the other side closes the channel', () => {
+    const { there, time, client, server, connect } = joined()
+    const sockets = [connect(), connect()]
+    there.close()
+    time.advance(5)
+    expect(client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
+    expect(sockets.every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    server.subscription.unsubscribe()
+    expect(server.dialled.every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    expect(time.pending()).toBe(0)
+  })
+
+  it('passes on why the channel failed', () => {
+    const { here, client, connect } = joined()
+    const socket = connect()
+    here.fail(new Failure('webrtc-failed', 'lost'))
+    expect(client.errors.map(({ code }) => code)).toEqual(['webrtc-failed'])
+    expect(socket.aborted).toBe(true)
+  })
+
+  it.each([
+    ['frame-version', new Uint8Array([7, 0, 0, 0, 3, 0, 0, 0])],
+    ['frame-command', new Uint8Array([2, 9, 0, 0, 3, 0, 0, 0])],
+    ['frame-size', new Uint8Array([2, 0, 1, 0, 3, 0, 0, 0])],
+    ['protocol-violation', encodeFrame({ command: 'syn', streamId: 4 }, 2)],
+  ])('ends with %s on such bytes, and resets the sockets', (code, bytes) => {
+    const { there, side, say } = alone('server')
+    say({ command: 'syn', streamId: 3 })
+    there.send(bytes)
+    say()
+    expect(side.errors.map(error => error.code)).toEqual([code])
+    expect(side.dialled[0]!.aborted).toBe(true)
+  })
+
+  it('ends with protocol-violation when more comes than the window allows', () => {
+    const { side, say } = alone('server', () => memorySocket({ reads: false }))
+    say({ command: 'syn', streamId: 3 })
+    for (let sent = 0; sent <= 262_144; sent += 16_384) {
+      say({ command: 'psh', streamId: 3, data: patternBytes(1, sent, 16_384) })
+    }
+    expect(side.errors.map(({ code }) => code)).toEqual(['protocol-violation'])
+  })
+
+  it('notices a silent peer: after 15 s between two of ours, 30 s else', () => {
+    for (const [agreed, seconds] of [
+      [agreement, 15],
+      [{ version: 1, rst: false }, 30],
+    ] as const) {
+      const { time, side } = alone('client', undefined, agreed)
+      const socket = memorySocket()
+      side.socket$.next(socket)
+      time.advance(seconds * 1000 - 1)
+      expect(side.errors).toEqual([])
+      time.advance(1)
+      expect(side.errors.map(({ code }) => code)).toEqual(['peer-silent'])
+      expect(socket.aborted).toBe(true)
+      expect(time.pending()).toBe(0)
+    }
+  })
+
+  it('keeps an idle connection alive for an hour', () => {
+    const { time, client, server } = joined()
+    time.advance(3_600_000)
+    expect([...client.errors, ...server.errors]).toEqual([])
+  })
+
+  it('aborts the 257th stream only', () => {
+    const { client, connect } = joined()
+    const sockets = Array.from({ length: 257 }, () => connect())
+    expect(sockets.map(({ aborted }) => aborted)).toEqual([...Array.from({ length: 256 }, () => false), true])
+    expect(client.streams()).toBe(256)
+    sockets[0]!.break()
+    const next = connect()
+    expect(next.aborted).toBe(false)
+    expect(client.errors).toEqual([])
+  })
+
+  it('keeps effects in order when a socket answers from within its own accept', () => {
+    const answer = patternBytes(5, 0, 9000)
+    const { received, say, side } = alone('server', () =>
+      memorySocket({
+        onStart: socket => {
+          socket.receive(answer)
+          socket.end()
+        },
+      }),
+    )
+    const streams = [3, 5, 7]
+    for (const streamId of streams) {
+      say({ command: 'syn', streamId }, { command: 'psh', streamId, data: patternBytes(1, 0, 10) })
+    }
+    say(...streams.map((streamId): Frame => ({ command: 'fin', streamId })))
+    for (const [index, id] of streams.entries()) {
+      const own = received.filter(({ streamId }) => streamId === id)
+      expect(own.map(({ command }) => command)).toEqual(['psh', 'psh', 'psh', 'fin', 'upd'])
+      expect(side.dialled[index]!.log).toEqual(['write 10', 'finish'])
+    }
+    expect(side.streams()).toBe(0)
+  })
+
+  it('delivers all frames of one message in their order', () => {
+    const { there, say, side, time } = alone('server')
+    const message = [
+      encodeFrame({ command: 'syn', streamId: 3 }, 2),
+      encodeFrame({ command: 'psh', streamId: 3, data: patternBytes(1, 0, 5000) }, 2),
+      encodeFrame({ command: 'fin', streamId: 3 }, 2),
+    ]
+    there.send(Buffer.concat(message))
+    time.advance(5)
+    say()
+    expect(side.dialled[0]!.log).toEqual(['write 5000', 'finish'])
+  })
+
+  it('lets go of everything when it is unsubscribed from: sockets reset, no timer, nothing subscribed', () => {
+    const { time, here, there, client, server, connect } = joined()
+    const sockets = [connect(), connect()]
+    client.subscription.unsubscribe()
+    server.subscription.unsubscribe()
+    expect([...sockets, ...server.dialled].every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    expect([here.subscriptions, there.subscriptions]).toEqual([0, 0])
+    expect(client.socket$.observed).toBe(false)
+    time.advance(10)
+    expect(time.pending()).toBe(0)
+  })
+
+  it('does nothing before it is subscribed to', () => {
+    const time = virtualTime()
+    const [channel] = memoryChannelPair({ scheduler: time.scheduler })
+    session$({
+      channel,
+      role: 'client',
+      agreement,
+      socket$: NEVER,
+      roundTripMs$: EMPTY,
+      clock: time.clock,
+      scheduler: time.scheduler,
+    })
+    expect([channel.subscriptions, time.pending()]).toEqual([0, 0])
+  })
+})

@@ -1,0 +1,105 @@
+import { Observable, type Subscriber } from 'rxjs'
+import type { ByteSocket, SocketEvent } from '../../src/ports.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+
+/** A socket whose program is the spec. */
+export interface MemorySocket extends ByteSocket {
+  /** What was asked of it, in order. */
+  readonly log: readonly string[]
+  readonly written: Uint8Array
+  readonly held: boolean
+  readonly finished: boolean
+  readonly aborted: boolean
+  readonly subscribed: boolean
+  /** The program writes. */
+  receive(bytes: Uint8Array): void
+  /** The program will write no more. */
+  end(): void
+  /** The program resets the connection. */
+  break(): void
+  /** The program takes what was written: all of it, when it does not say how much. */
+  take(bytes?: number): void
+}
+
+/** `reads` false: what is written is taken only by `take`. `onStart` runs as soon as somebody reads. */
+export function memorySocket(
+  options: { readonly reads?: boolean; readonly onStart?: (socket: MemorySocket) => void } = {},
+): MemorySocket {
+  const { reads = true, onStart } = options
+  const log: string[] = []
+  let written = new Uint8Array(0)
+  let untaken = 0
+  let held = false
+  let ended = false
+  let subscriber: Subscriber<SocketEvent> | undefined
+
+  const taken = (bytes: number): void => {
+    untaken -= bytes
+    if (bytes > 0) subscriber?.next({ type: 'taken', bytes })
+  }
+  const maybeComplete = (): void => {
+    if (ended && log.includes('finish')) subscriber?.complete()
+  }
+  const socket: MemorySocket = {
+    log,
+    get written() {
+      return written
+    },
+    get held() {
+      return held
+    },
+    get finished() {
+      return log.includes('finish')
+    },
+    get aborted() {
+      return log.includes('abort')
+    },
+    get subscribed() {
+      return subscriber !== undefined
+    },
+    event$: new Observable(current => {
+      subscriber = current
+      current.add(() => {
+        subscriber = undefined
+      })
+      onStart?.(socket)
+    }),
+    write(bytes) {
+      log.push(`write ${bytes.length}`)
+      const both = new Uint8Array(written.length + bytes.length)
+      both.set(written)
+      both.set(bytes, written.length)
+      written = both
+      untaken += bytes.length
+      if (reads) taken(bytes.length)
+    },
+    finish() {
+      log.push('finish')
+      maybeComplete()
+    },
+    abort() {
+      if (log.includes('abort')) return
+      log.push('abort')
+      subscriber?.error(new LighthouseError('stream-reset', 'aborted'))
+    },
+    hold(on) {
+      log.push(on ? 'hold' : 'go on')
+      held = on
+    },
+    receive(bytes) {
+      subscriber?.next({ type: 'chunk', bytes })
+    },
+    end() {
+      ended = true
+      subscriber?.next({ type: 'end' })
+      maybeComplete()
+    },
+    break() {
+      subscriber?.error(new LighthouseError('stream-reset', 'the program broke the connection'))
+    },
+    take(bytes = untaken) {
+      taken(bytes)
+    },
+  }
+  return socket
+}
