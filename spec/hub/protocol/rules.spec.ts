@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { iceServersFor } from '../../../src/hub/protocol/ice.js'
-import { isCanonicalKey } from '../../../src/hub/protocol/registry.js'
+import { isPublicKey } from '../../../src/protocol/signal.js'
 import { relayRefusal } from '../../../src/hub/protocol/relay.js'
 import { SessionTable } from '../../../src/hub/protocol/session-table.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 
-describe('isCanonicalKey', () => {
+describe('isPublicKey', () => {
   it('accepts what 32 bytes encode to and nothing else that decodes to them', () => {
     fc.assert(
       fc.property(
@@ -15,16 +15,16 @@ describe('isCanonicalKey', () => {
         fc.base64String(),
         (bytes, at, letter) => {
           const text = Buffer.from(bytes).toString('base64')
-          expect(isCanonicalKey(text)).toBe(true)
+          expect(isPublicKey(text)).toBe(true)
           const other = text.slice(0, at) + letter.slice(0, 1) + text.slice(at + 1)
           const decoded = Buffer.from(other, 'base64')
-          expect(isCanonicalKey(other)).toBe(decoded.length === 32 && decoded.toString('base64') === other)
+          expect(isPublicKey(other)).toBe(decoded.length === 32 && decoded.toString('base64') === other)
         },
       ),
       { seed: 11, numRuns: 500 },
     )
-    expect(isCanonicalKey(Buffer.alloc(33).toString('base64'))).toBe(false)
-    expect(isCanonicalKey(`${'A'.repeat(43)}=\n`)).toBe(false)
+    expect(isPublicKey(Buffer.alloc(33).toString('base64'))).toBe(false)
+    expect(isPublicKey(`${'A'.repeat(43)}=\n`)).toBe(false)
   })
 })
 

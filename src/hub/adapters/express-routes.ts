@@ -8,22 +8,20 @@ import express, {
   type Response,
 } from 'express'
 import helmet from 'helmet'
-import { z } from 'zod'
 import { formatCoins } from '../../protocol/coins.js'
 import { isNickname } from '../../protocol/nickname.js'
-import type { LedgerHead } from '../../protocol/signal.js'
-import { isCanonicalKey, registrationProblem } from '../protocol/registry.js'
+import { isPublicKey, type LedgerHead } from '../../protocol/signal.js'
+import { registrationProblem } from '../protocol/registry.js'
 import type { HubLogger, HubMetrics, HubStore, Registration } from '../ports.js'
 import { ledgerLines } from './ledger-lines.js'
 import { sendProblem } from './problem.js'
+import { parseRegistration } from './registration-body.js'
 
 /** A registration has about 250 bytes. */
 const maxBodyBytes = 4_096
 
 /** A reader of the ledger that takes nothing for so long is cut off. */
 const idleReaderMs = 60_000
-
-const registrationSchema = z.strictObject({ pub_key: z.string(), nickname: z.string(), signature: z.string() })
 
 const takenDetails: Readonly<Record<(Registration & { type: 'taken' })['what'], string>> = {
   nickname: 'This nickname is taken. Choose another.',
@@ -51,18 +49,18 @@ export interface RoutesContext {
 function register(context: RoutesContext): RequestHandler {
   const { store, verify, grantBytes, nowMs, metrics, logger } = context
   return async (request, response) => {
-    const parsed = registrationSchema.safeParse(request.body)
-    if (!parsed.success) {
+    const parsed = parseRegistration(request.body)
+    if (parsed === undefined) {
       metrics.registration('malformed')
       const rule = 'Send JSON {"pub_key", "nickname", "signature"}, three strings, as application/json.'
       return sendProblem(response, 400, 'malformed', rule)
     }
-    const problem = registrationProblem(parsed.data, verify)
+    const problem = registrationProblem(parsed, verify)
     if (problem !== undefined) {
       metrics.registration(problem.code)
       return sendProblem(response, 400, problem.code, problem.detail)
     }
-    const { nickname, pub_key: pubKey } = parsed.data
+    const { nickname, pub_key: pubKey } = parsed
     const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs() })
     metrics.registration(result.type)
     if (result.type === 'taken') {
@@ -102,7 +100,7 @@ function coins({ store }: RoutesContext): RequestHandler {
     const { pub_key: query } = request.query
     // A plus that was not escaped arrives as a space, and base64 has none of those.
     const pubKey = typeof query === 'string' ? query.replaceAll(' ', '+') : ''
-    if (!isCanonicalKey(pubKey)) {
+    if (!isPublicKey(pubKey)) {
       return sendProblem(response, 400, 'malformed', 'Ask with ?pub_key= and the base64 of a public key, URL-encoded.')
     }
     const bytes = await store.balance(pubKey)

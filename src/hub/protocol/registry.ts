@@ -1,5 +1,5 @@
 import { isNickname, maxNicknameLength } from '../../protocol/nickname.js'
-import { isBase64Of } from '../../protocol/signal.js'
+import { isBase64Of, isPublicKey } from '../../protocol/signal.js'
 import { registerText } from '../../protocol/signed-texts.js'
 
 /** A request to register, as it travels. */
@@ -15,14 +15,6 @@ export interface RegistrationProblem {
   readonly detail: string
 }
 
-/**
- * The one base64 text of 32 bytes: padded, and with zeros in the two bits that the last letter has too many. Another
- * spelling of the same key would be another wallet to the registry, with another grant.
- */
-export function isCanonicalKey(text: string): boolean {
-  return /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/.test(text)
-}
-
 /** Checks a registration on its own: nickname, key, and that the key's owner asks. Undefined when all is well. */
 export function registrationProblem(
   request: RegistrationRequest,
@@ -35,7 +27,7 @@ export function registrationProblem(
       detail: `"nickname" must be 1 to ${maxNicknameLength} of the letters a to z. Choose one like "alice".`,
     }
   }
-  if (!isCanonicalKey(pubKey)) {
+  if (!isPublicKey(pubKey)) {
     return { code: 'malformed', detail: '"pub_key" must be standard padded base64 of the 32 bytes of an Ed25519 key.' }
   }
   if (!isBase64Of(signature, 64) || !verify(pubKey, registerText(nickname, pubKey), signature)) {

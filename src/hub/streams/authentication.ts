@@ -1,7 +1,7 @@
 import { concatMap, defer, from, map, type Observable, throwError, timeout } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
+import { isPublicKey } from '../../protocol/signal.js'
 import { authText, hubChallengeText } from '../../protocol/signed-texts.js'
-import { isCanonicalKey } from '../protocol/registry.js'
 import type { HubSocket } from '../ports.js'
 import type { HubContext } from './context.js'
 
@@ -17,7 +17,7 @@ function notAuthenticated(message: string): LighthouseError {
 
 function claimedKey(auth: unknown): string {
   const key = typeof auth === 'object' && auth !== null ? (auth as Record<string, unknown>).pub_key : undefined
-  if (typeof key === 'string' && isCanonicalKey(key)) return key
+  if (isPublicKey(key)) return key
   throw notAuthenticated('"auth" must be {pub_key}: base64 of an Ed25519 public key.')
 }
 
