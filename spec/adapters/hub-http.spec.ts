@@ -124,14 +124,19 @@ describe('fetchHubClient', () => {
     const asked = new Promise<void>(resolve => (arrived = resolve))
     let gone: (() => void) | undefined
     const left = new Promise<void>(resolve => (gone = resolve))
+    let finished: boolean | undefined
     const client = await serve((_request, response) => {
-      response.once('close', () => gone?.())
+      response.once('close', () => {
+        finished = response.writableFinished
+        gone?.()
+      })
       arrived?.()
     })
     const subscription = client.health$().subscribe()
     await asked
     subscription.unsubscribe()
     await left
+    expect(finished).toBe(false)
   })
 
   it("makes the hub's words fit for a terminal", async () => {

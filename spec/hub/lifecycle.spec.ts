@@ -42,7 +42,7 @@ describe('a hub', () => {
     await once(socket, 'data')
     const gone = once(socket, 'close')
     hub.subscription.unsubscribe()
-    await gone
+    expect(await gone).toBeDefined()
   })
 
   it('stops while it is still starting', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { description, newAccount, next, openSocket, register, send, session, signIn, startHub } from './support.js'
+import { description, newAccount, next, type openSocket, register, send, session, signIn, startHub } from './support.js'
 
 const seed = 20_261_122
 
