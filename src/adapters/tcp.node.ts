@@ -74,6 +74,8 @@ export const nodeTcp: TcpPort = {
       })
       server.maxConnections = maxConnections
       server.on('error', (cause: NodeJS.ErrnoException) => {
+        // It still listens: an accept that failed, with no file handles left for example, costs that one connection.
+        if (server.listening) return
         const taken = cause.code === 'EADDRINUSE' || cause.code === 'EACCES'
         subscriber.error(
           new LighthouseError(

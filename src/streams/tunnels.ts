@@ -1,5 +1,6 @@
 import {
   catchError,
+  concat,
   connect,
   defer,
   EMPTY,
@@ -113,17 +114,27 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
 
   const listenIn$ = (slot: number): Observable<TcpListenEvent> => {
     const listenOn$ = (port: number): Observable<TcpListenEvent> => listen$({ port, host: '127.0.0.1' })
-    return defer(() => listenOn$(bound[slot]!)).pipe(
-      retry({ count: listenTries - 1, delay: () => of(null) }),
-      catchError((error: unknown) => {
-        if (ports[slot] === 0 && bound[slot] !== 0) return listenOn$(0)
-        if (isLighthouseError(error, 'port-in-use')) event$.next({ type: 'unavailable', slot })
-        return throwError(() => error)
-      }),
-      tap(event => {
-        if (event.type === 'listening') bound[slot] = event.port
-      }),
-    )
+    return defer(() => {
+      let listening = false
+      return defer(() => listenOn$(bound[slot]!)).pipe(
+        // Before it listens only: listening twice would start a second session on the same channel.
+        retry({ count: listenTries - 1, delay: error => (listening ? throwError(() => error) : of(null)) }),
+        catchError((error: unknown) => {
+          if (listening) {
+            const message = `the listener on tunnel port ${bound[slot]!} broke; open the address again`
+            return throwError(() => new LighthouseError('no-tunnel-port', message, {}, { cause: error }))
+          }
+          if (ports[slot] === 0 && bound[slot] !== 0) return listenOn$(0)
+          if (isLighthouseError(error, 'port-in-use')) event$.next({ type: 'unavailable', slot })
+          return throwError(() => error)
+        }),
+        tap(event => {
+          if (event.type !== 'listening') return
+          listening = true
+          bound[slot] = event.port
+        }),
+      )
+    })
   }
 
   const carryOpen$ = (
@@ -175,6 +186,9 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
     defer(() => {
       const { nickname } = entry
       let session: string | undefined
+      const forget = (): void => {
+        if (entries.get(nickname) === entry) entries.delete(nickname)
+      }
       return merge(
         of<TunnelReport>({ type: 'attempt', nickname }),
         run$(entry, open => (session = open)),
@@ -182,11 +196,16 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
         takeUntil(entry.evict$.pipe(mergeMap(reason => throwError(() => reason)))),
         catchError((error: unknown) => {
           const reason = toLighthouseError('webrtc-failed', error)
-          entry.tunnel$.error(reason)
-          return of<TunnelReport>({ type: 'ended', nickname, session, reason })
+          // All of it before those who wait hear: asking again at once makes a connection of its own.
+          forget()
+          const tell$ = defer(() => {
+            entry.tunnel$.error(reason)
+            return EMPTY
+          })
+          return concat(of<TunnelReport>({ type: 'ended', nickname, session, reason }), tell$)
         }),
         finalize(() => {
-          if (entries.get(nickname) === entry) entries.delete(nickname)
+          forget()
           // Who still waits hears it; a tunnel that was announced stays as it was.
           entry.tunnel$.error(new LighthouseError('channel-closed', 'this peer has stopped'))
           event$.next({ type: 'release', owner: nickname })

@@ -1,0 +1,279 @@
+import { describe, expect, it } from '@jest/globals'
+import { catchError, Observable, type Subscriber } from 'rxjs'
+import type { TcpListenEvent, Tunnel } from '../../src/ports.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import { createTunnels, maxAttempts, type TunnelReport } from '../../src/streams/tunnels.js'
+import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
+import { fakeConnections } from './support/fake-connection.js'
+import { virtualTime } from './support/virtual-time.js'
+
+const block = Array.from({ length: 10 }, (_, index) => 42_001 + index)
+
+function world(ports: readonly number[] = block) {
+  const time = virtualTime()
+  const connections = fakeConnections(time)
+  const listeners = new Map<number, Subscriber<TcpListenEvent>>()
+  /** Ports of other programs. */
+  const foreign = new Set<number>()
+  let nextFree = 50_000
+  const listen$ = ({ port }: { port: number }): Observable<TcpListenEvent> =>
+    new Observable(subscriber => {
+      const bound = port === 0 ? nextFree++ : port
+      if (foreign.has(bound) || listeners.has(bound)) {
+        subscriber.error(new LighthouseError('port-in-use', 'taken', { port: bound }))
+        return
+      }
+      listeners.set(bound, subscriber)
+      subscriber.add(() => listeners.delete(bound))
+      subscriber.next({ type: 'listening', port: bound })
+    })
+  const tunnels = createTunnels({
+    offer$: connections.connect$,
+    listen$,
+    ports,
+    clock: time.clock,
+    scheduler: time.scheduler,
+  })
+  const reports: TunnelReport[] = []
+  const running = tunnels.report$.subscribe(report => reports.push(report))
+  const ask = (name: string) => {
+    const heard: (Tunnel | string)[] = []
+    const subscription = tunnels.connect$(name).subscribe({
+      next: tunnel => heard.push(tunnel),
+      error: (error: LighthouseError) => heard.push(error.code),
+      complete: () => heard.push('complete'),
+    })
+    return { heard, subscription }
+  }
+  /** Asks for a tunnel, and opens the connection that this makes. */
+  const open = (name: string): number => {
+    const { heard } = ask(name)
+    connections.last(name).open()
+    return (heard[0] as Tunnel).port
+  }
+  /** A program connects to that port. */
+  const enter = (port: number): MemorySocket => {
+    const socket = memorySocket()
+    listeners.get(port)!.next({ type: 'socket', socket })
+    time.advance(5)
+    return socket
+  }
+  const endOf = (name: string) =>
+    reports.findLast(report => report.type === 'ended' && report.nickname === name) as TunnelReport & { type: 'ended' }
+  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf }
+}
+
+const letters = 'abcdefghijklmnopqrstuvwxyz'
+const nameOf = (index: number): string => `peer${letters[index]}`
+
+describe('tunnels', () => {
+  it('makes one connection for requests that come at once, and answers all of them', () => {
+    const { ask, connections, reports } = world()
+    const requests = [ask('bob'), ask('bob'), ask('bob')]
+    expect(connections.made.length).toBe(1)
+    connections.last('bob').open()
+    const tunnel = { nickname: 'bob', host: '127.0.0.1', port: 42_001 }
+    for (const { heard } of requests) expect(heard).toEqual([tunnel, 'complete'])
+    expect(reports.slice(0, 2)).toEqual([
+      { type: 'attempt', nickname: 'bob' },
+      { type: 'tunnel', tunnel },
+    ])
+  })
+
+  it('reuses the live one', () => {
+    const { open, ask, connections } = world()
+    const port = open('bob')
+    expect(ask('bob').heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
+    expect(connections.made.length).toBe(1)
+  })
+
+  it('goes on when one of those who wait gives up', () => {
+    const { ask, connections } = world()
+    const [first, second] = [ask('bob'), ask('bob')]
+    first.subscription.unsubscribe()
+    connections.last('bob').open()
+    expect(second.heard[1]).toBe('complete')
+  })
+
+  it('takes nobody’s port for an attempt that fails, and tells everybody who waits', () => {
+    const { open, ask, connections, listeners, endOf } = world()
+    for (let index = 0; index < 10; index++) open(nameOf(index))
+    const failing = [ask('zed'), ask('zed')]
+    connections.last('zed').close(new LighthouseError('peer-offline', 'x'))
+    for (const { heard } of failing) expect(heard).toEqual(['peer-offline'])
+    expect(listeners.size).toBe(10)
+    expect(connections.made.filter(({ alive }) => alive).length).toBe(10)
+    expect(endOf('zed')).toMatchObject({ session: undefined, reason: { code: 'peer-offline' } })
+  })
+
+  it('gives the eleventh the port of the least recently used idle one', () => {
+    const { open, ask, connections, listeners, endOf } = world()
+    const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
+    expect(ports).toEqual(block)
+    ask(nameOf(0))
+    expect(open(nameOf(10))).toBe(ports[1])
+    expect(endOf(nameOf(1))).toMatchObject({ reason: { code: 'too-many-connections' } })
+    expect(connections.last(nameOf(1)).alive).toBe(false)
+    expect(connections.made.filter(({ alive }) => alive).length).toBe(10)
+    expect(listeners.size).toBe(10)
+  })
+
+  it('passes over a busy one while an idle one exists', () => {
+    const { open, enter, connections } = world()
+    const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
+    const busy = ports.slice(0, 9).map(port => enter(port))
+    expect(open(nameOf(10))).toBe(ports[9])
+    expect(busy.some(({ aborted }) => aborted)).toBe(false)
+    expect(connections.last(nameOf(9)).alive).toBe(false)
+  })
+
+  it('lets the least recently used go when all are busy, and its programs see a reset', () => {
+    const { open, enter } = world()
+    const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
+    const busy = ports.map(port => enter(port))
+    expect(open(nameOf(10))).toBe(ports[0])
+    expect(busy.map(({ aborted }) => aborted)).toEqual([true, ...Array.from({ length: 9 }, () => false)])
+    expect(busy[0]!.finished).toBe(false)
+  })
+
+  it('counts a stream as use, and one that ended as idle again', () => {
+    const { open, enter, connections } = world([1001, 1002])
+    const [a, b] = [open('a'), open('b')]
+    const socket = enter(a)
+    enter(b)
+    socket.break()
+    open('c')
+    expect([connections.last('a').alive, connections.last('b').alive]).toEqual([false, true])
+  })
+
+  it('gives a nickname its last port back', () => {
+    const { open, connections } = world()
+    open('a')
+    const port = open('b')
+    connections.last('a').close()
+    connections.last('b').close()
+    expect(open('b')).toBe(port)
+    expect(open('c')).toBe(42_001)
+  })
+
+  it('gives a nickname its last port back where the system chose it', () => {
+    const { open, connections } = world([0, 0])
+    const [a, b] = [open('a'), open('b')]
+    connections.last('a').close()
+    connections.last('b').close()
+    expect([open('b'), open('a')]).toEqual([b, a])
+  })
+
+  it('takes another port of the system’s when the last one is another program’s by now', () => {
+    const { open, connections, foreign } = world([0])
+    const port = open('a')
+    connections.last('a').close()
+    foreign.add(port)
+    expect(open('a')).not.toBe(port)
+  })
+
+  it('skips ports of other programs, and does not try them again', () => {
+    const { open, foreign, connections } = world()
+    foreign.add(42_001).add(42_002)
+    expect(open('bob')).toBe(42_003)
+    foreign.clear()
+    expect(open('eve')).toBe(42_004)
+    expect(connections.made.length).toBe(2)
+  })
+
+  it('says so when every port is another program’s', () => {
+    const { ask, foreign, connections } = world()
+    for (const port of block) foreign.add(port)
+    const { heard } = ask('bob')
+    connections.last('bob').open()
+    expect(heard).toEqual(['no-tunnel-port'])
+    expect(connections.last('bob').alive).toBe(false)
+  })
+
+  it('evicts when the only free port is another program’s', () => {
+    const { open, foreign, connections } = world([1001, 1002])
+    foreign.add(1002)
+    expect(open('a')).toBe(1001)
+    expect(open('b')).toBe(1001)
+    expect(connections.last('a').alive).toBe(false)
+  })
+
+  it.each<[string, (w: ReturnType<typeof world>) => void, string]>([
+    ['the connection fails', w => w.connections.last('bob').close(), 'webrtc-failed'],
+    [
+      'the other side closes the channel',
+      w => {
+        w.connections.last('bob').far.close()
+        w.time.advance(5)
+      },
+      'channel-closed',
+    ],
+    ['nothing comes any more', w => w.time.advance(15_000), 'peer-silent'],
+    [
+      'the other side breaks the rules',
+      w => {
+        w.connections.last('bob').far.send(new Uint8Array(8))
+        w.time.advance(5)
+      },
+      'frame-version',
+    ],
+  ])('forgets a connection at once when %s, and the next request dials again', (_name, end, code) => {
+    const w = world()
+    const port = w.open('bob')
+    const socket = w.enter(port)
+    end(w)
+    expect(w.endOf('bob')).toMatchObject({ session: 'session-0', reason: { code } })
+    expect(socket.aborted).toBe(true)
+    expect(w.listeners.size).toBe(0)
+    expect(w.connections.last('bob').alive).toBe(false)
+    expect(w.open('bob')).toBe(port)
+    expect(w.connections.made.length).toBe(2)
+  })
+
+  it('dials again for somebody who asks as soon as they hear of the failure', () => {
+    const { tunnels, connections, reports } = world()
+    const heard: unknown[] = []
+    tunnels
+      .connect$('bob')
+      .pipe(catchError(() => tunnels.connect$('bob')))
+      .subscribe({ next: tunnel => heard.push(tunnel), error: error => heard.push(error) })
+    connections.last('bob').close()
+    expect(connections.made.length).toBe(2)
+    expect(reports.map(({ type }) => type)).toEqual(['attempt', 'ended', 'attempt'])
+    connections.last('bob').open()
+    expect(heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port: 42_001 }])
+  })
+
+  it('costs nobody else anything when one listener breaks', () => {
+    const { open, enter, listeners, connections, endOf } = world()
+    const [a] = [open('a'), open('b')]
+    const socket = enter(a)
+    listeners.get(a)!.error(new LighthouseError('invalid-option', 'no file handles left'))
+    expect(endOf('a').reason.code).toBe('no-tunnel-port')
+    expect(socket.aborted).toBe(true)
+    expect(connections.last('b').alive).toBe(true)
+    expect(open('a')).toBe(a)
+  })
+
+  it('makes 32 attempts at once beside the tunnels, and says so to the next', () => {
+    const { ask, connections } = world()
+    const name = (index: number): string => `peer${letters[Math.floor(index / 26)]}${letters[index % 26]}`
+    for (let index = 0; index < block.length + maxAttempts; index++) ask(name(index))
+    expect(ask('onemore').heard).toEqual(['too-many-connections'])
+    connections.last(name(0)).close()
+    expect(ask('onemore').heard).toEqual([])
+  })
+
+  it('errors those who wait and closes everything when it is unsubscribed from', () => {
+    const { open, ask, enter, running, connections, listeners, time } = world()
+    const socket = enter(open('bob'))
+    const waiting = ask('eve')
+    running.unsubscribe()
+    expect(waiting.heard).toEqual(['channel-closed'])
+    expect(socket.aborted).toBe(true)
+    expect([connections.made.some(({ alive }) => alive), listeners.size]).toEqual([false, 0])
+    time.advance(5)
+    expect(time.pending()).toBe(0)
+    expect(ask('bob').heard).toEqual(['channel-closed'])
+  })
+})
