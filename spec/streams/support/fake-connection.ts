@@ -1,0 +1,52 @@
+import { Observable, type Subscriber } from 'rxjs'
+import { LighthouseError } from '../../../src/protocol/errors.js'
+import type { ConnectionEvent } from '../../../src/streams/connection.js'
+import { type MemoryChannel, memoryChannelPair } from '../../support/memory-channel.js'
+import type { VirtualTime } from './virtual-time.js'
+
+/** A connection whose life the spec leads. */
+export interface FakeConnection {
+  readonly name: string
+  readonly session: string
+  readonly alive: boolean
+  /** The other side's end of the channel. */
+  readonly far: MemoryChannel
+  open(): void
+  emit(event: ConnectionEvent): void
+  close(reason?: LighthouseError): void
+}
+
+/** Makes connections, one for each subscription. */
+export interface FakeConnections {
+  readonly made: readonly FakeConnection[]
+  connect$(name: string): Observable<ConnectionEvent>
+  /** The newest connection of that name. */
+  last(name: string): FakeConnection
+}
+
+export function fakeConnections(time: VirtualTime): FakeConnections {
+  const made: FakeConnection[] = []
+  const connect$ = (name: string): Observable<ConnectionEvent> =>
+    new Observable((subscriber: Subscriber<ConnectionEvent>) => {
+      const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
+      const session = `session-${made.length}`
+      const pubKey = `key of ${name}`
+      made.push({
+        name,
+        session,
+        far,
+        get alive() {
+          return !subscriber.closed
+        },
+        emit: event => subscriber.next(event),
+        open: () =>
+          subscriber.next({ type: 'open', session, pubKey, channel: near, agreement: { version: 2, rst: true } }),
+        close: (reason = new LighthouseError('webrtc-failed', 'it broke')) => {
+          subscriber.next({ type: 'closed', reason })
+          subscriber.complete()
+        },
+      })
+    })
+  const last = (name: string): FakeConnection => made.findLast(connection => connection.name === name)!
+  return { connect$, made, last }
+}
