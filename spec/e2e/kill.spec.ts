@@ -1,0 +1,142 @@
+/**
+ * Processes that end in the middle of a transfer. The scenarios run beside each other: to notice that somebody was
+ * killed takes its seconds of real time.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from '@jest/globals'
+import { exhaustMap, filter, firstValueFrom, map, merge, timer } from 'rxjs'
+import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
+import {
+  download,
+  open,
+  type Opened,
+  readText,
+  receive,
+  type Received,
+  writePattern,
+} from '../support/transfer.node.js'
+
+const startCluster = clusters()
+const filmBytes = 64_000_000
+
+interface Stage extends Cluster {
+  readonly share: string
+  readonly sha256: string
+  readonly alice: ClusterPeer
+  readonly bob: ClusterPeer
+}
+
+/** Alice and bob, who share a folder with `film.bin` in it. */
+async function stage(): Promise<Stage> {
+  const cluster = await startCluster({})
+  const share = join(cluster.folder, 'share')
+  mkdirSync(share)
+  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
+  const start = async (nickname: string): Promise<ClusterPeer> => {
+    await cluster.register(nickname)
+    return cluster.up(nickname, { share })
+  }
+  const [alice, bob] = await Promise.all([start('alice'), start('bob')])
+  return { ...cluster, share, sha256, alice, bob }
+}
+
+const filmOf = ({ proxy }: ClusterPeer): string => `${proxy}proxy/bob/film.bin`
+
+/** A download of which the first part has arrived and that is held there; most of it is still on the other machine. */
+async function halfway(url: string): Promise<Opened & { readonly rest: Promise<Received> }> {
+  const opened = await open(url)
+  const rest = receive(opened)
+  // The test looks at it later.
+  rest.catch(() => undefined)
+  opened.message.pause()
+  return { ...opened, rest }
+}
+
+/** The promise's outcome, or that it has none after so long. */
+function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  const late$ = timer(milliseconds).pipe(
+    map(() => {
+      throw new Error(`nothing came of it within ${milliseconds} ms`)
+    }),
+  )
+  return firstValueFrom(merge(promise, late$))
+}
+
+const broken = /aborted|ECONNRESET|socket hang up/
+
+it.concurrent(
+  'a serving peer that is killed breaks the transfer, and serves on the same port when it is back',
+  async () => {
+    const { alice, bob, share, sha256, up, stop } = await stage()
+    const { url, message, rest } = await halfway(filmOf(alice))
+    await bob.program.end('SIGKILL')
+    message.resume()
+    await expect(within(35_000, rest)).rejects.toThrow(broken)
+    // Forgotten at once.
+    expect((await alice.stats()).connections).toEqual([])
+    await up('bob', { share })
+    const again = await download(filmOf(alice))
+    expect(again).toMatchObject({ status: 200, bytes: filmBytes, sha256, url })
+    await stop()
+  },
+  120_000,
+)
+
+it.concurrent(
+  'a serving peer that is asked to end breaks the transfer at once',
+  async () => {
+    const { alice, bob, stop } = await stage()
+    const { message, rest } = await halfway(filmOf(alice))
+    const ended = bob.program.end('SIGTERM')
+    message.resume()
+    // Well before WebRTC could tell a process that is gone from one that is slow.
+    await expect(within(5_000, rest)).rejects.toThrow(broken)
+    await ended
+    expect(await bob.program.ended).toMatchObject({ code: 0, err: '' })
+    await stop()
+  },
+  120_000,
+)
+
+it.concurrent(
+  'a hub that is killed disturbs no transfer, and has everybody back when it is back',
+  async () => {
+    const { alice, bob, sha256, hub, restartHub, stop } = await stage()
+    const { url, message, rest } = await halfway(filmOf(alice))
+    await hub().end('SIGKILL')
+    const state = async (): Promise<string> => (await alice.stats()).hub.type
+    await firstValueFrom(
+      timer(0, 50).pipe(
+        exhaustMap(state),
+        filter(type => type !== 'authenticated'),
+      ),
+    )
+    // Whom it would have to ask for is not to be had, and it says so at once.
+    const asked = readText(`${alice.proxy}proxy/carol/`, {
+      headers: { accept: 'application/problem+json' },
+      signal: AbortSignal.timeout(2_000),
+    })
+    expect((await asked).status).toBe(503)
+    expect(JSON.parse((await asked).text)).toMatchObject({ code: 'hub-unreachable' })
+    // What is connected does not need it.
+    message.resume()
+    expect(await rest).toEqual({ bytes: filmBytes, sha256 })
+    expect(await download(filmOf(alice))).toMatchObject({ sha256, url })
+
+    const before = [alice.signIns(), bob.signIns()]
+    await restartHub()
+    const signedInAgain = async (): Promise<boolean> =>
+      alice.signIns() > before[0]! && bob.signIns() > before[1]! && (await state()) === 'authenticated'
+    await firstValueFrom(
+      timer(0, 50).pipe(
+        exhaustMap(signedInAgain),
+        filter(back => back),
+      ),
+    )
+    // A connection that did not exist before: the other way round.
+    expect(await download(`${bob.proxy}proxy/alice/film.bin`)).toMatchObject({ sha256 })
+    await stop()
+  },
+  120_000,
+)
