@@ -79,11 +79,17 @@ export function startGoSession(program: GoProgram, options: GoSessionOptions): G
     waiting.get(asked)?.(result)
     waiting.delete(asked)
   })
-  const exited = once(child, 'close').then(() => waiting.forEach(answer => answer(gone)))
+  let over = false
+  const exited = once(child, 'close').then(() => {
+    over = true
+    waiting.forEach(answer => answer(gone))
+  })
+  // A command may be on its way while the program ends; it is answered above.
+  child.stdin.on('error', () => undefined)
   return {
     ask: command =>
       new Promise(answer => {
-        if (child.exitCode !== null) return answer(gone)
+        if (over) return answer(gone)
         waiting.set(++id, answer)
         child.stdin.write(`${JSON.stringify({ id, ...command })}\n`)
       }),
