@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals'
+import { Subject } from 'rxjs'
+import { frame } from '../../src/operators/frame.js'
+import { encodeFrame, type Frame } from '../../src/protocol/smux.js'
+import { marbles } from '../support/marbles.js'
+
+const values: Record<string, Frame> = {
+  s: { command: 'syn', streamId: 3 },
+  p: { command: 'psh', streamId: 3, data: new Uint8Array(5000).fill(1) },
+  f: { command: 'fin', streamId: 3 },
+}
+const results = { a: encodeFrame(values['s']!, 2), b: encodeFrame(values['p']!, 2), c: encodeFrame(values['f']!, 2) }
+const through = frame({ version: 2 })
+
+describe('frame', () => {
+  it.each<[string, string, string, string, string?]>([
+    ['never', '--------', '--------', '^-------'],
+    ['empty', '---|', '---|', '^--!'],
+    ['one', '--s---|', '--a---|', '^-----!'],
+    ['many, as drawn', '--s-----p----f--|', '--a-----b----c--|', '^---------------!'],
+    ['an error', '--s--#', '--a--#', '^----!'],
+    ['an early unsubscription', '--s-----p----f--|', '--a-----b-', '^---------!', '----------!'],
+  ])('%s', (...[_name, source, expected, subscribed, unsubscribed]) => {
+    marbles(({ row }) => {
+      row({ source, values, through, expected, results, subscribed, ...(unsubscribed && { unsubscribed }) })
+    })
+  })
+
+  it('cuts the drawn PSH into 4,096 and 904 bytes of data', () => {
+    expect(results.b).toHaveLength(8 + 4096 + 8 + 904)
+    expect([...results.b.subarray(0, 4), ...results.b.subarray(4104, 4108)]).toEqual([2, 2, 0, 16, 2, 2, 0x88, 3])
+  })
+
+  it('writes version 1 unless told otherwise', () => {
+    marbles(({ row }) => {
+      row({
+        source: 's|',
+        values,
+        through: frame(),
+        expected: 'a|',
+        results: { a: encodeFrame(values['s']!, 1) },
+        subscribed: '^!',
+      })
+    })
+  })
+
+  it('keeps the order when a result causes the next frame', () => {
+    const source$ = new Subject<Frame>()
+    const seen: number[] = []
+    source$.pipe(frame()).subscribe(bytes => {
+      seen.push(bytes[1]!)
+      if (seen.length === 1) source$.next(values['f']!)
+    })
+    source$.next(values['s']!)
+    expect(seen).toEqual([0, 1])
+  })
+
+  it('errors on what is no frame, and lets the source go', () => {
+    marbles(({ hot, expectObservable, expectSubscriptions }) => {
+      const source$ = hot('--x--s', { ...values, x: undefined as unknown as Frame })
+      expectObservable(source$.pipe(frame())).toBe('--#', undefined, expect.any(TypeError))
+      expectSubscriptions(source$.subscriptions).toBe('^-!')
+    })
+  })
+})

@@ -1,0 +1,101 @@
+import { describe, expect, it } from '@jest/globals'
+import fc from 'fast-check'
+import { createTunnelSlots, stepTunnels, type TunnelEvent, type TunnelSlots } from '../../src/protocol/tunnel-slots.js'
+import { deepFreeze } from '../support/freeze.js'
+
+interface Port {
+  owner?: string
+  last?: string
+  streams: number
+  gone: boolean
+}
+
+/** The rules of the product, told as slowly as possible: a list of owners from least to most recently used. */
+class Reference {
+  readonly ports: Port[]
+  used: string[] = []
+  constructor(count: number) {
+    this.ports = Array.from({ length: count }, () => ({ streams: 0, gone: false }))
+  }
+  touch(owner: string): void {
+    this.used = [...this.used.filter(other => other !== owner), owner]
+  }
+  apply(event: TunnelEvent): unknown {
+    if (event.type === 'unavailable') {
+      if (event.slot < this.ports.length) this.ports[event.slot] = { streams: 0, gone: true }
+      return undefined
+    }
+    const own = this.ports.find(port => port.owner === event.owner)
+    if (event.type === 'use') {
+      if (own === undefined) return undefined
+      own.streams = event.streams
+      this.touch(event.owner)
+      return undefined
+    }
+    if (event.type === 'release') {
+      if (own === undefined) return undefined
+      delete own.owner
+      own.streams = 0
+      return undefined
+    }
+    const { owner } = event
+    let port = own
+    const free = this.ports.filter(candidate => candidate.owner === undefined && !candidate.gone)
+    port ??= free.find(candidate => candidate.last === owner) ?? free[0]
+    const byUse = (busy: boolean): Port | undefined =>
+      this.used
+        .map(name => this.ports.find(candidate => candidate.owner === name && candidate.streams > 0 === busy))
+        .find(candidate => candidate !== undefined)
+    port ??= byUse(false) ?? byUse(true)
+    if (port === undefined) return { type: 'refused', owner }
+    const evicted = port.owner === owner ? undefined : port.owner
+    if (port.owner !== owner) port.streams = 0
+    port.owner = port.last = owner
+    this.touch(owner)
+    return { type: 'granted', owner, slot: this.ports.indexOf(port), evicted }
+  }
+}
+
+const owner = fc.constantFrom('ann', 'bob', 'cyd', 'dan', 'eve', 'fay')
+const event: fc.Arbitrary<TunnelEvent> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('acquire' as const), owner }) },
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('use' as const), owner, streams: fc.nat(2) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), owner }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('unavailable' as const), slot: fc.nat(9) }) },
+)
+
+describe('tunnel slots', () => {
+  it('decide as the slow reference does, and leave the state before as it was', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 5 }), fc.array(event, { maxLength: 80, size: 'max' }), (count, events) => {
+        const reference = new Reference(count)
+        let state: TunnelSlots = deepFreeze(createTunnelSlots(count))
+        for (const item of events) {
+          const [next, decision] = stepTunnels(state, item)
+          state = deepFreeze(next)
+          expect(decision).toEqual(reference.apply(item))
+          const owners = state.slots.flatMap(slot => (slot.owner === undefined ? [] : [slot.owner]))
+          expect(new Set(owners).size).toBe(owners.length)
+          expect(state.slots.map(slot => [slot.owner, slot.streams, slot.unavailable])).toEqual(
+            reference.ports.map(port => [port.owner, port.streams, port.gone]),
+          )
+        }
+      }),
+      { numRuns: 500 },
+    )
+  })
+
+  it('stay busy when their owner asks again', () => {
+    let state = createTunnelSlots(2)
+    const tell = (item: TunnelEvent): unknown => {
+      const [next, decision] = stepTunnels(state, item)
+      state = next
+      return decision
+    }
+    for (const name of ['ann', 'bob']) tell({ type: 'acquire', owner: name })
+    tell({ type: 'use', owner: 'ann', streams: 1 })
+    tell({ type: 'acquire', owner: 'ann' })
+    tell({ type: 'use', owner: 'bob', streams: 0 })
+    expect(tell({ type: 'acquire', owner: 'cyd' })).toMatchObject({ slot: 1, evicted: 'bob' })
+  })
+})
