@@ -138,6 +138,7 @@ describeIf(hasGoSmux(), goReason)('sequences of frames', () => {
       [sequence(1, bare('syn', 3), bare('syn', 5, 2)), 'rejected', 16, 1],
       [sequence(2, bare('syn', 3, 2), bare('syn', 5, 1), bare('syn', 7, 2)), 'rejected', 16, 1],
       [sequence(1, unknown), 'rejected', 8, 0],
+      [sequence(1, bare('syn', 0xffff_ffff), psh(0xffff_ffff, data)), 'end', 20, 1],
       [sequence(2, bare('syn', 3, 2), upd(3, 0, 5), upd(5, 9, 9)), 'end', 40, 1],
     ]
     const theirs = await judgeByGo(

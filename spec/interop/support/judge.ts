@@ -51,22 +51,38 @@ export interface Sequence {
   readonly bytes: Uint8Array
 }
 
-const codeOf = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4 } as const
+const code = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4 } as const
 
-function differenceOfHeader(header: Uint8Array, error: LighthouseError): Difference | undefined {
-  const command = header[1]
-  if (error.code === 'frame-size') return command === codeOf.upd ? 'size-of-upd' : 'size-of-syn-fin-nop'
-  return error.code === 'frame-command' && command === codeOf.upd ? 'upd-in-version-1' : undefined
-}
-
-function differenceOfFrame(frame: Frame): Difference | undefined {
-  if (frame.command === 'syn') return 'syn-of-own-parity'
-  if (frame.command === 'upd') return 'upd-for-more-than-sent'
-  return frame.command === 'psh' ? 'more-than-window' : undefined
+/**
+ * The rule of ours that the frame at the start of `bytes` breaks: read from the bytes alone, so that a mistake of ours is not
+ * taken for a rule. Undefined when nothing excuses the error.
+ */
+function differenceOf(error: LighthouseError, { version, from }: Sequence, bytes: Uint8Array): Difference | undefined {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const command = bytes[1]
+  const size = view.getUint16(2, true)
+  const streamId = view.getUint32(4, true)
+  if (bytes[0] !== version) return undefined
+  switch (error.code) {
+    case 'frame-command':
+      return command === code.upd && version === 1 ? 'upd-in-version-1' : undefined
+    case 'frame-size':
+      if (command === code.upd) return size === 8 ? undefined : 'size-of-upd'
+      return command === code.psh || size === 0 ? undefined : 'size-of-syn-fin-nop'
+    case 'protocol-violation':
+      if (command === code.syn) {
+        return streamId === 0 || streamId % 2 === (from === 'client' ? 0 : 1) ? 'syn-of-own-parity' : undefined
+      }
+      if (command === code.upd) return view.getUint32(8, true) === 0 ? undefined : 'upd-for-more-than-sent'
+      return command === code.psh ? 'more-than-window' : undefined
+    default:
+      return undefined
+  }
 }
 
 /** Nothing is sent and nothing taken: only what arrives counts. */
-export function judgeOurs({ version, from, bytes }: Sequence): Judged {
+export function judgeOurs(sequence: Sequence): Judged {
+  const { version, from, bytes } = sequence
   const agreement = { version, rst: false }
   const config = { ...defaultMuxConfig(from === 'client' ? 'server' : 'client', agreement), acceptStreams: true }
   const contents = new Map<number, { readonly hash: Hash; bytes: number }>()
@@ -98,7 +114,7 @@ export function judgeOurs({ version, from, bytes }: Sequence): Judged {
       ;[deframer, frames] = deframe(deframer, part)
     } catch (error) {
       if (!(error instanceof LighthouseError)) throw error
-      const difference = differenceOfHeader(bytes.subarray(frameAt), error)
+      const difference = differenceOf(error, sequence, bytes.subarray(frameAt))
       return difference === undefined ? judged('rejected', frameAt + headerBytes) : judged('end', frameAt, difference)
     }
     offset += part.length
@@ -111,7 +127,7 @@ export function judgeOurs({ version, from, bytes }: Sequence): Judged {
     const [next, effects] = step(before, { type: 'frames', frames, now: 0 })
     for (const effect of effects) {
       if (effect.type === 'fail') {
-        const difference = differenceOfFrame(frame)
+        const difference = differenceOf(effect.error, sequence, bytes.subarray(frameAt))
         if (difference === undefined) throw effect.error
         return judged('end', frameAt, difference)
       }
