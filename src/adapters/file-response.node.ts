@@ -152,14 +152,15 @@ export async function sendFile(
     res.setHeader('Last-Modified', file.stats.mtime.toUTCString())
     // Another peer may be behind the same address tomorrow, so nothing is reused unasked.
     res.setHeader('Cache-Control', 'private, no-cache')
+    const type = contentType(name)
+    // A browser puts the headers of a 304 over those that it has stored, so the policy belongs there too.
+    res.setHeader('Content-Security-Policy', isActiveType(type) ? sandboxPolicy : mediaPolicy)
     if (answer.type === 'not-modified') {
       res.statusCode = 304
       res.end()
       return
     }
-    const type = contentType(name)
     res.setHeader('Content-Type', type)
-    res.setHeader('Content-Security-Policy', isActiveType(type) ? sandboxPolicy : mediaPolicy)
     if (answer.type === 'whole') return await stream(req, res, file, [{ head: '', range: { start: 0, end: size - 1 } }])
     res.statusCode = 206
     const contentRange = ({ start, end }: ByteRange): string => `bytes ${start}-${end}/${size}`
