@@ -1,0 +1,40 @@
+/**
+ * Both WebRTC implementations, with themselves and with each other.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, expect, it } from '@jest/globals'
+import { type ClusterPeer, clusters } from '../support/cluster.node.js'
+import { download, writePattern } from '../support/transfer.node.js'
+
+const startCluster = clusters()
+const bytes = 10_000_000
+let peers: Readonly<Record<string, ClusterPeer>>
+let sha256: string
+
+beforeAll(async () => {
+  const cluster = await startCluster({ wanda: {}, nadia: { wrtc: 'node-datachannel' } })
+  const share = join(cluster.folder, 'share')
+  mkdirSync(share)
+  sha256 = writePattern(join(share, 'film.bin'), bytes)
+  await Promise.all([cluster.register('walter'), cluster.register('nils')])
+  await Promise.all([
+    cluster.up('walter', { share, wrtc: 'wrtc' }),
+    cluster.up('nils', { share, wrtc: 'node-datachannel' }),
+  ])
+  peers = cluster.peers
+}, 60_000)
+
+it.each([
+  ['nadia', 'nils', 'node-datachannel from node-datachannel'],
+  ['wanda', 'nils', 'wrtc from node-datachannel'],
+  ['nadia', 'walter', 'node-datachannel from wrtc'],
+])(
+  '%s receives from %s: %s',
+  async (consumer, seeder) => {
+    const { proxy, stats } = peers[consumer]!
+    expect(await download(`${proxy}proxy/${seeder}/film.bin`)).toMatchObject({ status: 200, bytes, sha256 })
+    expect((await stats()).connections.find(({ nickname }) => nickname === seeder)).toMatchObject({ streams: 0 })
+  },
+  60_000,
+)
