@@ -88,9 +88,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
           ),
         ),
       ),
-      bytesPerFrame: Math.round(
-        allocated(200, () => deframeStep(createDeframer(agreement), message)) / (message.length / (8 + 4096)),
-      ),
+      bytesPerFrame: Math.round(allocated(200, () => deframeStep(createDeframer(agreement), message)) / perMessage),
     },
   ]
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { defaultMuxConfig } from '../../src/protocol/mux.js'
 import type { MuxConfig } from '../../src/protocol/mux-state.js'
-import { MuxEnd, muxPair, settle, type StreamRecord } from './mux-model.js'
+import { type MuxEnd, muxPair, settle, type StreamRecord } from './mux-model.js'
 
 const size = fc.oneof(
   { weight: 3, arbitrary: fc.integer({ min: 0, max: 300 }) },
@@ -42,7 +42,7 @@ function perform(ends: readonly [MuxEnd, MuxEnd], operation: Operation): void {
     for (const end of ends) end.now += operation.milliseconds
     return
   }
-  const end = ends[operation.side as 0 | 1]
+  const end = ends[operation.side]
   switch (operation.type) {
     case 'open':
       end.openStream()

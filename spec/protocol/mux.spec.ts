@@ -390,13 +390,12 @@ describe('the other side breaks the rules', () => {
     [
       'streams opened and reset in a flood',
       opened,
-      Array.from({ length: 5001 }, (_, index) => [control('syn', 5), control(index % 2 ? 'fin' : 'rst', 5)]).flat(),
+      Array.from({ length: 10_001 }, (_, index) => [control('syn', 5), control(index % 2 ? 'fin' : 'rst', 5)]).flat(),
     ],
   ])('%s: one `fail`, and nothing after it', (_name, make, frames) => {
     const mux = make()
     // The flood may come in as many messages as it likes within one tick.
     for (const frame of frames) mux.hear(frame)
-    if (mux.codes('fail').length === 0) mux.hear(...frames)
     expect(mux.codes('fail')).toEqual(['protocol-violation'])
     expect(mux.tell(open(2), write(2, 5), tick, room(1e6))).toEqual([])
     expect(mux.hear(control('syn', 7))).toEqual([])

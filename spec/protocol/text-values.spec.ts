@@ -66,7 +66,7 @@ describe('a nickname', () => {
 describe('canonical JSON', () => {
   it('writes the example of RFC 8785, section 3.2.2', () => {
     const value: Json = {
-      numbers: [333333333.33333329, 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
+      numbers: [Number('333333333.33333329'), 1e30, 4.5, 2e-3, 0.000000000000000000000000001],
       string: '\u20ac$\u000F\u000aA\'\u0042\u0022\u005c\\"/',
       literals: [null, true, false],
     }
@@ -84,7 +84,7 @@ describe('canonical JSON', () => {
   it('is what JSON reads back, the same again, and blind to the order of members', () => {
     fc.assert(
       fc.property(fc.jsonValue(), value => {
-        const text = canonicalJson(value as Json)
+        const text = canonicalJson(value)
         expect(canonicalJson(JSON.parse(text) as Json)).toBe(text)
         expect(JSON.parse(text)).toEqual(JSON.parse(JSON.stringify(value)))
         if (typeof value !== 'object' || value === null || Array.isArray(value)) return

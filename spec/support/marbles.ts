@@ -27,6 +27,8 @@ export function marbles(spec: (helpers: Marbles) => void): void {
     expect(actual).toEqual(expected)
   })
   scheduler.run(helpers => {
+    // A timer that nobody stops makes the spec fail instead of running for ever. Longer than any drawing.
+    scheduler.maxFrames = 120_000
     const { hot, expectObservable, expectSubscriptions } = helpers
     spec({
       ...helpers,
