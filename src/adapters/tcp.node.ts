@@ -14,7 +14,9 @@ export function byteSocket(socket: Socket): ByteSocket {
 
   const abort = (): void => {
     if (socket.destroyed) return
-    if (socket.connecting) socket.destroy()
+    // A shutdown under way cannot be reset: libuv refuses with EINVAL and the handle would leak. All was written by then.
+    const shuttingDown = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
+    if (socket.connecting || shuttingDown) socket.destroy()
     else socket.resetAndDestroy()
   }
   socket.on('error', error => {
