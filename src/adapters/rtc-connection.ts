@@ -15,7 +15,9 @@ interface NativeChannel {
 
 type DataChannelHandler = (event: { readonly channel: NativeChannel }) => void
 
-type NativeConnection = object
+interface NativeConnection {
+  ondatachannel: DataChannelHandler | null
+}
 
 /** The label of the one data channel of a connection (docs/PROTOCOL.md section 1). */
 export const channelLabel = 'data'
@@ -38,21 +40,35 @@ function asPlainObject(create: (...args: unknown[]) => unknown): (...args: unkno
   }
 }
 
+function forgiving(add: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<void> {
+  return async (...args) => {
+    try {
+      await add(...args)
+    } catch {
+      // A candidate that cannot be used is one way less. simple-peer would print, or end the connection.
+    }
+  }
+}
+
+const closeChannel: DataChannelHandler = ({ channel }) => channel.close()
+
 /**
  * The implementation with connections that keep to the protocol: only the first reliable, ordered channel labelled `data`
- * is seen, any other is closed (simple-peer would let it replace the first); descriptions are plain objects, which
- * node-datachannel's are not.
+ * is seen by the side that answers, any other is closed on either side (simple-peer would let it replace the first);
+ * descriptions are plain objects, which node-datachannel's are not; useless candidates are ignored.
  */
 export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImplementation {
   const Native = implementation.RTCPeerConnection
-  function Connection(configuration?: object): NativeConnection {
+  function Connection(configuration?: object): object {
     const native = new Native(configuration)
+    // The side that offers makes the one channel itself: simple-peer sets no handler there.
+    native.ondatachannel = closeChannel
     let seen = false
     const onlyData =
       (handler: DataChannelHandler): DataChannelHandler =>
       event => {
         if (seen || !isData(event.channel)) {
-          event.channel.close()
+          closeChannel(event)
           return
         }
         seen = true
@@ -64,7 +80,8 @@ export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImpl
         if (typeof value !== 'function') return value
         // Native methods work on the native object only.
         const method = value.bind(target) as (...args: unknown[]) => unknown
-        return key === 'createOffer' || key === 'createAnswer' ? asPlainObject(method) : method
+        if (key === 'createOffer' || key === 'createAnswer') return asPlainObject(method)
+        return key === 'addIceCandidate' ? forgiving(method) : method
       },
       set(target, key, value: unknown) {
         const own =

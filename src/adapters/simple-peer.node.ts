@@ -82,7 +82,7 @@ interface StatsReport {
 }
 
 /** The selected candidate pair among the reports of getStats, however the implementation marks it. */
-function pathOf(reports: readonly StatsReport[]): RtcEvent & { type: 'path' } {
+function pathOf(reports: readonly StatsReport[], roundTripUnitMs: number): RtcEvent & { type: 'path' } {
   const byId = new Map(reports.map(report => [report.id, report]))
   const transport = reports.find(report => report.type === 'transport')
   const pair =
@@ -93,13 +93,15 @@ function pathOf(reports: readonly StatsReport[]): RtcEvent & { type: 'path' } {
   const remote = byId.get(String(pair?.remoteCandidateId))?.candidateType
   const kind =
     local === 'relay' || remote === 'relay' ? 'relay' : (kinds.find(candidate => candidate === local) ?? 'unknown')
-  const seconds = pair?.currentRoundTripTime
-  return { type: 'path', kind, roundTripMs: typeof seconds === 'number' ? seconds * 1000 : undefined }
+  const roundTrip = pair?.currentRoundTripTime
+  return { type: 'path', kind, roundTripMs: typeof roundTrip === 'number' ? roundTrip * roundTripUnitMs : undefined }
 }
 
 function toPeer(signal: RtcSignal): SimplePeer.SignalData {
   if (signal.type !== 'candidate') return signal
-  const { candidate, sdpMid, sdpMLineIndex } = signal
+  const { candidate, sdpMid } = signal
+  // One that names no section of the description is for the only one; constructors refuse it without.
+  const sdpMLineIndex = signal.sdpMLineIndex ?? (sdpMid === null ? 0 : null)
   return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
 }
 
@@ -111,11 +113,17 @@ function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
   const { candidate, sdpMid, sdpMLineIndex } = data.candidate
   // The end of candidates is an empty one, which the other side does not need: candidates trickle.
   if (typeof candidate !== 'string' || candidate === '') return undefined
-  return { type: 'candidate', candidate, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
+  // node-datachannel leaves the SDP's prefix on it, which others refuse.
+  const text = candidate.replace(/^a=/, '')
+  return { type: 'candidate', candidate: text, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
 }
 
-/** simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered. */
-export function simplePeerRtc(name: string, implementation: WebRtcImplementation): RtcPort {
+/**
+ * simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered.
+ *
+ * @param roundTripUnitMs the unit in which it reports round trips: seconds by the standard (the default, 1,000).
+ */
+export function simplePeerRtc(name: string, implementation: WebRtcImplementation, roundTripUnitMs = 1000): RtcPort {
   const wrtc = oneChannelOnly(implementation)
   return {
     name,
@@ -134,9 +142,18 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         const channel = channelOf(peer)
         let pathTimer: NodeJS.Timeout | undefined
 
+        // node-datachannel names its few candidates before the description, without which nobody knows the session.
+        let early: RtcSignal[] | undefined = []
         peer.on('signal', data => {
           const signal = fromPeer(data)
-          if (signal !== undefined) subscriber.next({ type: 'signal', signal })
+          if (signal === undefined) return
+          if (signal.type === 'candidate' && early !== undefined) {
+            early.push(signal)
+            return
+          }
+          const signals = [signal, ...(early ?? [])]
+          early = undefined
+          for (const each of signals) subscriber.next({ type: 'signal', signal: each })
         })
         peer.on('connect', () => {
           if (peer.readableLength > maxEarlyBytes) {
@@ -144,7 +161,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
             return
           }
           const lookUpPath = (): void => {
-            readStats(peer, reports => subscriber.next(pathOf(reports)))
+            readStats(peer, reports => subscriber.next(pathOf(reports, roundTripUnitMs)))
           }
           pathTimer = setInterval(lookUpPath, pathPollMs)
           subscriber.next({ type: 'open', channel })
@@ -154,7 +171,13 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         peer.on('close', () => subscriber.complete())
         const remote = remote$.subscribe({
           next: signal => {
-            if (!peer.destroyed) peer.signal(toPeer(signal))
+            if (peer.destroyed) return
+            try {
+              peer.signal(toPeer(signal))
+            } catch (error) {
+              // Some of what others send is refused by throwing.
+              subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
+            }
           },
           error: (error: unknown) => subscriber.error(error),
         })
@@ -186,7 +209,8 @@ export async function loadRtc(name: 'wrtc' | 'node-datachannel'): Promise<RtcPor
     const module = (name === 'wrtc' ? await import('wrtc') : await import('node-datachannel/polyfill')) as unknown as {
       default?: WebRtcImplementation
     } & WebRtcImplementation
-    return simplePeerRtc(name, module.default ?? module)
+    // node-datachannel reports milliseconds where the standard has seconds; windows would grow a thousandfold.
+    return simplePeerRtc(name, module.default ?? module, name === 'wrtc' ? 1000 : 1)
   } catch (cause) {
     const hint = name === 'wrtc' ? 'its platform package is missing; install again' : 'npm install node-datachannel'
     throw new LighthouseError(
