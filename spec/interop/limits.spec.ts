@@ -29,7 +29,9 @@ describeIf(hasGoSmux(), goReason)('bounds between xtaci/smux and ours', () => {
   it.each(sides)('waits for a Go reader that does not read: we are the $role, version $version', options =>
     within(options, async ({ ours, go }) => {
       const stream = ours.open()
-      const sending = stream.send(size, 1)
+      // Without a window the operating system's buffers fill first, and they grow to many megabytes.
+      const all = options.version === 1 ? 40_000_000 : size
+      const sending = stream.send(all, 1)
       const { stream: id } = await go.ask({ do: 'accept' })
       if (options.version === 2) {
         // All of the first window, and not a byte more.
@@ -44,9 +46,9 @@ describeIf(hasGoSmux(), goReason)('bounds between xtaci/smux and ours', () => {
         // Version 1 has no window: Go stops reading the connection, and the channel's room runs out.
         await ours.until(() => ours.state().room <= 0 && ours.state().streams.get(stream.id)!.holding)
       }
-      const read = go.ask({ do: 'read', stream: id, size })
+      const read = go.ask({ do: 'read', stream: id, size: all })
       const sent = await sending
-      expect(await read).toMatchObject({ ...sent, bytes: size, error: '' })
+      expect(await read).toMatchObject({ ...sent, bytes: all, error: '' })
       expect(ours.peaks().queued).toBeLessThanOrEqual(256 * 1024 + chunk)
     }),
   )
