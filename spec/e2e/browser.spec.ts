@@ -43,8 +43,8 @@ describeIf(findChromium(), 'needs Chromium')('a film in a browser', () => {
   })
   afterAll(() => browser.close())
 
-  /** From the dashboard by clicks to bob's film, which plays on from the middle too. */
-  async function watch(page: Page, dashboard: string): Promise<void> {
+  /** From the dashboard by clicks to bob's film, which plays on from the middle too. What the pages complained of. */
+  async function watch(page: Page, dashboard: string): Promise<readonly string[]> {
     const complaints: string[] = []
     page.on('pageerror', error => complaints.push(error.message))
     page.on('console', message => {
@@ -67,13 +67,13 @@ describeIf(findChromium(), 'needs Chromium')('a film in a browser', () => {
     expect(await page.evaluate(() => document.querySelector('video')!.videoWidth)).toBe(640)
     await page.goto(dashboard)
     await page.waitForSelector('#tunnels .name:text-is("bob")')
-    expect(complaints).toEqual([])
+    return complaints
   }
 
   it('plays out of another peer’s folder', async () => {
     const { peers, stop } = await startCluster({ alice: {}, bob: { share: media } })
     const page = await browser.newPage()
-    await watch(page, peers.alice!.proxy)
+    expect(await watch(page, peers.alice!.proxy)).toEqual([])
     await page.close()
     await stop()
   }, 60_000)
@@ -83,7 +83,7 @@ describeIf(findChromium(), 'needs Chromium')('a film in a browser', () => {
     try {
       const { alice, film } = (await demo.line(({ type }) => type === 'ready')) as Record<string, string>
       const page = await browser.newPage()
-      await watch(page, alice!)
+      expect(await watch(page, alice!)).toEqual([])
       // What the demo itself tells to open.
       await page.goto(film!)
       await page.waitForFunction(playsBeyond, 0.5)

@@ -2,7 +2,6 @@
  * Peers that are not there, do not answer, or never finish: nobody waits longer than said, and nothing is left behind.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { exhaustMap, filter, firstValueFrom, timer } from 'rxjs'
 import type { PeerStats } from '../../src/protocol/stats.js'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { readText } from '../support/transfer.node.js'
@@ -20,16 +19,6 @@ async function actor(nickname: string): Promise<ScriptedPeer> {
   const peer = await scriptedPeer(cluster.hubUrl, nickname)
   scripted.push(peer)
   return peer
-}
-
-/** Resolves with the stats once they fit; the test's time limit bounds it. */
-function until(peer: ClusterPeer, fits: (stats: PeerStats) => boolean): Promise<PeerStats> {
-  return firstValueFrom(
-    timer(0, 100).pipe(
-      exhaustMap(() => peer.stats()),
-      filter(fits),
-    ),
-  )
 }
 
 /** What a peer carries when it carries nothing. */
@@ -93,7 +82,7 @@ describe('twenty seconds', () => {
       ])
       // The other side is told that nobody waits any more.
       await silent.heard(({ type, session }) => type === 'bye' && session === offer.session)
-      await until(alice, isIdle(before))
+      await alice.until(isIdle(before))
     }
 
     const answers = async (): Promise<void> => {
@@ -103,7 +92,7 @@ describe('twenty seconds', () => {
       await vanishing.heard(signal => signal.type === 'answer' && signal.session === session)
       expect((await bob.stats()).subscriptions).toBeGreaterThan(bobBefore.subscriptions)
       await vanishing.heard(signal => signal.type === 'bye' && signal.session === session)
-      await until(bob, isIdle(bobBefore))
+      await bob.until(isIdle(bobBefore))
     }
 
     await Promise.all([asks(), answers()])

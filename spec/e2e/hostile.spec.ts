@@ -4,7 +4,6 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { exhaustMap, filter, firstValueFrom, timer } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { readText } from '../support/transfer.node.js'
@@ -22,14 +21,14 @@ let share: string
 let calm: number
 
 beforeAll(async () => {
-  const { peers, ...rest } = await startCluster({ alice: {} })
-  cluster = rest as Cluster
+  const started = await startCluster({ alice: {} })
+  cluster = started
   share = join(cluster.folder, 'share')
   mkdirSync(share)
   writeFileSync(join(share, 'hello.txt'), 'hello')
   await cluster.register('bob')
   bob = await cluster.up('bob', { share })
-  alice = peers.alice!
+  alice = started.peers.alice!
   bobKey = (await readText(`${cluster.hubUrl}/v1/resolve/bob`)).text
   mallory = await scriptedPeer(cluster.hubUrl, 'mallory')
 }, 60_000)
@@ -39,12 +38,7 @@ afterAll(() => mallory.close())
 /** Bob serves alice, and carries nothing but her. */
 async function bobIsWell(): Promise<void> {
   expect((await readText(`${alice.proxy}proxy/bob/hello.txt`)).text).toBe('hello')
-  await firstValueFrom(
-    timer(0, 50).pipe(
-      exhaustMap(() => bob.stats()),
-      filter(({ connections, subscriptions }) => connections.length === 1 && subscriptions === calm),
-    ),
-  )
+  await bob.until(({ connections, subscriptions }) => connections.length === 1 && subscriptions === calm)
 }
 
 describe('a peer that sends nonsense', () => {

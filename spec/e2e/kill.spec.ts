@@ -5,7 +5,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from '@jest/globals'
-import { exhaustMap, filter, firstValueFrom, map, merge, timer } from 'rxjs'
+import { firstValueFrom, map, merge, timer } from 'rxjs'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import {
   download,
@@ -105,13 +105,7 @@ it.concurrent(
     const { alice, bob, sha256, hub, restartHub, stop } = await stage()
     const { url, message, rest } = await halfway(filmOf(alice))
     await hub().end('SIGKILL')
-    const state = async (): Promise<string> => (await alice.stats()).hub.type
-    await firstValueFrom(
-      timer(0, 50).pipe(
-        exhaustMap(state),
-        filter(type => type !== 'authenticated'),
-      ),
-    )
+    await alice.until(stats => stats.hub.type !== 'authenticated')
     // Whom it would have to ask for is not to be had, and it says so at once.
     const asked = readText(`${alice.proxy}proxy/carol/`, {
       headers: { accept: 'application/problem+json' },
@@ -126,14 +120,7 @@ it.concurrent(
 
     const before = [alice.signIns(), bob.signIns()]
     await restartHub()
-    const signedInAgain = async (): Promise<boolean> =>
-      alice.signIns() > before[0]! && bob.signIns() > before[1]! && (await state()) === 'authenticated'
-    await firstValueFrom(
-      timer(0, 50).pipe(
-        exhaustMap(signedInAgain),
-        filter(back => back),
-      ),
-    )
+    await Promise.all([alice.until(() => alice.signIns() > before[0]!), bob.until(() => bob.signIns() > before[1]!)])
     // A connection that did not exist before: the other way round.
     expect(await download(`${bob.proxy}proxy/alice/film.bin`)).toMatchObject({ sha256 })
     await stop()

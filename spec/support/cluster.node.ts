@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from '@jest/globals'
-import { filter, firstValueFrom, ReplaySubject } from 'rxjs'
+import { exhaustMap, filter, firstValueFrom, ReplaySubject, timer } from 'rxjs'
 import type { PeerStats } from '../../src/protocol/stats.js'
 
 /** One line that a program prints under `--json`. */
@@ -72,6 +72,9 @@ export function startCli(argv: readonly string[], cwd: string, env: NodeJS.Proce
   }
 }
 
+/** How often something is looked at that nobody tells. */
+const lookMs = 50
+
 const isReady = ({ type }: Line): boolean => type === 'ready'
 const isSignedIn = ({ type, state }: Line): boolean =>
   type === 'hub' && (state as { readonly type: string }).type === 'authenticated'
@@ -93,6 +96,8 @@ export interface ClusterPeer {
   /** How often it has signed in at the hub. */
   signIns(): number
   stats(): Promise<PeerStats>
+  /** Looks at the stats until they fit; the test's time limit bounds it. */
+  until(fits: (stats: PeerStats) => boolean): Promise<PeerStats>
 }
 
 /** A hub and what runs at it. */
@@ -151,7 +156,15 @@ async function start(folder: string, programs: Set<CliProgram>): Promise<Omit<Cl
       const proxy = new URL('/', addresses!.proxy).href
       const stats = async (): Promise<PeerStats> =>
         (await (await fetch(`${proxy}stats`, { headers: { accept: 'application/json' } })).json()) as PeerStats
-      return { nickname, home, program, proxy, stats, signIns: () => program.lines(isSignedIn).length }
+      return {
+        nickname,
+        home,
+        program,
+        proxy,
+        stats,
+        signIns: () => program.lines(isSignedIn).length,
+        until: fits => firstValueFrom(timer(0, lookMs).pipe(exhaustMap(stats), filter(fits))),
+      }
     },
   }
 }
