@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { firstValueFrom, Subject } from 'rxjs'
-import { simplePeerRtc } from '../../src/adapters/simple-peer.node.js'
+import { rtcQuirks, simplePeerRtc } from '../../src/adapters/simple-peer.node.js'
 import type { WebRtcImplementation } from '../../src/adapters/rtc-connection.js'
 import type { RtcPort, RtcSignal } from '../../src/ports.js'
 import { patternBytes } from '../support/pattern.js'
@@ -44,7 +44,7 @@ async function reachable(rtc: RtcPort): Promise<{ readonly port: RtcPort; readon
     RTCSessionDescription: implementation.RTCSessionDescription,
     RTCIceCandidate: implementation.RTCIceCandidate,
   }
-  return { port: simplePeerRtc(rtc.name, recorded), made }
+  return { port: simplePeerRtc(rtc.name, recorded, rtcQuirks[rtc.name as keyof typeof rtcQuirks]), made }
 }
 
 const closed = (channel: RawChannel): Promise<void> =>

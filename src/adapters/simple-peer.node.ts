@@ -3,6 +3,7 @@ import SimplePeer from 'simple-peer'
 import type { ByteChannel, PathKind, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './rtc-connection.js'
+import { signalGate } from './signal-gate.js'
 
 /**
  * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which the library drops silently, deep
@@ -118,12 +119,21 @@ function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
   return { type: 'candidate', candidate: text, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
 }
 
-/**
- * simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered.
- *
- * @param roundTripUnitMs the unit in which it reports round trips: seconds by the standard (the default, 1,000).
- */
-export function simplePeerRtc(name: string, implementation: WebRtcImplementation, roundTripUnitMs = 1000): RtcPort {
+/** In what an implementation differs from the others. */
+export interface RtcQuirks {
+  /** The unit in which it reports round trips. Default: seconds, as the standard says. */
+  readonly roundTripUnitMs?: number
+  /**
+   * Whether the side that offers names its candidates only after the answer has come. Default false. libdatachannel takes
+   * up connectivity checks and a handshake that arrive before the answer, and fails when they get ahead of the answer's
+   * fingerprint; nobody can check what has not been named, and its own checks make the same pairs.
+   */
+  readonly candidatesAfterAnswer?: boolean
+}
+
+/** simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered. */
+export function simplePeerRtc(name: string, implementation: WebRtcImplementation, quirks: RtcQuirks = {}): RtcPort {
+  const { roundTripUnitMs = 1000, candidatesAfterAnswer = false } = quirks
   const wrtc = oneChannelOnly(implementation)
   return {
     name,
@@ -142,18 +152,12 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         const channel = channelOf(peer)
         let pathTimer: NodeJS.Timeout | undefined
 
-        // node-datachannel names its few candidates before the description, without which nobody knows the session.
-        let early: RtcSignal[] | undefined = []
+        const gate = signalGate(initiator && candidatesAfterAnswer, signal =>
+          subscriber.next({ type: 'signal', signal }),
+        )
         peer.on('signal', data => {
           const signal = fromPeer(data)
-          if (signal === undefined) return
-          if (signal.type === 'candidate' && early !== undefined) {
-            early.push(signal)
-            return
-          }
-          const signals = [signal, ...(early ?? [])]
-          early = undefined
-          for (const each of signals) subscriber.next({ type: 'signal', signal: each })
+          if (signal !== undefined) gate.local(signal)
         })
         peer.on('connect', () => {
           if (peer.readableLength > maxEarlyBytes) {
@@ -174,6 +178,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
             if (peer.destroyed) return
             try {
               peer.signal(toPeer(signal))
+              if (signal.type === 'answer') gate.answered()
             } catch (error) {
               // Some of what others send is refused by throwing.
               subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
@@ -203,14 +208,19 @@ function readStats(peer: SimplePeer.Instance, then: (reports: readonly StatsRepo
   })
 }
 
+/** By name. node-datachannel reports milliseconds where the standard has seconds; windows would grow a thousandfold. */
+export const rtcQuirks = {
+  wrtc: {},
+  'node-datachannel': { roundTripUnitMs: 1, candidatesAfterAnswer: true },
+} satisfies Record<string, RtcQuirks>
+
 /** Loads a WebRTC implementation by the name that the command line gives it. Errors with `invalid-option` when it is not installed. */
 export async function loadRtc(name: 'wrtc' | 'node-datachannel'): Promise<RtcPort> {
   try {
     const module = (name === 'wrtc' ? await import('wrtc') : await import('node-datachannel/polyfill')) as unknown as {
       default?: WebRtcImplementation
     } & WebRtcImplementation
-    // node-datachannel reports milliseconds where the standard has seconds; windows would grow a thousandfold.
-    return simplePeerRtc(name, module.default ?? module, name === 'wrtc' ? 1000 : 1)
+    return simplePeerRtc(name, module.default ?? module, rtcQuirks[name])
   } catch (cause) {
     const hint = name === 'wrtc' ? 'its platform package is missing; install again' : 'npm install node-datachannel'
     throw new LighthouseError(
