@@ -36,6 +36,8 @@ export interface Opened {
   readonly status: number
   readonly headers: IncomingHttpHeaders
   readonly message: IncomingMessage
+  /** What became of the connection, which Node tells the request only. */
+  readonly failure: () => Error | undefined
 }
 
 /** Asks and resolves with the head of the answer, following redirects with the path as it stands there. */
@@ -44,6 +46,7 @@ export function open(url: string, question: Question = {}): Promise<Opened> {
   const { hostname, port } = new URL(url)
   // As it is: the URL class would change what it holds.
   const path = url.replace(/^http:\/\/[^/]*/, '') || '/'
+  let failure: Error | undefined
   return new Promise((resolve, reject) => {
     const asked = request({ hostname, port, path, method, headers, agent: false, signal }, message => {
       const { statusCode: status = 0, headers: answered } = message
@@ -53,9 +56,12 @@ export function open(url: string, question: Question = {}): Promise<Opened> {
         open(new URL(location, url).href, question).then(resolve, reject)
         return
       }
-      resolve({ url, status, headers: answered, message })
+      resolve({ url, status, headers: answered, message, failure: () => failure })
     })
-    asked.on('error', reject)
+    asked.on('error', error => {
+      failure = error
+      reject(error)
+    })
     asked.end(body)
   })
 }
@@ -67,7 +73,7 @@ export interface Received {
 }
 
 /** Reads the rest of an answer. Rejects when the transfer breaks. Starts to read at once; pause the message to hold it. */
-export function receive({ message }: Opened): Promise<Received> {
+export function receive({ message, failure }: Opened): Promise<Received> {
   const hash = createHash('sha256')
   let bytes = 0
   return new Promise((resolve, reject) => {
@@ -76,7 +82,12 @@ export function receive({ message }: Opened): Promise<Received> {
       hash.update(chunk)
     })
     message.on('error', reject)
-    message.on('end', () => resolve({ bytes, sha256: hash.digest('hex') }))
+    message.on('close', () => {
+      // A body that ends with its connection ends the same way when that is reset.
+      const broken = failure() ?? (message.complete ? undefined : new Error('aborted'))
+      if (broken === undefined) resolve({ bytes, sha256: hash.digest('hex') })
+      else reject(broken)
+    })
   })
 }
 

@@ -38,8 +38,13 @@ async function identityOf(nickname: string): Promise<Identity> {
 async function start(nickname: string): Promise<void> {
   const identity = await identityOf(nickname)
   const server = createServer((req, res) => {
-    if (req.url === '/hold') res.writeHead(200, { 'content-length': 1_000_000 }).write('the first bytes')
-    else res.end(nickname)
+    if (req.url !== '/hold') {
+      res.end(nickname)
+      return
+    }
+    // Ends where the connection ends: only a reset tells that there should have been more.
+    res.useChunkedEncodingByDefault = false
+    res.writeHead(200, { connection: 'close' }).write('the first bytes')
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
