@@ -6,6 +6,8 @@ import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 /** Connections that one listener accepts at a time; more wait in the system's backlog, or are closed. */
 const maxConnections = 512
 
+const nothing = new Uint8Array(0)
+
 /** One TCP connection as a ByteSocket. Half-open sockets are kept, since streams half-close. */
 export function byteSocket(socket: Socket): ByteSocket {
   let subscriber: Subscriber<SocketEvent> | undefined
@@ -38,7 +40,14 @@ export function byteSocket(socket: Socket): ByteSocket {
     const onData = (bytes: Uint8Array): void => current.next({ type: 'chunk', bytes })
     const onEnd = (): void => {
       ended = true
-      current.next({ type: 'end' })
+      const say = (): void => {
+        if (failure === undefined) current.next({ type: 'end' })
+      }
+      // A reset that arrives together with data is told as an end (libuv sees both in one poll and reads no further).
+      // Writing finds out: an empty write, or the one under way, whose failure is known within this turn.
+      if (socket.writableEnded) say()
+      else if (socket.writableLength > 0) setImmediate(say)
+      else socket.write(nothing, error => !error && say())
     }
     socket.on('data', onData)
     socket.on('end', onEnd)
