@@ -1,0 +1,274 @@
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
+import { filter, firstValueFrom, lastValueFrom, Observable, ReplaySubject, type Subscription, take } from 'rxjs'
+import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { loadRtc } from '../src/adapters/simple-peer.node.js'
+import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
+import { createHub$, type Hub } from '../src/hub/app.js'
+import type { LighthouseError } from '../src/protocol/errors.js'
+import type { Identity } from '../src/protocol/metadata.js'
+import { registerText } from '../src/protocol/signed-texts.js'
+import { backTo, resources } from './compliance/support/resources.js'
+import { ask } from './support/http-client.node.js'
+import { isSame, patternBytes } from './support/pattern.js'
+
+const subscriptions: Subscription[] = []
+let hub: Hub
+let hubSubscription: Subscription
+let folder: string
+let alice: Identity
+let bob: Identity
+const film = patternBytes(1, 0, 900_000)
+
+async function register(nickname: string): Promise<Identity> {
+  const keys = nodeCrypto.generateKeyPair()
+  const body = JSON.stringify({
+    pub_key: keys.pubKey,
+    nickname,
+    signature: nodeCrypto.sign(keys.privKey, registerText(nickname, keys.pubKey)),
+  })
+  const headers = { 'content-type': 'application/json', connection: 'close' }
+  const response = await fetch(`${hub.url}/v1/register`, { method: 'POST', headers, body })
+  expect(response.status).toBe(201)
+  return { ...keys, nickname, host: hub.url }
+}
+
+async function start(options: PeerOptions): Promise<{ readonly peer: Peer; readonly subscription: Subscription }> {
+  const peer$ = new ReplaySubject<Peer>(1)
+  const subscription = createPeer$(options).subscribe(peer$)
+  subscriptions.push(subscription)
+  return { peer: await firstValueFrom(peer$), subscription }
+}
+
+const signedIn = (peer: Peer): Promise<unknown> =>
+  firstValueFrom(peer.state$.pipe(filter(({ type }) => type === 'authenticated')))
+
+/** Both peers, signed in. */
+async function startBoth(ports: PeerPorts = portBlock(0)) {
+  const a = await start({ identity: alice, ports })
+  const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+  await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+  return { a, b }
+}
+
+/** Ports that were free a moment ago. */
+async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map(server => once(server, 'listening')))
+  const ports = servers.map(server => (server.address() as AddressInfo).port)
+  await Promise.all(servers.map(server => new Promise(resolve => server.close(resolve))))
+  return ports
+}
+
+const refusesConnections = (port: number): Promise<boolean> =>
+  new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.destroy()
+      resolve(false)
+    })
+    socket.on('error', () => resolve(true))
+  })
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'lighthouse-app-'))
+  writeFileSync(join(folder, 'film.bin'), film)
+  const hub$ = new ReplaySubject<Hub>(1)
+  hubSubscription = createHub$({ port: 0, database: ':memory:' }).subscribe(hub$)
+  hub = await firstValueFrom(hub$)
+  alice = await register('alice')
+  bob = await register('bob')
+  // Loaded once a process: what that takes is not a peer's.
+  await loadRtc('wrtc')
+})
+
+afterAll(() => {
+  hubSubscription.unsubscribe()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+afterEach(() => {
+  for (const subscription of subscriptions.splice(0)) subscription.unsubscribe()
+})
+
+describe('createPeer$', () => {
+  it('carries a file from one peer’s folder to the other’s tunnel, and says what it does', async () => {
+    const { a } = await startBoth()
+    const events: PeerEvent[] = []
+    a.peer.event$.subscribe(event => events.push(event))
+    const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+    const answer = await ask({ port: tunnel.port, path: '/film.bin' })
+    expect([answer.status, isSame(answer.body, film)]).toEqual([200, true])
+    expect(events).toEqual([{ type: 'tunnel', tunnel }])
+    expect(await firstValueFrom(a.peer.tunnels$.pipe(filter(({ length }) => length === 1)))).toEqual([tunnel])
+    expect(await firstValueFrom(a.peer.coins$)).toBe(100_000_000)
+    const stats = await firstValueFrom(a.peer.stats$)
+    expect(stats).toMatchObject({ nickname: 'alice', hub: { type: 'authenticated' }, coins: 100_000_000, attempts: 0 })
+    expect(stats.connections).toMatchObject([{ nickname: 'bob', role: 'consumer', tunnelPort: tunnel.port }])
+  })
+
+  it('does nothing before it is subscribed to', () => {
+    const before = resources()
+    expect(createPeer$({ identity: alice, ports: portBlock(0) })).toBeInstanceOf(Observable)
+    expect(resources()).toEqual(before)
+  })
+
+  it('frees every port, socket, timer and connection, and starts again on the same ports', async () => {
+    const [proxy, first, second, data] = (await freePorts(4)) as [number, number, number, number]
+    const ports = { proxy, tunnels: [first, second], data }
+    const before = resources()
+    for (let round = 0; round < 2; round++) {
+      const { a, b } = await startBoth(ports)
+      expect(a.peer.addresses.proxy).toBe(`http://127.0.0.1:${proxy}/`)
+      const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+      expect(tunnel.port).toBe(first)
+      expect(isSame((await ask({ port: first, path: '/film.bin' })).body, film)).toBe(true)
+      // One in the middle of an answer, and one that has not asked yet.
+      const half = connect(first, '127.0.0.1')
+      const idle = connect(first, '127.0.0.1')
+      for (const socket of [half, idle]) socket.on('error', () => undefined)
+      half.write(`GET /film.bin HTTP/1.1\r\nHost: 127.0.0.1:${first}\r\n\r\n`)
+      await once(half, 'data')
+      half.pause()
+      a.subscription.unsubscribe()
+      b.subscription.unsubscribe()
+      expect(await Promise.all([proxy, first].map(refusesConnections))).toEqual([true, true])
+      half.destroy()
+      idle.destroy()
+      await backTo(before)
+    }
+  })
+
+  it('lets go while it is still starting, signing in or connecting', async () => {
+    const before = resources()
+    const moments: readonly ((subscription: Subscription) => Promise<unknown>)[] = [
+      async () => undefined,
+      () => new Promise(resolve => setImmediate(resolve)),
+    ]
+    for (const moment of moments) {
+      const subscription = createPeer$({ identity: alice, ports: portBlock(0) }).subscribe()
+      await moment(subscription)
+      subscription.unsubscribe()
+      await backTo(before)
+    }
+    const { a, b } = await startBoth()
+    const connecting = a.peer.connect$('bob').subscribe({ error: () => undefined })
+    await new Promise(resolve => setImmediate(resolve))
+    a.subscription.unsubscribe()
+    b.subscription.unsubscribe()
+    expect(connecting.closed).toBe(true)
+    await backTo(before)
+  })
+
+  it('completes what it gave away when it stops, and connects no more', async () => {
+    const { a } = await startBoth()
+    const streams = [a.peer.state$, a.peer.tunnels$, a.peer.coins$, a.peer.event$, a.peer.stats$, a.peer.stopRequested$]
+    const completed = streams.map(stream$ => lastValueFrom(stream$ as Observable<unknown>, { defaultValue: 'none' }))
+    a.subscription.unsubscribe()
+    await Promise.all(completed)
+    const late = await Promise.all(
+      streams.map(stream$ => lastValueFrom(stream$ as Observable<unknown>, { defaultValue: 'none' })),
+    )
+    expect(late.length).toBe(streams.length)
+    await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({ code: 'channel-closed' })
+  })
+
+  it.each([
+    ['nobody', 'unknown-nickname'],
+    ['alice', 'own-nickname'],
+    ['Not A Name', 'malformed-nickname'],
+  ])('connects to no %j: %s', async (nickname, code) => {
+    const { peer } = await start({ identity: alice, ports: portBlock(0) })
+    await signedIn(peer)
+    await expect(lastValueFrom(peer.connect$(nickname))).rejects.toMatchObject({ code })
+  })
+
+  it('says at once that a peer is offline, or shares nothing', async () => {
+    const a = await start({ identity: alice, ports: portBlock(0) })
+    await signedIn(a.peer)
+    await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({ code: 'peer-offline' })
+    const b = await start({ identity: bob, ports: portBlock(0) })
+    await signedIn(b.peer)
+    await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({
+      code: 'peer-refused',
+      message: 'this peer shares nothing',
+    })
+    expect((await firstValueFrom(a.peer.stats$)).attempts).toBe(0)
+  })
+
+  it('notices that the other peer stopped, and dials again when it is back', async () => {
+    const { a, b } = await startBoth()
+    const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+    const ended = firstValueFrom(a.peer.event$.pipe(filter(({ type }) => type === 'ended')))
+    b.subscription.unsubscribe()
+    expect(await ended).toMatchObject({ with: 'bob', reason: { code: 'channel-closed' } })
+    const again = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await signedIn(again.peer)
+    expect(await lastValueFrom(a.peer.connect$('bob'))).toEqual(tunnel)
+    expect(isSame((await ask({ port: tunnel.port, path: '/film.bin' })).body, film)).toBe(true)
+  })
+
+  it('shares any TCP service', async () => {
+    const server = createServer(socket => {
+      socket.on('error', () => undefined).pipe(socket)
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    const a = await start({ identity: alice, ports: portBlock(0) })
+    const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'tcp', host: '127.0.0.1', port } })
+    await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+    expect(b.peer.addresses.data).toBeUndefined()
+    const tunnel = await lastValueFrom(a.peer.connect$('bob').pipe(take(1)))
+    const socket = connect(tunnel.port, '127.0.0.1')
+    socket.write('echo')
+    const [echo] = (await once(socket, 'data')) as [Buffer]
+    expect(echo.toString()).toBe('echo')
+    socket.destroy()
+    server.close()
+  })
+
+  it.each<[string, Partial<PeerPorts>]>([
+    ['a port that is none', { proxy: 65_536 }],
+    ['half a port', { data: 1.5 }],
+    ['no tunnels', { tunnels: [] }],
+    ['a port twice', { proxy: 42_500, data: 42_500 }],
+  ])('refuses %s: invalid-option', async (_name, change) => {
+    const options = { identity: alice, ports: { ...portBlock(0), ...change } }
+    await expect(firstValueFrom(createPeer$(options))).rejects.toMatchObject({
+      code: 'invalid-option',
+      details: { field: expect.stringContaining('ports') },
+    })
+  })
+
+  it('refuses a service on no port, a hub that is none, and a folder that is missing', async () => {
+    const codeOf = (options: Partial<PeerOptions>): Promise<string> =>
+      firstValueFrom(createPeer$({ identity: alice, ports: portBlock(0), ...options })).then(
+        () => 'started',
+        (error: LighthouseError) => error.code,
+      )
+    expect(await codeOf({ share: { type: 'tcp', host: '127.0.0.1', port: 0 } })).toBe('invalid-option')
+    expect(await codeOf({ identity: { ...alice, host: 'ftp://hub' } })).toBe('invalid-option')
+    expect(await codeOf({ share: { type: 'folder', path: join(folder, 'missing') } })).toBe('invalid-share')
+  })
+
+  it.each(['proxy', 'data'] as const)(
+    'says port-in-use, and leaves nothing, when its %s port is taken',
+    async which => {
+      const server = createServer().listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      const { port } = server.address() as AddressInfo
+      const before = resources()
+      const ports = { ...portBlock(0), [which]: port }
+      const options: PeerOptions = { identity: alice, ports, share: { type: 'folder', path: folder } }
+      await expect(firstValueFrom(createPeer$(options))).rejects.toMatchObject({
+        code: 'port-in-use',
+        details: { port },
+      })
+      await backTo(before)
+      server.close()
+    },
+  )
+})
