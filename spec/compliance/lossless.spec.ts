@@ -1,0 +1,79 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { type LosslessMessage, messageBytes } from './lossless.messages.js'
+
+/** The whole figure is a million; that takes minutes. */
+const isFull = process.env['LIGHTHOUSE_FULL'] === '1'
+const count = isFull ? 1_000_000 : 60_000
+const limitMs = isFull ? 30 * 60_000 : 120_000
+
+/** Far below the 16 MiB past which wrtc drops what it is given without a word. */
+const mostBytesAhead = 2 * 1024 * 1024
+
+const children: ChildProcess[] = []
+
+function start(file: string, ...args: readonly string[]): ChildProcess {
+  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: [] })
+  children.push(child)
+  return child
+}
+
+afterEach(async () => {
+  const exits = children.splice(0).map(async child => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exit = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exit
+  })
+  await Promise.all(exits)
+})
+
+/** The first message of that type; rejects when the process fails or ends before. */
+function messageOf<Type extends LosslessMessage['type']>(
+  child: ChildProcess,
+  type: Type,
+): Promise<LosslessMessage & { readonly type: Type }> {
+  return new Promise((resolve, reject) => {
+    child.on('message', (message: LosslessMessage) => {
+      if (message.type === 'failed') reject(new Error(message.message))
+      if (message.type === type) resolve(message as LosslessMessage & { readonly type: Type })
+    })
+    child.once('exit', code => reject(new Error(`ended with ${code}`)))
+  })
+}
+
+describe('numbered messages between two processes with both cores busy', () => {
+  it.each(['wrtc', 'node-datachannel'])(
+    `lose none of ${count}, in order, over %s`,
+    async name => {
+      start('./busy.process.js')
+      start('./busy.process.js')
+      const receiver = start('./lossless.process.js', 'receiver', String(count), name)
+      await messageOf(receiver, 'ready')
+      const sender = start('./lossless.process.js', 'sender', String(count), name)
+      const startedAt = performance.now()
+      const relay = (from: ChildProcess, to: ChildProcess): void => {
+        from.on('message', (message: LosslessMessage) => {
+          if (message.type === 'signal') to.send(message)
+        })
+      }
+      relay(sender, receiver)
+      relay(receiver, sender)
+      const [{ received, firstWrong }, { mostAheadBytes }] = await Promise.all([
+        messageOf(receiver, 'received'),
+        messageOf(sender, 'sent'),
+      ])
+      const seconds = (performance.now() - startedAt) / 1000
+      process.stderr.write(
+        `${name}: ${received} messages of ${messageBytes} bytes, none lost, at most ${mostAheadBytes} bytes ahead, ` +
+          `${((received * messageBytes) / 1e6 / seconds).toFixed(1)} MB/s beside two busy processes\n`,
+      )
+      expect({ received, firstWrong }).toEqual({ received: count, firstWrong: -1 })
+      expect(mostAheadBytes).toBeLessThanOrEqual(mostBytesAhead)
+      expect(mostAheadBytes).toBeGreaterThan(0)
+    },
+    limitMs,
+  )
+})
