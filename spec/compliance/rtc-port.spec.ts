@@ -15,13 +15,10 @@ const modules: Readonly<Record<string, () => Promise<unknown>>> = {
 
 interface RawChannel {
   readonly readyState: string
-  onopen: (() => void) | null
-  onclose: (() => void) | null
-  send(bytes: Uint8Array): void
+  addEventListener(type: 'close', listener: () => void): void
 }
 interface RawConnection {
   createDataChannel(label: string, options?: object): RawChannel
-  close(): void
 }
 
 async function implementationOf({ name }: RtcPort): Promise<WebRtcImplementation> {
@@ -48,7 +45,9 @@ async function reachable(rtc: RtcPort): Promise<{ readonly port: RtcPort; readon
 }
 
 const closed = (channel: RawChannel): Promise<void> =>
-  channel.readyState === 'closed' ? Promise.resolve() : new Promise(resolve => (channel.onclose = () => resolve()))
+  channel.readyState === 'closed'
+    ? Promise.resolve()
+    : new Promise(resolve => channel.addEventListener('close', () => resolve()))
 
 for (const rtc of rtcs) {
   describe(`the WebRTC port over ${rtc.name}`, () => {
