@@ -14,8 +14,11 @@ const mostBytesAhead = 2 * 1024 * 1024
 
 const children: ChildProcess[] = []
 
+const busy = fileURLToPath(new URL('./busy.process.js', import.meta.url))
+const end = fileURLToPath(new URL('./lossless.process.js', import.meta.url))
+
 function start(file: string, ...args: readonly string[]): ChildProcess {
-  const child = fork(fileURLToPath(new URL(file, import.meta.url)), args, { execArgv: [] })
+  const child = fork(file, args, { execArgv: [] })
   children.push(child)
   return child
 }
@@ -48,11 +51,11 @@ describe('numbered messages between two processes with both cores busy', () => {
   it.each(['wrtc', 'node-datachannel'])(
     `lose none of ${count}, in order, over %s`,
     async name => {
-      start('./busy.process.js')
-      start('./busy.process.js')
-      const receiver = start('./lossless.process.js', 'receiver', String(count), name)
+      start(busy)
+      start(busy)
+      const receiver = start(end, 'receiver', String(count), name)
       await messageOf(receiver, 'ready')
-      const sender = start('./lossless.process.js', 'sender', String(count), name)
+      const sender = start(end, 'sender', String(count), name)
       const startedAt = performance.now()
       const relay = (from: ChildProcess, to: ChildProcess): void => {
         from.on('message', (message: LosslessMessage) => {
