@@ -40,6 +40,7 @@ const stats: PeerStats = {
       receiveRate: 250_000,
       sendRate: 0,
       bufferedBytes: 0,
+      silentSeconds: 0,
       path: 'host',
       roundTripMs: 1,
     },

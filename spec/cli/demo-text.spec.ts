@@ -29,6 +29,7 @@ const bob: ConnectionStats = {
   receiveRate: 0,
   sendRate: 0,
   bufferedBytes: 0,
+  silentSeconds: 0,
   path: 'host',
   roundTripMs: undefined,
 }

@@ -84,6 +84,24 @@ it.concurrent(
 )
 
 it.concurrent(
+  'a serving peer that is killed and back at once serves the next request, before its old connection is given up',
+  async () => {
+    const { alice, bob, share, sha256, up, stop } = await stage()
+    const { url, message, rest } = await halfway(filmOf(alice))
+    await bob.program.end('SIGKILL')
+    await up('bob', { share })
+    await alice.until(({ connections }) => connections.some(({ silentSeconds }) => silentSeconds >= 2))
+    expect((await alice.stats()).connections).toHaveLength(1)
+    const again = await download(filmOf(alice))
+    expect(again).toMatchObject({ status: 200, bytes: filmBytes, sha256, url })
+    message.resume()
+    await expect(within(35_000, rest)).rejects.toThrow(broken)
+    await stop()
+  },
+  120_000,
+)
+
+it.concurrent(
   'a serving peer that is asked to end breaks the transfer at once',
   async () => {
     const { alice, bob, stop } = await stage()

@@ -450,7 +450,7 @@ describe('the other side breaks the rules', () => {
 
 describe('keep-alive', () => {
   it('says NOP after the ticks without sending, not while data flows', () => {
-    const mux = client()
+    const mux = client({ keepAliveTicks: 2 })
     mux.tell(open(3), tick)
     expect(mux.wire()).toEqual([control('syn', 3)])
     mux.tell(tick)

@@ -17,6 +17,7 @@ const stats = (session: string, streams = 0): ConnectionStats => ({
   receiveRate: 0,
   sendRate: 0,
   bufferedBytes: 0,
+  silentSeconds: 0,
   path: 'unknown',
   roundTripMs: undefined,
 })

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
 import type { TcpListenEvent, Tunnel } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import { createTunnels, maxAttempts, type TunnelReport } from '../../src/streams/tunnels.js'
+import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../src/streams/tunnels.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { fakeConnections } from './support/fake-connection.js'
 import { virtualTime } from './support/virtual-time.js'
@@ -275,5 +275,57 @@ describe('tunnels', () => {
     time.advance(5)
     expect(time.pending()).toBe(0)
     expect(ask('bob').heard).toEqual(['channel-closed'])
+  })
+
+  describe('when a connection falls silent', () => {
+    /** Nothing comes from the other side for long enough to be suspect. */
+    function silent() {
+      const all = world()
+      const port = all.open('bob')
+      const socket = all.enter(port)
+      all.time.advance((suspectSeconds + 1) * 1000)
+      return { ...all, port, socket, old: all.connections.last('bob') }
+    }
+    const nop = new Uint8Array([2, 3, 0, 0, 0, 0, 0, 0])
+
+    it('makes another for the next request, which takes its place and its port', () => {
+      const { ask, connections, socket, old, port, endOf, open } = silent()
+      const requests = [ask('bob'), ask('bob')]
+      expect([connections.made.length, old.alive, socket.aborted]).toEqual([2, true, false])
+      connections.last('bob').open()
+      for (const { heard } of requests)
+        expect(heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
+      expect([old.alive, socket.aborted, endOf('bob').reason.code]).toEqual([false, true, 'peer-silent'])
+      expect(ask('bob').heard).toHaveLength(2)
+      expect([connections.made.length, open('eve')]).toEqual([2, port + 1])
+    })
+
+    it('keeps it when the other side speaks again before a new one is open', () => {
+      const { ask, connections, socket, old, port, time } = silent()
+      const request = ask('bob')
+      old.far.send(nop)
+      time.advance(2000)
+      connections.last('bob').open()
+      expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
+      expect([old.alive, socket.aborted, connections.last('bob').alive]).toEqual([true, false, false])
+    })
+
+    it('keeps it, and says why, when no new one can be made', () => {
+      const { ask, connections, socket, old } = silent()
+      const request = ask('bob')
+      connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
+      expect(request.heard).toEqual(['peer-offline'])
+      expect([old.alive, socket.aborted]).toEqual([true, false])
+    })
+
+    it('lets the attempt go on when the silent one ends meanwhile', () => {
+      const { ask, connections, old, port } = silent()
+      const request = ask('bob')
+      old.close()
+      expect(ask('bob').heard).toEqual([])
+      expect(connections.made.length).toBe(2)
+      connections.last('bob').open()
+      expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
+    })
   })
 })

@@ -19,6 +19,7 @@ export const link: ConnectionStats = {
   receiveRate: 2_500_000,
   sendRate: 1_200,
   bufferedBytes: 0,
+  silentSeconds: 0,
   path: 'host',
   roundTripMs: 3,
 }

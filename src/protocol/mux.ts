@@ -25,7 +25,7 @@ export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreemen
     maxMessageBytes: 16 * (8 + 4096),
     channelBytes: 512 * 1024,
     overrunBytes: 4 * 1024 * 1024,
-    keepAliveTicks: agreement.rst ? 2 : 9,
+    keepAliveTicks: agreement.rst ? 1 : 9,
     silentTicks: agreement.rst ? 15 : 30,
     idleFramesPerTick: 10_000,
   }

@@ -24,6 +24,8 @@ export interface ConnectionStats {
   readonly receiveRate: number
   readonly sendRate: number
   readonly bufferedBytes: number
+  /** Whole seconds since anything arrived, keep-alives included. */
+  readonly silentSeconds: number
   readonly path: 'host' | 'srflx' | 'prflx' | 'relay' | 'unknown'
   readonly roundTripMs: number | undefined
 }

@@ -38,6 +38,7 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
     receiveRate: 0,
     sendRate: 0,
     bufferedBytes: 0,
+    silentSeconds: 0,
     path: 'unknown',
     roundTripMs: undefined,
   }
@@ -73,6 +74,6 @@ function apply(
 ): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }
-  const { receivedBytes, sentBytes, receiveRate, sendRate, bufferedBytes } = event
-  return { ...stats, receivedBytes, sentBytes, receiveRate, sendRate, bufferedBytes }
+  const { type: _type, ...traffic } = event
+  return { ...stats, ...traffic }
 }

@@ -53,6 +53,8 @@ export type SessionEvent =
       readonly receiveRate: number
       readonly sendRate: number
       readonly bufferedBytes: number
+      /** Whole seconds since anything arrived. */
+      readonly silentSeconds: number
     }
 
 function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxEvent {
@@ -168,6 +170,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
               receiveRate: received.perSecond,
               sendRate: sent.perSecond,
               bufferedBytes: state.queuedBytes,
+              silentSeconds: state.ticksSinceReceived,
             })),
           ),
         ),

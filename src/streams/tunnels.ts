@@ -39,6 +39,12 @@ export const maxAttempts = 32
 /** Looks at a port that was just let go of, before it counts as another program's. */
 const listenTries = 3
 
+/**
+ * Silence after which a request does not trust a connection any more. The other side says something every second; a process
+ * that was killed and came back answers on a new connection only, and this is how soon that is found out.
+ */
+export const suspectSeconds = 2
+
 export interface TunnelsOptions {
   /** A fresh connection to that peer, as `offerConnection$` makes it. */
   readonly offer$: (nickname: string) => Observable<ConnectionEvent>
@@ -74,7 +80,11 @@ interface Entry {
   readonly nickname: string
   readonly tunnel$: ReplaySubject<Tunnel>
   readonly evict$: Subject<LighthouseError>
+  /** The silent connection that this one takes over from, if it opens while that is still silent. */
+  readonly predecessor: Entry | undefined
   streams: number
+  silentSeconds: number
+  hasSlot: boolean
 }
 
 /**
@@ -82,13 +92,17 @@ interface Entry {
  *
  * A request finds the live connection, joins the attempt under way, or starts one. A port is allocated when the connection
  * is open, so that a failed attempt takes nobody's. When all are taken the least recently used connection leaves, an idle one
- * before a busy one, and its clients see a reset. A connection that ends is forgotten at once. Buffers nothing.
+ * before a busy one, and its clients see a reset. A connection that ends is forgotten at once. One that has been silent for
+ * 2 s is not trusted: a request makes another, which takes its place and port if it opens before the silence ends. Buffers
+ * nothing.
  *
  * @see product description, Tunnels
  */
 export function createTunnels(options: TunnelsOptions): Tunnels {
   const { offer$, listen$, ports, clock, scheduler } = options
   const entries = new Map<string, Entry>()
+  /** Attempts to take over from a silent connection, which stays in `entries` meanwhile. */
+  const successors = new Map<string, Entry>()
   const wanted$ = new Subject<Entry>()
   const event$ = new Subject<TunnelEvent>()
   const decision$ = event$.pipe(observeOn(queueScheduler), allocateTunnel(ports.length), share())
@@ -143,7 +157,10 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
     later$: Observable<ConnectionEvent>,
   ) =>
     defer(() => slotFor$(entry.nickname)).pipe(
-      switchMap(slot => listenIn$(slot)),
+      switchMap(slot => {
+        entry.hasSlot = true
+        return listenIn$(slot)
+      }),
       // Another program holds the port: the slot is marked, the next one is asked for.
       retry({
         count: ports.length,
@@ -172,6 +189,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
                 if (stats.streams !== entry.streams)
                   event$.next({ type: 'use', owner: entry.nickname, streams: stats.streams })
                 entry.streams = stats.streams
+                entry.silentSeconds = stats.silentSeconds
               }),
               map((stats): TunnelReport => ({ type: 'stats', stats })),
             )
@@ -187,7 +205,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       const { nickname } = entry
       let session: string | undefined
       const forget = (): void => {
-        if (entries.get(nickname) === entry) entries.delete(nickname)
+        for (const known of [entries, successors]) if (known.get(nickname) === entry) known.delete(nickname)
       }
       return merge(
         of<TunnelReport>({ type: 'attempt', nickname }),
@@ -208,10 +226,24 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
           forget()
           // Who still waits hears it; a tunnel that was announced stays as it was.
           entry.tunnel$.error(new LighthouseError('channel-closed', 'this peer has stopped'))
-          event$.next({ type: 'release', owner: nickname })
+          if (entry.hasSlot) event$.next({ type: 'release', owner: nickname })
         }),
       )
     })
+
+  const takeOver = (entry: Entry): void => {
+    const { nickname, predecessor } = entry
+    if (predecessor === undefined) return
+    if (entries.get(nickname) === predecessor) {
+      if (!isSilent(predecessor)) {
+        throw new LighthouseError('too-many-connections', `the connection to ${nickname} in use answers again`)
+      }
+      const message = `nothing came from ${nickname} for ${predecessor.silentSeconds} s, and a new connection opened`
+      predecessor.evict$.next(new LighthouseError('peer-silent', message))
+    }
+    successors.delete(nickname)
+    entries.set(nickname, entry)
+  }
 
   const run$ = (entry: Entry, onOpen: (session: string) => void): Observable<TunnelReport> =>
     offer$(entry.nickname).pipe(
@@ -225,6 +257,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
           take(1),
           switchMap(open => {
             onOpen(open.session)
+            takeOver(entry)
             return carryOpen$(entry, open, state$)
           }),
         ),
@@ -240,28 +273,53 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
     ignoreElements(),
   )
 
-  const enter = (nickname: string): Entry => {
-    const entry: Entry = { nickname, tunnel$: new ReplaySubject(1), evict$: new Subject(), streams: 0 }
-    entries.set(nickname, entry)
+  const enter = (nickname: string, predecessor: Entry | undefined): Entry => {
+    const entry: Entry = {
+      nickname,
+      predecessor,
+      tunnel$: new ReplaySubject(1),
+      evict$: new Subject(),
+      streams: 0,
+      silentSeconds: 0,
+      hasSlot: false,
+    }
+    const known = predecessor === undefined ? entries : successors
+    known.set(nickname, entry)
     wanted$.next(entry)
     return entry
   }
 
+  /** Of the successor, or of the silent connection when it was that which came back. */
+  const eitherOf$ = (present: Entry, successor: Entry): Observable<Tunnel> =>
+    successor.tunnel$.pipe(
+      catchError((error: unknown) =>
+        entries.get(present.nickname) === present && !isSilent(present) ? present.tunnel$ : throwError(() => error),
+      ),
+    )
+
+  const tunnelTo$ = (nickname: string): Observable<Tunnel> => {
+    const present = entries.get(nickname)
+    if (present !== undefined && !isSilent(present)) {
+      event$.next({ type: 'use', owner: nickname, streams: present.streams })
+      return present.tunnel$
+    }
+    const successor = successors.get(nickname)
+    if (successor !== undefined) return present === undefined ? successor.tunnel$ : eitherOf$(present, successor)
+    if (!wanted$.observed) return throwError(() => new LighthouseError('channel-closed', 'this peer has stopped'))
+    if (entries.size + successors.size >= ports.length + maxAttempts) {
+      const message = `${maxAttempts} connections are being made already; wait for one to end`
+      return throwError(() => new LighthouseError('too-many-connections', message))
+    }
+    const entry = enter(nickname, present)
+    return present === undefined ? entry.tunnel$ : eitherOf$(present, entry)
+  }
+
   return {
-    connect$: nickname =>
-      defer(() => {
-        const present = entries.get(nickname)
-        if (present !== undefined) {
-          event$.next({ type: 'use', owner: nickname, streams: present.streams })
-          return present.tunnel$.pipe(take(1))
-        }
-        if (!wanted$.observed) return throwError(() => new LighthouseError('channel-closed', 'this peer has stopped'))
-        if (entries.size >= ports.length + maxAttempts) {
-          const message = `${maxAttempts} connections are being made already; wait for one to end`
-          return throwError(() => new LighthouseError('too-many-connections', message))
-        }
-        return enter(nickname).tunnel$.pipe(take(1))
-      }),
+    connect$: nickname => defer(() => tunnelTo$(nickname)).pipe(take(1)),
     report$: merge(evictions$, wanted$.pipe(mergeMap(live$))),
   }
+}
+
+function isSilent({ silentSeconds }: Entry): boolean {
+  return silentSeconds >= suspectSeconds
 }
