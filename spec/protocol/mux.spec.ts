@@ -161,7 +161,7 @@ describe('sharing the channel', () => {
   it('packs frames into large messages', () => {
     const mux = client({ version: 1 })
     mux.tell(open(3), write(3, 200_000))
-    expect(mux.messages().map(message => message.length)).toEqual([1, 16, 16, 16, 1])
+    expect(mux.messages().map(message => message.length)).toEqual([1, 31, 18])
   })
 
   it('hands over no more than the channel takes and one message', () => {
@@ -175,7 +175,8 @@ describe('sharing the channel', () => {
   })
 
   it('holds a writer at the high mark and releases it at the low one', () => {
-    const mux = client({ version: 1, channelBytes: 8, queueHighBytes: 100_000, queueLowBytes: 20_000 })
+    const sizes = { channelBytes: 8, maxMessageBytes: 65_664, queueHighBytes: 100_000, queueLowBytes: 20_000 }
+    const mux = client({ version: 1, ...sizes })
     mux.tell(open(3))
     const holds = (effects: MuxEffect[]): MuxEffect[] => effects.filter(({ type }) => type === 'hold')
     expect(holds(mux.tell(write(3, 99_999)))).toEqual([])

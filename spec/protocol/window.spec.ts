@@ -14,12 +14,13 @@ describe('the receive window', () => {
   it.each([
     ['a slow path', { consumedBytes: 10_000 }, initialWindowBytes],
     ['a fast one, doubling', { consumedBytes: 1_000_000 }, 2 * initialWindowBytes],
-    ['rate × (2 × round trip + 20 ms)', { consumedBytes: 40_000 }, 400_000],
-    ['the first millisecond', { consumedBytes: 4000, elapsedMs: 0 }, 400_000],
+    ['rate × five round trips', { consumedBytes: 20_000 }, 400_000],
+    ['rate × (2 × round trip + 6 ms) on a short path', { consumedBytes: 400_000, roundTripMs: 1 }, 320_000],
+    ['the first millisecond', { consumedBytes: 2000, elapsedMs: 0 }, 400_000],
     ['no budget left', { consumedBytes: 1_000_000, spareBytes: 0 }, initialWindowBytes],
     ['a budget overdrawn', { consumedBytes: 1_000_000, spareBytes: -5 }, initialWindowBytes],
     ['some budget left', { consumedBytes: 1_000_000, spareBytes: 1000 }, initialWindowBytes + 1000],
-    ['a large one, idle', { consumedBytes: 1, windowBytes: maxWindowBytes }, maxWindowBytes / 2],
+    ['a large one, idle', { consumedBytes: 1, windowBytes: maxWindowBytes }, (maxWindowBytes / 8) * 7],
     ['the largest', { consumedBytes: 1e8, windowBytes: maxWindowBytes }, maxWindowBytes],
   ])('on %s', (_name, more, expected) => {
     expect(nextWindow({ ...base, ...more })).toBe(expected)

@@ -7,18 +7,18 @@ import { signalGate } from './signal-gate.js'
 
 /**
  * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which the library drops silently, deep
- * enough that a look every millisecond keeps 100 MB/s going.
+ * enough that a look every other millisecond keeps 100 MB/s going; what is deeper only delays small requests.
  */
-const highWaterBytes = 512 * 1024
+const highWaterBytes = 256 * 1024
 
 /** Both implementations take 256 KiB in a message; the stream layer packs less. */
 const maxMessageBytes = 256 * 1024
 
-/** Neither implementation tells reliably when its buffer drains, so it is looked at again while something is in it. */
-const drainPollMs = 1
+/** Neither implementation tells reliably when its buffer drains, so it is looked at again while something is in it. Each look waits for a thread of the library. */
+const drainPollMs = 2
 
-/** How often path and round trip are looked up. */
-const pathPollMs = 5000
+/** How often path and round trip are looked up. The first look is too early for a round trip, and windows grow with it. */
+const pathPollMs = 1000
 
 /** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
 const maxEarlyBytes = 1024 * 1024
