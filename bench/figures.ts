@@ -13,8 +13,14 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 }
 
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length / 2
+  return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
+}
+
 export function spread(values: readonly number[]): Spread {
-  return { median: quantile(values, 0.5), min: quantile(values, 0), max: quantile(values, 1) }
+  return { median: median(values), min: quantile(values, 0), max: quantile(values, 1) }
 }
 
 export function digits(value: number): string {

@@ -44,6 +44,9 @@ const messageSizes = [16, 64, 128, 256].map(size => size * 1024)
 /** Messages of simple-peer's stream: as the programs' reads come. */
 const streamPieceBytes = 64 * 1024
 
+/** What has not arrived by then was dropped: SCTP's longest pauses are far shorter. */
+const lostAfterMs = 60_000
+
 /** More than any download here gets to. */
 export const endlessBytes = 2 ** 50
 
@@ -67,7 +70,11 @@ async function pipeRate(scene: Scene, kind: PipeKind, messageBytes: number, exte
   const rate = await windowRate(count, extent)
   const sent = await seeder.call<number>('stop', kind)
   // The next measurement must not begin beside what is still under way; and nothing may be lost.
-  while ((await count()).bytes < sent) await pause(10)
+  const start = performance.now()
+  while ((await count()).bytes < sent) {
+    if (performance.now() - start > lostAfterMs) throw new Error(`${kind}: of ${sent} bytes some never came`)
+    await pause(10)
+  }
   return rate
 }
 

@@ -147,7 +147,7 @@ export function simplePeerPipe({ initiator, implementation, onSignal }: PipeOpti
     channelName: channelLabel,
     iceCompleteTimeout: 1,
   }
-  const peer = new SimplePeer({ ...options, config: { iceServers: [] } } as unknown as SimplePeer.Options)
+  const peer = new SimplePeer({ ...options, config: { iceServers: [] } })
   let received = 0
   let sent = 0
   let message: Uint8Array | undefined

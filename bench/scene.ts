@@ -68,7 +68,7 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
       await Promise.all([consumer.call('opened', kind), seeder.call('opened', kind)])
     },
     close: async () => {
-      await Promise.all([consumer, seeder, ends, relay].map(child => child?.stop()))
+      await Promise.all([consumer.stop(), seeder.stop(), ends.stop(), relay?.stop()])
       running.unsubscribe()
     },
   }
