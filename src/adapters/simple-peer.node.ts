@@ -17,8 +17,12 @@ const maxMessageBytes = 256 * 1024
 /** Neither implementation tells reliably when its buffer drains, so it is looked at again while something is in it. Each look waits for a thread of the library. */
 const drainPollMs = 2
 
-/** How often path and round trip are looked up. The first look is too early for a round trip, and windows grow with it. */
-const pathPollMs = 1000
+/**
+ * When path and round trip are looked up again: twice as late each time, up to the second. The first looks are too early
+ * for a round trip, and until there is one the windows do not grow.
+ */
+const firstPathPollMs = 50
+const lastPathPollMs = 1000
 
 /** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
 const maxEarlyBytes = 1024 * 1024
@@ -164,12 +168,12 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
             subscriber.error(new LighthouseError('protocol-violation', 'too much data before the connection was open'))
             return
           }
-          const lookUpPath = (): void => {
+          const lookUpPath = (nextMs: number): void => {
+            pathTimer = setTimeout(lookUpPath, nextMs, Math.min(2 * nextMs, lastPathPollMs))
             readStats(peer, reports => subscriber.next(pathOf(reports, roundTripUnitMs)))
           }
-          pathTimer = setInterval(lookUpPath, pathPollMs)
           subscriber.next({ type: 'open', channel })
-          lookUpPath()
+          if (!subscriber.closed) lookUpPath(firstPathPollMs)
         })
         peer.on('error', error => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC')))
         peer.on('close', () => subscriber.complete())
@@ -188,7 +192,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         })
         subscriber.add(() => {
           remote.unsubscribe()
-          clearInterval(pathTimer)
+          clearTimeout(pathTimer)
           channel.dispose()
           peer.destroy()
         })
