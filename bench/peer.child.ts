@@ -70,8 +70,12 @@ const call = answerCalls({
   connect: async (nickname: string): Promise<number> =>
     (await firstValueFrom(peer!.connect$(nickname).pipe(take(1)))).port,
   openPipe,
+  closePipe: (kind: PipeKind) => {
+    pipes.get(kind)!.close()
+    pipes.delete(kind)
+  },
   opened: (kind: PipeKind) => pipes.get(kind)!.opened,
-  signal: ({ kind, signal }: { kind: PipeKind; signal: RtcSignal }) => pipes.get(kind)!.signal(signal),
+  signal: ({ kind, signal }: { kind: PipeKind; signal: RtcSignal }) => pipes.get(kind)?.signal(signal),
   push: ({ kind, messageBytes }: { kind: PipeKind; messageBytes: number }) => pipes.get(kind)!.push(messageBytes),
   stop: (kind: PipeKind): number => pipes.get(kind)!.stop(),
   received: (kind: PipeKind) => ({ bytes: pipes.get(kind)!.receivedBytes(), at: performance.now() }),

@@ -18,6 +18,7 @@ export interface Pipe {
   readonly stop: () => number
   readonly receivedBytes: () => number
   readonly opened: Promise<void>
+  readonly close: () => void
 }
 
 export interface PipeOptions {
@@ -43,6 +44,7 @@ interface Connection {
   setLocalDescription(description: Description): Promise<void>
   setRemoteDescription(description: Description): Promise<void>
   addIceCandidate(candidate: RTCCandidate): Promise<void>
+  close(): void
 }
 interface Description {
   readonly type: 'offer' | 'answer'
@@ -135,6 +137,7 @@ export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): P
     stop,
     receivedBytes: () => received,
     opened: opened$,
+    close: () => connection.close(),
   }
 }
 
@@ -184,5 +187,6 @@ export function simplePeerPipe({ initiator, implementation, onSignal }: PipeOpti
     },
     receivedBytes: () => received,
     opened: new Promise(resolve => peer.once('connect', () => resolve())),
+    close: () => peer.destroy(),
   }
 }

@@ -22,6 +22,7 @@ export interface Scene {
   /** Starts the consumer anew, without any connection. */
   readonly restartConsumer: () => Promise<void>
   readonly openPipe: (kind: PipeKind) => Promise<void>
+  readonly closePipe: (kind: PipeKind) => Promise<void>
   readonly close: () => Promise<void>
 }
 
@@ -66,6 +67,9 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
       await seeder.call('openPipe', { kind, initiator: false, rtcName, relayed })
       await consumer.call('openPipe', { kind, initiator: true, rtcName, relayed })
       await Promise.all([consumer.call('opened', kind), seeder.call('opened', kind)])
+    },
+    closePipe: async kind => {
+      await Promise.all([consumer.call('closePipe', kind), seeder.call('closePipe', kind)])
     },
     close: async () => {
       await Promise.all([consumer.stop(), seeder.stop(), ends.stop(), relay?.stop()])
