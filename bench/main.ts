@@ -10,7 +10,7 @@ const usage = `Measures the tunnel against the bare data channel, on this machin
 
   npm run bench -- [options]
 
-  --quick      less than a minute: shorter windows, two rounds, no codec
+  --quick      about a minute: too short for SCTP to settle, no codec
   --full       a quarter of an hour or more: longer windows, nine rounds, and the paused reader
   --pause      only the reader that pauses 60 s in a download of 1 GiB
   --rtc NAME   only wrtc or only node-datachannel
@@ -19,7 +19,7 @@ const usage = `Measures the tunnel against the bare data channel, on this machin
 `
 
 const extents = {
-  quick: { rounds: 2, windowMs: 500, warmUpMs: 400, coldStarts: 2, latencyMs: 800 },
+  quick: { rounds: 2, windowMs: 400, warmUpMs: 600, coldStarts: 2, latencyMs: 800 },
   usual: { rounds: 5, windowMs: 2500, warmUpMs: 1000, coldStarts: 5, latencyMs: 5000 },
   full: { rounds: 9, windowMs: 5000, warmUpMs: 2000, coldStarts: 9, latencyMs: 20_000 },
 } as const satisfies Record<string, Extent>

@@ -113,7 +113,11 @@ function latencyOf(milliseconds: readonly number[]): Latency {
 async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
   let best = { bytes: 0, rate: 0 }
   for (const bytes of messageSizes) {
-    const rate = await pipeRate(scene, 'raw', bytes, { ...extent, windowMs: extent.windowMs / 2 })
+    const rate = await pipeRate(scene, 'raw', bytes, {
+      ...extent,
+      windowMs: extent.windowMs / 2,
+      warmUpMs: extent.warmUpMs / 2,
+    })
     if (rate > best.rate) best = { bytes, rate }
   }
   return best.bytes
