@@ -4,6 +4,8 @@
  * Plain JavaScript, since jest loads it before anything is compiled.
  */
 
+import { writeSync } from 'node:fs'
+
 /** The same as in requires.ts. */
 const SKIP_MARK = ' ⏭ skipped: '
 
@@ -35,7 +37,8 @@ export default class ClosingReporter {
   constructor() {
     // Jest puts its own summary behind every other reporter, so the last line is written when the process ends.
     process.once('exit', () => {
-      if (this.#lines.length > 0) process.stdout.write(`\n${this.#lines.join('\n')}\n`)
+      // Not through process.stdout, which --forceExit has closed by then.
+      if (this.#lines.length > 0) writeSync(1, `\n${this.#lines.join('\n')}\n`)
     })
   }
 
