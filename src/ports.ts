@@ -2,7 +2,8 @@
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { Signal, SignalAck } from './protocol/signal.js'
+import type { ReceiptAck, Settlement, SignedReceipt } from './protocol/receipt.js'
+import type { LedgerHead, Signal, SignalAck } from './protocol/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
 export interface MonotonicClock {
@@ -111,12 +112,15 @@ export type SignalTransportEvent =
       readonly connection: SignalConnection
     }
   | { readonly type: 'signal'; readonly message: unknown }
+  | { readonly type: 'settled'; readonly message: unknown }
   | { readonly type: 'replaced' }
 
 /** The sending half of an authenticated connection to the hub. */
 export interface SignalConnection {
   /** Emits the hub's acknowledgement once and completes; errors with `hub-unreachable` when the connection ends before. Sends on subscription. */
   send$(signal: Signal): Observable<SignalAck>
+  /** Gives the hub a receipt. Emits its acknowledgement once and completes; errors like `send$`. Sends on subscription. */
+  settle$(receipt: SignedReceipt): Observable<ReceiptAck>
 }
 
 /** Cold: each subscription is one connection. Completes never by itself; errors with `hub-unreachable` when it is lost. */
@@ -162,6 +166,44 @@ export interface TrustStore {
    * Returns undefined when it fits, and the remembered key when it does not.
    */
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
+}
+
+/** What this peer has served to one consumer, in payload bytes since ever. */
+export interface ConsumerAccount {
+  /** Sent, whether or not it arrived; after a crash up to 256 KiB more than that. */
+  readonly servedBytes: number
+  /** Settled by the hub. */
+  readonly paidBytes: number
+}
+
+/**
+ * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what it was
+ * told survives the end of the process. Errors are thrown as `store-failed`.
+ */
+export interface ReceiptBook {
+  /** Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing. */
+  keep(receipt: SignedReceipt): void
+  /** Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before (0: nothing new). */
+  settle(settlement: Settlement): number
+  /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
+  unsettled(limit: number): readonly SignedReceipt[]
+  /** The highest receipt of a session. */
+  receipt(session: string): SignedReceipt | undefined
+  /** As seeder: what this key was served and has paid. */
+  account(consumer: string): ConsumerAccount
+  /** As seeder: sets what this key was served in all. Told ahead of sending. */
+  serve(consumer: string, servedBytes: number): void
+  /** As consumer: bytes signed since `sinceMs` (wall clock), and for one seeder since ever. */
+  signedSince(sinceMs: number): number
+  signedFor(seeder: string): number
+  /** The settlement kept for a session, and all of them in the order of their blocks. */
+  settlement(session: string): Settlement | undefined
+  settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
+  /** Keeps a head signed by this hub; the newest 1,000 stay. */
+  keepHead(hubKey: string, head: LedgerHead): void
+  /** Heads of this hub with that number (more than one is a fork), and the newest one. */
+  headsAt(hubKey: string, seq: number): readonly LedgerHead[]
+  newestHead(hubKey: string): LedgerHead | undefined
 }
 
 /** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use`. */

@@ -65,7 +65,12 @@ function world() {
       trust,
       hub: client as unknown as HubClient,
       rtc,
-      hubSession: { hubKey, iceServers: [{ urls: 'stun:hub' }], head: undefined, connection: { send$ } },
+      hubSession: {
+        hubKey,
+        iceServers: [{ urls: 'stun:hub' }],
+        head: undefined,
+        connection: { send$, settle$: () => NEVER },
+      },
       signal$: inboxes.get(identity.pubKey)!,
       iceServers: [{ urls: 'stun:own' }],
       relayOnly: false,

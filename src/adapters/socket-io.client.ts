@@ -2,6 +2,7 @@ import { Observable } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
 import type { SignalConnection, SignalTransport, SignalTransportEvent } from '../ports.js'
 import { LighthouseError } from '../protocol/errors.js'
+import { parseReceiptAck, type ReceiptAck } from '../protocol/receipt.js'
 import { maxSignalBytes, type SignalAck, signalRefusals } from '../protocol/signal.js'
 
 /** For the connection, and for each acknowledgement: half of the 20 s within which a peer must be reached. */
@@ -27,28 +28,34 @@ function parseAck(value: unknown): SignalAck | undefined {
   return known && { error: { code: known, message: words(message, known) } }
 }
 
+function parseReceiptAnswer(value: unknown): ReceiptAck | undefined {
+  const ack = parseReceiptAck(value)
+  if (ack === undefined || 'settled' in ack) return ack
+  return { error: { code: ack.error.code, message: words(ack.error.message, ack.error.code) } }
+}
+
 function unreachable(url: string, reason: string, cause?: unknown): LighthouseError {
   return new LighthouseError('hub-unreachable', `The hub at ${url}: ${reason}.`, {}, { cause })
 }
 
 function connectionOf(socket: Socket, url: string): SignalConnection {
+  const ask$ = <Ack>(event: string, body: object, parse: (answer: unknown) => Ack | undefined): Observable<Ack> =>
+    new Observable(subscriber => {
+      // socket.io would keep it for a connection that is not coming back.
+      if (!socket.connected) return subscriber.error(unreachable(url, 'the connection is over'))
+      socket.timeout(answerTimeoutMs).emit(event, body, (error: Error | null, answer: unknown) => {
+        if (error !== null) return subscriber.error(unreachable(url, `it did not acknowledge a ${event}`, error))
+        const ack = parse(answer)
+        if (ack === undefined) {
+          return subscriber.error(new LighthouseError('hub-protocol', `The hub at ${url} acknowledged with nonsense.`))
+        }
+        subscriber.next(ack)
+        subscriber.complete()
+      })
+    })
   return {
-    send$: signal =>
-      new Observable(subscriber => {
-        // socket.io would keep it for a connection that is not coming back.
-        if (!socket.connected) return subscriber.error(unreachable(url, 'the connection is over'))
-        socket.timeout(answerTimeoutMs).emit('signal', signal, (error: Error | null, answer: unknown) => {
-          if (error !== null) return subscriber.error(unreachable(url, 'it did not acknowledge a signal', error))
-          const ack = parseAck(answer)
-          if (ack === undefined) {
-            return subscriber.error(
-              new LighthouseError('hub-protocol', `The hub at ${url} acknowledged with nonsense.`),
-            )
-          }
-          subscriber.next(ack)
-          subscriber.complete()
-        })
-      }),
+    send$: signal => ask$('signal', signal, parseAck),
+    settle$: receipt => ask$('receipt', receipt, parseReceiptAnswer),
   }
 }
 
@@ -92,6 +99,7 @@ export function socketIoTransport(hub: string | URL): SignalTransport {
           subscriber.next({ type: 'authenticated', coins, iceServers, head, connection })
         })
         socket.on('signal', (message: unknown) => subscriber.next({ type: 'signal', message }))
+        socket.on('settled', (message: unknown) => subscriber.next({ type: 'settled', message }))
         socket.on('replaced', () => subscriber.next({ type: 'replaced' }))
         socket.on('refused', (body: unknown) => subscriber.error(refusal(url, body)))
         socket.on('connect_error', error => subscriber.error(unreachable(url, 'no connection could be made', error)))

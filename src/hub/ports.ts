@@ -2,6 +2,7 @@
  * The world as the hub sees it. No implementation here.
  */
 import type { Observable } from 'rxjs'
+import type { ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
 import type { ChainState, LedgerLine } from './protocol/ledger.js'
 
@@ -15,6 +16,55 @@ export interface KeyPair {
 export type Registration =
   | { readonly type: 'registered'; readonly line: LedgerLine }
   | { readonly type: 'taken'; readonly what: 'nickname' | 'key' | 'both' }
+
+/** The parties of a session: the consumer made the offer, the seeder answers it. */
+export interface SessionParties {
+  readonly session: string
+  readonly consumer: string
+  readonly seeder: string
+}
+
+/** What became of one receipt of a batch. */
+export type SettleResult =
+  | {
+      readonly type: 'settled'
+      /** False when it was settled before, this receipt or a higher one: nothing moved now. */
+      readonly moved: boolean
+      /** What the session is settled up to now, and the block that moved the last of it. */
+      readonly bytes: number
+      readonly seq: number
+      readonly hash: string
+      /** Wallets after the batch. */
+      readonly consumerBytes: number
+      readonly seederBytes: number
+    }
+  | { readonly type: 'refused'; readonly code: Extract<ReceiptRefusal, 'not-a-party' | 'unknown-session' | 'no-coins'> }
+
+/**
+ * Sessions and what of them is settled. Every call is atomic, and durable when its promise resolves. Errors are
+ * `store-failed`.
+ */
+export interface SettlementStore {
+  /** An offer was forwarded. False, and nothing is changed, when the ID belongs to a session with other parties. */
+  recordOffer(request: SessionParties & { readonly timeMs: number }): Promise<boolean>
+  /** The answer was forwarded: from now on receipts of this session count. False when no such offer was recorded. */
+  recordAnswer(request: SessionParties & { readonly timeMs: number }): Promise<boolean>
+  /**
+   * Settles receipts whose signatures were checked, one after the other, in one transaction with one sync: the
+   * difference to what the session is settled up to moves from consumer to seeder as one block. Results in the order of
+   * the receipts. A receipt that is refused changes nothing and costs the others nothing.
+   */
+  settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]>
+  /** Forgets sessions whose last offer, answer or settlement was before; their receipts are unknown from then on. */
+  pruneSessions(beforeMs: number): Promise<number>
+}
+
+/** Single-use codes that let somebody register. Only their digests are kept. */
+export interface InviteStore {
+  addInvite(request: { readonly codeHash: string; readonly timeMs: number }): Promise<void>
+  /** Codes not used yet. */
+  openInvites(): Promise<number>
+}
 
 /**
  * Names, wallets, the ledger and the hub's key. Every call is atomic, and durable when its promise resolves. Errors are

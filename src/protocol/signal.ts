@@ -14,6 +14,8 @@ export interface LedgerHead {
 export interface MuxAbilities {
   readonly versions?: readonly number[]
   readonly rst?: boolean
+  /** Whether receipts are taken on the data channel itself (frame command RCP). */
+  readonly receipts?: boolean
 }
 
 /**
@@ -82,8 +84,9 @@ export function parseHead(value: unknown): LedgerHead | undefined {
 
 function isMux(value: unknown): value is MuxAbilities {
   if (!isRecord(value)) return false
-  const { versions, rst } = value
+  const { versions, rst, receipts } = value
   if (rst !== undefined && typeof rst !== 'boolean') return false
+  if (receipts !== undefined && typeof receipts !== 'boolean') return false
   return (
     versions === undefined || (Array.isArray(versions) && versions.length <= 8 && versions.every(Number.isSafeInteger))
   )

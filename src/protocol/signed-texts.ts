@@ -31,3 +31,27 @@ export function descriptionText(
 export function headText(seq: number, hash: string): string {
   return `lighthouse/head/1\n${seq}\n${hash}`
 }
+
+/** What the consumer signs as a receipt: the members in this order. */
+export function receiptText(receipt: {
+  readonly hub_key: string
+  readonly session: string
+  readonly seeder: string
+  readonly consumer: string
+  readonly bytes: number
+}): string {
+  const { hub_key, session, seeder, consumer, bytes } = receipt
+  return `lighthouse/receipt/1\n${hub_key}\n${session}\n${seeder}\n${consumer}\n${bytes}`
+}
+
+/** What the hub signs as a settlement: the members in this order, `coins` as the text that was sent. */
+export function settledText(settlement: {
+  readonly session: string
+  readonly bytes: number
+  readonly coins: string
+  readonly seq: number
+  readonly hash: string
+}): string {
+  const { session, bytes, coins, seq, hash } = settlement
+  return `lighthouse/settled/1\n${session}\n${bytes}\n${coins}\n${seq}\n${hash}`
+}

@@ -32,8 +32,9 @@ import { parseCoins } from '../protocol/coins.js'
 import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { parseIceServers } from '../protocol/ice-servers.js'
 import type { Identity } from '../protocol/metadata.js'
+import { parseSettlement, type Settlement } from '../protocol/receipt.js'
 import { isPublicKey, type LedgerHead, parseHead, parseSignal, type Signal } from '../protocol/signal.js'
-import { authText, hubChallengeText } from '../protocol/signed-texts.js'
+import { authText, hubChallengeText, settledText } from '../protocol/signed-texts.js'
 import type { HubState } from '../protocol/stats.js'
 
 /** What a peer has while it is signed in. */
@@ -49,6 +50,8 @@ export type SignalingEvent =
   | { readonly type: 'session'; readonly session: HubSession | undefined }
   | { readonly type: 'coins'; readonly bytes: number }
   | { readonly type: 'signal'; readonly signal: Signal }
+  /** Its signature was checked. */
+  | { readonly type: 'settled'; readonly settlement: Settlement }
 
 export interface SignalingOptions {
   readonly transport: SignalTransport
@@ -113,6 +116,14 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           const signal = parseSignal(event.message)
           const mine = signal !== undefined && signal.to === identity.pubKey && signal.from !== identity.pubKey
           return mine ? [{ type: 'signal', signal }] : []
+        }
+        case 'settled': {
+          const settlement = parseSettlement(event.message)
+          if (hubKey === undefined || settlement === undefined) return []
+          // What the hub has not signed is worth nothing as evidence and moves nothing here.
+          if (!crypto.verify(hubKey, settledText(settlement), settlement.signature)) return []
+          const bytes = parseCoins(settlement.coins)
+          return [{ type: 'settled', settlement }, ...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }])]
         }
         case 'replaced': {
           const message =

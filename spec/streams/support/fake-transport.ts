@@ -1,4 +1,4 @@
-import { Observable, of, type Subscriber } from 'rxjs'
+import { NEVER, Observable, of, type Subscriber } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { SignalConnection, SignalTransport, SignalTransportEvent } from '../../../src/ports.js'
 import type { Identity } from '../../../src/protocol/metadata.js'
@@ -61,7 +61,7 @@ export interface FakeHub {
 export function fakeHub(keys = nodeCrypto.generateKeyPair()): FakeHub {
   const challenge = nodeCrypto.randomId(256)
   const answers: string[] = []
-  const connection: SignalConnection = { send$: () => of({ delivered: true }) }
+  const connection: SignalConnection = { send$: () => of({ delivered: true }), settle$: () => NEVER }
   const challengeFor = (pubKey: string): Challenge => ({
     type: 'challenge',
     challenge,
