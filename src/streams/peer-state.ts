@@ -48,6 +48,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     }
     case 'session':
     case 'signal':
+    case 'settled':
       return state
   }
 }
