@@ -2,7 +2,7 @@
  * The world as the hub sees it. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
+import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
 import type { ChainState, LedgerLine } from './protocol/ledger.js'
 
@@ -97,18 +97,26 @@ export interface IncomingSignal {
   acknowledge(ack: SignalAck): void
 }
 
+/** A receipt as it came over a socket, of at most 1,024 bytes, with the way to acknowledge it. */
+export interface IncomingReceipt {
+  readonly message: unknown
+  acknowledge(ack: ReceiptAck): void
+}
+
 /** One connection of the signaling server. */
 export interface HubSocket {
   /** What the peer said on connecting. */
   readonly auth: unknown
   /** Not buffered: what arrives without a subscriber is dropped. */
   readonly signal$: Observable<IncomingSignal>
+  /** Not buffered either. Ends with the socket. */
+  readonly receipt$: Observable<IncomingReceipt>
   /** Emits once and completes when the connection is over. */
   readonly closed$: Observable<void>
   /** Sends the challenge on subscription and emits what the peer acknowledges it with, once. */
   challenge$(body: object): Observable<unknown>
   /** False when the other side reads so slowly that too much is waiting; then nothing is sent. */
-  send(event: 'authenticated' | 'refused' | 'replaced' | 'signal', body: object): boolean
+  send(event: 'authenticated' | 'refused' | 'replaced' | 'signal' | 'settled', body: object): boolean
   /** Ends the connection after what was sent. Harmless when over. */
   close(): void
 }
