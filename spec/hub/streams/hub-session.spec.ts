@@ -50,6 +50,7 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
   } = {
     auth: { pub_key: keys.pubKey },
     signal$,
+    receipt$: NEVER,
     closed$,
     sent,
     closes: 0,

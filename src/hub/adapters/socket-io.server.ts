@@ -1,12 +1,17 @@
 import type { Server as HttpServer } from 'node:http'
-import { fromEvent, map, Observable, take } from 'rxjs'
+import { fromEvent, map, Observable, take, takeUntil } from 'rxjs'
 import { Server, type Socket } from 'socket.io'
+import type { ReceiptAck } from '../../protocol/receipt.js'
 import type { SignalAck } from '../../protocol/signal.js'
 import { maxSignalBytes } from '../../protocol/signal.js'
-import type { HubSocket, IncomingSignal } from '../ports.js'
+import type { HubSocket } from '../ports.js'
+import { jsonBytes } from '../protocol/relay.js'
 
 /** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
 const maxPacketBytes = 2 * maxSignalBytes
+
+/** A receipt has about 400 bytes. What is larger is handed on without its content, as `undefined`. */
+const maxReceiptBytes = 1_024
 
 /** What may wait for a socket whose other side reads slowly. Sixteen of the largest signals. */
 const maxBacklogBytes = 1_048_576
@@ -23,25 +28,29 @@ function backlogBytes({ conn }: Socket): number {
   return writeBuffer.reduce((sum, { data }) => sum + (typeof data === 'string' ? data.length : 0), 0)
 }
 
-function toIncoming(args: readonly unknown[]): IncomingSignal {
+/** An event's content and the way to answer it. A peer that wants no answer sends none; the function is always last. */
+function toIncoming<Ack extends SignalAck | ReceiptAck>(
+  args: readonly unknown[],
+): { readonly message: unknown; acknowledge(ack: Ack): void } {
   const last = args.at(-1)
-  return {
-    message: args[0],
-    // A peer that wants no acknowledgement sends none; socket.io's function is always the last argument.
-    acknowledge: (ack: SignalAck) => void (typeof last === 'function' && last(ack)),
-  }
+  return { message: args[0], acknowledge: ack => void (typeof last === 'function' && last(ack)) }
 }
 
 function toHubSocket(socket: Socket): HubSocket {
   // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
   socket.on('error', () => socket.disconnect(true))
+  const closed$ = fromEvent(socket, 'disconnect').pipe(
+    take(1),
+    map(() => undefined),
+  )
   return {
     auth: socket.handshake.auth,
-    signal$: fromEvent(socket, 'signal', (...args: unknown[]) => toIncoming(args)),
-    closed$: fromEvent(socket, 'disconnect').pipe(
-      take(1),
-      map(() => undefined),
+    signal$: fromEvent(socket, 'signal', (...args: unknown[]) => toIncoming<SignalAck>(args)),
+    receipt$: fromEvent(socket, 'receipt', (...args: unknown[]) => toIncoming<ReceiptAck>(args)).pipe(
+      map(incoming => (jsonBytes(incoming.message) > maxReceiptBytes ? { ...incoming, message: undefined } : incoming)),
+      takeUntil(closed$),
     ),
+    closed$,
     challenge$: body =>
       new Observable(subscriber => {
         socket.emit('challenge', body, (answer: unknown) => {

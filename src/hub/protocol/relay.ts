@@ -9,7 +9,7 @@ const minOfferBytes = bytesPerCoin
 const maxSignalDepth = 8
 
 /** Bytes of the JSON text of a value, or Infinity when it nests too deep to be a signal. */
-function jsonBytes(value: unknown): number {
+export function jsonBytes(value: unknown): number {
   if (!isShallow(value as Json | undefined, maxSignalDepth)) return Infinity
   return new TextEncoder().encode(JSON.stringify(value) ?? '').length
 }
