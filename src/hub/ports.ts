@@ -2,9 +2,12 @@
  * The world as the hub sees it. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
+import type { ReceiptAck, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
 import type { ChainState, LedgerLine } from './protocol/ledger.js'
+import type { SessionParties, SettleResult } from './protocol/settlement.js'
+
+export type { SessionParties, SettleResult } from './protocol/settlement.js'
 
 /** An Ed25519 key pair, base64; the private key in NaCl's form, seed ‖ public key. */
 export interface KeyPair {
@@ -16,29 +19,8 @@ export interface KeyPair {
 export type Registration =
   | { readonly type: 'registered'; readonly line: LedgerLine }
   | { readonly type: 'taken'; readonly what: 'nickname' | 'key' | 'both' }
-
-/** The parties of a session: the consumer made the offer, the seeder answers it. */
-export interface SessionParties {
-  readonly session: string
-  readonly consumer: string
-  readonly seeder: string
-}
-
-/** What became of one receipt of a batch. */
-export type SettleResult =
-  | {
-      readonly type: 'settled'
-      /** False when it was settled before, this receipt or a higher one: nothing moved now. */
-      readonly moved: boolean
-      /** What the session is settled up to now, and the block that moved the last of it. */
-      readonly bytes: number
-      readonly seq: number
-      readonly hash: string
-      /** Wallets after the batch. */
-      readonly consumerBytes: number
-      readonly seederBytes: number
-    }
-  | { readonly type: 'refused'; readonly code: Extract<ReceiptRefusal, 'not-a-party' | 'unknown-session' | 'no-coins'> }
+  /** The invite is unknown, or somebody registered with it. A name or key that is taken is said first. */
+  | { readonly type: 'refused'; readonly what: 'invite' }
 
 /**
  * Sessions and what of them is settled. Every call is atomic, and durable when its promise resolves. Errors are
@@ -61,6 +43,7 @@ export interface SettlementStore {
 
 /** Single-use codes that let somebody register. Only their digests are kept. */
 export interface InviteStore {
+  /** Keeps a code. Harmless when it is known; one that was used stays used. */
   addInvite(request: { readonly codeHash: string; readonly timeMs: number }): Promise<void>
   /** Codes not used yet. */
   openInvites(): Promise<number>
@@ -70,15 +53,19 @@ export interface InviteStore {
  * Names, wallets, the ledger and the hub's key. Every call is atomic, and durable when its promise resolves. Errors are
  * `store-failed`.
  */
-export interface HubStore {
+export interface HubStore extends SettlementStore, InviteStore {
   /** The hub's key pair; the first call keeps what `generate` makes, and every later one returns that. */
   keyPair(generate: () => KeyPair): Promise<KeyPair>
-  /** Name, wallet and grant in one transaction; of two that race for a name or key one is registered. */
+  /**
+   * Name, wallet and grant in one transaction; of two that race for a name or key one is registered. With `inviteHash`
+   * that code is used up in the same transaction, so of two that race for a code one is registered.
+   */
   register(request: {
     readonly nickname: string
     readonly pubKey: string
     readonly grantBytes: number
     readonly timeMs: number
+    readonly inviteHash?: string
   }): Promise<Registration>
   resolve(nickname: string): Promise<string | undefined>
   /** Bytes in the wallet, or undefined when nobody registered the key. */
@@ -121,9 +108,63 @@ export interface HubSocket {
   close(): void
 }
 
+/** What the hub sends to a signed-in peer on behalf of others. */
+export type BusEvent = 'signal' | 'settled'
+
+/** What became of a message for a key: `congested` when its reader, or the way to it, holds too much already. */
+export type Delivery = 'delivered' | 'offline' | 'congested'
+
+/** A signed-in socket as the bus sees it. */
+export interface BusSession {
+  /** False when too much is waiting for the reader; then nothing is sent. */
+  send(event: BusEvent, body: object): boolean
+  /** A newer session of the same key has taken over: says so and ends the socket. Called at most once. */
+  replace(): void
+}
+
+/**
+ * Who is signed in, on whichever process of the hub, and the way to each. Where another process cannot be reached its
+ * peers count as offline. No call rejects but `check`.
+ */
+export interface HubBus {
+  /** Sessions on this process. */
+  readonly size: number
+  /**
+   * Makes this the one live session of the key on all processes; older ones are told `replace`. Resolves when every
+   * process that can be reached goes by it.
+   */
+  enter(pubKey: string, session: BusSession): Promise<void>
+  /** Forgets the session; harmless when a newer one has replaced it. */
+  leave(pubKey: string, session: BusSession): void
+  /** In the order of the calls. Resolves within two seconds, with `offline` when no answer came by then. */
+  deliver(pubKey: string, event: BusEvent, body: object): Promise<Delivery>
+  /** Whether a process holds a session of the key now. */
+  isSignedIn(pubKey: string): Promise<boolean>
+  /** Resolves when the other processes can be reached now; rejects with `store-failed`. */
+  check(): Promise<void>
+}
+
+/** A message of another process, or of this one, on a channel that was subscribed to. */
+export interface BusMessage {
+  readonly channel: string
+  readonly text: string
+}
+
+/** One connection to what carries messages between the processes of a hub. Calls reject when it is over. */
+export interface BusConnection {
+  /** In the order in which they were published, across all publishers. Not buffered. */
+  readonly message$: Observable<BusMessage>
+  /** Resolves to how many connections it reached; when this one is subscribed, after its own copy was emitted or before. */
+  publish(channel: string, text: string): Promise<number>
+  subscribe(channels: readonly string[]): Promise<void>
+  unsubscribe(channel: string): Promise<void>
+  /** Resolves when the other side answers. */
+  check(): Promise<void>
+}
+
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {
-  registration(outcome: 'registered' | 'taken' | 'malformed' | 'bad-signature' | 'rate-limited'): void
+  registration(outcome: 'registered' | 'taken' | 'refused' | 'malformed' | 'bad-signature' | 'rate-limited'): void
   login(outcome: 'authenticated' | 'refused' | 'replaced'): void
   signal(outcome: string): void
   /** The text of `GET /metrics`, and its MIME type. */

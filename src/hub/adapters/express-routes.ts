@@ -63,6 +63,9 @@ function register(context: RoutesContext): RequestHandler {
     const { nickname, pub_key: pubKey } = parsed
     const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs() })
     metrics.registration(result.type)
+    if (result.type === 'refused') {
+      return sendProblem(response, 403, 'invite-refused', 'This invite is unknown or used. Ask the hub for another.')
+    }
     if (result.type === 'taken') {
       return sendProblem(
         response,

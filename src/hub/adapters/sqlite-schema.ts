@@ -31,6 +31,24 @@ const migrations = [
   CREATE TRIGGER blocks_keep BEFORE UPDATE ON blocks BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
   CREATE TRIGGER blocks_stay BEFORE DELETE ON blocks BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
   `,
+  `
+  CREATE TABLE sessions (
+    session TEXT PRIMARY KEY,
+    consumer TEXT NOT NULL,
+    seeder TEXT NOT NULL,
+    answered INTEGER NOT NULL DEFAULT 0 CHECK (answered IN (0, 1)),
+    settled INTEGER NOT NULL DEFAULT 0 CHECK (settled >= 0),
+    last_seq INTEGER REFERENCES blocks (seq) CHECK ((last_seq IS NULL) = (settled = 0)),
+    touched INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX sessions_touched ON sessions (touched);
+  CREATE TABLE invites (
+    code_hash TEXT PRIMARY KEY,
+    made INTEGER NOT NULL,
+    used INTEGER,
+    used_by TEXT REFERENCES wallets (pub_key) CHECK ((used_by IS NULL) = (used IS NULL))
+  ) STRICT, WITHOUT ROWID;
+  `,
 ]
 
 /** Settings of one connection. Both full syncs: a commit is on the disk, not in a cache of it, before it is acknowledged. */

@@ -1,192 +1,161 @@
-import { chmodSync, closeSync, openSync } from 'node:fs'
 import { concatMap, defer, Observable } from 'rxjs'
-import { LighthouseError } from '../../protocol/errors.js'
+import type { SignedReceipt } from '../../protocol/receipt.js'
 import { type BlockHash, type ChainState, emptyChain, grantBlock, type LedgerLine } from '../protocol/ledger.js'
+import { planSettlement, type SessionParties, type SettleResult } from '../protocol/settlement.js'
 import type { HubLogger, HubStore, KeyPair, Registration } from '../ports.js'
-import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.js'
-import { closeDatabase, prepareSchema } from './sqlite-schema.js'
-
-/** A database that lives as long as the hub; for tests. */
-const memoryPath = ':memory:'
-
-/** How long to wait for another process that is letting go of the file, as a hub that is being restarted does. */
-const busyTimeoutMs = 1_000
-
-interface BlockRow extends Omit<LedgerLine, 'from' | 'to' | 'receipt'> {
-  readonly payer: string | null
-  readonly payee: string
-  readonly receipt: string | null
-}
-
-function toLine({ seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash }: BlockRow): LedgerLine {
-  return {
-    seq,
-    prev_hash,
-    time,
-    kind,
-    from: payer,
-    to: payee,
-    bytes,
-    receipt: receipt === null ? null : JSON.parse(receipt),
-    hash,
-  }
-}
-
-function failed(error: unknown, what: string): LighthouseError {
-  if (error instanceof LighthouseError) return error
-  const reason = error instanceof Error ? error.message : String(error)
-  return new LighthouseError('store-failed', `${what}: ${reason}`, {}, { cause: error })
-}
+import { type BlockRow, toLine, toRow } from './block-row.js'
+import { selectSessions, type SessionRow, toSession } from './session-row.js'
+import { openDatabase, SqliteConnection } from './sqlite-connection.js'
+import { loadSqlite } from './sqlite-library.js'
+import { closeDatabase } from './sqlite-schema.js'
 
 class SqliteStore implements HubStore {
-  readonly #statements = new Map<string, ReturnType<Database['prepare']>>()
+  /** The newest block, kept while nothing failed: the lock is exclusive, so nobody else can append. */
+  #chain: ChainState | undefined
 
   constructor(
-    private readonly database: Database,
+    private readonly sql: SqliteConnection,
     private readonly hash: BlockHash,
   ) {}
 
   keyPair(generate: () => KeyPair): Promise<KeyPair> {
-    return this.#transaction(() => {
-      const kept = this.#get<{ pub_key: string; priv_key: string }>('SELECT pub_key, priv_key FROM hub WHERE id = 1')
+    return this.sql.transaction(() => {
+      const kept = this.sql.get<{ pub_key: string; priv_key: string }>('SELECT pub_key, priv_key FROM hub WHERE id = 1')
       if (kept !== undefined) return { pubKey: kept.pub_key, privKey: kept.priv_key }
       const { pubKey, privKey } = generate()
-      this.#run('INSERT INTO hub (id, pub_key, priv_key) VALUES (1, ?, ?)', pubKey, privKey)
+      this.sql.run('INSERT INTO hub (id, pub_key, priv_key) VALUES (1, ?, ?)', pubKey, privKey)
       return { pubKey, privKey }
     })
   }
 
-  register(request: { nickname: string; pubKey: string; grantBytes: number; timeMs: number }): Promise<Registration> {
-    const { nickname, pubKey, grantBytes, timeMs } = request
-    return this.#transaction((): Registration => {
+  register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
+    const { nickname, pubKey, grantBytes, timeMs, inviteHash } = request
+    return this.#append((chain): Registration => {
       const owner = this.#nameOwner(nickname)
       const hasKey = this.#walletBytes(pubKey) !== undefined
       if (owner === pubKey) return { type: 'taken', what: 'both' }
       if (owner !== undefined || hasKey) return { type: 'taken', what: hasKey ? 'key' : 'nickname' }
-      const block = grantBlock(this.#chain() ?? emptyChain, { to: pubKey, bytes: grantBytes, time: timeMs })
+      this.sql.run('INSERT INTO wallets (pub_key, bytes) VALUES (?, ?)', pubKey, grantBytes)
+      const used = 'UPDATE invites SET used = ?, used_by = ? WHERE code_hash = ? AND used IS NULL'
+      if (inviteHash !== undefined && this.sql.run(used, timeMs, pubKey, inviteHash) === 0) {
+        this.sql.run('DELETE FROM wallets WHERE pub_key = ?', pubKey)
+        return { type: 'refused', what: 'invite' }
+      }
+      const block = grantBlock(chain, { to: pubKey, bytes: grantBytes, time: timeMs })
       const line: LedgerLine = { ...block, hash: this.hash(block) }
-      this.#run('INSERT INTO wallets (pub_key, bytes) VALUES (?, ?)', pubKey, grantBytes)
-      this.#run('INSERT INTO names (nickname, pub_key) VALUES (?, ?)', nickname, pubKey)
-      this.#run(
-        'INSERT INTO blocks (seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash) VALUES (?, ?, ?, ?, NULL, ?, ?, NULL, ?)',
-        ...[line.seq, line.prev_hash, line.time, line.kind, line.to, line.bytes, line.hash],
-      )
+      this.sql.run('INSERT INTO names (nickname, pub_key) VALUES (?, ?)', nickname, pubKey)
+      this.#insert(line)
       return { type: 'registered', line }
     })
   }
 
   resolve(nickname: string): Promise<string | undefined> {
-    return this.#attempt(() => this.#nameOwner(nickname))
+    return this.sql.attempt(() => this.#nameOwner(nickname))
   }
 
   balance(pubKey: string): Promise<number | undefined> {
-    return this.#attempt(() => this.#walletBytes(pubKey))
+    return this.sql.attempt(() => this.#walletBytes(pubKey))
   }
 
   head(): Promise<ChainState | undefined> {
-    return this.#attempt(() => this.#chain())
+    return this.sql.attempt(() => this.#newestBlock())
   }
 
   blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]> {
-    return this.#attempt(() =>
-      (this.#prepare('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?').all(seq, limit) as BlockRow[]).map(
-        toLine,
-      ),
-    )
+    const query = 'SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?'
+    return this.sql.attempt(() => this.sql.all<BlockRow>(query, seq, limit).map(toLine))
+  }
+
+  recordOffer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
+    const upsert =
+      'INSERT INTO sessions (session, consumer, seeder, touched) VALUES (?, ?, ?, ?) ON CONFLICT (session) DO UPDATE ' +
+      'SET touched = max(touched, excluded.touched) WHERE consumer = excluded.consumer AND seeder = excluded.seeder'
+    return this.sql.transaction(() => this.sql.run(upsert, session, consumer, seeder, timeMs) > 0)
+  }
+
+  recordAnswer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
+    const update =
+      'UPDATE sessions SET answered = 1, touched = max(touched, ?) WHERE session = ? AND consumer = ? AND seeder = ?'
+    return this.sql.transaction(() => this.sql.run(update, timeMs, session, consumer, seeder) > 0)
+  }
+
+  settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]> {
+    return this.#append(chain => {
+      const rows = [...new Set(receipts.map(({ session }) => session))]
+        .map(session => this.sql.get<SessionRow>(`${selectSessions} WHERE s.session = ?`, session))
+        .filter(row => row !== undefined)
+      const sessions = new Map(rows.map(row => [row.session, toSession(row)]))
+      const keys = new Set(rows.flatMap(({ consumer, seeder }) => [consumer, seeder]))
+      const wallets = new Map<string, number>()
+      for (const key of keys) {
+        const bytes = this.#walletBytes(key)
+        if (bytes !== undefined) wallets.set(key, bytes)
+      }
+      const plan = planSettlement({ chain, sessions, wallets }, receipts, timeMs, this.hash)
+      for (const line of plan.lines) this.#insert(line)
+      for (const { session, settledBytes, last } of plan.sessions) {
+        const update = 'UPDATE sessions SET settled = ?, last_seq = ?, touched = max(touched, ?) WHERE session = ?'
+        this.sql.run(update, settledBytes, last?.seq ?? null, timeMs, session)
+      }
+      for (const [key, bytes] of plan.wallets)
+        this.sql.run('UPDATE wallets SET bytes = ? WHERE pub_key = ?', bytes, key)
+      return plan.results
+    })
+  }
+
+  pruneSessions(beforeMs: number): Promise<number> {
+    return this.sql.transaction(() => this.sql.run('DELETE FROM sessions WHERE touched < ?', beforeMs))
+  }
+
+  addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
+    const insert = 'INSERT INTO invites (code_hash, made) VALUES (?, ?) ON CONFLICT DO NOTHING'
+    return this.sql.transaction(() => void this.sql.run(insert, codeHash, timeMs))
+  }
+
+  openInvites(): Promise<number> {
+    const query = 'SELECT count(*) AS count FROM invites WHERE used IS NULL'
+    return this.sql.attempt(() => this.sql.get<{ count: number }>(query)?.count ?? 0)
   }
 
   check(): Promise<void> {
-    // Reads a page and takes the right to write, without a sync for whoever likes to ask.
-    return this.#attempt(() => {
-      this.database.exec('BEGIN IMMEDIATE')
-      try {
-        this.#chain()
-      } finally {
-        this.database.exec('ROLLBACK')
-      }
-    })
+    return this.sql.rehearsal(() => void this.#newestBlock())
   }
 
   #nameOwner(nickname: string): string | undefined {
-    return this.#get<{ pub_key: string }>('SELECT pub_key FROM names WHERE nickname = ?', nickname)?.pub_key
+    return this.sql.get<{ pub_key: string }>('SELECT pub_key FROM names WHERE nickname = ?', nickname)?.pub_key
   }
 
   #walletBytes(pubKey: string): number | undefined {
-    return this.#get<{ bytes: number }>('SELECT bytes FROM wallets WHERE pub_key = ?', pubKey)?.bytes
+    return this.sql.get<{ bytes: number }>('SELECT bytes FROM wallets WHERE pub_key = ?', pubKey)?.bytes
   }
 
-  #chain(): ChainState | undefined {
-    const row = this.#get<ChainState>('SELECT seq, hash FROM blocks ORDER BY seq DESC LIMIT 1')
+  #newestBlock(): ChainState | undefined {
+    const row = this.sql.get<ChainState>('SELECT seq, hash FROM blocks ORDER BY seq DESC LIMIT 1')
     return row === undefined ? undefined : { seq: row.seq, hash: row.hash }
   }
 
-  #prepare(sql: string): ReturnType<Database['prepare']> {
-    const known = this.#statements.get(sql)
-    if (known !== undefined) return known
-    const statement = this.database.prepare(sql)
-    this.#statements.set(sql, statement)
-    return statement
-  }
-
-  #get<Row>(sql: string, ...values: readonly (string | number)[]): Row | undefined {
-    return this.#prepare(sql).get(...values) as Row | undefined
-  }
-
-  #run(sql: string, ...values: readonly (string | number)[]): void {
-    this.#prepare(sql).run(...values)
-  }
-
-  async #attempt<Result>(work: () => Result): Promise<Result> {
-    try {
-      return work()
-    } catch (error) {
-      throw failed(error, 'The database cannot be read or written')
-    }
-  }
-
-  /** All or nothing. `work` is synchronous, so nothing else of this process comes between. */
-  #transaction<Result>(work: () => Result): Promise<Result> {
-    return this.#attempt(() => {
-      this.database.exec('BEGIN IMMEDIATE')
-      try {
-        const result = work()
-        this.database.exec('COMMIT')
-        return result
-      } catch (error) {
-        if (this.database.isTransaction) this.database.exec('ROLLBACK')
-        throw error
-      }
-    })
-  }
-}
-
-function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Database {
-  try {
-    if (path !== memoryPath) {
-      // The hub's private key lies in it: made for its owner alone, and made so again when it is not. SQLite gives the
-      // write-ahead log the same mode.
-      closeSync(openSync(path, 'a', 0o600))
-      chmodSync(path, 0o600)
-    }
-    const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
-    try {
-      prepareSchema(database)
-      return database
-    } catch (error) {
-      database.close()
-      throw error
-    }
-  } catch (error) {
-    throw failed(
-      error,
-      `The database ${path} cannot be opened. Check that its folder exists and can be written, and that no other hub uses it`,
+  /** A transaction that may append blocks. What is remembered of the chain is forgotten when it fails. */
+  #append<Result>(work: (chain: ChainState) => Result): Promise<Result> {
+    return this.sql.transaction(
+      () => work((this.#chain ??= this.#newestBlock() ?? emptyChain)),
+      () => (this.#chain = undefined),
     )
+  }
+
+  #insert(line: LedgerLine): void {
+    const { seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash } = toRow(line)
+    this.sql.run(
+      'INSERT INTO blocks (seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
+      ...[seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash],
+    )
+    this.#chain = { seq, hash }
   }
 }
 
 /**
  * Opens a database file, or `:memory:`, on subscription; emits the store and never completes; unsubscribing closes the
- * file. Errors with `store-failed`. A failure to close is logged: every commit is on the disk already. One connection with the exclusive lock: a second hub on the same file is refused.
+ * file. Errors with `store-failed`. A failure to close is logged: every commit is on the disk already. One connection
+ * with the exclusive lock: a second hub on the same file is refused.
  */
 export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogger, 'warn'>): Observable<HubStore> {
   return defer(loadSqlite).pipe(
@@ -202,7 +171,7 @@ export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogg
               logger.warn({ err: error }, 'the database could not be closed cleanly')
             }
           })
-          subscriber.next(new SqliteStore(database, hash))
+          subscriber.next(new SqliteStore(new SqliteConnection(database), hash))
         }),
     ),
   )

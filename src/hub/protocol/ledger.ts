@@ -1,4 +1,5 @@
 import type { Json } from '../../protocol/json.js'
+import type { SignedReceipt } from '../../protocol/receipt.js'
 
 /** One line of the ledger before it is hashed. Members are named as they travel; `time` is integer milliseconds since 1970. */
 export interface Block {
@@ -46,6 +47,30 @@ export function hashedFields(block: Block): Block {
 export function grantBlock(chain: ChainState, grant: { to: string; bytes: number; time: number }): Block {
   const { to, bytes, time } = grant
   return { seq: chain.seq + 1, prev_hash: chain.hash, time, kind: 'grant', from: null, to, bytes, receipt: null }
+}
+
+/** The members of a receipt in the order in which a block carries them, and nothing else. Another order is another hash. */
+export function receiptMembers(receipt: SignedReceipt): Json {
+  const { hub_key, session, seeder, consumer, bytes, signature } = receipt
+  return { hub_key, session, seeder, consumer, bytes, signature }
+}
+
+/** The block that follows `chain` and moves `bytes` from the receipt's consumer to its seeder. */
+export function transferBlock(
+  chain: ChainState,
+  transfer: { readonly bytes: number; readonly time: number; readonly receipt: SignedReceipt },
+): Block {
+  const { bytes, time, receipt } = transfer
+  return {
+    seq: chain.seq + 1,
+    prev_hash: chain.hash,
+    time,
+    kind: 'transfer',
+    from: receipt.consumer,
+    to: receipt.seeder,
+    bytes,
+    receipt: receiptMembers(receipt),
+  }
 }
 
 function brokenRule(chain: ChainState, line: LedgerLine, hash: BlockHash): string | undefined {
