@@ -26,7 +26,7 @@ export interface ByteChannel {
   readonly message$: Observable<Uint8Array>
   /** Bytes that have left the channel's own buffer since the last emission. Their sum never passes what was sent. */
   readonly drained$: Observable<number>
-  /** Hands a message over; the bytes must not be changed afterwards. Throws `channel-closed` when it cannot. */
+  /** Hands a message over, of which a copy is made before it returns. Throws `channel-closed` when it cannot. */
   send(message: Uint8Array): void
 }
 
@@ -42,7 +42,8 @@ export type SocketEvent =
 export interface ByteSocket {
   /** Starts to read on subscription (one only). Completes when both directions ended, errors when the connection broke. */
   readonly event$: Observable<SocketEvent>
-  write(bytes: Uint8Array): void
+  /** True when `bytes` are still in use after the call, until they are taken. Else they may be overwritten. */
+  write(bytes: Uint8Array): boolean
   /** No more writes: the other program sees the end after all that was written. */
   finish(): void
   /** Ends at once with a reset, so that the other program cannot take it for an end. Harmless when over. */

@@ -46,7 +46,7 @@ function numberedWriter(onDone: () => void): ByteSocket {
       subscriber = current
       setImmediate(pump)
     }),
-    write: () => undefined,
+    write: () => false,
     // The reader says that it has all by ending its side.
     finish: onDone,
     abort: () => undefined,
@@ -78,6 +78,7 @@ function numberedReader(onDone: (received: number, firstWrong: number) => void):
       }
       held = Buffer.from(rest)
       subscriber.next({ type: 'taken', bytes: bytes.length })
+      return false
     },
     finish() {
       onDone(received, firstWrong)

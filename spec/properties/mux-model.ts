@@ -129,6 +129,7 @@ export class MuxEnd {
       this.record(effect.id)
       return
     }
+    if (effect.type === 'receipt') throw new Error('a receipt that was not agreed')
     const stream = this.streams.get(effect.id)!
     ensure(stream.over === 'no', `nothing after the end (${effect.type})`)
     switch (effect.type) {

@@ -80,6 +80,7 @@ function end(
     }),
     send(message) {
       if (closed) throw new LighthouseError('channel-closed', 'the channel is closed')
+      const copy = Uint8Array.from(message)
       if (message.length > 256 * 1024) throw new Error(`a message of ${message.length} bytes`)
       sentMessages++
       sentBytes += message.length
@@ -87,7 +88,7 @@ function end(
       mostAheadBytes = Math.max(mostAheadBytes, ahead)
       scheduler.schedule(() => {
         ahead -= message.length
-        other().deliver(message)
+        other().deliver(copy)
         drained?.next(message.length)
       }, latencyMs)
     },

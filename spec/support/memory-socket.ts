@@ -72,6 +72,7 @@ export function memorySocket(
       written = both
       untaken += bytes.length
       if (reads) taken(bytes.length)
+      return false
     },
     finish() {
       log.push('finish')

@@ -9,7 +9,7 @@ import { signalGate } from './signal-gate.js'
  * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which the library drops silently, deep
  * enough that a look every other millisecond keeps 100 MB/s going; what is deeper only delays small requests.
  */
-const highWaterBytes = 256 * 1024
+const highWaterBytes = 512 * 1024
 
 /** Both implementations take 256 KiB in a message; the stream layer packs less. */
 const maxMessageBytes = 256 * 1024

@@ -62,9 +62,13 @@ export function byteSocket(socket: Socket): ByteSocket {
     event$,
     abort,
     write(bytes) {
-      socket.write(bytes, error => {
-        if (!error) subscriber?.next({ type: 'taken', bytes: bytes.length })
+      const { length } = bytes
+      // Behind others it waits: in memory of its own, since what it was cut from may be far larger.
+      const behind = socket.writableLength > 0
+      socket.write(behind ? Uint8Array.from(bytes) : bytes, error => {
+        if (!error) subscriber?.next({ type: 'taken', bytes: length })
       })
+      return !behind && socket.writableLength > 0
     },
     finish() {
       socket.end()

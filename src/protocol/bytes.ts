@@ -1,12 +1,19 @@
-/** One array with the bytes of all. Always a copy, so that no large buffer stays alive behind a small view. */
-export function concat(parts: readonly Uint8Array[], length = sumOf(parts)): Uint8Array {
-  const all = new Uint8Array(length)
+const newArray = (bytes: number): Uint8Array => new Uint8Array(bytes)
+
+/** The bytes of all, copied into what `allocate` gives for exactly so many. */
+export function concatInto(parts: readonly Uint8Array[], allocate = newArray): Uint8Array {
+  const all = allocate(sumOf(parts))
   let offset = 0
   for (const part of parts) {
     all.set(part, offset)
     offset += part.length
   }
   return all
+}
+
+/** One array with the bytes of all. Always a copy, so that no large buffer stays alive behind a small view. */
+export function concat(parts: readonly Uint8Array[], length = sumOf(parts)): Uint8Array {
+  return concatInto(parts, () => new Uint8Array(length))
 }
 
 /**

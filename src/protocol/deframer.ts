@@ -1,5 +1,5 @@
 import { appendJoined, concat } from './bytes.js'
-import { type Frame, headerBytes, type MuxAgreement, readHeader } from './smux.js'
+import { type Frame, headerBytes, type MuxAgreement, readHeader, readReceipt } from './smux.js'
 
 /** The bytes of a frame that has not fully arrived: at most its header and its data, less one byte. */
 export interface DeframerState {
@@ -22,6 +22,7 @@ function readFrame(bytes: Uint8Array, offset: number, header: ReturnType<typeof 
     const view = new DataView(bytes.buffer, bytes.byteOffset + start, size)
     return { command, streamId, consumed: view.getUint32(0, true), window: view.getUint32(4, true) }
   }
+  if (command === 'rcp') return { command, streamId, ...readReceipt(bytes, start) }
   return { command, streamId }
 }
 

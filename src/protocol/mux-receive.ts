@@ -1,5 +1,6 @@
-import { appendJoined, concat } from './bytes.js'
+import { appendJoined, concatInto } from './bytes.js'
 import { LighthouseError } from './errors.js'
+import { countLate, type EndedBy, settleAccount } from './mux-account.js'
 import { isReady, withReady } from './mux-send.js'
 import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
 import type { Frame } from './smux.js'
@@ -39,7 +40,7 @@ export function newStream(id: number, local: boolean): StreamState {
  * The state without anything of a stream but its entry in `streams`. Its turn and the SYN or UPD that it still has to say
  * go as well: with no room in the channel, streams that come and go would make these lists grow without end.
  */
-function withoutStream(state: MuxState, stream: StreamState): MuxState {
+function withoutStream(state: MuxState, stream: StreamState, by: EndedBy): MuxState {
   const isLeft = ({ command, streamId }: ControlFrame): boolean =>
     streamId !== stream.id || (command !== 'syn' && command !== 'upd')
   return {
@@ -48,6 +49,7 @@ function withoutStream(state: MuxState, stream: StreamState): MuxState {
     control: state.control.filter(isLeft),
     queuedBytes: state.queuedBytes - stream.queuedBytes,
     extraWindow: state.extraWindow - extraWindowOf(stream.window),
+    ...settleAccount(state, stream, by),
   }
 }
 
@@ -55,15 +57,11 @@ function withoutStream(state: MuxState, stream: StreamState): MuxState {
 export function removeStream(state: MuxState, stream: StreamState): MuxState {
   const streams = new Map(state.streams)
   streams.delete(stream.id)
-  return { ...withoutStream(state, stream), streams }
+  return { ...withoutStream(state, stream, 'here'), streams }
 }
 
 /** Puts a frame ahead of all data. */
-export function withControl(
-  state: MuxState,
-  command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop',
-  streamId: number,
-): MuxState {
+export function withControl(state: MuxState, command: ControlFrame['command'], streamId: number): MuxState {
   return { ...state, control: [...state.control, { command, streamId }] }
 }
 
@@ -97,11 +95,11 @@ export function receive(
     const parts = pending.get(id)
     if (parts === undefined) return
     pending.delete(id)
-    effects.push({ type: 'deliver', id, bytes: concat(parts) })
+    effects.push({ type: 'deliver', id, bytes: concatInto(parts, config.allocate) })
   }
-  const remove = (stream: StreamState): void => {
+  const remove = (stream: StreamState, by: EndedBy): void => {
     streams.delete(stream.id)
-    current = withoutStream(current, stream)
+    current = withoutStream(current, stream, by)
   }
   const idle = (): void => {
     idleFrames++
@@ -132,12 +130,16 @@ export function receive(
         const { data } = frame
         if (data.length === 0) idle()
         // Dropped, and no offence: what was under way when the local connection broke still arrives.
-        if (stream === undefined || stream.finReceived || data.length === 0) break
+        if (stream === undefined) {
+          current = countLate(current, streamId, data.length)
+          break
+        }
+        if (stream.finReceived || data.length === 0) break
         const received = stream.received + data.length
         if (config.version === 2 && received > stream.granted) throw violation('more data than its window')
         if (config.version === 1 && received - stream.taken > config.overrunBytes) {
           pending.delete(streamId)
-          remove(stream)
+          remove(stream, 'here')
           current = withControl(current, failureCommand(config), streamId)
           const message = `the reader fell more than ${config.overrunBytes} bytes behind, which version 1 cannot hold`
           effects.push({ type: 'abort', id: streamId, error: new LighthouseError('stream-overrun', message) })
@@ -158,19 +160,25 @@ export function receive(
         deliver(streamId)
         effects.push({ type: 'finish', id: streamId })
         if (stream.finSent) {
-          remove(stream)
+          remove(stream, 'there')
           effects.push({ type: 'closed', id: streamId })
         } else {
           streams.set(streamId, { ...stream, finReceived: true, updDue: false })
         }
         break
+      case 'rcp': {
+        idle()
+        const { bytes, signature } = frame
+        effects.push({ type: 'receipt', receipt: { bytes, signature } })
+        break
+      }
       case 'rst':
         if (stream === undefined) {
           idle()
           break
         }
         deliver(streamId)
-        remove(stream)
+        remove(stream, 'there')
         effects.push({
           type: 'abort',
           id: streamId,

@@ -1,5 +1,15 @@
 import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
-import { headerBytes, maxSentDataBytes, updBytes, writeHeader, writeUpdate } from './smux.js'
+import { settleAccount } from './mux-account.js'
+import {
+  type FramedReceipt,
+  headerBytes,
+  maxSentDataBytes,
+  rcpBytes,
+  updBytes,
+  writeHeader,
+  writeReceipt,
+  writeUpdate,
+} from './smux.js'
 import { extraWindowOf } from './window.js'
 
 /** Bytes that the stream may put on the wire now. */
@@ -19,10 +29,16 @@ export function withReady(ready: readonly number[], id: number): readonly number
   return ready.includes(id) ? ready : [...ready, id]
 }
 
+/** Whether streams have data that their windows would let go and the credit does not. */
+export function isHeldByCredit(state: MuxState): boolean {
+  return state.sentBytes >= state.creditBytes && state.ready.length > 0
+}
+
 /** What goes into one message, before it is written. */
 interface Plan {
   readonly pieces: readonly Piece[]
   readonly bytes: number
+  readonly receipt: FramedReceipt | undefined
 }
 type Piece =
   | { readonly command: ControlFrame['command']; readonly stream: StreamState | undefined; readonly streamId: number }
@@ -46,7 +62,7 @@ function takeFrom(queue: readonly Uint8Array[], bytes: number): readonly [parts:
 }
 
 function write(plan: Plan, config: MuxConfig): Uint8Array {
-  const message = new Uint8Array(plan.bytes)
+  const message = config.allocate?.(plan.bytes) ?? new Uint8Array(plan.bytes)
   let offset = 0
   for (const piece of plan.pieces) {
     if (piece.command === 'psh') {
@@ -59,6 +75,8 @@ function write(plan: Plan, config: MuxConfig): Uint8Array {
       // Not `taken`, which may have grown since: the other side must not be told more than `granted`.
       const { announced, window } = piece.stream!
       offset = writeUpdate(message, offset, config.version, piece.streamId, announced, window)
+    } else if (piece.command === 'rcp') {
+      offset = writeReceipt(message, offset, config.version, plan.receipt!)
     } else {
       offset = writeHeader(message, offset, config.version, piece.command, 0, piece.streamId)
     }
@@ -69,7 +87,7 @@ function write(plan: Plan, config: MuxConfig): Uint8Array {
 /**
  * Fills the channel's room: control frames first, then the streams in turn, one frame of at most 4,096 bytes each, so
  * that bytes are shared fairly whatever the writers' chunks. FIN goes when the stream's queue is empty, never earlier.
- * The room is passed by less than one message.
+ * The room is passed by less than one message, the credit not at all: streams that wait for it keep their turn.
  */
 export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
   if (state.room <= 0 || (state.control.length === 0 && state.ready.length === 0)) return [state, []]
@@ -78,7 +96,8 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
   const control = [...state.control]
   const ready = [...state.ready]
   const effects: MuxEffect[] = []
-  let { room, queuedBytes, extraWindow, sentBytes } = state
+  const uncredited: number[] = []
+  let { room, queuedBytes, extraWindow, sentBytes, countedBytes, afterlife, receipt } = state
   let controlAt = 0
   let readyAt = 0
 
@@ -86,7 +105,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
     const pieces: Piece[] = []
     const after: MuxEffect[] = []
     let bytes = 0
-    for (; controlAt < control.length && bytes + headerBytes + updBytes <= config.maxMessageBytes; controlAt++) {
+    for (; controlAt < control.length && bytes + headerBytes + rcpBytes <= config.maxMessageBytes; controlAt++) {
       const { command, streamId } = control[controlAt]!
       const stream = streams.get(streamId)
       if (command === 'upd') {
@@ -97,7 +116,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
         streams.set(streamId, { ...stream, synDue: false })
       }
       pieces.push({ command, stream, streamId })
-      bytes += headerBytes + (command === 'upd' ? updBytes : 0)
+      bytes += headerBytes + (command === 'upd' ? updBytes : command === 'rcp' ? rcpBytes : 0)
     }
     while (
       controlAt === control.length &&
@@ -106,7 +125,12 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
     ) {
       const stream = streams.get(ready[readyAt++]!)
       if (stream === undefined || !isReady(stream, config)) continue
-      const size = Math.min(sendable(stream, config), maxSentDataBytes)
+      const wanted = Math.min(sendable(stream, config), maxSentDataBytes)
+      const size = Math.min(wanted, Math.max(0, state.creditBytes - sentBytes))
+      if (size === 0 && wanted > 0) {
+        uncredited.push(stream.id)
+        continue
+      }
       let next = stream
       if (size > 0) {
         const [parts, queue] = takeFrom(stream.queue, size)
@@ -135,6 +159,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
       if (next.finSent && next.finReceived) {
         streams.delete(stream.id)
         extraWindow -= extraWindowOf(next.window)
+        ;({ countedBytes, afterlife } = settleAccount({ config, countedBytes, afterlife }, next, 'there'))
         after.push({ type: 'closed', id: stream.id })
       } else if (isReady(next, config)) {
         ready.push(stream.id)
@@ -142,18 +167,22 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
     }
     if (bytes === 0) break
     room -= bytes
-    effects.push({ type: 'send', message: write({ pieces, bytes }, config) }, ...after)
+    effects.push({ type: 'send', message: write({ pieces, bytes, receipt }, config) }, ...after)
+    if (pieces.some(piece => piece.command === 'rcp')) receipt = undefined
   }
   return [
     {
       ...state,
       streams,
       control: control.slice(controlAt),
-      ready: ready.slice(readyAt),
+      ready: [...uncredited, ...ready.slice(readyAt)],
       room,
       queuedBytes,
       extraWindow,
       sentBytes,
+      countedBytes,
+      afterlife,
+      receipt,
       ticksSinceSent: effects.some(effect => effect.type === 'send') ? 0 : state.ticksSinceSent,
     },
     effects,

@@ -1,5 +1,5 @@
 import type { LighthouseError } from './errors.js'
-import type { Frame, MuxAgreement } from './smux.js'
+import type { Frame, FramedReceipt, MuxAgreement } from './smux.js'
 
 /** Settings of one multiplexer. Sizes in bytes; a tick is the caller's, one second in this project. */
 export interface MuxConfig extends MuxAgreement {
@@ -25,6 +25,11 @@ export interface MuxConfig extends MuxAgreement {
   readonly silentTicks: number
   /** Frames without data that the other side may send in one tick, beyond which it breaks the rules. */
   readonly idleFramesPerTick: number
+  /**
+   * Where messages and deliveries are written: exactly so many bytes, whatever they hold. They are used until the effects
+   * of a step have been performed. Default: a new array each.
+   */
+  readonly allocate?: (bytes: number) => Uint8Array
 }
 
 /** One open stream. Counters are bytes since it opened and do not wrap. */
@@ -70,13 +75,27 @@ export interface MuxState {
   /** Payload bytes handed to the channel and received from it, over all streams, ended ones included. */
   readonly sentBytes: number
   readonly receivedBytes: number
+  /** `sentBytes` may not pass this: what the other side has credit for. Infinity until a `credit` event. */
+  readonly creditBytes: number
+  /**
+   * Payload bytes to pay for: what local sockets have taken of open streams, and of streams that have ended whatever
+   * arrived within their windows.
+   */
+  readonly countedBytes: number
+  /** Streams that ended here first, newest last, and the bytes that may still arrive of each. */
+  readonly afterlife: ReadonlyMap<number, number>
+  /** The receipt that the next RCP carries. */
+  readonly receipt: FramedReceipt | undefined
   readonly idleFrames: number
   readonly ticksSinceSent: number
   readonly ticksSinceReceived: number
   readonly failed: boolean
 }
 
-export type ControlFrame = { readonly command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop'; readonly streamId: number }
+export type ControlFrame = {
+  readonly command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop' | 'rcp'
+  readonly streamId: number
+}
 
 /** What happens to the multiplexer. Local events for streams that are not open (any more) are ignored. */
 export type MuxEvent =
@@ -94,6 +113,10 @@ export type MuxEvent =
   /** The channel has let go of so many bytes. */
   | { readonly type: 'room'; readonly bytes: number }
   | { readonly type: 'round-trip'; readonly milliseconds: number }
+  /** So many payload bytes may be sent in all. Fewer than before holds what is not sent yet. */
+  | { readonly type: 'credit'; readonly bytes: number }
+  /** Send this receipt, or the newest when several come before there is room. Ignored where RCP was not agreed. */
+  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   | { readonly type: 'tick' }
 
 /** What is to be done, in this order. */
@@ -101,7 +124,7 @@ export type MuxEffect =
   | { readonly type: 'send'; readonly message: Uint8Array }
   /** The other side opened a stream: dial. */
   | { readonly type: 'accept'; readonly id: number }
-  /** Write these bytes (a copy of their own) to the local connection and report when it took them. */
+  /** Write these bytes (a copy, in what `allocate` gave) to the local connection and report when it took them. */
   | { readonly type: 'deliver'; readonly id: number; readonly bytes: Uint8Array }
   /** The other side will send no more on this stream. */
   | { readonly type: 'finish'; readonly id: number }
@@ -110,6 +133,8 @@ export type MuxEffect =
   /** The stream ended in both directions. It is over. */
   | { readonly type: 'closed'; readonly id: number }
   | { readonly type: 'hold'; readonly id: number; readonly on: boolean }
+  /** A receipt arrived. Nothing of it was checked. */
+  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   /** The connection is over; every stream with it. */
   | { readonly type: 'fail'; readonly error: LighthouseError }
 

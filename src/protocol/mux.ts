@@ -44,6 +44,10 @@ export function createMux(config: MuxConfig): MuxState {
     extraWindow: 0,
     sentBytes: 0,
     receivedBytes: 0,
+    creditBytes: Infinity,
+    countedBytes: 0,
+    afterlife: new Map(),
+    receipt: undefined,
     idleFrames: 0,
     ticksSinceSent: 0,
     ticksSinceReceived: 0,
@@ -81,7 +85,8 @@ function reset(state: MuxState, stream: StreamState): MuxState {
   return withControl(removed, failureCommand(state.config), stream.id)
 }
 
-function take(state: MuxState, stream: StreamState, bytes: number, now: number): MuxState {
+function take(before: MuxState, stream: StreamState, bytes: number, now: number): MuxState {
+  const state = { ...before, countedBytes: before.countedBytes + bytes }
   const taken = stream.taken + bytes
   const consumed = taken - stream.announced
   const due =
@@ -148,6 +153,13 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
       return [{ ...state, room: state.room + event.bytes }, []]
     case 'round-trip':
       return [{ ...state, roundTripMs: event.milliseconds }, []]
+    case 'credit':
+      return [{ ...state, creditBytes: event.bytes }, []]
+    case 'receipt': {
+      if (state.config.receipts !== true) return [state, []]
+      const next = { ...state, receipt: event.receipt }
+      return [state.receipt === undefined ? withControl(next, 'rcp', 0) : next, []]
+    }
     case 'tick':
       return tick(state)
   }
@@ -180,7 +192,7 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
  * any more. Pure: the state given stays as it was.
  *
  * Bounds: queued data per stream ≤ the high mark and one chunk; delivered and not taken ≤ the window granted (version 2)
- * or `overrunBytes` (version 1); control frames a few for each stream; handed to the channel ≤ `channelBytes` and a message.
+ * or `overrunBytes` (version 1); control frames a few for each stream; sent ≤ the credit; handed to the channel ≤ `channelBytes` and a message.
  */
 export function step(state: MuxState, event: MuxEvent): readonly [MuxState, readonly MuxEffect[]] {
   if (state.failed) return [state, []]

@@ -138,13 +138,13 @@ export function parseSignal(value: unknown): Signal | undefined {
   }
 }
 
-/** The highest version both sides speak, and whether RST may be sent. Who does not say speaks version 1. */
+/** The highest version both sides speak, and whether RST and RCP may be sent. Who does not say speaks version 1. */
 export function agreeMux(
   own: MuxAbilities,
   other: MuxAbilities = {},
-): { readonly version: 1 | 2; readonly rst: boolean } | undefined {
-  const { versions: spoken = [1], rst = false } = other
+): { readonly version: 1 | 2; readonly rst: boolean; readonly receipts: boolean } | undefined {
+  const { versions: spoken = [1], rst = false, receipts = false } = other
   const { versions = [1] } = own
   const common = ([2, 1] as const).find(version => versions.includes(version) && spoken.includes(version))
-  return common && { version: common, rst: own.rst === true && rst }
+  return common && { version: common, rst: own.rst === true && rst, receipts: own.receipts === true && receipts }
 }

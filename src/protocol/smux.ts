@@ -17,6 +17,9 @@ export const maxDataBytes = 65_535
 /** Size of a UPD's data: consumed and window, u32 LE each. */
 export const updBytes = 8
 
+/** Size of an RCP's data: the receipt's bytes as u64 LE and its signature. */
+export const rcpBytes = 72
+
 /** Highest stream ID: it is 32 bits wide. */
 export const maxStreamId = 0xffff_ffff
 
@@ -27,6 +30,8 @@ export interface MuxAgreement {
   readonly version: MuxVersion
   /** Whether RST exists between these two. Without it a failure is sent as FIN. */
   readonly rst: boolean
+  /** Whether RCP exists between these two, which carries receipts to the seeder. Default false. */
+  readonly receipts?: boolean
 }
 
 /** One frame. `consumed` and `window` are bytes modulo 2³². */
@@ -34,13 +39,23 @@ export type Frame =
   | { readonly command: 'syn' | 'fin' | 'nop' | 'rst'; readonly streamId: number }
   | { readonly command: 'psh'; readonly streamId: number; readonly data: Uint8Array }
   | { readonly command: 'upd'; readonly streamId: number; readonly consumed: number; readonly window: number }
+  | ({ readonly command: 'rcp'; readonly streamId: number } & FramedReceipt)
 
-const commands = ['syn', 'fin', 'psh', 'nop', 'upd', 'rst'] as const
-const codes = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4, rst: 5 } as const
+/** What of a receipt travels in a frame: both sides know the rest. `bytes` is cumulative, `signature` has 64 bytes. */
+export interface FramedReceipt {
+  readonly bytes: number
+  readonly signature: Uint8Array
+}
+
+const commands = ['syn', 'fin', 'psh', 'nop', 'upd', 'rst', 'rcp'] as const
+const codes = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4, rst: 5, rcp: 6 } as const
+
+/** The sizes of frames whose command fixes them. */
+const fixedBytes = { syn: 0, fin: 0, nop: 0, rst: 0, upd: updBytes, rcp: rcpBytes } as const
 
 /** Bytes that a frame takes on the wire when its data fits into one. */
 export function frameBytes(frame: Frame): number {
-  return headerBytes + (frame.command === 'psh' ? frame.data.length : frame.command === 'upd' ? updBytes : 0)
+  return headerBytes + (frame.command === 'psh' ? frame.data.length : fixedBytes[frame.command])
 }
 
 /** Writes a header at `offset` and returns the offset behind it. */
@@ -79,6 +94,27 @@ export function writeUpdate(
   return at + updBytes
 }
 
+/** Writes an RCP frame at `offset` and returns the offset behind it. */
+export function writeReceipt(
+  target: Uint8Array,
+  offset: number,
+  version: MuxVersion,
+  { bytes, signature }: FramedReceipt,
+): number {
+  const at = writeHeader(target, offset, version, 'rcp', rcpBytes, 0)
+  new DataView(target.buffer, target.byteOffset + at, rcpBytes).setBigUint64(0, BigInt(bytes), true)
+  target.set(signature, at + 8)
+  return at + rcpBytes
+}
+
+/** The receipt whose data begins at `offset`. Throws `frame-size` for a number of bytes that is no safe integer. */
+export function readReceipt(source: Uint8Array, offset: number): FramedReceipt {
+  const bytes = Number(new DataView(source.buffer, source.byteOffset + offset, rcpBytes).getBigUint64(0, true))
+  if (!Number.isSafeInteger(bytes)) throw new LighthouseError('frame-size', 'RCP frame for more bytes than there are')
+  // A copy: a view would keep the whole message alive.
+  return { bytes, signature: Uint8Array.from(source.subarray(offset + 8, offset + rcpBytes)) }
+}
+
 /**
  * One frame as bytes. A PSH with more than 4,096 bytes of data becomes several, back to back; one without data is a
  * header alone.
@@ -87,6 +123,11 @@ export function encodeFrame(frame: Frame, version: MuxVersion): Uint8Array {
   if (frame.command === 'upd') {
     const bytes = new Uint8Array(headerBytes + updBytes)
     writeUpdate(bytes, 0, version, frame.streamId, frame.consumed, frame.window)
+    return bytes
+  }
+  if (frame.command === 'rcp') {
+    const bytes = new Uint8Array(headerBytes + rcpBytes)
+    writeReceipt(bytes, 0, version, frame)
     return bytes
   }
   if (frame.command !== 'psh') {
@@ -124,12 +165,13 @@ export function readHeader(
   if (
     command === undefined ||
     (command === 'rst' && !agreement.rst) ||
+    (command === 'rcp' && agreement.receipts !== true) ||
     (command === 'upd' && agreement.version === 1)
   ) {
     throw new LighthouseError('frame-command', `frame with command ${bytes[offset + 1]!}, which was not agreed`)
   }
   const size = bytes[offset + 2]! | (bytes[offset + 3]! << 8)
-  const expected = command === 'psh' ? size : command === 'upd' ? updBytes : 0
+  const expected = command === 'psh' ? size : fixedBytes[command]
   if (size !== expected) {
     throw new LighthouseError(
       'frame-size',

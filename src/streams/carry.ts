@@ -73,6 +73,7 @@ function apply(
   event: SessionEvent | Extract<ConnectionEvent, { type: 'path' }>,
 ): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
+  if (event.type !== 'path' && event.type !== 'traffic') return stats
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }
   const { type: _type, ...traffic } = event
   return { ...stats, ...traffic }

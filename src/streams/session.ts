@@ -4,6 +4,7 @@ import {
   connect,
   defer,
   distinctUntilChanged,
+  EMPTY,
   finalize,
   map,
   merge,
@@ -26,8 +27,10 @@ import { multiplex } from '../operators/multiplex.js'
 import type { ByteChannel, ByteSocket, MonotonicClock, SocketEvent } from '../ports.js'
 import { LighthouseError } from '../protocol/errors.js'
 import { defaultMuxConfig, streamIds } from '../protocol/mux.js'
+import { isHeldByCredit } from '../protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
-import type { MuxAgreement } from '../protocol/smux.js'
+import type { FramedReceipt, MuxAgreement } from '../protocol/smux.js'
+import { Arena } from './arena.js'
 
 export interface SessionOptions {
   readonly channel: ByteChannel
@@ -39,6 +42,10 @@ export interface SessionOptions {
   readonly dial?: () => ByteSocket
   /** Newest round trip of the path, in milliseconds: the receive windows grow with it. */
   readonly roundTripMs$: Observable<number>
+  /** How many payload bytes the other side may be sent in all. Nothing is sent before the first. Default: no limit. */
+  readonly creditBytes$?: Observable<number>
+  /** Receipts for the other side, where RCP was agreed. Default: none. */
+  readonly receipt$?: Observable<FramedReceipt>
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -46,6 +53,12 @@ export interface SessionOptions {
 /** What a session reports. Bytes are payload; rates a second. */
 export type SessionEvent =
   | { readonly type: 'streams'; readonly open: number }
+  /** Payload bytes in all: handed to the channel, and received and to be paid for. Whenever either has grown. */
+  | { readonly type: 'account'; readonly sentBytes: number; readonly countedBytes: number }
+  /** Whether data waits for credit and for nothing else. */
+  | { readonly type: 'held'; readonly on: boolean }
+  /** A receipt that the other side sent. Not checked. */
+  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   | {
       readonly type: 'traffic'
       readonly receivedBytes: number
@@ -81,15 +94,18 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
  * program takes a broken transfer for a complete one.
  *
  * Holds bytes only in the multiplexer (bounds there), in the channel up to its high-water mark, and in the sockets up to
- * the window. Emits the number of open streams when it changes, and traffic once a second.
+ * the window. Emits the number of open streams, the bytes to account for and whether it waits for credit when they
+ * change, receipts as they come, and traffic once a second.
  */
 export function session$(options: SessionOptions): Observable<SessionEvent> {
-  const { channel, role, agreement, socket$, dial, roundTripMs$, clock, scheduler } = options
+  const { channel, role, agreement, socket$, dial, roundTripMs$, creditBytes$, receipt$, clock, scheduler } = options
+  const arena = new Arena()
   const config: MuxConfig = {
     ...defaultMuxConfig(role, agreement),
     acceptStreams: dial !== undefined,
     channelBytes: channel.highWaterBytes,
     maxMessageBytes: Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes),
+    allocate: arena.allocate,
   }
   return defer(() => {
     const sockets = new Map<number, ByteSocket>()
@@ -111,6 +127,8 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       ),
       channel.drained$.pipe(map((bytes): MuxEvent => ({ type: 'room', bytes }))),
       roundTripMs$.pipe(map((milliseconds): MuxEvent => ({ type: 'round-trip', milliseconds }))),
+      (creditBytes$?.pipe(startWith(0)) ?? EMPTY).pipe(map((bytes): MuxEvent => ({ type: 'credit', bytes }))),
+      (receipt$ ?? EMPTY).pipe(map((receipt): MuxEvent => ({ type: 'receipt', receipt }))),
       socket$.pipe(
         mergeMap(socket => {
           const id = ids.next().value
@@ -120,6 +138,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       ),
     )
 
+    const received$ = new Subject<SessionEvent>()
     const perform = (effect: MuxEffect): void => {
       switch (effect.type) {
         case 'send':
@@ -130,7 +149,10 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
           return dialled$.next([effect.id, socket])
         }
         case 'deliver':
-          return sockets.get(effect.id)?.write(effect.bytes)
+          if (sockets.get(effect.id)?.write(effect.bytes) === true) arena.keep(effect.bytes)
+          return
+        case 'receipt':
+          return received$.next({ type: 'receipt', receipt: effect.receipt })
         case 'finish':
           return sockets.get(effect.id)?.finish()
         case 'hold':
@@ -150,13 +172,27 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     return event$.pipe(
       keepAlive({ scheduler }),
       multiplex(config),
-      tap(({ effects }) => effects.forEach(perform)),
+      tap(({ effects }) => {
+        effects.forEach(perform)
+        arena.reset()
+      }),
       map(({ state }) => state),
       connect(state$ =>
         merge(
+          received$,
           state$.pipe(
-            map((state): SessionEvent => ({ type: 'streams', open: state.streams.size })),
-            distinctUntilChanged((a, b) => a.type === 'streams' && b.type === 'streams' && a.open === b.open),
+            map(state => state.streams.size),
+            distinctUntilChanged(),
+            map((open): SessionEvent => ({ type: 'streams', open })),
+          ),
+          state$.pipe(
+            distinctUntilChanged((a, b) => a.sentBytes === b.sentBytes && a.countedBytes === b.countedBytes),
+            map(({ sentBytes, countedBytes }): SessionEvent => ({ type: 'account', sentBytes, countedBytes })),
+          ),
+          state$.pipe(
+            map(isHeldByCredit),
+            distinctUntilChanged(),
+            map((on): SessionEvent => ({ type: 'held', on })),
           ),
           zip(
             perSecond(state$, state => state.receivedBytes, scheduler),

@@ -66,7 +66,7 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
   const ids = streamIds(config.role)
   const streams = new Map<number, Local>()
   const accepted: PeerStream[] = []
-  const heard = { syn: 0, fin: 0, psh: 0, nop: 0, upd: 0, rst: 0 }
+  const heard = { syn: 0, fin: 0, psh: 0, nop: 0, upd: 0, rst: 0, rcp: 0 }
   const waiting = new Set<{ readonly condition: () => boolean; readonly resolve: () => void }>()
   let acceptable: ((stream: PeerStream) => void)[] = []
   let echoing = false
@@ -178,6 +178,7 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
         return
       }
     }
+    if (effect.type === 'receipt') throw new Error('smux has no receipts')
     const stream = streams.get(effect.id)
     switch (effect.type) {
       case 'deliver':
