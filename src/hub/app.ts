@@ -13,13 +13,13 @@ import { prometheusMetrics } from './adapters/prometheus.js'
 import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
 import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
-import type { HubLogger, HubSocket, HubStore, KeyPair } from './ports.js'
+import type { HubLogger, HubStore, KeyPair } from './ports.js'
 import { iceServersFor } from './protocol/ice.js'
-import { SessionTable } from './protocol/session-table.js'
 import { TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
 import { serveSocket$ } from './streams/hub-session.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
+import { memoryBus } from './streams/memory-bus.js'
 
 export type { HubOptions, HubRateLimits } from './options.js'
 export type { HubLogger } from './ports.js'
@@ -49,20 +49,20 @@ function reachableUrl(host: string, port: number): string {
 
 function hubContext(store: HubStore, keys: KeyPair, settings: HubSettings, options: HubOptions): HubContext {
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
-  const sessions = new SessionTable<HubSocket>()
+  const bus = memoryBus()
   const { signalBurst: burst, signalsPerSecond: perSecond } = settings.limits
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
   return {
     store,
     keys,
     crypto,
-    sessions,
+    bus,
     signalLimits: new TokenBuckets({ burst, perSecond }),
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
     clock,
     scheduler,
     logger,
-    metrics: prometheusMetrics(() => sessions.size),
+    metrics: prometheusMetrics(() => bus.size),
   }
 }
 

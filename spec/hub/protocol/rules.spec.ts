@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { iceServersFor } from '../../../src/hub/protocol/ice.js'
 import { isPublicKey } from '../../../src/protocol/signal.js'
 import { relayRefusal } from '../../../src/hub/protocol/relay.js'
-import { SessionTable } from '../../../src/hub/protocol/session-table.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 
 describe('isPublicKey', () => {
@@ -62,18 +61,6 @@ describe('TokenBuckets', () => {
     for (let key = 0; key <= 10_000; key += 1) buckets.take(String(key), 0)
     expect(buckets.take('10000', 0)).toBe(false)
     expect(buckets.take('0', 0)).toBe(true)
-  })
-})
-
-describe('SessionTable', () => {
-  it('has one session a key, and the older cannot take the newer along', () => {
-    const table = new SessionTable<string>()
-    expect(table.enter('k', 'older')).toBeUndefined()
-    expect(table.enter('k', 'newer')).toBe('older')
-    table.leave('k', 'older')
-    expect([table.get('k'), table.size]).toEqual(['newer', 1])
-    table.leave('k', 'newer')
-    expect([table.get('k'), table.size]).toEqual([undefined, 0])
   })
 })
 

@@ -3,7 +3,7 @@ import { NEVER, of, Subject, VirtualTimeScheduler } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
-import { SessionTable } from '../../../src/hub/protocol/session-table.js'
+import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
 import { authText } from '../../../src/protocol/signed-texts.js'
@@ -25,7 +25,7 @@ function contextWith(
     store: { balance: async () => 5_000_000, head: async () => undefined, ...store } as HubStore,
     keys: hubKeys,
     crypto: nodeCrypto,
-    sessions: new SessionTable(),
+    bus: memoryBus(),
     signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
     iceServersFor: () => [],
     clock: { now: () => 0 },
@@ -81,7 +81,7 @@ describe('serveSocket$', () => {
     await ended
     expect(context.scheduler.now()).toBe(10_000)
     expect(socket.sent).toMatchObject([['refused', { code: 'unavailable' }]])
-    expect([socket.closes, socket.signal$.observed, context.sessions.size]).toEqual([1, false, 0])
+    expect([socket.closes, socket.signal$.observed, context.bus.size]).toEqual([1, false, 0])
   })
 
   it('leaves the table when the socket closes, also before the login is through', async () => {
@@ -90,9 +90,10 @@ describe('serveSocket$', () => {
     for (const socket of [early, late]) serveSocket$(socket, context).subscribe()
     early.closed$.next()
     await settled()
-    expect(context.sessions.get(alice.pubKey)).toBe(late)
+    expect(await context.bus.deliver(alice.pubKey, 'signal', {})).toBe('delivered')
+    expect([early.sent.length, late.sent.at(-1)]).toEqual([0, ['signal', {}]])
     late.closed$.next()
-    expect(context.sessions.size).toBe(0)
+    expect(context.bus.size).toBe(0)
     expect([early.signal$.observed, late.signal$.observed]).toEqual([false, false])
   })
 
@@ -101,9 +102,9 @@ describe('serveSocket$', () => {
     const socket = fakeSocket(alice)
     const subscription = serveSocket$(socket, context).subscribe()
     await settled()
-    expect(context.sessions.size).toBe(1)
+    expect(context.bus.size).toBe(1)
     subscription.unsubscribe()
-    expect([context.sessions.size, socket.signal$.observed, socket.closed$.observed]).toEqual([0, false, false])
+    expect([context.bus.size, socket.signal$.observed, socket.closed$.observed]).toEqual([0, false, false])
   })
 
   it('ends this socket alone when the store fails, and says that it may come back', async () => {
@@ -122,7 +123,10 @@ describe('serveSocket$', () => {
     await settled()
     expect(one.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
     expect(context.outcomes).toContain('a signaling session failed')
-    expect([context.sessions.get(alice.pubKey), context.sessions.get(bob.pubKey)]).toEqual([undefined, two])
+    expect([await context.bus.isSignedIn(alice.pubKey), await context.bus.isSignedIn(bob.pubKey)]).toEqual([
+      false,
+      true,
+    ])
   })
 
   it('says rate-limited when the other side does not read what waits for it', async () => {

@@ -1,34 +1,49 @@
-import { catchError, concatMap, defer, EMPTY, finalize, forkJoin, type Observable, takeUntil } from 'rxjs'
+import { catchError, concatMap, defer, EMPTY, finalize, forkJoin, from, map, type Observable, takeUntil } from 'rxjs'
 import { formatCoins } from '../../protocol/coins.js'
 import { isLighthouseError } from '../../protocol/errors.js'
-import type { HubSocket } from '../ports.js'
+import type { BusSession, HubSocket } from '../ports.js'
 import { authenticate$ } from './authentication.js'
 import type { HubContext } from './context.js'
 import { signedHead } from './ledger-head.js'
 import { relaySignals$ } from './signal-relay.js'
 
-function enter(pubKey: string, socket: HubSocket, { sessions, metrics }: HubContext): void {
-  const older = sessions.enter(pubKey, socket)
-  if (older === undefined) return
+function replace(socket: HubSocket, { metrics }: HubContext): void {
   metrics.login('replaced')
-  older.send('replaced', { message: 'This key signed in elsewhere. This session is over.' })
-  older.close()
+  socket.send('replaced', { message: 'This key signed in elsewhere. This session is over.' })
+  socket.close()
 }
 
-function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
-  const { store, keys, crypto, sessions, iceServersFor, metrics, logger } = context
+function welcome$(socket: HubSocket, pubKey: string, context: HubContext): Observable<void> {
+  const { store, keys, crypto, iceServersFor, metrics, logger } = context
   return defer(() =>
     forkJoin({ balance: store.balance(pubKey), head: signedHead(store, keys, crypto.sign.bind(crypto)) }),
   ).pipe(
-    concatMap(({ balance = 0, head }) => {
-      enter(pubKey, socket, context)
+    map(({ balance = 0, head }) => {
       metrics.login('authenticated')
       logger.info({ peer: pubKey }, 'peer signed in')
       socket.send('authenticated', { coins: formatCoins(balance), ice_servers: iceServersFor(pubKey), head })
-      return relaySignals$(socket, pubKey, context)
     }),
-    finalize(() => sessions.leave(pubKey, socket)),
   )
+}
+
+function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
+  const { bus } = context
+  return defer(() => {
+    // Nothing overtakes `authenticated`. A settlement that is not sent for that is in the balance, which is read later.
+    let welcomed = false
+    const session: BusSession = {
+      send: (event, body) => welcomed && socket.send(event, body),
+      replace: () => replace(socket, context),
+    }
+    return from(bus.enter(pubKey, session)).pipe(
+      concatMap(() => welcome$(socket, pubKey, context)),
+      concatMap(() => {
+        welcomed = true
+        return relaySignals$(socket, pubKey, context)
+      }),
+      finalize(() => bus.leave(pubKey, session)),
+    )
+  })
 }
 
 function refuse(socket: HubSocket, error: unknown, { metrics, logger }: HubContext): void {

@@ -1,7 +1,7 @@
-import { concatMap, defer, finalize, forkJoin, ignoreElements, map, mergeMap, type Observable, of, tap } from 'rxjs'
+import { concatMap, defer, finalize, ignoreElements, mergeMap, type Observable, tap } from 'rxjs'
 import type { Signal, SignalAck, SignalRefusal } from '../../protocol/signal.js'
 import { admitSignal, type AdmittedSignal, refusalAck, relayRefusal } from '../protocol/relay.js'
-import type { HubSocket, IncomingSignal } from '../ports.js'
+import type { Delivery, HubSocket, IncomingSignal } from '../ports.js'
 import type { HubContext } from './context.js'
 
 /** Signals of one socket that wait for the store, in bytes; more are refused. Sixteen of the largest. */
@@ -11,24 +11,26 @@ interface Accepted extends AdmittedSignal {
   readonly incoming: IncomingSignal
 }
 
-function deliver$(signal: Signal, { store, sessions }: HubContext): Observable<SignalAck> {
-  return defer(() =>
-    forkJoin({
-      known: sessions.get(signal.to) === undefined ? store.balance(signal.to) : of(0),
-      senderBytes: signal.type === 'offer' ? store.balance(signal.from) : of(0),
-    }),
-  ).pipe(
-    map(({ known, senderBytes = 0 }): SignalAck => {
-      const target = sessions.get(signal.to)
-      const code = relayRefusal(signal.type, {
-        targetRegistered: known !== undefined,
-        targetSignedIn: target !== undefined,
-        senderBytes,
-      })
-      if (code !== undefined) return refusalAck(code)
-      return target?.send('signal', signal) === true ? { delivered: true } : refusalAck('rate-limited')
-    }),
-  )
+const deliveryAcks: Readonly<Record<Delivery, SignalAck>> = {
+  delivered: { delivered: true },
+  offline: refusalAck('offline'),
+  congested: refusalAck('rate-limited'),
+}
+
+function deliver$(signal: Signal, { store, bus }: HubContext): Observable<SignalAck> {
+  return defer(async () => {
+    const signedIn = await bus.isSignedIn(signal.to)
+    const [known, senderBytes = 0] = await Promise.all([
+      signedIn ? 0 : store.balance(signal.to),
+      signal.type === 'offer' ? store.balance(signal.from) : 0,
+    ])
+    const code = relayRefusal(signal.type, {
+      targetRegistered: known !== undefined,
+      targetSignedIn: signedIn,
+      senderBytes,
+    })
+    return code === undefined ? deliveryAcks[await bus.deliver(signal.to, 'signal', signal)] : refusalAck(code)
+  })
 }
 
 /**
