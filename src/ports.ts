@@ -182,12 +182,19 @@ export interface ConsumerAccount {
  * told survives the end of the process. Errors are thrown as `store-failed`.
  */
 export interface ReceiptBook {
+  /** Keeps who the parties of a session are, so that a settlement can be booked to them even where no receipt came here. */
+  open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
+  parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
   /** Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing. */
   keep(receipt: SignedReceipt): void
   /** Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before (0: nothing new). */
   settle(settlement: Settlement): number
   /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
   unsettled(limit: number): readonly SignedReceipt[]
+  /** As consumer: signed and not settled, over all sessions, those given up left out. */
+  unsettledBytes(consumer: string): number
+  /** The hub will never settle this session further (it does not know it): its receipts are evidence, and no longer due. */
+  giveUp(session: string): void
   /** The highest receipt of a session. */
   receipt(session: string): SignedReceipt | undefined
   /** As seeder: what this key was served and has paid. */
