@@ -10,7 +10,7 @@ export function memoryBus(): HubBus {
     async enter(pubKey, session) {
       const older = sessions.get(pubKey)
       sessions.set(pubKey, session)
-      if (older !== session) older?.replace()
+      older?.replace()
     },
     leave(pubKey, session) {
       if (sessions.get(pubKey) === session) sessions.delete(pubKey)

@@ -1,0 +1,256 @@
+import {
+  asyncScheduler,
+  defer,
+  distinctUntilChanged,
+  filter,
+  finalize,
+  map,
+  merge,
+  type Observable,
+  retry,
+  type SchedulerLike,
+  switchMap,
+  tap,
+  timeout,
+  timer,
+} from 'rxjs'
+import { LighthouseError } from '../../protocol/errors.js'
+import { type BusContent, channelNames, parseBusContent } from '../protocol/bus-messages.js'
+import { type Holding, judgeClaim } from '../protocol/claims.js'
+import type { BusConnection, BusEvent, BusMessage, BusSession, Delivery, HubBus, HubLogger } from '../ports.js'
+import { PendingAnswers } from './pending-answers.js'
+import { within } from './within.js'
+
+/** From the first attempt at the start; a Redis that starts at the same time is there by then. */
+const firstConnectTimeoutMs = 10_000
+
+/** Between attempts to connect. One TCP connection a second from each process is nothing to a Redis that comes back. */
+const reconnectDelayMs = 1_000
+
+/** A login goes on without the other processes then; what it missed to say, it says on the next connection. */
+const claimTimeoutMs = 2_000
+
+/** How long a question about the connection may take. */
+const checkTimeoutMs = 2_000
+
+/** What a shared bus needs. */
+export interface SharedBusOptions {
+  /** Cold, one connection a subscription; errors when it is lost. */
+  readonly connection$: Observable<BusConnection>
+  /** Base64; communities with other hub keys can share what carries the messages. */
+  readonly hubKey: string
+  /** Names this process; not used by another one, nor by this one before. */
+  readonly processId: string
+  readonly logger: HubLogger
+  /** Default `asyncScheduler`. Its `now()` is milliseconds since 1970. */
+  readonly scheduler?: SchedulerLike
+}
+
+interface Held extends Holding {
+  readonly holder: BusSession
+}
+
+class SharedBus implements HubBus {
+  readonly #held = new Map<string, Held>()
+  readonly #names: ReturnType<typeof channelNames>
+  readonly #answers: PendingAnswers
+  #connection: BusConnection | undefined
+  #sessions = 0
+
+  constructor(
+    private readonly process: string,
+    hubKey: string,
+    private readonly scheduler: SchedulerLike,
+  ) {
+    this.#names = channelNames(hubKey)
+    this.#answers = new PendingAnswers(scheduler)
+  }
+
+  get size(): number {
+    return this.#held.size
+  }
+
+  async enter(pubKey: string, holder: BusSession): Promise<void> {
+    const older = this.#held.get(pubKey)
+    this.#sessions += 1
+    const session = this.#sessions
+    const [process, sinceMs, connection] = [this.process, this.scheduler.now(), this.#connection]
+    this.#held.set(pubKey, { holder, process, session, sinceMs, settled: connection === undefined })
+    older?.holder.replace()
+    if (connection !== undefined) await within(claimTimeoutMs, this.#claim(connection, pubKey, session), this.scheduler)
+  }
+
+  leave(pubKey: string, holder: BusSession): void {
+    if (this.#held.get(pubKey)?.holder === holder) this.#forget(pubKey)
+  }
+
+  deliver(pubKey: string, event: BusEvent, body: object): Promise<Delivery> {
+    const outcome = this.#hand(pubKey, event, body)
+    return outcome === 'offline'
+      ? this.#ask(pubKey, id => ({ type: 'deliver', process: this.process, id, event, body }))
+      : Promise.resolve(outcome)
+  }
+
+  async isSignedIn(pubKey: string): Promise<boolean> {
+    if (this.#held.has(pubKey)) return true
+    const outcome = await this.#ask(pubKey, id => ({ type: 'probe', process: this.process, id }))
+    return outcome !== 'offline'
+  }
+
+  async check(): Promise<void> {
+    const connection = this.#connection
+    if (connection === undefined || !(await within(checkTimeoutMs, connection.check(), this.scheduler))) {
+      throw new LighthouseError('store-failed', 'Redis cannot be reached. Check that it runs and its address.')
+    }
+  }
+
+  /** Goes by this connection until it is unsubscribed. Emits once, when everything that is held here was announced. */
+  serve$(connection: BusConnection): Observable<void> {
+    const heard$ = connection.message$.pipe(
+      tap(message => this.#hear(message)),
+      filter((_message): _message is never => false),
+    )
+    const announced$ = defer(() => {
+      this.#connection = connection
+      return this.#announce(connection)
+    })
+    return merge(heard$, announced$).pipe(
+      finalize(() => {
+        this.#connection = undefined
+        this.#answers.giveUp()
+      }),
+    )
+  }
+
+  /** Claims may have been missed while there was no connection, so all sessions are claimed again, by their age. */
+  async #announce(connection: BusConnection): Promise<void> {
+    for (const [pubKey, held] of this.#held) this.#held.set(pubKey, { ...held, settled: true })
+    const keys = [...this.#held.keys()]
+    await connection.subscribe([this.#names.ofProcess(this.process), ...keys.map(key => this.#names.ofKey(key))])
+    await Promise.all(keys.map(key => this.#say(connection, key, false)))
+  }
+
+  async #claim(connection: BusConnection, pubKey: string, session: number): Promise<void> {
+    try {
+      await connection.subscribe([this.#names.ofKey(pubKey)])
+      if (this.#held.get(pubKey)?.session === session) await this.#say(connection, pubKey, true)
+    } catch {
+      // The connection ended. The next one begins with a claim of everything that is held.
+      const held = this.#held.get(pubKey)
+      if (held?.session === session) this.#held.set(pubKey, { ...held, settled: true })
+    }
+  }
+
+  async #say(connection: BusConnection, pubKey: string, fresh: boolean): Promise<void> {
+    const held = this.#held.get(pubKey)
+    if (held === undefined) return
+    const { process, session, sinceMs } = held
+    await connection.publish(this.#names.ofKey(pubKey), text({ type: 'claim', process, session, sinceMs, fresh }))
+  }
+
+  #hand(pubKey: string, event: BusEvent, body: object): Delivery {
+    const held = this.#held.get(pubKey)
+    if (held === undefined) return 'offline'
+    return held.holder.send(event, body) ? 'delivered' : 'congested'
+  }
+
+  #ask(pubKey: string, question: (id: number) => BusContent): Promise<Delivery> {
+    const connection = this.#connection
+    if (connection === undefined) return Promise.resolve('offline')
+    return this.#answers.ask(id => {
+      const content = text(question(id))
+      return { size: content.length, send: () => connection.publish(this.#names.ofKey(pubKey), content) }
+    })
+  }
+
+  #hear({ channel, text: heard }: BusMessage): void {
+    const content = parseBusContent(heard)
+    if (content === undefined) return
+    if (content.type === 'outcome') return this.#answers.answer(content.id, content.outcome)
+    const pubKey = this.#names.keyOf(channel)
+    if (pubKey === undefined) return
+    if (content.type === 'claim') return this.#judge(pubKey, content)
+    const held = this.#held.has(pubKey) ? 'delivered' : 'offline'
+    const outcome = content.type === 'probe' ? held : this.#hand(pubKey, content.event, content.body)
+    this.#tell(this.#names.ofProcess(content.process), { type: 'outcome', id: content.id, outcome })
+  }
+
+  #judge(pubKey: string, theirs: BusContent & { readonly type: 'claim' }): void {
+    const mine = this.#held.get(pubKey)
+    if (mine === undefined) return
+    switch (judgeClaim(mine, theirs)) {
+      case 'settle':
+        this.#held.set(pubKey, { ...mine, settled: true })
+        break
+      case 'yield':
+        this.#forget(pubKey)
+        mine.holder.replace()
+        break
+      case 'answer': {
+        const { process, session, sinceMs } = mine
+        this.#tell(this.#names.ofKey(pubKey), { type: 'claim', process, session, sinceMs, fresh: false })
+        break
+      }
+      case 'ignore':
+    }
+  }
+
+  #tell(channel: string, content: BusContent): void {
+    // Fails with the connection: whoever asked takes silence for an answer, and claims are made again on the next one.
+    this.#connection?.publish(channel, text(content)).catch(() => undefined)
+  }
+
+  #forget(pubKey: string): void {
+    this.#held.delete(pubKey)
+    // Fails with the connection, and the subscription with it.
+    this.#connection?.unsubscribe(this.#names.ofKey(pubKey)).catch(() => undefined)
+  }
+}
+
+function text(content: BusContent): string {
+  return JSON.stringify(content)
+}
+
+/**
+ * The bus of a hub that is several processes. A process subscribes to the channels of the keys whose sessions it holds,
+ * so who is signed in is what the carrier knows of live connections: a process that is killed has none.
+ *
+ * ```
+ * connection$   --c---------#   --c------
+ * output        ---bus-------------------     the same one for good
+ * ```
+ *
+ * Cold. Emits the bus once the first connection stands, and errors with `store-failed` when none does within 10 s.
+ * Later losses end nothing: until the next connection, tried every second, peers of this process reach each other, others
+ * are `offline`, and `check` rejects. Then all sessions are announced again; of two that hold one key the newer stays.
+ * Holds at most 16 MiB of messages that wait for the carrier and 10,000 that wait for an
+ * answer; more are `congested`.
+ */
+export function sharedBus$(options: SharedBusOptions): Observable<HubBus> {
+  const { connection$, hubKey, processId, logger, scheduler = asyncScheduler } = options
+  return defer(() => {
+    const bus = new SharedBus(processId, hubKey, scheduler)
+    let lastError: unknown
+    return connection$.pipe(
+      switchMap(connection => bus.serve$(connection)),
+      tap(() => logger.info({}, 'the bus is connected')),
+      retry({
+        delay: error => {
+          lastError = error
+          logger.warn({ err: error }, 'the bus is not connected, peers of other processes are offline')
+          return timer(reconnectDelayMs, scheduler)
+        },
+      }),
+      map((): HubBus => bus),
+      timeout({
+        first: firstConnectTimeoutMs,
+        scheduler,
+        with: () => {
+          const reason = lastError instanceof Error ? lastError.message : 'no answer'
+          throw new LighthouseError('store-failed', `The bus cannot be reached: ${reason}.`, {}, { cause: lastError })
+        },
+      }),
+      distinctUntilChanged(),
+    )
+  })
+}
