@@ -1,11 +1,12 @@
-import type { HeardClaim } from './claims.js'
+import type { Claim } from './claims.js'
 
 /**
  * What the processes of one hub say to each other. A key has a channel, to which the process subscribes that holds the
  * session of the key; a process has one on which it gets answers.
  */
 export type BusContent =
-  | ({ readonly type: 'claim' } & HeardClaim)
+  /** A claim that wants an answer under this number is of a session that just began; the others were said before. */
+  | ({ readonly type: 'claim'; readonly id: number | null } & Claim)
   /** Send this to the session, and tell `process` under this number what became of it. */
   | {
       readonly type: 'deliver'
@@ -53,10 +54,11 @@ export function parseBusContent(text: string): BusContent | undefined {
   const { type, process, id } = value
   switch (type) {
     case 'claim': {
-      const { session, sinceMs, fresh } = value
-      const fits = Number.isSafeInteger(session) && Number.isFinite(sinceMs) && typeof fresh === 'boolean'
+      const { session, sinceMs } = value
+      const fits =
+        Number.isSafeInteger(session) && Number.isFinite(sinceMs) && (id === null || Number.isSafeInteger(id))
       if (!fits || typeof process !== 'string') return undefined
-      return { type, process, session: session as number, sinceMs: sinceMs as number, fresh }
+      return { type, process, session: session as number, sinceMs: sinceMs as number, id: id as number | null }
     }
     case 'outcome': {
       const { outcome } = value

@@ -16,7 +16,7 @@ import {
 } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
 import { type BusContent, channelNames, parseBusContent } from '../protocol/bus-messages.js'
-import { type Holding, judgeClaim } from '../protocol/claims.js'
+import { type Claim, type HeardClaim, type Holding, judgeClaim } from '../protocol/claims.js'
 import type { BusConnection, BusEvent, BusMessage, BusSession, Delivery, HubBus, HubLogger } from '../ports.js'
 import { PendingAnswers } from './pending-answers.js'
 import { within } from './within.js'
@@ -127,25 +127,26 @@ class SharedBus implements HubBus {
     for (const [pubKey, held] of this.#held) this.#held.set(pubKey, { ...held, settled: true })
     const keys = [...this.#held.keys()]
     await connection.subscribe([this.#names.ofProcess(this.process), ...keys.map(key => this.#names.ofKey(key))])
-    await Promise.all(keys.map(key => this.#say(connection, key, false)))
+    const claims = [...this.#held].map(([key, held]) =>
+      connection.publish(this.#names.ofKey(key), text(claimOf(held, null))),
+    )
+    await Promise.all(claims)
   }
 
+  /** Resolves when every process that held an older session has let go of it. */
   async #claim(connection: BusConnection, pubKey: string, session: number): Promise<void> {
     try {
       await connection.subscribe([this.#names.ofKey(pubKey)])
-      if (this.#held.get(pubKey)?.session === session) await this.#say(connection, pubKey, true)
-    } catch {
-      // The connection ended. The next one begins with a claim of everything that is held.
-      const held = this.#held.get(pubKey)
-      if (held?.session === session) this.#held.set(pubKey, { ...held, settled: true })
+      const mine = this.#held.get(pubKey)
+      if (mine?.session !== session) return
+      const outcome = await this.#ask(pubKey, id => claimOf(mine, id))
+      // Nobody is asked then, but told: a claim that is not made leaves two sessions.
+      if (outcome === 'congested') await connection.publish(this.#names.ofKey(pubKey), text(claimOf(mine, null)))
+    } finally {
+      // Heard by now, or never: the connection ended, and the next one begins with a claim of everything that is held.
+      const mine = this.#held.get(pubKey)
+      if (mine?.session === session) this.#held.set(pubKey, { ...mine, settled: true })
     }
-  }
-
-  async #say(connection: BusConnection, pubKey: string, fresh: boolean): Promise<void> {
-    const held = this.#held.get(pubKey)
-    if (held === undefined) return
-    const { process, session, sinceMs } = held
-    await connection.publish(this.#names.ofKey(pubKey), text({ type: 'claim', process, session, sinceMs, fresh }))
   }
 
   #hand(pubKey: string, event: BusEvent, body: object): Delivery {
@@ -169,13 +170,24 @@ class SharedBus implements HubBus {
     if (content.type === 'outcome') return this.#answers.answer(content.id, content.outcome)
     const pubKey = this.#names.keyOf(channel)
     if (pubKey === undefined) return
-    if (content.type === 'claim') return this.#judge(pubKey, content)
-    const held = this.#held.has(pubKey) ? 'delivered' : 'offline'
-    const outcome = content.type === 'probe' ? held : this.#hand(pubKey, content.event, content.body)
-    this.#tell(this.#names.ofProcess(content.process), { type: 'outcome', id: content.id, outcome })
+    const outcome = this.#outcome(pubKey, content)
+    const { process, id } = content
+    if (id !== null) this.#tell(this.#names.ofProcess(process), { type: 'outcome', id, outcome })
   }
 
-  #judge(pubKey: string, theirs: BusContent & { readonly type: 'claim' }): void {
+  #outcome(pubKey: string, content: Exclude<BusContent, { readonly type: 'outcome' }>): Delivery {
+    switch (content.type) {
+      case 'claim':
+        this.#judge(pubKey, { ...content, fresh: content.id !== null })
+        return 'offline'
+      case 'probe':
+        return this.#held.has(pubKey) ? 'delivered' : 'offline'
+      case 'deliver':
+        return this.#hand(pubKey, content.event, content.body)
+    }
+  }
+
+  #judge(pubKey: string, theirs: HeardClaim): void {
     const mine = this.#held.get(pubKey)
     if (mine === undefined) return
     switch (judgeClaim(mine, theirs)) {
@@ -186,11 +198,9 @@ class SharedBus implements HubBus {
         this.#forget(pubKey)
         mine.holder.replace()
         break
-      case 'answer': {
-        const { process, session, sinceMs } = mine
-        this.#tell(this.#names.ofKey(pubKey), { type: 'claim', process, session, sinceMs, fresh: false })
+      case 'answer':
+        this.#tell(this.#names.ofKey(pubKey), claimOf(mine, null))
         break
-      }
       case 'ignore':
     }
   }
@@ -209,6 +219,10 @@ class SharedBus implements HubBus {
 
 function text(content: BusContent): string {
   return JSON.stringify(content)
+}
+
+function claimOf({ process, session, sinceMs }: Claim, id: number | null): BusContent {
+  return { type: 'claim', process, session, sinceMs, id }
 }
 
 /**
