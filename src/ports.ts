@@ -185,7 +185,10 @@ export interface ReceiptBook {
   /** Keeps who the parties of a session are, so that a settlement can be booked to them even where no receipt came here. */
   open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
   parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
-  /** Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing. */
+  /**
+   * Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing, nor does
+   * one of other parties.
+   */
   keep(receipt: SignedReceipt): void
   /** Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before (0: nothing new). */
   settle(settlement: Settlement): number
@@ -201,13 +204,13 @@ export interface ReceiptBook {
   account(consumer: string): ConsumerAccount
   /** As seeder: sets what this key was served in all. Told ahead of sending. */
   serve(consumer: string, servedBytes: number): void
-  /** As consumer: bytes signed since `sinceMs` (wall clock), and for one seeder since ever. */
+  /** As consumer: bytes signed since the minute of `sinceMs` (wall clock), and for one seeder since ever. */
   signedSince(sinceMs: number): number
   signedFor(seeder: string): number
   /** The settlement kept for a session, and all of them in the order of their blocks. */
   settlement(session: string): Settlement | undefined
   settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
-  /** Keeps a head signed by this hub; the newest 1,000 stay. */
+  /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
   keepHead(hubKey: string, head: LedgerHead): void
   /** Heads of this hub with that number (more than one is a fork), and the newest one. */
   headsAt(hubKey: string, seq: number): readonly LedgerHead[]

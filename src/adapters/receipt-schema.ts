@@ -1,0 +1,119 @@
+import { LighthouseError } from '../protocol/errors.js'
+import type { Database } from './sqlite-library.node.js'
+
+/**
+ * Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add.
+ *
+ * `sessions` has a session's highest receipt (bytes 0: none) beside its highest settlement (settled_bytes 0: none), since
+ * they are compared all the time. `id` is their order of arrival. What a consumer paid and what was signed for a seeder
+ * are kept as sums, so that no question takes longer as the years go by.
+ */
+const migrations = [
+  `
+  CREATE TABLE owner (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    pub_key TEXT NOT NULL
+  ) STRICT;
+  CREATE TABLE sessions (
+    id INTEGER PRIMARY KEY,
+    session TEXT NOT NULL UNIQUE,
+    began_ms INTEGER NOT NULL,
+    seeder TEXT,
+    consumer TEXT,
+    hub_key TEXT,
+    bytes INTEGER NOT NULL DEFAULT 0,
+    signature TEXT,
+    settled_bytes INTEGER NOT NULL DEFAULT 0,
+    coins TEXT,
+    seq INTEGER,
+    hash TEXT,
+    hub_signature TEXT,
+    given_up INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  CREATE INDEX sessions_due ON sessions (id) WHERE bytes > settled_bytes AND given_up = 0;
+  CREATE INDEX sessions_settled ON sessions (seq, id) WHERE settled_bytes > 0;
+  CREATE TABLE consumers (
+    pub_key TEXT PRIMARY KEY,
+    served INTEGER NOT NULL DEFAULT 0,
+    paid INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE seeders (
+    pub_key TEXT PRIMARY KEY,
+    signed INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE signed_minutes (
+    minute INTEGER PRIMARY KEY,
+    bytes INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE heads (
+    hub_key TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    hash TEXT NOT NULL,
+    signature TEXT NOT NULL,
+    PRIMARY KEY (hub_key, seq, hash)
+  ) STRICT, WITHOUT ROWID;
+  `,
+]
+
+/**
+ * The log is written at each commit and synced now and then: what was kept survives the end of the process, however it
+ * ends. A power cut may take the newest receipts with it, which the other party holds too, and never leaves half of one.
+ */
+const settings = `
+  PRAGMA locking_mode = EXCLUSIVE;
+  PRAGMA journal_mode = WAL;
+  PRAGMA synchronous = NORMAL;
+  PRAGMA trusted_schema = OFF;
+`
+
+/** Sessions that were opened and paid nothing are forgotten after this time, as the hub forgets them. */
+const emptySessionDays = 90
+
+function inOneTransaction(database: Database, work: () => void): void {
+  // Takes the lock for good: a second process on this file fails here, not in the middle of its work.
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    work()
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+/**
+ * Sets the connection up, brings the schema to this version and checks the whole file. Throws `store-failed` for a file
+ * of a newer version, or of another key; what SQLite throws for one that is locked or damaged.
+ */
+export function prepareReceiptBook(database: Database, pubKey: string, nowMs: number): void {
+  database.exec(settings)
+  inOneTransaction(database, () => {
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
+    if (version > migrations.length) {
+      throw new LighthouseError(
+        'store-failed',
+        `it has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one`,
+      )
+    }
+    for (const migration of migrations.slice(version)) database.exec(migration)
+    database.exec(`PRAGMA user_version = ${migrations.length}`)
+    database.prepare('INSERT OR IGNORE INTO owner (id, pub_key) VALUES (1, ?)').run(pubKey)
+    const { pub_key: owner } = database.prepare('SELECT pub_key FROM owner').get() as { pub_key: string }
+    if (owner !== pubKey) {
+      throw new LighthouseError(
+        'store-failed',
+        `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json, or move the file away to begin a new book`,
+      )
+    }
+    database
+      .prepare('DELETE FROM sessions WHERE bytes = 0 AND settled_bytes = 0 AND began_ms < ?')
+      .run(nowMs - emptySessionDays * 86_400_000)
+  })
+  const { quick_check: finding } = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
+  if (finding !== 'ok') throw new LighthouseError('store-failed', damaged(finding))
+}
+
+/** What is said of a file that SQLite cannot make sense of. */
+export function damaged(finding: string): string {
+  return `it is damaged (${finding.replaceAll(/\s+/g, ' ')}) and was left as it is. Restore it from a backup, or move it away to begin a new one: receipts in it are then not claimed, and what others owe you is forgotten`
+}

@@ -1,0 +1,163 @@
+import type { ConsumerAccount, ReceiptBook } from '../ports.js'
+import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { LedgerHead } from '../protocol/signal.js'
+
+/** The same bounds and grain as the file's. */
+const keptHeads = 1_000
+const minuteMs = 60_000
+
+interface Parties {
+  readonly seeder: string
+  readonly consumer: string
+}
+
+interface Entry {
+  readonly order: number
+  readonly parties: Parties | undefined
+  readonly receipt: SignedReceipt | undefined
+  readonly settlement: Settlement | undefined
+  readonly givenUp: boolean
+}
+
+function add<Key>(sums: Map<Key, number>, key: Key, bytes: number): void {
+  sums.set(key, (sums.get(key) ?? 0) + bytes)
+}
+
+/** A hub's heads by number, without those that fell out of the window. */
+function withHead(before: ReadonlyMap<number, readonly LedgerHead[]>, head: LedgerHead): Map<number, LedgerHead[]> {
+  const { seq, hash, signature } = head
+  const same = before.get(seq) ?? []
+  const isNew = same.length < 2 && same.every(other => other.hash !== hash)
+  const heads = new Map([...before].map(([number, kept]) => [number, [...kept]]))
+  heads.set(seq, isNew ? [...same, { seq, hash, signature }] : [...same])
+  if (heads.size > keptHeads) heads.delete([...heads.keys()].reduce((least, number) => Math.min(least, number)))
+  return heads
+}
+
+/**
+ * A receipt book that lasts as long as the object, for the peer with this key. For peers without a home: what they hold
+ * when they end is not claimed any more, and debts are forgotten.
+ *
+ * @param now wall clock in milliseconds, for the days of `signedSince`.
+ */
+export function createMemoryReceiptBook(pubKey: string, now: () => number = Date.now): ReceiptBook {
+  const sessions = new Map<string, Entry>()
+  const served = new Map<string, number>()
+  const paid = new Map<string, number>()
+  const signedBySeeder = new Map<string, number>()
+  const signedByMinute = new Map<number, number>()
+  const heads = new Map<string, Map<number, LedgerHead[]>>()
+
+  const entryOf = (session: string): Entry =>
+    sessions.get(session) ?? {
+      order: sessions.size,
+      parties: undefined,
+      receipt: undefined,
+      settlement: undefined,
+      givenUp: false,
+    }
+
+  const due = function* (): Iterable<{ readonly receipt: SignedReceipt; readonly unsettledBytes: number }> {
+    for (const { receipt, settlement, givenUp } of sessions.values()) {
+      if (receipt === undefined || givenUp) continue
+      const unsettledBytes = receipt.bytes - (settlement?.bytes ?? 0)
+      if (unsettledBytes > 0) yield { receipt, unsettledBytes }
+    }
+  }
+
+  /** The session with these parties, whose consumer may have paid for it already. Undefined when it has others. */
+  function known(session: string, { seeder, consumer }: Parties): Entry | undefined {
+    const entry = entryOf(session)
+    const { parties } = entry
+    if (parties !== undefined) return parties.seeder === seeder && parties.consumer === consumer ? entry : undefined
+    const grown = { ...entry, parties: { seeder, consumer } }
+    sessions.set(session, grown)
+    if (consumer !== pubKey) add(paid, consumer, entry.settlement?.bytes ?? 0)
+    return grown
+  }
+
+  return {
+    open({ session, seeder, consumer }) {
+      known(session, { seeder, consumer })
+    },
+
+    parties: session => sessions.get(session)?.parties,
+
+    keep(receipt) {
+      const { hub_key, session, seeder, consumer, bytes, signature } = receipt
+      if (seeder !== pubKey && consumer !== pubKey) return
+      const entry = known(session, { seeder, consumer })
+      const more = bytes - (entry?.receipt?.bytes ?? 0)
+      if (entry === undefined || more <= 0) return
+      sessions.set(session, { ...entry, receipt: { hub_key, session, seeder, consumer, bytes, signature } })
+      if (consumer !== pubKey) return
+      add(signedBySeeder, seeder, more)
+      add(signedByMinute, Math.floor(now() / minuteMs), more)
+    },
+
+    settle(settlement) {
+      const { session, bytes, coins, seq, hash, signature } = settlement
+      const entry = entryOf(session)
+      const ahead = bytes - (entry.settlement?.bytes ?? 0)
+      if (ahead <= 0) return 0
+      sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature } })
+      const consumer = entry.parties?.consumer
+      if (consumer !== undefined && consumer !== pubKey) add(paid, consumer, ahead)
+      return ahead
+    },
+
+    unsettled: limit => [...due()].slice(0, limit).map(({ receipt }) => receipt),
+
+    unsettledBytes(consumer) {
+      let bytes = 0
+      for (const { receipt, unsettledBytes } of due()) if (receipt.consumer === consumer) bytes += unsettledBytes
+      return bytes
+    },
+
+    giveUp(session) {
+      const entry = sessions.get(session)
+      if (entry !== undefined) sessions.set(session, { ...entry, givenUp: true })
+    },
+
+    receipt: session => sessions.get(session)?.receipt,
+
+    account: (consumer): ConsumerAccount => ({
+      servedBytes: served.get(consumer) ?? 0,
+      paidBytes: paid.get(consumer) ?? 0,
+    }),
+
+    serve: (consumer, servedBytes) => void served.set(consumer, servedBytes),
+
+    signedSince(sinceMs) {
+      let bytes = 0
+      for (const [minute, signed] of signedByMinute) if (minute >= Math.floor(sinceMs / minuteMs)) bytes += signed
+      return bytes
+    },
+
+    signedFor: seeder => signedBySeeder.get(seeder) ?? 0,
+
+    settlement: session => sessions.get(session)?.settlement,
+
+    settlements: () =>
+      [...sessions.values()]
+        .flatMap(({ settlement, receipt, order }) => (settlement === undefined ? [] : [{ settlement, receipt, order }]))
+        .toSorted((one, other) => one.settlement.seq - other.settlement.seq || one.order - other.order)
+        .map(({ settlement, receipt }) => ({ ...settlement, receipt })),
+
+    keepHead(hubKey, head) {
+      heads.set(hubKey, withHead(heads.get(hubKey) ?? new Map(), head))
+    },
+
+    headsAt: (hubKey, seq) =>
+      (heads.get(hubKey)?.get(seq) ?? []).toSorted((one, other) => (one.hash < other.hash ? -1 : 1)),
+
+    newestHead(hubKey) {
+      const numbers = [...(heads.get(hubKey)?.keys() ?? [])]
+      if (numbers.length === 0) return undefined
+      return this.headsAt(
+        hubKey,
+        numbers.reduce((most, number) => Math.max(most, number)),
+      )[0]
+    },
+  }
+}
