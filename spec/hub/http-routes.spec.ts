@@ -184,6 +184,8 @@ describe('GET /v1/health and /metrics', () => {
       hub_key: hub.hubKey,
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
       head: null,
+      database: 'ok',
+      bus: 'ok',
     })
   })
 

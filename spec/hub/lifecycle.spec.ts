@@ -111,7 +111,7 @@ describe('options', () => {
     ['port', { port: 1.5 }],
     ['host', { host: '' }],
     ['host', { host: '192.0.2.1', port: 0 }],
-    ['database', { database: 'postgres://db/lighthouse' }],
+    ['database', { database: 'postgres://not a host/lighthouse' }],
     ['database', { database: 'mysql:x' }],
     ['database', { database: 'sqlite:' }],
     ['initialCoins', { initialCoins: -1 }],
@@ -123,6 +123,12 @@ describe('options', () => {
     ['turn.urls', { turn: { urls: ['stun:127.0.0.1'], secret: 'x' } }],
     ['turn.secret', { turn: { urls: ['turn:127.0.0.1'], secret: '' } }],
     ['turn.ttlSeconds', { turn: { urls: ['turn:127.0.0.1'], secret: 'x', ttlSeconds: 0 } }],
+    ['redis', { redis: 'redis://127.0.0.1:6379' }],
+    ['redis', { database: 'postgres://127.0.0.1/x', redis: 'http://127.0.0.1' }],
+    ['registration', { registration: 'ask' as never }],
+    ['controlToken', { controlToken: 'short' }],
+    ['rateLimits.socketsPerAddress', { rateLimits: { socketsPerAddress: 1.5 } }],
+    ['rateLimits.offersPerMinute', { rateLimits: { offersPerMinute: Infinity } }],
     ['rateLimits.signalBurst', { rateLimits: { signalBurst: 0 } }],
   ]
   it.each(cases)('names "%s" when it cannot be so', async (field, options) => {

@@ -9,10 +9,13 @@ import {
   description,
   newAccount,
   next,
+  openSession,
   openSocket,
   register,
   send,
   session,
+  settle,
+  signedReceipt,
   signIn,
   startHub,
 } from './support.js'
@@ -112,6 +115,8 @@ describe('signing in', () => {
 
   it('closes a socket that has not answered for 10 s', async () => {
     const scheduler = new VirtualTimeScheduler()
+    // The hub has a timer for tomorrow, too.
+    scheduler.maxFrames = 10_000
     const hub = await startHub({ scheduler })
     const alice = await register(hub, 'alice')
     const { acknowledge, challenge, refused, closed } = await challengeOf(hub, alice.pubKey)
@@ -200,10 +205,23 @@ describe('signals', () => {
   })
 
   it('wants a coin for an offer and nothing for an answer', async () => {
-    const { hub, alice, bob, atAlice, atBob } = await pair({ initialCoins: 0.999999 })
-    expect(await send(atAlice, description('offer', hub, alice, bob))).toMatchObject({ error: { code: 'no-coins' } })
-    const received = next(atAlice, 'signal')
-    expect(await send(atBob, description('answer', hub, bob, alice))).toEqual({ delivered: true })
+    const hub = await startHub({ initialCoins: 1 })
+    const [alice, bob, carol] = [await register(hub, 'alice'), await register(hub, 'bob'), await register(hub, 'carol')]
+    const [atAlice, atBob, atCarol] = await Promise.all([alice, bob, carol].map(async one => signIn(hub, one)))
+    // Bob pays all he has to Carol, and can still answer Alice.
+    await openSession(hub, { consumer: bob, seeder: carol, atConsumer: atBob!.socket, atSeeder: atCarol!.socket })
+    await settle(atBob!.socket, signedReceipt(hub, bob, carol, 1_000_000))
+    const other = { session: 'session-of-a-spec-0002' }
+    expect(await send(atBob!.socket, description('offer', hub, bob, alice, undefined, other))).toMatchObject({
+      error: { code: 'no-coins' },
+    })
+    expect(await send(atAlice!.socket, description('offer', hub, alice, bob, undefined, other))).toEqual({
+      delivered: true,
+    })
+    const received = next(atAlice!.socket, 'signal')
+    expect(await send(atBob!.socket, description('answer', hub, bob, alice, undefined, other))).toEqual({
+      delivered: true,
+    })
     await received
   })
 

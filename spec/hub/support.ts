@@ -6,7 +6,8 @@ import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { canonicalJson, type Json } from '../../src/protocol/json.js'
-import { authText, descriptionText, registerText } from '../../src/protocol/signed-texts.js'
+import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import { authText, descriptionText, receiptText, registerText } from '../../src/protocol/signed-texts.js'
 import { createHub$, type Hub, type HubOptions } from '../../src/hub/app.js'
 import type { KeyPair } from '../../src/hub/ports.js'
 
@@ -111,9 +112,46 @@ export function description(
   from: KeyPair,
   to: KeyPair,
   payload: Json = { sdp: 'c2Rw', mux: { versions: [1, 2], rst: true }, head: null, later: { kept: [1] } },
+  of: { readonly session: string } = { session },
 ): Record<string, unknown> {
-  const fields = { hubKey: hub.hubKey, session, from: from.pubKey, to: to.pubKey }
+  const fields = { hubKey: hub.hubKey, session: of.session, from: from.pubKey, to: to.pubKey }
   const payloadDigest = nodeCrypto.sha256(canonicalJson(payload))
   const signature = nodeCrypto.sign(from.privKey, descriptionText(type, { ...fields, payloadDigest }))
-  return { type, session, from: from.pubKey, to: to.pubKey, payload, signature }
+  return { type, session: of.session, from: from.pubKey, to: to.pubKey, payload, signature }
+}
+
+/** A receipt that the consumer signed. */
+export function signedReceipt(
+  hub: Pick<Hub, 'hubKey'>,
+  consumer: KeyPair,
+  seeder: KeyPair,
+  bytes: number,
+  of: { readonly session: string } = { session },
+): SignedReceipt {
+  const fields = { hub_key: hub.hubKey, session: of.session, seeder: seeder.pubKey, consumer: consumer.pubKey, bytes }
+  return { ...fields, signature: nodeCrypto.sign(consumer.privKey, receiptText(fields)) }
+}
+
+/** Gives the hub a receipt; resolves with its acknowledgement. */
+export function settle(socket: Socket, receipt: unknown): Promise<any> {
+  return socket.emitWithAck('receipt', receipt)
+}
+
+/** Lets the hub forward an offer and its answer, so that receipts of the session count. */
+export async function openSession(
+  hub: Hub,
+  parties: {
+    readonly consumer: KeyPair
+    readonly seeder: KeyPair
+    readonly atConsumer: Socket
+    readonly atSeeder: Socket
+  },
+  of: { readonly session: string } = { session },
+): Promise<void> {
+  const { consumer, seeder, atConsumer, atSeeder } = parties
+  const acks = [
+    await send(atConsumer, description('offer', hub, consumer, seeder, undefined, of)),
+    await send(atSeeder, description('answer', hub, seeder, consumer, undefined, of)),
+  ]
+  if (!acks.every(({ delivered }) => delivered === true)) throw new Error(`not forwarded: ${JSON.stringify(acks)}`)
 }

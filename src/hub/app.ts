@@ -3,27 +3,40 @@
  */
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { asyncScheduler, concatMap, defer, map, merge, mergeMap, Observable, of, switchMap } from 'rxjs'
+import type { IncomingMessage } from 'node:http'
+import { asyncScheduler, concatMap, defer, finalize, merge, mergeMap, type Observable, of, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
-import { addressLimit } from './adapters/address-limit.js'
+import type { LedgerHead } from '../protocol/signal.js'
+import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
+import { clientAddress } from './adapters/client-address.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http-listener.js'
+import { postgresStore$ } from './adapters/postgres-store.js'
 import { prometheusMetrics } from './adapters/prometheus.js'
-import { socketIoServer$ } from './adapters/socket-io.server.js'
+import { redisConnection$ } from './adapters/redis-connection.js'
+import { type Doorkeeper, socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
-import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
-import type { HubLogger, HubStore, KeyPair } from './ports.js'
+import { type DatabaseAddress, type HubOptions, type HubSettings, readHubOptions } from './options.js'
+import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
+import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
 import { TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
+import { countedStore } from './streams/counted-store.js'
+import { healthCheck } from './streams/health.js'
 import { serveSocket$ } from './streams/hub-session.js'
+import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
+import { pruneSessions$ } from './streams/session-pruning.js'
+import { type SettlementService, settlementService } from './streams/settlement.js'
+import { sharedBus$ } from './streams/shared-bus.js'
 
 export type { HubOptions, HubRateLimits } from './options.js'
 export type { HubLogger } from './ports.js'
 export type { TurnOptions } from './protocol/ice.js'
+export type { RegistrationPolicy } from './protocol/registry.js'
 
 /** A running hub. */
 export interface Hub {
@@ -47,40 +60,81 @@ function reachableUrl(host: string, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
-function hubContext(store: HubStore, keys: KeyPair, settings: HubSettings, options: HubOptions): HubContext {
+function openStore$(database: DatabaseAddress, logger: HubLogger): Observable<HubStore> {
+  return database.type === 'sqlite'
+    ? sqliteStore$(database.path, blockHash, logger)
+    : postgresStore$(database.url, blockHash, logger)
+}
+
+function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<HubBus> {
+  const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
+  if (redisUrl === undefined) return of(memoryBus())
+  const connection$ = redisConnection$(redisUrl)
+  return sharedBus$({ connection$, hubKey, processId: crypto.randomId(16), logger, scheduler })
+}
+
+/** What one running hub is made of. */
+interface Assembly {
+  readonly context: HubContext
+  readonly settlement: SettlementService
+  readonly gate: ConnectionGate
+}
+
+function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSettings, options: HubOptions): Assembly {
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
-  const bus = memoryBus()
-  const { signalBurst: burst, signalsPerSecond: perSecond } = settings.limits
+  const { limits } = settings
+  const gate = new ConnectionGate(limits.connections, addressKey)
+  const metrics = prometheusMetrics({
+    signedIn: () => bus.size,
+    sockets: () => gate.size,
+    pendingReceipts: () => settlement.pending,
+  })
+  const store = countedStore(opened, operation => metrics.storeError(operation))
+  const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
-  return {
+  const context: HubContext = {
     store,
     keys,
     crypto,
     bus,
-    signalLimits: new TokenBuckets({ burst, perSecond }),
+    signalLimits: new TokenBuckets(limits.signals),
+    offerLimits: new TokenBuckets(limits.offers),
+    receiptLimits: new TokenBuckets(limits.receipts),
+    settlement,
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
     clock,
     scheduler,
     logger,
-    metrics: prometheusMetrics(() => bus.size),
+    metrics,
   }
+  return { context, settlement, gate }
 }
 
-/** Attaches the routes as long as it is subscribed to. Never emits. */
-function routes$({ server }: HttpListening, context: HubContext, settings: HubSettings): Observable<never> {
-  const { store, keys, crypto, metrics, logger, scheduler } = context
-  return new Observable(() => {
-    const registrations = addressLimit(settings.limits.registrationsPerMinute, () =>
-      metrics.registration('rate-limited'),
-    )
-    const lookups = addressLimit(settings.limits.lookupsPerMinute)
+/** Attaches routes and signaling as long as it is subscribed to. Never emits. */
+function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
+  const { context, gate } = assembly
+  const { store, keys, bus, metrics, logger, scheduler, clock } = context
+  const { crypto = nodeCrypto } = options
+  const { limits, controlToken: token } = settings
+  return defer((): Observable<never> => {
+    const registrations = addressLimit(limits.registrationsPerMinute, () => {
+      metrics.registration('rate-limited')
+      metrics.limited('registrations')
+    })
+    const lookups = addressLimit(limits.lookupsPerMinute, () => metrics.limited('lookups'))
+    const head = (): Promise<LedgerHead | null> =>
+      signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
+    const invites = (count: number): Promise<readonly string[]> => makeInvites(count, store, crypto, scheduler.now())
     const routes = hubRoutes({
       store,
       hubKey: keys.pubKey,
       version: packageVersion(),
       grantBytes: settings.grantBytes,
+      registration: settings.registration,
+      inviteHash: code => inviteHash(code, crypto),
       verify: (pubKey, text, signature) => crypto.verify(pubKey, text, signature),
-      head: () => signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text)),
+      health: healthCheck({ store, bus, head, scheduler, logger }),
+      control: token === undefined ? undefined : { token, makeInvites: invites },
       nowMs: () => scheduler.now(),
       metrics,
       logger,
@@ -88,21 +142,38 @@ function routes$({ server }: HttpListening, context: HubContext, settings: HubSe
       registrationLimit: registrations.handler,
       lookupLimit: lookups.handler,
     })
-    server.on('request', routes)
-    return () => {
-      server.off('request', routes)
-      registrations.shutdown()
-      lookups.shutdown()
+    const addressOf = (request: IncomingMessage): string => clientAddress(request, routes.get('trust proxy fn'))
+    const door: Doorkeeper = {
+      admits(request) {
+        const refusal = gate.refusal(addressOf(request), clock.now())
+        if (refusal !== undefined) metrics.limited(refusal)
+        return refusal === undefined
+      },
+      entered: request => gate.enter(addressOf(request)),
     }
+    // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
+    server.on('request', routes)
+    return socketIoServer$(server, door).pipe(
+      mergeMap(socket => serveSocket$(socket, context)),
+      finalize(() => {
+        server.off('request', routes)
+        registrations.shutdown()
+        lookups.shutdown()
+      }),
+    )
   })
 }
 
-function serve$(listening: HttpListening, context: HubContext, settings: HubSettings): Observable<Hub> {
-  const { port } = listening
-  const hub: Hub = { url: reachableUrl(settings.host, port), port, hubKey: context.keys.pubKey }
-  const signaling$ = socketIoServer$(listening.server).pipe(mergeMap(socket => serveSocket$(socket, context)))
-  // In this order: socket.io takes its own requests out from in front of the routes that are there when it comes.
-  return merge(routes$(listening, context, settings), signaling$, of(hub))
+function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions): Observable<Hub> {
+  const { context, settlement } = assembly
+  return listen$(settings).pipe(
+    switchMap(listening => {
+      const { port } = listening
+      const hub: Hub = { url: reachableUrl(settings.host, port), port, hubKey: context.keys.pubKey }
+      const work$ = merge(settlement.settle$, pruneSessions$(context), attach$(listening, assembly, settings, options))
+      return merge(work$, of(hub))
+    }),
+  )
 }
 
 /**
@@ -112,10 +183,10 @@ function serve$(listening: HttpListening, context: HubContext, settings: HubSett
  * Unsubscribing frees the port at once, cuts every connection, and closes the database and every timer. Prints nothing.
  *
  * Errors with `invalid-option` (the message names the field), `port-in-use`, or `store-failed` when the database cannot
- * be opened, is in use by another hub, or its newest blocks are damaged.
+ * be opened, is in use by another hub, or its newest blocks are damaged, or when the bus cannot be reached.
  *
  * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 1 MiB that
- * wait for a slow reader.
+ * wait for a slow reader; 4,096 receipts that wait to be settled are of all clients together.
  *
  * ```ts
  * const hub = createHub$({ port: 3000, database: 'sqlite:hub.db' }).subscribe(({ url }) => console.log(url))
@@ -126,14 +197,42 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
   return defer(() => {
     const settings = readHubOptions(options)
     const { crypto = nodeCrypto, logger = silent } = options
-    return sqliteStore$(settings.databasePath, blockHash, logger).pipe(
+    return openStore$(settings.database, logger).pipe(
       switchMap(store =>
         checkLedgerHead$(store, blockHash).pipe(
           concatMap(() => store.keyPair(() => crypto.generateKeyPair())),
-          map(keys => hubContext(store, keys, settings, options)),
-          switchMap(context => listen$(settings).pipe(switchMap(listening => serve$(listening, context, settings)))),
+          switchMap(keys =>
+            openBus$(settings, keys.pubKey, options).pipe(
+              switchMap(bus => serve$(assemble(store, keys, bus, settings, options), settings, options)),
+            ),
+          ),
         ),
       ),
+    )
+  })
+}
+
+/** What `createInvites$` makes, and where. */
+export interface InviteOptions extends Pick<HubOptions, 'database' | 'logger' | 'crypto' | 'scheduler'> {
+  /** How many, from 1. Default 1. */
+  readonly count?: number
+}
+
+/**
+ * Makes codes of which each lets one person register, where the hub's `registration` is `invite`. Cold: opens the
+ * database on subscription, emits the codes when they are durable, and completes with the database closed. The database keeps
+ * their digests alone: who loses a code has lost it.
+ *
+ * On PostgreSQL this works beside running hubs. A file of SQLite is its hub's alone while that runs: then it errors with
+ * `store-failed`, and the hub's `controlToken` is the way.
+ */
+export function createInvites$(options: InviteOptions): Observable<readonly string[]> {
+  return defer(() => {
+    const { count = 1, crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
+    const { database } = readHubOptions(options)
+    return openStore$(database, logger).pipe(
+      concatMap(store => makeInvites(count, store, crypto, scheduler.now())),
+      take(1),
     )
   })
 }

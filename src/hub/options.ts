@@ -2,10 +2,16 @@ import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
 import { LighthouseError } from '../protocol/errors.js'
+import type { ConnectionBounds } from './protocol/connection-gate.js'
 import type { TurnOptions } from './protocol/ice.js'
+import { registrationPolicies, type RegistrationPolicy } from './protocol/registry.js'
+import type { BucketRate } from './protocol/token-buckets.js'
 import type { HubLogger } from './ports.js'
 
-/** How much one address or key may ask. */
+/**
+ * How much one address or key may ask; whole numbers from 1. An address is that of the client as `trustProxy` tells it,
+ * with IPv6 its /56. Several processes of one hub count each for itself.
+ */
 export interface HubRateLimits {
   /** `POST /v1/register` by address. Default 120. */
   readonly registrationsPerMinute?: number
@@ -15,6 +21,18 @@ export interface HubRateLimits {
   readonly signalBurst?: number
   /** Signals by key for long. Default 50. */
   readonly signalsPerSecond?: number
+  /** Offers among them by key at once, each a row in the database. Default 30. */
+  readonly offerBurst?: number
+  /** Offers by key for long. Default 60. */
+  readonly offersPerMinute?: number
+  /** Receipts by key at once. Default 1,000. */
+  readonly receiptBurst?: number
+  /** Receipts by key for long. Default 400: an honest consumer on a fast link signs some 250. */
+  readonly receiptsPerSecond?: number
+  /** Signaling connections open at a time, by address. Default 64, and 1,024 for this machine's own addresses. */
+  readonly socketsPerAddress?: number
+  /** Signaling connections made, by address. Default 120, and 6,000 for this machine's own addresses. */
+  readonly handshakesPerMinute?: number
 }
 
 /** Everything a hub touches. All of it has a default. */
@@ -23,10 +41,22 @@ export interface HubOptions {
   readonly host?: string
   /** 0 lets the system choose. Default 3000. */
   readonly port?: number
-  /** `sqlite:PATH`, or `:memory:` for one that ends with the subscription. Default `sqlite:lighthouse-hub.db`. */
+  /**
+   * `sqlite:PATH`, `:memory:` for one that ends with the subscription, or `postgres://…`, which several processes can
+   * share. Default `sqlite:lighthouse-hub.db`.
+   */
   readonly database?: string
+  /** `redis://…` or `rediss://…`: how several processes on one PostgreSQL reach each other's peers. Default: one process. */
+  readonly redis?: string
   /** Coins granted on registration, at most six decimals, 0 to 1,000,000. Default 100. */
   readonly initialCoins?: number
+  /** Who may register: everybody, who has a code that `createInvites$` made, or nobody. Default `open`. */
+  readonly registration?: RegistrationPolicy
+  /**
+   * Lets whoever knows it make invites with `POST /control/invites?count=N` and the header `X-Lighthouse-Token`, since a
+   * database of SQLite is its hub's alone. 32 to 256 visible ASCII characters. Default: no such route.
+   */
+  readonly controlToken?: string
   /** Handed to every peer as they are. Default none. */
   readonly iceServers?: readonly IceServer[]
   /** A TURN service with expiring credentials. Default none. */
@@ -43,15 +73,32 @@ export interface HubOptions {
   readonly clock?: MonotonicClock
 }
 
+/** Where names and coins are kept. */
+export type DatabaseAddress =
+  { readonly type: 'sqlite'; readonly path: string } | { readonly type: 'postgres'; readonly url: string }
+
+/** The limits as they are kept to. */
+export interface HubLimits {
+  readonly registrationsPerMinute: number
+  readonly lookupsPerMinute: number
+  readonly signals: BucketRate
+  readonly offers: BucketRate
+  readonly receipts: BucketRate
+  readonly connections: { readonly others: ConnectionBounds; readonly loopback: ConnectionBounds }
+}
+
 /** Options that were checked, with their defaults. */
 export interface HubSettings {
   readonly host: string
   readonly port: number
-  readonly databasePath: string
+  readonly database: DatabaseAddress
+  readonly redisUrl: string | undefined
+  readonly registration: RegistrationPolicy
+  readonly controlToken: string | undefined
   readonly grantBytes: number
   readonly iceServers: readonly IceServer[]
   readonly turn: TurnOptions | undefined
-  readonly limits: Required<HubRateLimits>
+  readonly limits: HubLimits
   readonly trustProxy: boolean | number | string
 }
 
@@ -61,14 +108,30 @@ function invalid(field: string, rule: string): LighthouseError {
   return new LighthouseError('invalid-option', `"${field}" ${rule}`, { field })
 }
 
-function databasePath(database: string): string {
+/** The form alone: whether somebody answers there is seen on opening. */
+function databaseAddress(database: string): DatabaseAddress {
   if (/^postgres(ql)?:/i.test(database)) {
-    throw invalid('database', 'is a PostgreSQL address, and this version has SQLite only. Use sqlite:PATH.')
+    // The text may carry a password: it is not repeated.
+    if (!URL.canParse(database)) throw invalid('database', 'must be postgres://USER:PASSWORD@HOST:PORT/NAME')
+    return { type: 'postgres', url: database }
   }
-  if (database === ':memory:') return database
+  if (database === ':memory:') return { type: 'sqlite', path: database }
   const path = /^sqlite:(.+)$/s.exec(database)?.[1]
-  if (path === undefined || path.includes('\0')) throw invalid('database', 'must be sqlite:PATH, like sqlite:hub.db')
-  return path
+  if (path === undefined || path.includes('\0')) {
+    throw invalid('database', 'must be sqlite:PATH, like sqlite:hub.db, or postgres://USER:PASSWORD@HOST:PORT/NAME')
+  }
+  return { type: 'sqlite', path }
+}
+
+function redisUrl(redis: string | undefined, database: DatabaseAddress): string | undefined {
+  if (redis === undefined) return undefined
+  if (typeof redis !== 'string' || !/^rediss?:/i.test(redis) || !URL.canParse(redis)) {
+    throw invalid('redis', 'must be redis://HOST:PORT')
+  }
+  if (database.type === 'sqlite') {
+    throw invalid('redis', 'goes with a database that several processes can share: use postgres://… as database')
+  }
+  return redis
 }
 
 function grantBytes(initialCoins: number): number {
@@ -97,38 +160,77 @@ function checkTurn({ urls, secret, ttlSeconds }: TurnOptions): void {
   }
 }
 
-function checkLimits(limits: Required<HubRateLimits>): Required<HubRateLimits> {
-  for (const [name, value] of Object.entries(limits)) {
+/** What holds where nothing else is said. */
+const defaultLimits = {
+  registrationsPerMinute: 120,
+  lookupsPerMinute: 1_200,
+  signalBurst: 500,
+  signalsPerSecond: 50,
+  offerBurst: 30,
+  offersPerMinute: 60,
+  receiptBurst: 1_000,
+  receiptsPerSecond: 400,
+  socketsPerAddress: 64,
+  handshakesPerMinute: 120,
+}
+
+/** For this machine's own addresses: a demo, a test, or all the peers behind a proxy that `trustProxy` does not name. */
+const defaultLoopbackLimits = { socketsPerAddress: 1_024, handshakesPerMinute: 6_000 }
+
+/** The names of all limits. */
+export const limitNames = Object.keys(defaultLimits) as readonly (keyof HubRateLimits)[]
+
+function limitsFrom(given: HubRateLimits): HubLimits {
+  for (const [name, value] of Object.entries(given)) {
     if (!(Number.isInteger(value) && value > 0)) throw invalid(`rateLimits.${name}`, 'must be a whole number from 1')
   }
-  return limits
+  const limits = { ...defaultLimits, ...given }
+  const bounds = (of: {
+    readonly socketsPerAddress: number
+    readonly handshakesPerMinute: number
+  }): ConnectionBounds => ({
+    sockets: of.socketsPerAddress,
+    handshakes: { burst: of.handshakesPerMinute, perSecond: of.handshakesPerMinute / 60 },
+  })
+  return {
+    registrationsPerMinute: limits.registrationsPerMinute,
+    lookupsPerMinute: limits.lookupsPerMinute,
+    signals: { burst: limits.signalBurst, perSecond: limits.signalsPerSecond },
+    offers: { burst: limits.offerBurst, perSecond: limits.offersPerMinute / 60 },
+    receipts: { burst: limits.receiptBurst, perSecond: limits.receiptsPerSecond },
+    connections: { others: bounds(limits), loopback: bounds({ ...limits, ...defaultLoopbackLimits, ...given }) },
+  }
+}
+
+function checkToken(token: string | undefined): string | undefined {
+  if (token === undefined || (typeof token === 'string' && /^[\x21-\x7e]{32,256}$/.test(token))) return token
+  throw invalid('controlToken', 'must be 32 to 256 visible ASCII characters')
 }
 
 /** Checks the options once, at the door. Throws `invalid-option` with the field and the rule. */
 export function readHubOptions(options: HubOptions): HubSettings {
   const { host = '127.0.0.1', port = 3000, database = 'sqlite:lighthouse-hub.db', initialCoins = 100 } = options
-  const { iceServers = [], turn, trustProxy = false, rateLimits } = options
+  const { iceServers = [], turn, trustProxy = false, rateLimits = {}, registration = 'open', controlToken } = options
   if (typeof host !== 'string' || host === '')
     throw invalid('host', 'must be an address of this machine, like 127.0.0.1')
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw invalid('port', 'must be a whole number from 0 to 65535')
-  if (typeof database !== 'string') throw invalid('database', 'must be sqlite:PATH')
+  if (typeof database !== 'string') throw invalid('database', 'must be a text, like sqlite:hub.db')
+  if (!registrationPolicies.includes(registration)) throw invalid('registration', 'must be open, invite or closed')
   for (const { urls } of iceServers) checkUrls('iceServers', urls, ['stun', 'stuns', 'turn', 'turns'])
   if (turn !== undefined) checkTurn(turn)
+  const address = databaseAddress(database)
   return {
     host,
     port,
-    databasePath: databasePath(database),
+    database: address,
+    redisUrl: redisUrl(options.redis, address),
+    registration,
+    controlToken: checkToken(controlToken),
     grantBytes: grantBytes(initialCoins),
     iceServers,
     turn,
-    limits: checkLimits({
-      registrationsPerMinute: 120,
-      lookupsPerMinute: 1_200,
-      signalBurst: 500,
-      signalsPerSecond: 50,
-      ...rateLimits,
-    }),
+    limits: limitsFrom(rateLimits),
     trustProxy,
   }
 }

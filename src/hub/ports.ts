@@ -2,7 +2,7 @@
  * The world as the hub sees it. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptAck, SignedReceipt } from '../protocol/receipt.js'
+import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
 import type { ChainState, LedgerLine } from './protocol/ledger.js'
 import type { SessionParties, SettleResult } from './protocol/settlement.js'
@@ -162,11 +162,28 @@ export interface BusConnection {
   check(): Promise<void>
 }
 
+/** How a request to register ended. */
+export type RegistrationOutcome =
+  Registration['type'] | 'malformed' | 'bad-signature' | 'invite-needed' | 'registration-closed' | 'rate-limited'
+
+/** What is limited by address or by key. */
+export type LimitName = 'registrations' | 'lookups' | 'handshakes' | 'sockets' | 'signals' | 'offers' | 'receipts'
+
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {
-  registration(outcome: 'registered' | 'taken' | 'refused' | 'malformed' | 'bad-signature' | 'rate-limited'): void
+  registration(outcome: RegistrationOutcome): void
   login(outcome: 'authenticated' | 'refused' | 'replaced'): void
   signal(outcome: string): void
+  /** `repeated`: settled before, nothing moved. */
+  receipt(outcome: 'settled' | 'repeated' | ReceiptRefusal): void
+  /** A session moved on: a block was written. */
+  settlement(): void
+  /** One durable transaction: how many receipts stood in it, and how long it took. */
+  settlementBatch(figures: { readonly receipts: number; readonly seconds: number }): void
+  /** Something was refused by a limit of this name. */
+  limited(limit: LimitName): void
+  /** The database failed at this. */
+  storeError(operation: keyof HubStore): void
   /** The text of `GET /metrics`, and its MIME type. */
   text(): Promise<{ readonly type: string; readonly body: string }>
 }

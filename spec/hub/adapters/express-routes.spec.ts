@@ -2,11 +2,14 @@ import { describe, expect, it, jest } from '@jest/globals'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
+import { asyncScheduler } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import { hubRoutes } from '../../../src/hub/adapters/express-routes.js'
 import { prometheusMetrics } from '../../../src/hub/adapters/prometheus.js'
 import type { HubStore } from '../../../src/hub/ports.js'
 import { genesisHash, type LedgerLine } from '../../../src/hub/protocol/ledger.js'
+import { healthCheck } from '../../../src/hub/streams/health.js'
+import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { cleanup, newAccount, postRegistration, registration } from '../support.js'
 
 async function serve(store: Partial<HubStore>) {
@@ -17,9 +20,18 @@ async function serve(store: Partial<HubStore>) {
     version: '1.2.3',
     grantBytes: 1,
     verify: (...args) => nodeCrypto.verify(...args),
-    head: async () => null,
+    registration: 'open',
+    inviteHash: code => nodeCrypto.sha256(code),
+    health: healthCheck({
+      store: { check: async () => undefined, ...store },
+      bus: memoryBus(),
+      head: async () => null,
+      scheduler: asyncScheduler,
+      logger,
+    }),
+    control: undefined,
     nowMs: () => 0,
-    metrics: prometheusMetrics(() => 0),
+    metrics: prometheusMetrics({ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0 }),
     logger,
     trustProxy: false,
     registrationLimit: (_request, _response, next) => next(),

@@ -4,10 +4,12 @@ import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
+import { receiptRefusalAck } from '../../../src/hub/protocol/receipt-rules.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
 import { authText } from '../../../src/protocol/signed-texts.js'
 import { description, newAccount } from '../support.js'
+import { notedMetrics } from './support/noted-metrics.js'
 
 const hubKeys = newAccount('hub')
 const [alice, bob] = [newAccount('alice'), newAccount('bob')]
@@ -22,16 +24,24 @@ function contextWith(
   const outcomes: string[] = []
   const note = (outcome: string): void => void outcomes.push(outcome)
   return {
-    store: { balance: async () => 5_000_000, head: async () => undefined, ...store } as HubStore,
+    store: {
+      balance: async () => 5_000_000,
+      head: async () => undefined,
+      recordOffer: async () => true,
+      ...store,
+    } as HubStore,
     keys: hubKeys,
     crypto: nodeCrypto,
     bus: memoryBus(),
     signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    offerLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    receiptLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },
     iceServersFor: () => [],
     clock: { now: () => 0 },
     scheduler: new VirtualTimeScheduler(),
     logger: { info: () => undefined, warn: () => undefined, error: (_fields, message) => note(message) },
-    metrics: { registration: note, login: note, signal: note, text: async () => ({ type: '', body: '' }) },
+    metrics: notedMetrics(note),
     outcomes,
   }
 }

@@ -1,8 +1,11 @@
 import type { RequestHandler } from 'express'
-import { MemoryStore, rateLimit } from 'express-rate-limit'
+import { ipKeyGenerator, MemoryStore, rateLimit } from 'express-rate-limit'
 import { sendProblem } from './problem.js'
 
 const windowMs = 60_000
+
+/** What one household has of IPv6: whoever holds one address of it holds all. */
+const ipv6PrefixBits = 56
 
 /** A limit on requests by address, and how to let go of its timer. */
 export interface AddressLimit {
@@ -10,8 +13,13 @@ export interface AddressLimit {
   readonly shutdown: () => void
 }
 
+/** What an address is counted under: itself, or its /56 with IPv6. */
+export function addressKey(address: string): string {
+  return ipKeyGenerator(address, ipv6PrefixBits)
+}
+
 /** At most `perMinute` requests a minute from one address (from one /56 with IPv6); beyond that 429 and `onLimit`. */
-export function addressLimit(perMinute: number, onLimit: () => void = () => undefined): AddressLimit {
+export function addressLimit(perMinute: number, onLimit: () => void): AddressLimit {
   const store = new MemoryStore()
   const handler = rateLimit({
     windowMs,
@@ -21,6 +29,7 @@ export function addressLimit(perMinute: number, onLimit: () => void = () => unde
     legacyHeaders: false,
     // Its checks write to the console, which belongs to the program that embeds the hub.
     validate: false,
+    keyGenerator: request => addressKey(request.ip ?? ''),
     handler: (_request, response) => {
       onLimit()
       sendProblem(response, 429, 'rate-limited', 'Too many requests from this address. Wait a minute, then try again.')

@@ -10,9 +10,10 @@ import express, {
 import helmet from 'helmet'
 import { formatCoins } from '../../protocol/coins.js'
 import { isNickname } from '../../protocol/nickname.js'
-import { isPublicKey, type LedgerHead } from '../../protocol/signal.js'
-import { registrationProblem } from '../protocol/registry.js'
-import type { HubLogger, HubMetrics, HubStore, Registration } from '../ports.js'
+import { isPublicKey } from '../../protocol/signal.js'
+import { inviteRefusal, policyProblem, registrationProblem, type RegistrationPolicy } from '../protocol/registry.js'
+import type { HubLogger, HubMetrics, HubStore, Registration, RegistrationOutcome } from '../ports.js'
+import { type ControlContext, controlRoutes } from './control-routes.js'
 import { ledgerLines } from './ledger-lines.js'
 import { sendProblem } from './problem.js'
 import { parseRegistration } from './registration-body.js'
@@ -29,14 +30,27 @@ const takenDetails: Readonly<Record<(Registration & { type: 'taken' })['what'], 
   both: 'This key is registered under this nickname already. There is nothing left to do.',
 }
 
+/** What works now, as a look at it has found. */
+interface HealthReport {
+  readonly database: 'ok' | 'failing'
+  readonly bus: 'ok' | 'failing'
+  readonly head: object | null
+}
+
 /** What the routes need. `trustProxy` as Express has it. */
 export interface RoutesContext {
   readonly store: HubStore
   readonly hubKey: string
   readonly version: string
   readonly grantBytes: number
+  readonly registration: RegistrationPolicy
+  /** What an invite is kept as. */
+  readonly inviteHash: (code: string) => string
   readonly verify: (pubKey: string, text: string, signature: string) => boolean
-  readonly head: () => Promise<LedgerHead | null>
+  /** Says within two seconds what works. */
+  readonly health: () => Promise<HealthReport>
+  /** The operator's routes; undefined where there are none. */
+  readonly control: ControlContext | undefined
   /** Milliseconds since 1970. */
   readonly nowMs: () => number
   readonly metrics: HubMetrics
@@ -47,33 +61,31 @@ export interface RoutesContext {
 }
 
 function register(context: RoutesContext): RequestHandler {
-  const { store, verify, grantBytes, nowMs, metrics, logger } = context
+  const { store, verify, grantBytes, registration, inviteHash, nowMs, metrics, logger } = context
   return async (request, response) => {
+    const refuse = (status: number, outcome: RegistrationOutcome, detail: string, code: string = outcome): void => {
+      metrics.registration(outcome)
+      sendProblem(response, status, code, detail)
+    }
     const parsed = parseRegistration(request.body)
     if (parsed === undefined) {
-      metrics.registration('malformed')
       const rule = 'Send JSON {"pub_key", "nickname", "signature"}, three strings, as application/json.'
-      return sendProblem(response, 400, 'malformed', rule)
+      return refuse(400, 'malformed', rule)
     }
+    const unwelcome = policyProblem(registration, parsed)
+    if (unwelcome !== undefined) return refuse(403, unwelcome.code, unwelcome.detail)
     const problem = registrationProblem(parsed, verify)
-    if (problem !== undefined) {
-      metrics.registration(problem.code)
-      return sendProblem(response, 400, problem.code, problem.detail)
-    }
-    const { nickname, pub_key: pubKey } = parsed
-    const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs() })
-    metrics.registration(result.type)
-    if (result.type === 'refused') {
-      return sendProblem(response, 403, 'invite-refused', 'This invite is unknown or used. Ask the hub for another.')
-    }
+    if (problem !== undefined) return refuse(400, problem.code, problem.detail)
+    const { nickname, pub_key: pubKey, invite } = parsed
+    // Where everybody may come a code is not used up.
+    const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
+    const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs(), ...code })
+    if (result.type === 'refused') return refuse(403, inviteRefusal.code, inviteRefusal.detail)
     if (result.type === 'taken') {
-      return sendProblem(
-        response,
-        409,
-        result.what === 'nickname' ? 'nickname-taken' : 'key-taken',
-        takenDetails[result.what],
-      )
+      const what = result.what === 'nickname' ? 'nickname-taken' : 'key-taken'
+      return refuse(409, 'taken', takenDetails[result.what], what)
     }
+    metrics.registration('registered')
     logger.info({ nickname, seq: result.line.seq }, 'registered')
     response.status(201).json({ nickname, pub_key: pubKey, coins: formatCoins(result.line.bytes) })
   }
@@ -131,17 +143,20 @@ function ledger({ store, logger }: RoutesContext): RequestHandler {
   }
 }
 
-function health({ store, hubKey, version, head, logger }: RoutesContext): RequestHandler {
+const failingDetails = {
+  database: 'The database cannot be read or written.',
+  bus: 'The other processes of this hub cannot be reached.',
+}
+
+function health({ health: look, hubKey, version }: RoutesContext): RequestHandler {
   return async (_request, response) => {
-    try {
-      await store.check()
-      response.json({ status: 'ok', hub_key: hubKey, version, head: await head() })
-    } catch (error) {
-      logger.error({ err: error }, 'the database fails')
-      response
-        .status(503)
-        .json({ status: 'failing', hub_key: hubKey, version, detail: 'The database cannot be read or written.' })
-    }
+    const { head, database, bus } = await look()
+    const failing = (['database', 'bus'] as const).filter(what => ({ database, bus })[what] === 'failing')
+    const status = failing.length === 0 ? 'ok' : 'failing'
+    const detail = failing.length === 0 ? {} : { detail: failing.map(what => failingDetails[what]).join(' ') }
+    response
+      .status(failing.length === 0 ? 200 : 503)
+      .json({ status, hub_key: hubKey, version, head, database, bus, ...detail })
   }
 }
 
@@ -177,6 +192,7 @@ export function hubRoutes(context: RoutesContext): Express {
   routes.get('/v1/coins', lookupLimit, coins(context))
   routes.get('/v1/ledger', lookupLimit, ledger(context))
   routes.get('/v1/health', health(context))
+  if (context.control !== undefined) routes.use('/control', lookupLimit, controlRoutes(context.control))
   routes.get('/metrics', async (_request, response) => {
     const { type, body } = await metrics.text()
     response.type(type).send(body)

@@ -1,4 +1,4 @@
-import type { Server as HttpServer } from 'node:http'
+import type { IncomingMessage, Server as HttpServer } from 'node:http'
 import { fromEvent, map, Observable, take, takeUntil } from 'rxjs'
 import { Server, type Socket } from 'socket.io'
 import type { ReceiptAck } from '../../protocol/receipt.js'
@@ -67,11 +67,19 @@ function toHubSocket(socket: Socket): HubSocket {
   }
 }
 
+/** Who decides about connections before anything of them is kept. */
+export interface Doorkeeper {
+  /** Whether a connection that begins with this request may be made. */
+  admits(request: IncomingMessage): boolean
+  /** It was made. What this returns is called once, when it is over. */
+  entered(request: IncomingMessage): () => void
+}
+
 /**
  * The signaling server on an HTTP server: emits each connection. Other origins' pages get no CORS headers. Unsubscribing
  * ends every connection; the HTTP server stays its owner's.
  */
-export function socketIoServer$(server: HttpServer): Observable<HubSocket> {
+export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observable<HubSocket> {
   return new Observable(subscriber => {
     const io = new Server({
       serveClient: false,
@@ -79,8 +87,10 @@ export function socketIoServer$(server: HttpServer): Observable<HubSocket> {
       pingInterval: pingIntervalMs,
       pingTimeout: pingTimeoutMs,
       connectTimeout: connectTimeoutMs,
+      allowRequest: (request, decide) => decide('too many connections from this address', door.admits(request)),
     })
     io.attach(server)
+    io.engine.on('connection', (raw: Socket['conn']) => void raw.once('close', door.entered(raw.request)))
     io.on('connection', socket => subscriber.next(toHubSocket(socket)))
     return () => {
       io.disconnectSockets(true)

@@ -7,11 +7,17 @@ export interface RegistrationRequest {
   readonly pub_key: string
   readonly nickname: string
   readonly signature: string
+  /** A code from the hub's operator, where the hub asks for one. */
+  readonly invite?: string | undefined
 }
+
+/** Who may register: everybody, who has a code from the operator, or nobody. */
+export const registrationPolicies = ['open', 'invite', 'closed'] as const
+export type RegistrationPolicy = (typeof registrationPolicies)[number]
 
 /** Why a registration is refused before the registry is asked, in words that say what to do. */
 export interface RegistrationProblem {
-  readonly code: 'malformed' | 'bad-signature'
+  readonly code: 'malformed' | 'bad-signature' | 'invite-needed' | 'registration-closed'
   readonly detail: string
 }
 
@@ -35,6 +41,32 @@ export function registrationProblem(
       code: 'bad-signature',
       detail:
         '"signature" does not verify. Sign "lighthouse/register/1", the nickname and the key, joined by line feeds, with this key.',
+    }
+  }
+  return undefined
+}
+
+/** What to say to a code that is unknown or was used. */
+export const inviteRefusal: RegistrationProblem = {
+  code: 'invite-needed',
+  detail: 'This invitation is unknown or was used already. Ask the operator of this hub for another one.',
+}
+
+/** Whether the hub's policy lets this request through. Whether its code is good is for the store to say. */
+export function policyProblem(
+  policy: RegistrationPolicy,
+  { invite }: Pick<RegistrationRequest, 'invite'>,
+): RegistrationProblem | undefined {
+  if (policy === 'closed') {
+    return {
+      code: 'registration-closed',
+      detail: 'This hub takes no new members. Ask its operator, or choose another.',
+    }
+  }
+  if (policy === 'invite' && invite === undefined) {
+    return {
+      code: 'invite-needed',
+      detail: 'This hub takes members by invitation. Ask its operator for a code and give it with --invite.',
     }
   }
   return undefined

@@ -52,7 +52,7 @@ const refusalMessages: Readonly<Record<SignalRefusal, string>> = {
   'unknown-peer': 'Nobody is registered with this key. Look the nickname up again.',
   'no-coins': 'An offer needs at least one coin in the wallet. Serve others to earn.',
   'rate-limited': 'Too many signals at once. Wait a moment.',
-  malformed: 'This is not a signal of yours: check its type, fields, size and sender.',
+  malformed: 'This is not a signal of yours: check its type, fields, size, sender and session.',
 }
 
 /** The acknowledgement that carries a refusal. */

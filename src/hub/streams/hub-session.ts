@@ -1,10 +1,23 @@
-import { catchError, concatMap, defer, EMPTY, finalize, forkJoin, from, map, type Observable, takeUntil } from 'rxjs'
+import {
+  catchError,
+  concatMap,
+  defer,
+  EMPTY,
+  finalize,
+  forkJoin,
+  from,
+  map,
+  merge,
+  type Observable,
+  takeUntil,
+} from 'rxjs'
 import { formatCoins } from '../../protocol/coins.js'
 import { isLighthouseError } from '../../protocol/errors.js'
 import type { BusSession, HubSocket } from '../ports.js'
 import { authenticate$ } from './authentication.js'
 import type { HubContext } from './context.js'
 import { signedHead } from './ledger-head.js'
+import { settleReceipts$ } from './receipt-intake.js'
 import { relaySignals$ } from './signal-relay.js'
 
 function replace(socket: HubSocket, { metrics }: HubContext): void {
@@ -39,7 +52,7 @@ function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Obse
       concatMap(() => welcome$(socket, pubKey, context)),
       concatMap(() => {
         welcomed = true
-        return relaySignals$(socket, pubKey, context)
+        return merge(relaySignals$(socket, pubKey, context), settleReceipts$(socket, pubKey, context))
       }),
       finalize(() => bus.leave(pubKey, session)),
     )
@@ -58,7 +71,7 @@ function refuse(socket: HubSocket, error: unknown, { metrics, logger }: HubConte
 }
 
 /**
- * Serves one socket from its connection to its end: login, `authenticated`, then signals. Never emits and never errors:
+ * Serves one socket from its connection to its end: login, `authenticated`, then signals and receipts. Never emits and never errors:
  * what goes wrong here ends this socket and nothing else. Completes when the socket is over.
  */
 export function serveSocket$(socket: HubSocket, context: HubContext): Observable<never> {

@@ -1,7 +1,7 @@
 import { concatMap, defer, finalize, ignoreElements, mergeMap, type Observable, tap } from 'rxjs'
 import type { Signal, SignalAck, SignalRefusal } from '../../protocol/signal.js'
 import { admitSignal, type AdmittedSignal, refusalAck, relayRefusal } from '../protocol/relay.js'
-import type { Delivery, HubSocket, IncomingSignal } from '../ports.js'
+import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../ports.js'
 import type { HubContext } from './context.js'
 
 /** Signals of one socket that wait for the store, in bytes; more are refused. Sixteen of the largest. */
@@ -17,7 +17,20 @@ const deliveryAcks: Readonly<Record<Delivery, SignalAck>> = {
   congested: refusalAck('rate-limited'),
 }
 
-function deliver$(signal: Signal, { store, bus }: HubContext): Observable<SignalAck> {
+/**
+ * Keeps what a receipt will be checked against, before the signal is forwarded. False when the session belongs to others,
+ * or when an answer answers nothing.
+ */
+async function record(signal: Signal, { store, scheduler }: HubContext): Promise<boolean> {
+  const { type, session, from, to } = signal
+  const timeMs = scheduler.now()
+  if (type === 'offer') return store.recordOffer({ session, consumer: from, seeder: to, timeMs })
+  if (type === 'answer') return store.recordAnswer({ session, consumer: to, seeder: from, timeMs })
+  return true
+}
+
+function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
+  const { store, bus } = context
   return defer(async () => {
     const signedIn = await bus.isSignedIn(signal.to)
     const [known, senderBytes = 0] = await Promise.all([
@@ -29,16 +42,18 @@ function deliver$(signal: Signal, { store, bus }: HubContext): Observable<Signal
       targetSignedIn: signedIn,
       senderBytes,
     })
-    return code === undefined ? deliveryAcks[await bus.deliver(signal.to, 'signal', signal)] : refusalAck(code)
+    if (code !== undefined) return refusalAck(code)
+    if (!(await record(signal, context))) return refusalAck('malformed')
+    return deliveryAcks[await bus.deliver(signal.to, 'signal', signal)]
   })
 }
 
 /**
- * Forwards what one signed-in socket sends, in order, and acknowledges each signal. Never emits; completes with the
- * socket's signals and errors when the store fails. Holds at most 1 MiB of signals that wait for the store.
+ * Forwards what one signed-in socket sends, in order, and acknowledges each signal. An offer and its answer are recorded
+ * first, so that receipts of their session count. Never emits; completes with the socket's signals and errors when the store fails. Holds at most 1 MiB of signals that wait for the store.
  */
 export function relaySignals$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
-  const { clock, metrics, signalLimits } = context
+  const { clock, metrics, signalLimits, offerLimits } = context
   return defer(() => {
     let pendingBytes = 0
     const finish = (incoming: IncomingSignal, ack: SignalAck): void => {
@@ -51,9 +66,14 @@ export function relaySignals$(socket: HubSocket, pubKey: string, context: HubCon
         finish(incoming, refusalAck(code))
         return []
       }
-      if (!signalLimits.take(pubKey, clock.now())) return refuse('rate-limited')
+      const limit = (name: LimitName): readonly Accepted[] => {
+        metrics.limited(name)
+        return refuse('rate-limited')
+      }
+      if (!signalLimits.take(pubKey, clock.now())) return limit('signals')
       const admitted = admitSignal(incoming.message, pubKey)
       if (admitted === undefined) return refuse('malformed')
+      if (admitted.signal.type === 'offer' && !offerLimits.take(pubKey, clock.now())) return limit('offers')
       if (pendingBytes + admitted.bytes > maxPendingBytes) return refuse('rate-limited')
       pendingBytes += admitted.bytes
       return [{ incoming, ...admitted }]

@@ -1,0 +1,15 @@
+import type { IncomingMessage } from 'node:http'
+
+/**
+ * The address of a request's client: the nearest that is not one of the proxies to be trusted, as Express's `trust proxy`
+ * says (`app.get('trust proxy fn')`). For requests that do not pass through Express.
+ */
+export function clientAddress(request: IncomingMessage, trusted: (address: string, hop: number) => boolean): string {
+  const forwarded = String(request.headers['x-forwarded-for'] ?? '')
+    .split(',')
+    .map(address => address.trim())
+    .filter(address => address !== '')
+  // The nearest first: each proxy appends whom it was asked by.
+  const hops = [request.socket.remoteAddress ?? '', ...forwarded.toReversed()]
+  return hops.find((address, hop) => !trusted(address, hop)) ?? hops.at(-1)!
+}

@@ -1,0 +1,32 @@
+import { catchError, defer, EMPTY, ignoreElements, type Observable, repeat, type SchedulerLike, tap, timer } from 'rxjs'
+import type { HubLogger, HubStore } from '../ports.js'
+
+const dayMs = 86_400_000
+
+/** A receipt that was not handed in for so long is lost: longer than a holiday, and the sessions of a year fit a disk. */
+const forgetAfterMs = 90 * dayMs
+
+/** What pruning needs of its hub. */
+export interface PruningParts {
+  readonly store: Pick<HubStore, 'pruneSessions'>
+  readonly scheduler: SchedulerLike
+  readonly logger: HubLogger
+}
+
+/**
+ * Forgets sessions of which nothing was heard for 90 days, at once and then every day. Never emits, completes or errors: a
+ * failure is logged, and tomorrow is another day.
+ */
+export function pruneSessions$({ store, scheduler, logger }: PruningParts): Observable<never> {
+  return defer(() => store.pruneSessions(scheduler.now() - forgetAfterMs)).pipe(
+    tap(sessions => {
+      if (sessions > 0) logger.info({ sessions }, 'old sessions were forgotten')
+    }),
+    catchError((error: unknown) => {
+      logger.error({ err: error }, 'old sessions could not be forgotten')
+      return EMPTY
+    }),
+    ignoreElements(),
+    repeat({ delay: () => timer(dayMs, scheduler) }),
+  )
+}
