@@ -10,9 +10,6 @@ const connectTimeoutMs = 4_000
 const pingIntervalMs = 2_000
 const pingTimeoutMs = 4_000
 
-/** Commands that wait for Redis. Beyond it they fail; those of the bus are bounded in bytes long before. */
-const maxQueuedCommands = 100_000
-
 type Client = ReturnType<typeof newClient>
 
 function newClient(url: string) {
@@ -22,7 +19,6 @@ function newClient(url: string) {
     name: 'lighthouse-hub',
     socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false },
     disableOfflineQueue: true,
-    commandsQueueMaxLength: maxQueuedCommands,
     maintNotifications: 'disabled',
   })
 }
@@ -91,7 +87,8 @@ function client$(url: string): Observable<Client> {
  *
  * Cold: emits once when Redis answers, and errors with `store-failed` when it cannot be reached within 4 s, closes the
  * connection, or leaves a question open for 4 s. Does not connect again by itself: whoever subscribes again starts with
- * a connection that remembers nothing. Unsubscribing closes it at once.
+ * a connection that remembers nothing. Unsubscribing closes it at once. Calls wait for Redis unbounded, whoever makes
+ * them bounds them.
  */
 export function redisConnection$(url: string): Observable<BusConnection> {
   return client$(url).pipe(

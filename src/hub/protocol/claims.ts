@@ -16,7 +16,7 @@ export interface HeardClaim extends Claim {
 
 /** A session that this process holds. */
 export interface Holding extends Claim {
-  /** From when its own fresh claim came back, or cannot come any more. */
+  /** From when its own fresh claim came back, or none is under way. */
   readonly settled: boolean
 }
 

@@ -133,20 +133,15 @@ class SharedBus implements HubBus {
     await Promise.all(claims)
   }
 
-  /** Resolves when every process that held an older session has let go of it. */
+  /** Resolves when every process that held an older session has let go of it. Rejects with the connection. */
   async #claim(connection: BusConnection, pubKey: string, session: number): Promise<void> {
-    try {
-      await connection.subscribe([this.#names.ofKey(pubKey)])
-      const mine = this.#held.get(pubKey)
-      if (mine?.session !== session) return
-      const outcome = await this.#ask(pubKey, id => claimOf(mine, id))
-      // Nobody is asked then, but told: a claim that is not made leaves two sessions.
-      if (outcome === 'congested') await connection.publish(this.#names.ofKey(pubKey), text(claimOf(mine, null)))
-    } finally {
-      // Heard by now, or never: the connection ended, and the next one begins with a claim of everything that is held.
-      const mine = this.#held.get(pubKey)
-      if (mine?.session === session) this.#held.set(pubKey, { ...mine, settled: true })
-    }
+    await connection.subscribe([this.#names.ofKey(pubKey)])
+    const mine = this.#held.get(pubKey)
+    // On another connection it was claimed already, with all that is held.
+    if (mine?.session !== session || this.#connection !== connection) return
+    const outcome = await this.#ask(pubKey, id => claimOf(mine, id))
+    // Nobody is asked then, but told: a claim that is not made leaves two sessions.
+    if (outcome === 'congested') await connection.publish(this.#names.ofKey(pubKey), text(claimOf(mine, null)))
   }
 
   #hand(pubKey: string, event: BusEvent, body: object): Delivery {
