@@ -5,13 +5,14 @@ import { chmodSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
-import { firstValueFrom } from 'rxjs'
+import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { blockHash } from '../../../src/hub/adapters/block-hash.js'
 import { isSafeSqlite, loadSqlite } from '../../../src/hub/adapters/sqlite-library.js'
 import { sqliteStore$ } from '../../../src/hub/adapters/sqlite-store.js'
 import { createHub$ } from '../../../src/hub/app.js'
-import { describeHubStore, verifyAll } from '../store.contract.js'
-import { cleanup, register, startHub, temporaryFolder } from '../support.js'
+import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
+import { describeHubStore, receiptOf, verifyAll } from '../store.contract.js'
+import { cleanup, newAccount, register, startHub, temporaryFolder } from '../support.js'
 
 const quiet = { warn: () => undefined }
 
@@ -113,6 +114,81 @@ describe('the file of a hub', () => {
     cleanup(() => database.close())
     expect(() => database.exec('UPDATE blocks SET bytes = 7')).toThrow(/append-only/)
     expect(() => database.exec('DELETE FROM blocks')).toThrow(/append-only/)
+  })
+})
+
+describe('a settlement in a SQLite file', () => {
+  const timeMs = 1_700_000_000_000
+
+  async function openStore(path: string): Promise<{ store: HubStore; subscription: Subscription }> {
+    const opened$ = new ReplaySubject<HubStore>(1)
+    const subscription = sqliteStore$(path, blockHash, quiet).subscribe(opened$)
+    cleanup(() => subscription.unsubscribe())
+    return { store: await firstValueFrom(opened$), subscription }
+  }
+
+  async function sessionBetween(store: HubStore): Promise<SessionParties> {
+    const [consumer, seeder] = [newAccount('alice').pubKey, newAccount('bob').pubKey]
+    await store.register({ nickname: 'alice', pubKey: consumer, grantBytes: 1_000, timeMs })
+    await store.register({ nickname: 'bob', pubKey: seeder, grantBytes: 1_000, timeMs })
+    const parties = { session: 'session-0000000001', consumer, seeder }
+    await store.recordOffer({ ...parties, timeMs })
+    await store.recordAnswer({ ...parties, timeMs })
+    return parties
+  }
+
+  async function change(path: string, sql: string): Promise<void> {
+    const { DatabaseSync } = await loadSqlite()
+    const database = new DatabaseSync(path)
+    database.exec(sql)
+    database.close()
+  }
+
+  it('is there in the next run, and moves nothing again', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const first = await openStore(path)
+    const parties = await sessionBetween(first.store)
+    const [settled] = await first.store.settle([receiptOf(parties, 5)], timeMs)
+    await first.store.addInvite({ codeHash: 'code', timeMs })
+    first.subscription.unsubscribe()
+    const { store } = await openStore(path)
+    expect(await store.settle([receiptOf(parties, 5)], timeMs)).toEqual([{ ...settled, moved: false }])
+    expect(await store.settle([receiptOf(parties, 6)], timeMs)).toMatchObject([{ moved: true, seq: 4 }])
+    expect(await store.openInvites()).toBe(1)
+  })
+
+  it('comes to a database of the first version, which keeps what it has', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const first = await openStore(path)
+    const { consumer, seeder, session } = await sessionBetween(first.store)
+    const head = await first.store.head()
+    first.subscription.unsubscribe()
+    await change(path, 'DROP TABLE sessions; DROP TABLE invites; PRAGMA user_version = 1')
+    const { store } = await openStore(path)
+    expect(await store.head()).toEqual(head)
+    expect(await store.resolve('alice')).toBe(consumer)
+    const parties = { session, consumer, seeder }
+    await store.recordOffer({ ...parties, timeMs })
+    await store.recordAnswer({ ...parties, timeMs })
+    expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ moved: true, seq: 3 }])
+    expect(verifyAll(await store.blocksAfter(0, 10)).seq).toBe(3)
+  })
+
+  it('changes nothing when a part of it cannot be written, and what was waiting goes on from there', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const first = await openStore(path)
+    const parties = await sessionBetween(first.store)
+    first.subscription.unsubscribe()
+    // The last thing that a settlement writes: its block and its session are there already.
+    const refusal = "BEGIN SELECT RAISE(ABORT, 'no space') ; END"
+    await change(path, `CREATE TRIGGER full BEFORE UPDATE ON wallets WHEN new.bytes = 1007 ${refusal}`)
+    const { store } = await openStore(path)
+    const failing = store.settle([receiptOf(parties, 7)], timeMs)
+    // Begun before anybody could hear of the failure.
+    const next = store.settle([receiptOf(parties, 8)], timeMs)
+    await expect(failing).rejects.toMatchObject({ code: 'store-failed' })
+    expect(await next).toMatchObject([{ moved: true, bytes: 8, seq: 3, consumerBytes: 992, seederBytes: 1_008 }])
+    expect(verifyAll(await store.blocksAfter(0, 10))).toEqual(await store.head())
   })
 })
 
