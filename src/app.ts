@@ -2,7 +2,6 @@
  * The composition root of a peer, and the package's main entry.
  */
 import {
-  asyncScheduler,
   BehaviorSubject,
   catchError,
   defer,
@@ -18,7 +17,6 @@ import {
   type Observable,
   of,
   ReplaySubject,
-  type SchedulerLike,
   share,
   Subject,
   switchMap,
@@ -27,153 +25,35 @@ import {
   throwError,
   timer,
 } from 'rxjs'
-import { nodeCrypto } from './adapters/crypto.node.js'
 import { type FolderServer, folderServer$ } from './adapters/data-server.node.js'
-import { fetchHubClient } from './adapters/hub-http.js'
 import { processFigures } from './adapters/process-figures.node.js'
 import type { ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
 import { loadRtc } from './adapters/simple-peer.node.js'
-import { socketIoTransport } from './adapters/socket-io.client.js'
 import { nodeTcp } from './adapters/tcp.node.js'
-import type {
-  ByteSocket,
-  CryptoPort,
-  HubClient,
-  IceServer,
-  MonotonicClock,
-  RtcPort,
-  SignalTransport,
-  TrustStore,
-  Tunnel,
-} from './ports.js'
+import {
+  checkPeerOptions,
+  type Environment,
+  environmentOf,
+  type Peer,
+  type PeerEvent,
+  type PeerOptions,
+} from './peer-options.js'
+import type { ByteSocket, Tunnel } from './ports.js'
+import { bytesPerCoin, formatCoins } from './protocol/coins.js'
 import { LighthouseError } from './protocol/errors.js'
-import { hubUrl, type Identity } from './protocol/metadata.js'
 import { isNickname } from './protocol/nickname.js'
-import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
-import type { HubState, PeerStats } from './protocol/stats.js'
+import { type PeerPorts, portBlock } from './protocol/port-block.js'
+import type { PeerStats } from './protocol/stats.js'
+import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
-import { createMemoryTrust } from './streams/trust.js'
 import { createTunnels } from './streams/tunnels.js'
 
+export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
 export { type PeerPorts, portBlock, type Tunnel }
-
-/** What a peer shares: a folder through its data server, or any TCP service of this machine. */
-export type Share =
-  | { readonly type: 'folder'; readonly path: string }
-  | { readonly type: 'tcp'; readonly host: string; readonly port: number }
-
-/** Everything a peer touches. Only `identity` is needed. */
-export interface PeerOptions {
-  readonly identity: Identity
-  /** Default: nothing is shared; streams of others are refused. */
-  readonly share?: Share
-  /** Default: 42000, 42001 to 42010, 42011. */
-  readonly ports?: PeerPorts
-  /** Default: `wrtc`. */
-  readonly rtc?: RtcPort
-  readonly transport?: SignalTransport
-  readonly hub?: HubClient
-  readonly crypto?: CryptoPort
-  /** Default: remembered as long as the subscription lives. */
-  readonly trust?: TrustStore
-  /** Added to those the hub hands out. Default: none. */
-  readonly iceServers?: readonly IceServer[]
-  /** Default false. */
-  readonly relayOnly?: boolean
-  /** Who presents it to the proxy's control routes may stop the peer. Default: a fresh random one. */
-  readonly controlToken?: string
-  readonly scheduler?: SchedulerLike
-  readonly clock?: MonotonicClock
-}
-
-/** What a log would want to hear of. */
-export type PeerEvent =
-  | { readonly type: 'hub'; readonly state: HubState }
-  | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
-  | {
-      readonly type: 'ended'
-      /** Who was at the other end: a nickname where this peer made the connection, else a key. */
-      readonly with: string
-      readonly reason: LighthouseError
-    }
-
-/** A running peer. Its observables replay their newest value and complete when the peer stops. */
-export interface Peer {
-  readonly identity: { readonly nickname: string; readonly pubKey: string }
-  /** URLs of the listeners; `data` is undefined when no folder is shared. */
-  readonly addresses: { readonly proxy: string; readonly data: string | undefined }
-  readonly controlToken: string
-  readonly state$: Observable<HubState>
-  readonly tunnels$: Observable<readonly Tunnel[]>
-  /** Wallet in bytes, as the hub says. */
-  readonly coins$: Observable<number>
-  /** Once a second while subscribed. */
-  readonly stats$: Observable<PeerStats>
-  /** Emits when somebody with the control token asked the peer to stop. Whoever subscribed to the peer decides. */
-  readonly stopRequested$: Observable<void>
-  /** What happens, for a log: the hub's state, tunnels that open, connections that end and why. */
-  readonly event$: Observable<PeerEvent>
-  /** Reuses the live tunnel to that peer or makes one within 20 s; emits it once and completes. Errors are LighthouseErrors. */
-  connect$(nickname: string): Observable<Tunnel>
-}
-
-function isPort(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= 65_535
-}
-
-function verify({ ports, share: shared }: { ports: PeerPorts; share: Share | undefined }): void {
-  const invalid = (field: string, rule: string): never => {
-    throw new LighthouseError('invalid-option', `option "${field}": ${rule}`, { field })
-  }
-  const all = [ports.proxy, ports.data, ...ports.tunnels]
-  if (!all.every(isPort)) invalid('ports', 'each must be a whole number from 0 to 65535')
-  if (ports.tunnels.length === 0) invalid('ports.tunnels', 'at least one')
-  const fixed = all.filter(port => port !== 0)
-  if (new Set(fixed).size !== fixed.length) invalid('ports', 'each port only once')
-  if (shared?.type === 'tcp' && (!isPort(shared.port) || shared.port === 0))
-    invalid('share.port', 'must be from 1 to 65535')
-}
-
-/** Everything one subscription of `createPeer$` uses, with the defaults filled in. */
-interface Environment {
-  readonly identity: Identity
-  readonly share: Share | undefined
-  readonly ports: PeerPorts
-  readonly rtc: RtcPort
-  readonly transport: SignalTransport
-  readonly hub: HubClient
-  readonly crypto: CryptoPort
-  readonly trust: TrustStore
-  readonly iceServers: readonly IceServer[]
-  readonly relayOnly: boolean
-  readonly controlToken: string
-  readonly scheduler: SchedulerLike
-  readonly clock: MonotonicClock
-}
-
-function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
-  const { identity, crypto = nodeCrypto } = options
-  const url = hubUrl(identity.host)
-  return {
-    identity,
-    rtc,
-    crypto,
-    share: options.share,
-    ports: options.ports ?? portBlock(defaultPortBase),
-    transport: options.transport ?? socketIoTransport(url),
-    hub: options.hub ?? fetchHubClient(url),
-    trust: options.trust ?? createMemoryTrust(),
-    iceServers: options.iceServers ?? [],
-    relayOnly: options.relayOnly ?? false,
-    controlToken: options.controlToken ?? crypto.randomId(32),
-    scheduler: options.scheduler ?? asyncScheduler,
-    clock: options.clock ?? performance,
-  }
-}
 
 function statsOf(state: PeerState, nickname: string, subscriptions: number, uptimeMs: number): PeerStats {
   const connections = [...state.connections.values()]
@@ -196,6 +76,11 @@ function statsOf(state: PeerState, nickname: string, subscriptions: number, upti
 function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'state') return { type: 'hub', state: report.state }
   if (report.type === 'tunnel') return { type: 'tunnel', tunnel: report.tunnel }
+  if (report.type === 'book-failed') return report
+  if (report.type === 'receipt-refused') {
+    const { receipt, code, message } = report
+    return { type: 'receipt-refused', session: receipt.session, code, message }
+  }
   if (report.type !== 'ended') return undefined
   return { type: 'ended', with: 'nickname' in report ? report.nickname : report.pubKey, reason: report.reason }
 }
@@ -221,7 +106,14 @@ function run$(environment: Environment): Observable<Peer> {
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
   )
-  const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({ ...environment, hubSession, signal$ })
+  const { crypto, receipts: book, spending: limits } = environment
+  const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, scheduler })
+  const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({
+    ...environment,
+    hubSession,
+    signal$,
+    head: () => book.newestHead(hubSession.hubKey),
+  })
 
   const state$ = new BehaviorSubject<PeerState | undefined>(undefined)
   const known$ = state$.pipe(filter(state => state !== undefined))
@@ -239,9 +131,37 @@ function run$(environment: Environment): Observable<Peer> {
       ),
     listen$: nodeTcp.listen$,
     ports: ports.tunnels,
+    account: ({ hubKey, session, pubKey: seeder }) => accounts.paid({ hubKey, session, seeder }),
     clock,
     scheduler,
   })
+  const balance$ = hub.balance$(pubKey).pipe(
+    map(bytes => {
+      if (bytes === undefined)
+        throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
+      return bytes
+    }),
+    tap(bytes => {
+      accounts.wallet(bytes)
+      asked$.next({ type: 'coins', bytes })
+    }),
+  )
+  /** Emits when there is something to pay with. A wallet that was empty is looked at again: others may have paid in. */
+  const payable$ = defer(() => {
+    const coins = state$.value?.coins
+    if (coins === undefined || coins >= bytesPerCoin) return of(coins)
+    return balance$.pipe(catchError(() => of(coins)))
+  }).pipe(
+    map(coins => {
+      if (accounts.stop() === 'spending-limit') {
+        throw new LighthouseError('spending-limit', 'the limit that you set on what may be spent in a day is reached')
+      }
+      if (coins !== undefined && coins < bytesPerCoin) {
+        const left = formatCoins(coins)
+        throw new LighthouseError('no-coins', `your wallet holds ${left} coins, and a new request needs at least one`)
+      }
+    }),
+  )
   const connect$ = (name: string): Observable<Tunnel> => {
     if (!isNickname(name)) {
       return throwError(
@@ -250,7 +170,7 @@ function run$(environment: Environment): Observable<Peer> {
     }
     if (name === nickname)
       return throwError(() => new LighthouseError('own-nickname', `"${name}" is you`, { nickname }))
-    return tunnels.connect$(name).pipe(counted)
+    return payable$.pipe(mergeMap(() => tunnels.connect$(name).pipe(counted)))
   }
 
   /** Local TCP ports of the connections that streams of others dialled, and whose streams they are. */
@@ -283,6 +203,7 @@ function run$(environment: Environment): Observable<Peer> {
       },
       dial,
       refuse,
+      account: ({ hubKey, session, pubKey: consumer }) => accounts.served({ hubKey, session, consumer }),
       clock,
       scheduler,
     })
@@ -298,15 +219,7 @@ function run$(environment: Environment): Observable<Peer> {
     controlToken,
     stats$: snapshot$,
     connect$,
-    balance$: () =>
-      hub.balance$(pubKey).pipe(
-        map(bytes => {
-          if (bytes === undefined)
-            throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
-          return bytes
-        }),
-        tap(bytes => asked$.next({ type: 'coins', bytes })),
-      ),
+    balance$: () => balance$,
     requestStop: () => stop$.next(),
   }
 
@@ -328,9 +241,11 @@ function run$(environment: Environment): Observable<Peer> {
           const report$ = merge(
             signaling.pipe(
               tap(event => {
+                accounts.heard(event)
                 if (event.type === 'session') session$.next(event.session)
               }),
             ),
+            accounts.report$,
             serve$(dial),
             tunnels.report$,
             asked$,
@@ -403,7 +318,7 @@ function sameTunnels(a: readonly Tunnel[], b: readonly Tunnel[]): boolean {
  */
 export function createPeer$(options: PeerOptions): Observable<Peer> {
   return defer(() => {
-    verify({ ports: options.ports ?? portBlock(defaultPortBase), share: options.share })
+    checkPeerOptions(options)
     const rtc$ = options.rtc === undefined ? from(loadRtc('wrtc')) : of(options.rtc)
     return rtc$.pipe(switchMap(rtc => run$(environmentOf(options, rtc))))
   })

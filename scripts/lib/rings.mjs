@@ -25,7 +25,7 @@ const RINGS = [
   },
   {
     name: 'app',
-    files: /^app\.ts$/,
+    files: /^(app|peer-options)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports\.ts$/],
     packages: 'rxjs',
     node: 'never',

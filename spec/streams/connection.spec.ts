@@ -118,16 +118,16 @@ describe('a connection', () => {
     const { connect, sent, a, b, channels } = world()
     const { offering, answering } = connect()
     const session = sent[0]!.session
-    const agreement = { version: 2, rst: true }
+    const agreement = { version: 2, rst: true, receipts: true }
     expect(offering.events).toEqual([
       { type: 'resolving', nickname: 'bob' },
       { type: 'offering', session, pubKey: bob.pubKey },
       { type: 'connecting', session, pubKey: bob.pubKey },
-      { type: 'open', session, pubKey: bob.pubKey, channel: channels[0], agreement },
+      { type: 'open', session, pubKey: bob.pubKey, hubKey, channel: channels[0], agreement },
     ])
     expect(answering.events).toEqual([
       { type: 'connecting', session, pubKey: alice.pubKey },
-      { type: 'open', session, pubKey: alice.pubKey, channel: channels[1], agreement },
+      { type: 'open', session, pubKey: alice.pubKey, hubKey, channel: channels[1], agreement },
     ])
     expect([a.rtc.link.remote, b.rtc.link.remote]).toEqual([[answer], [offer]])
     expect(a.rtc.link.options).toMatchObject({

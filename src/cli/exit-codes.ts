@@ -56,9 +56,12 @@ const table: Record<FailureCode, ExitCode> = {
   'webrtc-failed': peerUnreachable,
   'channel-closed': peerUnreachable,
   'stream-reset': peerUnreachable,
+  unpaid: peerUnreachable,
   'no-coins': outOfCoins,
+  'spending-limit': outOfCoins,
   'bad-signature': integrity,
   'key-changed': integrity,
+  'ledger-broken': integrity,
   // The rest.
   'frame-version': failure,
   'frame-command': failure,

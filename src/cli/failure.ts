@@ -17,6 +17,8 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'key-changed':
     'Ask the other side, over another channel, whether the key was really changed, before you forget the old one.',
   'bad-signature': 'Somebody in between may have changed a message: do not use this hub until you know why.',
+  'ledger-broken': 'Keep what you have, and ask the operator of the hub.',
+  'spending-limit': 'Start the peer with a higher limit, or wait for the next day.',
   'no-coins': 'Share something: serving others earns coins.',
   unexpected: 'This should not happen: please report it, with what you did.',
 }

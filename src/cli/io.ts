@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs'
 import type { createPeer$, portBlock } from '../app.js'
-import type { createHub$ } from '../hub/app.js'
+import type { createHub$, createInvites$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
 
 /** Where text goes. */
@@ -18,7 +18,7 @@ export interface Parts {
   readonly crypto: CryptoPort
   hubClient(hub: URL): HubClient
   peer(): Promise<{ readonly createPeer$: typeof createPeer$; readonly portBlock: typeof portBlock }>
-  hub(): Promise<{ readonly createHub$: typeof createHub$ }>
+  hub(): Promise<{ readonly createHub$: typeof createHub$; readonly createInvites$: typeof createInvites$ }>
   loadRtc(name: RtcName): Promise<RtcPort>
 }
 

@@ -1,5 +1,7 @@
+import { parseCoins } from '../protocol/coins.js'
 import { defaultPortBase } from '../protocol/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
+import { type HubRateLimits, limitNames } from '../hub/options.js'
 import { rtcNames } from './io.js'
 
 /** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */
@@ -30,6 +32,13 @@ export function parseCoinCount(text: string): number {
   return integerIn(text, 0, 1_000_000, 'It must be a whole number of coins, 0 to 1000000.')
 }
 
+/** A limit on what may be spent: coins, with at most six decimals, as bytes. */
+export function parseSpending(text: string): number {
+  const bytes = parseCoins(text)
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a number of coins, like 50 or 0.5.')
+  return bytes
+}
+
 function collect(text: string, previous: readonly string[] | undefined): readonly string[] {
   return [...(previous ?? []), text]
 }
@@ -46,6 +55,37 @@ export function collectTurn(text: string, previous: readonly string[] | undefine
     throw new InvalidArgumentError('It must look like turn:turn.example:3478?transport=udp.')
   }
   return collect(text, previous)
+}
+
+const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
+
+/** The limits of a hub as `--limit` spells them. */
+const limitsBySpelling = new Map(limitNames.map(name => [kebab(name), name]))
+
+/** `--limit NAME=N`, as often as one likes. */
+export function collectLimit(text: string, previous: HubRateLimits | undefined): HubRateLimits {
+  const [, spelling = '', digits = ''] = /^([a-z-]+)=(\d{1,9})$/.exec(text) ?? []
+  const name = limitsBySpelling.get(spelling)
+  if (name === undefined || Number(digits) < 1) {
+    throw new InvalidArgumentError(
+      `It must be NAME=N, N from 1, NAME one of ${[...limitsBySpelling.keys()].join(', ')}.`,
+    )
+  }
+  return { ...previous, [name]: Number(digits) }
+}
+
+/** `--trust-proxy`: how many proxies are in front, or their addresses. */
+export function parseTrustProxy(text: string): number | string {
+  if (/^[1-9]$/.test(text)) return Number(text)
+  if (/[^\d\s]/.test(text) && /^[\w.:/]+(\s*,\s*[\w.:/]+)*$/.test(text)) return text
+  throw new InvalidArgumentError(
+    'It must be a number of proxies from 1 to 9, or their addresses: loopback, 10.0.0.0/8.',
+  )
+}
+
+/** `--count` of invites. */
+export function parseInviteCount(text: string): number {
+  return integerIn(text, 1, 1_000, 'It must be a number from 1 to 1000.')
 }
 
 /** Environment variables of options, by option: commander itself would take `LIGHTHOUSE_JSON=0` for yes. */
@@ -70,6 +110,9 @@ function truth(text: string): boolean {
   throw new InvalidArgumentError('It must be 1 or 0.')
 }
 
+/** Parsers of what may be repeated. */
+const repeatable = new Set<unknown>([collectStun, collectTurn, collectLimit])
+
 function valueFrom(made: Option, text: string): unknown {
   if (made.isBoolean()) return made.negate ? !truth(text) : truth(text)
   if (made.argChoices !== undefined && !made.argChoices.includes(text)) {
@@ -78,7 +121,7 @@ function valueFrom(made: Option, text: string): unknown {
   const parse = made.parseArg as ((text: string, previous: unknown) => unknown) | undefined
   if (parse === undefined) return text
   // What may be repeated on the command line is separated by commas here.
-  if (parse !== collectStun && parse !== collectTurn) return parse(text, undefined)
+  if (!repeatable.has(parse)) return parse(text, undefined)
   return text.split(',').reduce<unknown>((list, item) => parse(item.trim(), list), undefined)
 }
 

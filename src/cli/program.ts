@@ -14,6 +14,7 @@ import { examples } from './help.js'
 import { resolveHome } from './home.js'
 import type { Io } from './io.js'
 import {
+  parseSpending,
   collectStun,
   collectTurn,
   type GlobalValues,
@@ -86,6 +87,16 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
         'LIGHTHOUSE_RELAY_ONLY',
       ),
     )
+    .addOption(
+      option(
+        '--max-connection <coins>',
+        'most that one connection may cost',
+        'LIGHTHOUSE_MAX_CONNECTION',
+        parseSpending,
+      ),
+    )
+    .addOption(option('--max-day <coins>', 'most that a day (UTC) may cost', 'LIGHTHOUSE_MAX_DAY', parseSpending))
+    .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)

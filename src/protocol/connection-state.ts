@@ -17,6 +17,8 @@ export type ConnectionState<Channel> =
       readonly type: 'open'
       readonly session: string
       readonly pubKey: string
+      /** The hub over which it was made. */
+      readonly hubKey: string
       readonly channel: Channel
       readonly agreement: MuxAgreement
     }

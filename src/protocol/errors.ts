@@ -34,6 +34,10 @@ export const errorCodes = {
   'own-nickname': 'connect',
   /** The wallet holds less than one coin. Serve others to earn. */
   'no-coins': 'connect',
+  /** The other side has taken what it may without paying, and did not pay for 20 s. The connection ends; dial again. */
+  unpaid: 'fatal',
+  /** A limit that this peer's owner set on what may be spent is reached. Raise it, or wait for the next day. */
+  'spending-limit': 'connect',
   /** The hub limits how often this may be asked. Wait a moment. */
   'rate-limited': 'connect',
   /** The hub cannot be reached or is not one. Check its address; it is tried again by itself. */
@@ -50,6 +54,8 @@ export const errorCodes = {
   'bad-signature': 'trust',
   /** A remembered key differs from the one presented. Ask the other person out of band before you forget the old one. */
   'key-changed': 'trust',
+  /** A ledger is not what its hub vouched for, or not a ledger. The message names the block. Keep what you have, and ask its operator. */
+  'ledger-broken': 'trust',
   /** A signal has not the shape of the protocol. It is dropped. */
   'malformed-signal': 'input',
   /** WebRTC could not connect, or lost the connection. Try again; `doctor` tells more. */

@@ -54,7 +54,13 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'no-coins': {
     status: 402,
     title: 'Out of coins',
-    next: 'Serve others to earn coins: keep your peer running and share something worth watching.',
+    next: 'One coin buys one megabyte. Serve others to earn: keep your peer running and share something worth watching. What was held goes on when coins arrive.',
+  },
+  unpaid: lostConnection('What {peer} sent was not paid for'),
+  'spending-limit': {
+    status: 402,
+    title: 'Your own spending limit is reached',
+    next: 'Raise the limit with which this peer was started, or wait: a limit by the day ends at midnight (UTC).',
   },
   'rate-limited': { status: 503, title: 'The hub asks for patience', next: 'Wait a minute, then try again.' },
   'hub-unreachable': {
@@ -91,6 +97,11 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     status: 502,
     title: 'The key of {peer} has changed',
     next: 'Ask the other person, not through the hub, whether the key is new. Only then forget the old one.',
+  },
+  'ledger-broken': {
+    status: 502,
+    title: 'The ledger of the hub is not what it vouched for',
+    next: 'Keep what this peer has written down about it, and ask the operator of the hub.',
   },
   'malformed-signal': lostConnection('{peer} sent something unreadable'),
   'webrtc-failed': {

@@ -1,14 +1,26 @@
-import { connect, filter, map, merge, type Observable, scan, type SchedulerLike, startWith } from 'rxjs'
-import type { ByteChannel, ByteSocket, MonotonicClock } from '../ports.js'
-import type { ConnectionState } from '../protocol/connection-state.js'
+import {
+  catchError,
+  connect,
+  filter,
+  map,
+  merge,
+  NEVER,
+  type Observable,
+  scan,
+  type SchedulerLike,
+  startWith,
+  throwError,
+} from 'rxjs'
+import type { ByteSocket, MonotonicClock } from '../ports.js'
+import { toLighthouseError } from '../protocol/errors.js'
 import type { ConnectionStats } from '../protocol/stats.js'
+import type { SessionAccount } from './account.js'
 import type { ConnectionEvent } from './connection.js'
 import { type SessionEvent, session$ } from './session.js'
-
-type OpenState = Extract<ConnectionState<ByteChannel>, { type: 'open' }>
+import type { OpenConnection } from './while-open.js'
 
 export interface CarryOptions {
-  readonly open: OpenState
+  readonly open: OpenConnection
   /** The same connection's later events: its path. */
   readonly event$: Observable<ConnectionEvent>
   readonly role: ConnectionStats['role']
@@ -16,16 +28,18 @@ export interface CarryOptions {
   readonly tunnelPort: number | undefined
   readonly socket$: Observable<ByteSocket>
   readonly dial?: () => ByteSocket
+  /** What its bytes mean in coins. Default: nothing is counted. */
+  readonly account?: SessionAccount | undefined
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
 
 /**
- * Runs the session of an open connection and says, whenever it changes, what it carries. Starts, ends and errors as
- * `session$` does. Buffers nothing.
+ * Runs the session of an open connection and its account, and says, whenever it changes, what it carries. Starts, ends and
+ * errors as `session$` does, or when the account wants it. Buffers nothing.
  */
 export function carry$(options: CarryOptions): Observable<ConnectionStats> {
-  const { open, event$, role, nickname, tunnelPort, socket$, dial, clock, scheduler } = options
+  const { open, event$, role, nickname, tunnelPort, socket$, dial, account, clock, scheduler } = options
   const initial: ConnectionStats = {
     session: open.session,
     nickname,
@@ -49,19 +63,27 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
         map(path => path.roundTripMs),
         filter(milliseconds => milliseconds !== undefined),
       )
-      return merge(
-        path$,
-        session$({
-          channel: open.channel,
-          role: role === 'consumer' ? 'client' : 'server',
-          agreement: open.agreement,
-          socket$,
-          ...(dial && { dial }),
-          roundTripMs$,
-          clock,
-          scheduler,
-        }),
+      const { creditBytes$, receipt$ } = account ?? {}
+      const carried$ = session$({
+        channel: open.channel,
+        role: role === 'consumer' ? 'client' : 'server',
+        agreement: open.agreement,
+        socket$,
+        ...(dial && { dial }),
+        ...(creditBytes$ && { creditBytes$ }),
+        ...(receipt$ && { receipt$ }),
+        roundTripMs$,
+        clock,
+        scheduler,
+      }).pipe(
+        // The account is there before the session's first event, and hears its last.
+        connect(session$ => merge(account?.follow$(session$) ?? NEVER, session$)),
       )
+      return merge(path$, carried$)
+    }),
+    catchError((error: unknown) => {
+      const reason = toLighthouseError('webrtc-failed', error)
+      return throwError(() => account?.reason(reason) ?? reason)
     }),
     scan((stats, event): ConnectionStats => apply(stats, event), initial),
     startWith(initial),

@@ -31,7 +31,7 @@ import type {
 import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
-import { agreeMux, type DescriptionPayload, type Signal } from '../protocol/signal.js'
+import { agreeMux, type DescriptionPayload, type LedgerHead, type Signal } from '../protocol/signal.js'
 import type { MuxAgreement } from '../protocol/smux.js'
 import type { PathKind } from '../ports.js'
 import { deliver$, openDescription, ownMux, type Parties, remoteSignals$, toSignal } from './negotiation.js'
@@ -54,7 +54,13 @@ export interface ConnectionOptions {
   readonly signal$: Observable<Signal>
   readonly iceServers: readonly IceServer[]
   readonly relayOnly: boolean
+  /** The newest head of the ledger that this peer knows, for its descriptions. Default: what the hub said at the sign-in. */
+  readonly head?: () => LedgerHead | undefined
   readonly scheduler: SchedulerLike
+}
+
+function partiesOf({ identity, crypto, hubSession, head }: ConnectionOptions, session: string, other: string): Parties {
+  return { identity, crypto, hubKey: hubSession.hubKey, head: head?.() ?? hubSession.head, session, other }
 }
 
 function agreementOf(payload: DescriptionPayload): MuxAgreement {
@@ -98,7 +104,7 @@ function negotiate$(
       if (agreement === undefined)
         return throwError(() => new LighthouseError('webrtc-failed', 'the channel opened before the answer came'))
       opened = true
-      return of({ type: 'open', session, pubKey, channel: event.channel, agreement })
+      return of({ type: 'open', session, pubKey, hubKey: parties.hubKey, channel: event.channel, agreement })
     }
     // Once the channel is open the connection does not depend on the hub: what becomes of signals no longer matters.
     const sent$ = outgoing$.pipe(
@@ -188,23 +194,15 @@ function keyOf$(options: ConnectionOptions, nickname: string): Observable<string
  * @see docs/PROTOCOL.md section 3
  */
 export function offerConnection$(options: ConnectionOptions, nickname: string): Observable<ConnectionEvent> {
-  const { identity, crypto, hubSession, scheduler } = options
+  const { crypto, scheduler } = options
   return concat(
     of<ConnectionEvent>({ type: 'resolving', nickname }),
     keyOf$(options, nickname).pipe(
       concatMap(pubKey => {
         const session = crypto.randomId(16)
-        const parties: Parties = {
-          identity,
-          crypto,
-          hubKey: hubSession.hubKey,
-          head: hubSession.head,
-          session,
-          other: pubKey,
-        }
         return concat(
           of<ConnectionEvent>({ type: 'offering', session, pubKey }),
-          negotiate$(options, parties, undefined),
+          negotiate$(options, partiesOf(options, session, pubKey), undefined),
         )
       }),
     ),
@@ -219,17 +217,9 @@ export function answerConnection$(
   options: ConnectionOptions,
   offer: Signal & { readonly type: 'offer' },
 ): Observable<ConnectionEvent> {
-  const { identity, crypto, hubSession, scheduler } = options
   const { session, from: pubKey } = offer
-  const parties: Parties = {
-    identity,
-    crypto,
-    hubKey: hubSession.hubKey,
-    head: hubSession.head,
-    session,
-    other: pubKey,
-  }
-  return concat(of<ConnectionEvent>({ type: 'connecting', session, pubKey }), negotiate$(options, parties, offer)).pipe(
-    lifecycle('the peer that called', scheduler),
-  )
+  return concat(
+    of<ConnectionEvent>({ type: 'connecting', session, pubKey }),
+    negotiate$(options, partiesOf(options, session, pubKey), offer),
+  ).pipe(lifecycle('the peer that called', options.scheduler))
 }

@@ -39,7 +39,7 @@ export interface Parties {
 }
 
 /** What this project speaks on the data channel. */
-export const ownMux = { versions: [1, 2], rst: true } as const
+export const ownMux = { versions: [1, 2], rst: true, receipts: true } as const
 
 function digest(crypto: CryptoPort, payload: DescriptionPayload): string {
   return crypto.sha256(canonicalJson(payload as unknown as Json))

@@ -1,5 +1,6 @@
 import { type Observable, scan, startWith } from 'rxjs'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
+import type { AccountsReport } from './accounts.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { TunnelReport } from './tunnels.js'
@@ -15,7 +16,7 @@ export interface PeerState {
   readonly connections: ReadonlyMap<string, ConnectionStats>
 }
 
-export type PeerReport = SignalingEvent | TunnelReport | SeedingReport
+export type PeerReport = SignalingEvent | TunnelReport | SeedingReport | AccountsReport
 
 const initial: PeerState = {
   hub: { type: 'connecting', attempt: 1 },
@@ -49,6 +50,8 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'session':
     case 'signal':
     case 'settled':
+    case 'receipt-refused':
+    case 'book-failed':
       return state
   }
 }

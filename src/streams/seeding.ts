@@ -1,25 +1,12 @@
-import {
-  catchError,
-  connect,
-  defer,
-  EMPTY,
-  filter,
-  finalize,
-  map,
-  mergeMap,
-  NEVER,
-  type Observable,
-  of,
-  type SchedulerLike,
-  switchMap,
-  take,
-} from 'rxjs'
+import { catchError, defer, EMPTY, finalize, map, mergeMap, NEVER, type Observable, of, type SchedulerLike } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../ports.js'
 import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Signal } from '../protocol/signal.js'
 import type { ConnectionStats } from '../protocol/stats.js'
+import type { SessionAccount } from './account.js'
 import { carry$ } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
+import { type OpenConnection, whileOpen } from './while-open.js'
 
 /** Connections on which this peer serves, those being made included. */
 export const maxServed = 200
@@ -40,6 +27,8 @@ export interface SeedingOptions {
   readonly dial: ((pubKey: string) => ByteSocket) | undefined
   /** Tells the offerer why it is turned away. */
   readonly refuse: (offer: Offer, reason: string) => void
+  /** The account of a connection, once it is open. Default: nothing is counted. */
+  readonly account?: (open: OpenConnection) => SessionAccount
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -55,7 +44,7 @@ export type SeedingReport =
  * the making and 4 of one key; an offer beyond is turned away. Buffers nothing.
  */
 export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
-  const { offer$, answer$, dial, refuse, clock, scheduler } = options
+  const { offer$, answer$, dial, refuse, account, clock, scheduler } = options
   return defer(() => {
     const served = new Map<string, { readonly pubKey: string; open: boolean }>()
 
@@ -75,30 +64,21 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
       const entry = { pubKey, open: false }
       served.set(session, entry)
       return answer$(offer).pipe(
-        map(state => {
-          if (state.type === 'closed') throw state.reason
-          return state
+        whileOpen((open, later$) => {
+          entry.open = true
+          return carry$({
+            open,
+            event$: later$,
+            role: 'seeder',
+            nickname: undefined,
+            tunnelPort: undefined,
+            socket$: NEVER,
+            dial: () => dial!(pubKey),
+            account: account?.(open),
+            clock,
+            scheduler,
+          })
         }),
-        connect(state$ =>
-          state$.pipe(
-            filter(state => state.type === 'open'),
-            take(1),
-            switchMap(open => {
-              entry.open = true
-              return carry$({
-                open,
-                event$: state$,
-                role: 'seeder',
-                nickname: undefined,
-                tunnelPort: undefined,
-                socket$: NEVER,
-                dial: () => dial!(pubKey),
-                clock,
-                scheduler,
-              })
-            }),
-          ),
-        ),
         map((stats): SeedingReport => ({ type: 'stats', stats })),
         catchError((error: unknown) =>
           of<SeedingReport>({ type: 'ended', pubKey, session, reason: toLighthouseError('webrtc-failed', error) }),

@@ -123,7 +123,7 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           // What the hub has not signed is worth nothing as evidence and moves nothing here.
           if (!crypto.verify(hubKey, settledText(settlement), settlement.signature)) return []
           const bytes = parseCoins(settlement.coins)
-          return [{ type: 'settled', settlement }, ...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }])]
+          return [...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }]), { type: 'settled', settlement }]
         }
         case 'replaced': {
           const message =

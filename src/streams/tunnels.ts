@@ -30,8 +30,10 @@ import type { MonotonicClock, TcpListenEvent, TcpPort, Tunnel } from '../ports.j
 import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { ConnectionStats } from '../protocol/stats.js'
 import type { TunnelEvent } from '../protocol/tunnel-slots.js'
+import type { SessionAccount } from './account.js'
 import { carry$ } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
+import { type OpenConnection, whileOpen } from './while-open.js'
 
 /** Attempts under way at once, so that a page full of nicknames cannot make thousands. */
 export const maxAttempts = 32
@@ -51,6 +53,8 @@ export interface TunnelsOptions {
   readonly listen$: TcpPort['listen$']
   /** The block's ports; 0 lets the system choose, and the slot keeps what it got. */
   readonly ports: readonly number[]
+  /** The account of a connection, once it is open. Default: nothing is counted. */
+  readonly account?: (open: OpenConnection) => SessionAccount
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -99,7 +103,7 @@ interface Entry {
  * @see product description, Tunnels
  */
 export function createTunnels(options: TunnelsOptions): Tunnels {
-  const { offer$, listen$, ports, clock, scheduler } = options
+  const { offer$, listen$, ports, account, clock, scheduler } = options
   const entries = new Map<string, Entry>()
   /** Attempts to take over from a silent connection, which stays in `entries` meanwhile. */
   const successors = new Map<string, Entry>()
@@ -151,11 +155,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
     })
   }
 
-  const carryOpen$ = (
-    entry: Entry,
-    open: Extract<ConnectionEvent, { type: 'open' }>,
-    later$: Observable<ConnectionEvent>,
-  ) =>
+  const carryOpen$ = (entry: Entry, open: OpenConnection, later$: Observable<ConnectionEvent>) =>
     defer(() => slotFor$(entry.nickname)).pipe(
       switchMap(slot => {
         entry.hasSlot = true
@@ -182,6 +182,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
               nickname: entry.nickname,
               tunnelPort: port,
               socket$,
+              account: account?.(open),
               clock,
               scheduler,
             }).pipe(
@@ -247,21 +248,11 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
 
   const run$ = (entry: Entry, onOpen: (session: string) => void): Observable<TunnelReport> =>
     offer$(entry.nickname).pipe(
-      map(state => {
-        if (state.type === 'closed') throw state.reason
-        return state
+      whileOpen((open, later$) => {
+        onOpen(open.session)
+        takeOver(entry)
+        return carryOpen$(entry, open, later$)
       }),
-      connect(state$ =>
-        state$.pipe(
-          filter(state => state.type === 'open'),
-          take(1),
-          switchMap(open => {
-            onOpen(open.session)
-            takeOver(entry)
-            return carryOpen$(entry, open, state$)
-          }),
-        ),
-      ),
     )
 
   const evictions$ = decision$.pipe(

@@ -40,7 +40,14 @@ export function fakeConnections(time: VirtualTime): FakeConnections {
         },
         emit: event => subscriber.next(event),
         open: () =>
-          subscriber.next({ type: 'open', session, pubKey, channel: near, agreement: { version: 2, rst: true } }),
+          subscriber.next({
+            type: 'open',
+            session,
+            pubKey,
+            hubKey: 'hub',
+            channel: near,
+            agreement: { version: 2, rst: true },
+          }),
         close: (reason = new LighthouseError('webrtc-failed', 'it broke')) => {
           subscriber.next({ type: 'closed', reason })
           subscriber.complete()

@@ -1,10 +1,11 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { join, resolve } from 'node:path'
-import { ignoreElements, lastValueFrom, takeUntil, tap } from 'rxjs'
+import { finalize, ignoreElements, lastValueFrom, takeUntil, tap } from 'rxjs'
 import { ensurePrivateFolder } from '../../adapters/private-file.node.js'
-import type { Hub, HubOptions } from '../../hub/app.js'
+import type { Hub, HubOptions, HubRateLimits, RegistrationPolicy } from '../../hub/app.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { removeHubControl, writeHubControl } from '../hub-control.js'
 import { createLog } from '../log.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
@@ -14,7 +15,11 @@ export interface HubValues {
   readonly host?: string
   readonly port?: number
   readonly database?: string
+  readonly redis?: string
   readonly initialCoins?: number
+  readonly registration?: RegistrationPolicy
+  readonly limit?: HubRateLimits
+  readonly trustProxy?: number | string
   readonly stun?: readonly string[]
   readonly turn?: readonly string[]
   readonly turnSecret?: string
@@ -26,40 +31,63 @@ export function fingerprint(pubKey: string): string {
   return `SHA256:${digest.replace(/=+$/, '')}`
 }
 
-/** `sqlite:` and an absolute path. Makes the home for the default. Throws `invalid-option`. */
+/** The file of a `sqlite:` address. */
+export function sqlitePath(database: string): string | undefined {
+  return /^sqlite:(.+)$/s.exec(database)?.[1]
+}
+
+/** `postgres:` as it is, or `sqlite:` and an absolute path. Makes the home for the default. Throws `invalid-option`. */
 export function databaseUrl(text: string | undefined, home: string, cwd: string): string {
   if (text === undefined) {
     ensurePrivateFolder(home, 'store-failed')
     return `sqlite:${join(home, 'hub.db')}`
   }
-  const path = /^sqlite:(.+)$/s.exec(text)?.[1]
+  if (/^postgres(ql)?:/i.test(text)) return text
+  const path = sqlitePath(text)
   if (path === undefined) {
-    throw new LighthouseError('invalid-option', `--database "${text}" must be sqlite:PATH`, { field: 'database' })
+    throw new LighthouseError('invalid-option', `--database "${text}" must be sqlite:PATH or postgres://…`, {
+      field: 'database',
+    })
   }
   return `sqlite:${resolve(cwd, path)}`
 }
 
 function optionsFrom(context: Context, values: HubValues): HubOptions {
-  const { host, port, initialCoins, stun = [], turn = [], turnSecret } = values
-  const { io, home, globals } = context
+  const { host, port, redis, initialCoins, registration, limit, trustProxy } = values
+  const { stun = [], turn = [], turnSecret } = values
+  const { io, globals } = context
   if (turn.length > 0 !== (turnSecret !== undefined)) {
     throw new LighthouseError('invalid-option', '--turn and --turn-secret go together', { field: 'turn' })
   }
   return {
-    database: databaseUrl(values.database, home, io.cwd),
     logger: createLog(io, globals.logLevel),
     iceServers: stun.map(urls => ({ urls })),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
+    ...(redis === undefined ? {} : { redis }),
     ...(initialCoins === undefined ? {} : { initialCoins }),
+    ...(registration === undefined ? {} : { registration }),
+    ...(limit === undefined ? {} : { rateLimits: limit }),
+    ...(trustProxy === undefined ? {} : { trustProxy }),
     ...(turnSecret === undefined ? {} : { turn: { urls: turn, secret: turnSecret } }),
   }
 }
 
-function announce({ io, output }: Context, { url, hubKey }: Hub, database: string | undefined): void {
+/** Without the password that it may carry. */
+function shown(database: string): string {
+  if (!URL.canParse(database) || sqlitePath(database) !== undefined) return database
+  const url = new URL(database)
+  url.password = ''
+  // Passwords can be given as a parameter, too.
+  url.search = ''
+  return url.href
+}
+
+function announce({ io, output }: Context, { url, hubKey }: Hub, address: string): void {
+  const database = shown(address)
   const text = [
     `The hub is at ${output.bold(url)}, its key is ${fingerprint(hubKey)}`,
-    printable(`Names and coins are in ${String(database)}. Ctrl-C ends it.`),
+    printable(`Names and coins are in ${database}. Ctrl-C ends it.`),
   ]
   output.result(
     { type: 'ready', url, hubKey, fingerprint: fingerprint(hubKey), database, pid: io.pid },
@@ -69,12 +97,27 @@ function announce({ io, output }: Context, { url, hubKey }: Hub, database: strin
 
 /** `hub`: runs a hub until Ctrl-C. */
 export async function hubCommand(context: Context, values: HubValues): Promise<ExitCode> {
-  const options = optionsFrom(context, values)
+  const database = databaseUrl(values.database, context.home, context.io.cwd)
+  // A database of SQLite is its hub's alone: what others want with it they ask the hub for.
+  const file = sqlitePath(database)
+  const controlToken = randomBytes(32).toString('base64url')
+  const options = { ...optionsFrom(context, values), database, ...(file === undefined ? {} : { controlToken }) }
   const { createHub$ } = await context.io.parts.hub()
+  let told = false
   const hub$ = createHub$(options).pipe(
-    tap(hub => announce(context, hub, options.database)),
+    tap(hub => {
+      if (file !== undefined) {
+        writeHubControl(file, { url: hub.url, controlToken })
+        told = true
+      }
+      announce(context, hub, database)
+    }),
     ignoreElements(),
     takeUntil(context.io.interrupt$),
+    finalize(() => {
+      // Not that of the hub that has the database, where this one was turned away.
+      if (told && file !== undefined) removeHubControl(file)
+    }),
   )
   return lastValueFrom(hub$, { defaultValue: exitCodes.done })
 }

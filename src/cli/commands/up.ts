@@ -1,6 +1,7 @@
 import {
   EMPTY,
   type Observable,
+  auditTime,
   catchError,
   defer,
   distinctUntilChanged,
@@ -17,6 +18,7 @@ import {
 } from 'rxjs'
 import type { Logger } from 'pino'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
+import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import type { Peer, PeerEvent, PeerOptions, Share } from '../../app.js'
 import { formatCoins } from '../../protocol/coins.js'
@@ -41,6 +43,10 @@ export interface UpValues {
   readonly wrtc?: RtcName
   readonly relayOnly?: boolean
   readonly open?: boolean
+  /** Limits on what may be spent, in bytes. */
+  readonly maxConnection?: number
+  readonly maxDay?: number
+  readonly maxPeer?: number
 }
 
 /** Takes the home for this process. The process that has it already, when it lives. */
@@ -91,8 +97,12 @@ function followHub$({ output }: Context, state$: Observable<HubState>): Observab
   )
 }
 
+/** A transfer settles many times a second; who reads along gets the newest. */
+const coinsPeriodMs = 250
+
 function followCoins$({ output }: Context, coins$: Observable<number>): Observable<never> {
   return coins$.pipe(
+    auditTime(coinsPeriodMs),
     distinctUntilChanged(),
     tap(bytes => {
       if (output.json) output.result({ type: 'coins', coins: formatCoins(bytes), bytes }, '')
@@ -103,6 +113,9 @@ function followCoins$({ output }: Context, coins$: Observable<number>): Observab
 
 /** An error object as JSON would be its stack; the log gets what it says. */
 function logEvent(log: Logger, event: PeerEvent): void {
+  if (event.type === 'receipt-refused') return log.warn(event, event.type)
+  if (event.type === 'book-failed')
+    return log.error({ code: event.reason.code, message: event.reason.message }, event.type)
   if (event.type !== 'ended') return log.info(event, event.type)
   const { code, message } = event.reason
   log.info({ with: event.with, code, message }, 'ended')
@@ -161,11 +174,15 @@ async function run(
     rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,
+    spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(share === undefined ? {} : { share }),
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
   }
   const opens = values.open !== false && io.stdout.isTTY && !output.json
-  return lastValueFrom(runPeer$(context, createPeer$(options), claimed, { share, opens }), {
+  const peer$ = receiptBook$(receiptsPath(home), identity.pubKey).pipe(
+    switchMap(receipts => createPeer$({ ...options, receipts })),
+  )
+  return lastValueFrom(runPeer$(context, peer$, claimed, { share, opens }), {
     defaultValue: exitCodes.done,
   })
 }

@@ -1,0 +1,89 @@
+import { request as httpRequest } from 'node:http'
+import { once } from 'node:events'
+import type { IncomingMessage } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { unlinkSync } from 'node:fs'
+import { isMissing, readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+
+/** A hub on this machine answers within milliseconds; after this long it hangs. */
+const answerTimeoutMs = 5_000
+
+/** How to talk to the hub that has a database file to itself. */
+export interface HubControl {
+  /** Its address on this machine. */
+  readonly url: string
+  readonly controlToken: string
+}
+
+/**
+ * The file beside a database of SQLite that says how to talk to its hub while that runs. Whoever may read it may make
+ * invites: mode 0600, like the database.
+ */
+export function controlPath(databasePath: string): string {
+  return `${databasePath}.control`
+}
+
+/** Throws `store-failed`. */
+export function writeHubControl(databasePath: string, control: HubControl): void {
+  writePrivateFile(controlPath(databasePath), `${JSON.stringify(control)}\n`, 'store-failed')
+}
+
+/** Throws `store-failed`. */
+export function removeHubControl(databasePath: string): void {
+  const path = controlPath(databasePath)
+  try {
+    unlinkSync(path)
+  } catch (error) {
+    if (!isMissing(error)) throw toLighthouseError('store-failed', error, `cannot remove "${path}"`)
+  }
+}
+
+/** Undefined when there is none that can be used. Throws `store-failed` when others may read it. */
+export function readHubControl(databasePath: string): HubControl | undefined {
+  const content = readPrivateFile(controlPath(databasePath), 'store-failed')
+  if (content === undefined) return undefined
+  try {
+    const { url, controlToken } = (JSON.parse(content) ?? {}) as Record<string, unknown>
+    const usable = typeof url === 'string' && /^http:\/\//.test(url) && URL.canParse(url)
+    if (!usable || typeof controlToken !== 'string' || !/^[\x21-\x7e]{32,256}$/.test(controlToken)) return undefined
+    return { url, controlToken }
+  } catch {
+    // Only ever written whole, so somebody else changed it: as good as none.
+    return undefined
+  }
+}
+
+/**
+ * Asks the running hub for invites. Undefined when nobody listens there, or somebody who does not know the token: the hub
+ * was killed, and its port may be another's by now. Throws `hub-unreachable` when it does not answer properly.
+ */
+export async function askForInvites(
+  { url, controlToken }: HubControl,
+  count: number,
+): Promise<readonly string[] | undefined> {
+  const unreachable = (reason: string): LighthouseError =>
+    new LighthouseError('hub-unreachable', `The hub at ${url} ${reason}`)
+  const signal = AbortSignal.timeout(answerTimeoutMs)
+  const headers = { 'x-lighthouse-token': controlToken, 'content-length': 0 }
+  const asked = httpRequest(new URL(`/control/invites?count=${count}`, url), {
+    method: 'POST',
+    headers,
+    signal,
+    agent: false,
+  })
+  // Told through the promises below; without a listener an abort in mid-body would end the process.
+  asked.on('error', () => undefined)
+  asked.end()
+  try {
+    const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
+    const body = await text(response)
+    if (response.statusCode === 404) return undefined
+    if (response.statusCode !== 201) throw unreachable(`answers with status ${String(response.statusCode)}`)
+    return (JSON.parse(body) as { readonly invites: readonly string[] }).invites
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return undefined
+    if (error instanceof LighthouseError) throw error
+    throw unreachable(`gave no answer within ${answerTimeoutMs / 1000} s`)
+  }
+}

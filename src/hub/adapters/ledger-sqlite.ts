@@ -1,0 +1,78 @@
+import { concatMap, defer, Observable } from 'rxjs'
+import { LighthouseError } from '../../protocol/errors.js'
+import type { LedgerDatabase, LedgerRow, SettledRow, WalletRow } from '../protocol/ledger-rows.js'
+import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.js'
+
+const heldMessage =
+  'a running hub holds the database. Verify the ledger by the hub\'s address instead, or stop the hub first'
+
+/** What SQLite says about a file that somebody else has locked for good, and about one whose pages are not what they should be. */
+const isHeld = (reason: string): boolean => /locked|busy/i.test(reason)
+const isDamaged = (reason: string): boolean => /malformed|not a database|corrupt/i.test(reason)
+
+/** Errors of the library as ours; damage keeps its own class of words, since it is a finding and not a failure. */
+function failed(path: string, error: unknown): LighthouseError {
+  const reason = error instanceof Error ? error.message : String(error)
+  if (isHeld(reason)) return new LighthouseError('store-failed', `"${path}": ${heldMessage}`, {}, { cause: error })
+  if (isDamaged(reason)) {
+    return new LighthouseError('ledger-broken', `the database "${path}" is damaged: ${reason}`, {}, { cause: error })
+  }
+  return new LighthouseError('store-failed', `"${path}" cannot be read: ${reason}`, {}, { cause: error })
+}
+
+function open({ DatabaseSync }: SqliteLibrary, path: string): Database {
+  try {
+    const database = new DatabaseSync(path, { readOnly: true })
+    try {
+      database.exec('PRAGMA trusted_schema = OFF')
+      // One state of everything that is read from now on.
+      database.exec('BEGIN')
+      database.prepare('SELECT count(*) FROM sqlite_schema').get()
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    throw failed(path, error)
+  }
+}
+
+/** Opens a hub's SQLite file to be read, and closes it on unsubscription. Errors with `store-failed` or `ledger-broken`. */
+export function sqliteLedger$(path: string): Observable<LedgerDatabase> {
+  return defer(loadSqlite).pipe(
+    concatMap(
+      library =>
+        new Observable<LedgerDatabase>(subscriber => {
+          const database = open(library, path)
+          subscriber.add(() => database.close())
+          const all = async <Row>(sql: string, ...values: readonly (string | number)[]): Promise<readonly Row[]> => {
+            try {
+              const statement = database.prepare(sql)
+              // Numbers beyond the safe integers must be seen, not refused by the library.
+              statement.setReadBigInts(true)
+              return statement.all(...values) as Row[]
+            } catch (error) {
+              throw failed(path, error)
+            }
+          }
+          subscriber.next({
+            async hubKey() {
+              const [row] = await all<{ pub_key: string }>('SELECT pub_key FROM hub WHERE id = 1')
+              return row?.pub_key
+            },
+            blocksAfter: (seq, limit) =>
+              all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
+            walletsAfter: (key, limit) =>
+              all<WalletRow>('SELECT pub_key, bytes FROM wallets WHERE pub_key > ? ORDER BY pub_key LIMIT ?', key, limit),
+            settledAfter: (session, limit) =>
+              all<SettledRow>(
+                'SELECT session, settled FROM sessions WHERE session > ? AND settled > 0 ORDER BY session LIMIT ?',
+                session,
+                limit,
+              ),
+          })
+        }),
+    ),
+  )
+}

@@ -1,0 +1,158 @@
+/**
+ * What a peer takes and gives: its options, checked and completed, and the running peer.
+ */
+import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs'
+import { nodeCrypto } from './adapters/crypto.node.js'
+import { fetchHubClient } from './adapters/hub-http.js'
+import { socketIoTransport } from './adapters/socket-io.client.js'
+import type {
+  CryptoPort,
+  HubClient,
+  IceServer,
+  MonotonicClock,
+  ReceiptBook,
+  RtcPort,
+  SignalTransport,
+  TrustStore,
+  Tunnel,
+} from './ports.js'
+import { LighthouseError } from './protocol/errors.js'
+import { hubUrl, type Identity } from './protocol/metadata.js'
+import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
+import type { SpendingLimits } from './protocol/spending.js'
+import type { HubState, PeerStats } from './protocol/stats.js'
+import { createMemoryReceiptBook } from './streams/memory-receipts.js'
+import { createMemoryTrust } from './streams/trust.js'
+
+/** What a peer shares: a folder through its data server, or any TCP service of this machine. */
+export type Share =
+  | { readonly type: 'folder'; readonly path: string }
+  | { readonly type: 'tcp'; readonly host: string; readonly port: number }
+
+/** Everything a peer touches. Only `identity` is needed. */
+export interface PeerOptions {
+  readonly identity: Identity
+  /** Default: nothing is shared; streams of others are refused. */
+  readonly share?: Share
+  /** Default: 42000, 42001 to 42010, 42011. */
+  readonly ports?: PeerPorts
+  /** Default: `wrtc`. */
+  readonly rtc?: RtcPort
+  readonly transport?: SignalTransport
+  readonly hub?: HubClient
+  readonly crypto?: CryptoPort
+  /** Default: remembered as long as the subscription lives. */
+  readonly trust?: TrustStore
+  /** Receipts, settlements and debts. Default: as long as the subscription lives; what is not settled then is lost. */
+  readonly receipts?: ReceiptBook
+  /** What this peer may spend, in bytes. Default: all that is in the wallet. */
+  readonly spending?: SpendingLimits
+  /** Added to those the hub hands out. Default: none. */
+  readonly iceServers?: readonly IceServer[]
+  /** Default false. */
+  readonly relayOnly?: boolean
+  /** Who presents it to the proxy's control routes may stop the peer. Default: a fresh random one. */
+  readonly controlToken?: string
+  readonly scheduler?: SchedulerLike
+  readonly clock?: MonotonicClock
+}
+
+/** What a log would want to hear of. */
+export type PeerEvent =
+  | { readonly type: 'hub'; readonly state: HubState }
+  | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
+  | {
+      readonly type: 'ended'
+      /** Who was at the other end: a nickname where this peer made the connection, else a key. */
+      readonly with: string
+      readonly reason: LighthouseError
+    }
+  /** The hub will not settle what a consumer signed, and why. */
+  | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
+  /** Receipts could not be kept; what was promised to survive may not. */
+  | { readonly type: 'book-failed'; readonly reason: LighthouseError }
+
+/** A running peer. Its observables replay their newest value and complete when the peer stops. */
+export interface Peer {
+  readonly identity: { readonly nickname: string; readonly pubKey: string }
+  /** URLs of the listeners; `data` is undefined when no folder is shared. */
+  readonly addresses: { readonly proxy: string; readonly data: string | undefined }
+  readonly controlToken: string
+  readonly state$: Observable<HubState>
+  readonly tunnels$: Observable<readonly Tunnel[]>
+  /** Wallet in bytes, as the hub says. */
+  readonly coins$: Observable<number>
+  /** Once a second while subscribed. */
+  readonly stats$: Observable<PeerStats>
+  /** Emits when somebody with the control token asked the peer to stop. Whoever subscribed to the peer decides. */
+  readonly stopRequested$: Observable<void>
+  /** What happens, for a log: the hub's state, tunnels that open, connections that end and why. */
+  readonly event$: Observable<PeerEvent>
+  /** Reuses the live tunnel to that peer or makes one within 20 s; emits it once and completes. Errors are LighthouseErrors. */
+  connect$(nickname: string): Observable<Tunnel>
+}
+
+function isPort(value: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value <= 65_535
+}
+
+/** Checks the options once, at the door. Throws `invalid-option` with the field and the rule. */
+export function checkPeerOptions(options: PeerOptions): void {
+  const { ports = portBlock(defaultPortBase), share: shared, spending = {} } = options
+  const invalid = (field: string, rule: string): never => {
+    throw new LighthouseError('invalid-option', `option "${field}": ${rule}`, { field })
+  }
+  const all = [ports.proxy, ports.data, ...ports.tunnels]
+  if (!all.every(isPort)) invalid('ports', 'each must be a whole number from 0 to 65535')
+  if (ports.tunnels.length === 0) invalid('ports.tunnels', 'at least one')
+  const fixed = all.filter(port => port !== 0)
+  if (new Set(fixed).size !== fixed.length) invalid('ports', 'each port only once')
+  if (shared?.type === 'tcp' && (!isPort(shared.port) || shared.port === 0))
+    invalid('share.port', 'must be from 1 to 65535')
+  for (const [field, bytes] of Object.entries(spending)) {
+    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0))
+      invalid(`spending.${field}`, 'must be a whole number of bytes from 0')
+  }
+}
+
+/** Everything one subscription of `createPeer$` uses, with the defaults filled in. */
+export interface Environment {
+  readonly identity: Identity
+  readonly share: Share | undefined
+  readonly ports: PeerPorts
+  readonly rtc: RtcPort
+  readonly transport: SignalTransport
+  readonly hub: HubClient
+  readonly crypto: CryptoPort
+  readonly trust: TrustStore
+  readonly receipts: ReceiptBook
+  readonly spending: SpendingLimits
+  readonly iceServers: readonly IceServer[]
+  readonly relayOnly: boolean
+  readonly controlToken: string
+  readonly scheduler: SchedulerLike
+  readonly clock: MonotonicClock
+}
+
+/** The options with their defaults. */
+export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
+  const { identity, crypto = nodeCrypto } = options
+  const url = hubUrl(identity.host)
+  return {
+    identity,
+    rtc,
+    crypto,
+    share: options.share,
+    ports: options.ports ?? portBlock(defaultPortBase),
+    transport: options.transport ?? socketIoTransport(url),
+    hub: options.hub ?? fetchHubClient(url),
+    trust: options.trust ?? createMemoryTrust(),
+    receipts: options.receipts ?? createMemoryReceiptBook(identity.pubKey),
+    spending: options.spending ?? {},
+    iceServers: options.iceServers ?? [],
+    relayOnly: options.relayOnly ?? false,
+    controlToken: options.controlToken ?? crypto.randomId(32),
+    scheduler: options.scheduler ?? asyncScheduler,
+    clock: options.clock ?? performance,
+  }
+}

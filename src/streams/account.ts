@@ -1,0 +1,16 @@
+import type { Observable } from 'rxjs'
+import type { LighthouseError } from '../protocol/errors.js'
+import type { FramedReceipt } from '../protocol/smux.js'
+import type { SessionEvent } from './session.js'
+
+/** What the bytes of one session mean in coins: the consumer pays (`paying`), the seeder gives credit (`crediting`). */
+export interface SessionAccount {
+  /** How many payload bytes the other side may be sent in all. */
+  readonly creditBytes$?: Observable<number>
+  /** Receipts for the other side. */
+  readonly receipt$?: Observable<FramedReceipt>
+  /** Runs beside the session as long as that does. Never emits; errors when the connection has to end. */
+  follow$(event$: Observable<SessionEvent>): Observable<never>
+  /** The reason why the connection ended, in the light of the coins. */
+  reason(error: LighthouseError): LighthouseError
+}

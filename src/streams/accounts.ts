@@ -1,0 +1,110 @@
+import {
+  BehaviorSubject,
+  defer,
+  filter,
+  map,
+  merge,
+  type Observable,
+  share,
+  Subject,
+  tap,
+  type SchedulerLike,
+} from 'rxjs'
+import type { CryptoPort, ReceiptBook } from '../ports.js'
+import { parseCoins } from '../protocol/coins.js'
+import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { Identity } from '../protocol/metadata.js'
+import type { Settlement } from '../protocol/receipt.js'
+import type { SpendingLimits, SpendingStop } from '../protocol/spending.js'
+import type { SessionAccount } from './account.js'
+import { createCrediting, type ServedSession } from './crediting.js'
+import { createPaying, type PaidSession } from './paying.js'
+import { type BookFailure, settling$, type SettlingEvent } from './settling.js'
+import type { HubSession, SignalingEvent } from './signaling.js'
+
+export interface AccountsOptions {
+  readonly identity: Identity
+  readonly crypto: CryptoPort
+  readonly book: ReceiptBook
+  readonly limits: SpendingLimits
+  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly scheduler: SchedulerLike
+}
+
+/** What the accounts report. */
+export type AccountsReport =
+  { readonly type: 'coins'; readonly bytes: number } | Extract<SettlingEvent, { type: 'receipt-refused' }> | BookFailure
+
+/** The coins of one peer: what it owes and pays, what it is owed and gets. */
+export interface Accounts {
+  paid(session: PaidSession): SessionAccount
+  served(session: ServedSession): SessionAccount
+  /** What the hub said: wallets and settlements. */
+  heard(event: SignalingEvent): void
+  /** The wallet as somebody asked the hub for it. */
+  wallet(bytes: number): void
+  /** Why nothing can be paid for now. */
+  stop(): SpendingStop | undefined
+  /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
+  readonly report$: Observable<AccountsReport>
+}
+
+/** Joins both sides of the coins with the book and the hub. Throws `store-failed` when the book cannot be read. */
+export function createAccounts(options: AccountsOptions): Accounts {
+  const { identity, crypto, book, limits, hubSession$, scheduler } = options
+  const failure$ = new Subject<BookFailure>()
+  const onFailure = (reason: LighthouseError): void => failure$.next({ type: 'book-failed', reason })
+  const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
+  const paying = createPaying({ identity, crypto, book, limits, onFailure, scheduler })
+  const crediting = createCrediting({ identity, crypto, book, signedIn$, onFailure, scheduler })
+
+  /** What the book cannot do is told; the peer goes on. */
+  const attempt = (work: () => void): void => {
+    try {
+      work()
+    } catch (error) {
+      onFailure(toLighthouseError('store-failed', error, 'receipts'))
+    }
+  }
+
+  const settle = (settlement: Settlement): void => {
+    const ahead = book.settle(settlement)
+    // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
+    const bytes = parseCoins(settlement.coins)
+    if (bytes !== undefined) paying.wallet(bytes)
+    const parties = book.parties(settlement.session)
+    if (ahead === 0 || parties === undefined) return
+    if (parties.consumer === identity.pubKey) paying.settled(ahead)
+    else crediting.settled(settlement.session, parties.consumer, ahead)
+  }
+
+  return {
+    paid: session => paying.account(session),
+    served: session => crediting.account(session),
+    wallet: bytes => paying.wallet(bytes),
+    heard(event) {
+      if (event.type === 'coins') paying.wallet(event.bytes)
+      if (event.type === 'settled') attempt(() => settle(event.settlement))
+    },
+    stop: () => paying.stop(),
+    report$: defer(() =>
+      merge(
+        failure$,
+        settling$({ receipt$: merge(paying.receipt$, crediting.receipt$), hubSession$, book, crypto, scheduler }).pipe(
+          tap(event => {
+            if (event.type === 'settled') attempt(() => settle(event.settlement))
+            // Without coins it stays due: it is offered again at the next sign-in.
+            if (event.type === 'receipt-refused' && event.code !== 'no-coins')
+              attempt(() => book.giveUp(event.receipt.session))
+          }),
+          map((event): AccountsReport | undefined => {
+            if (event.type !== 'settled') return event
+            const bytes = parseCoins(event.settlement.coins)
+            return bytes === undefined ? undefined : { type: 'coins', bytes }
+          }),
+          filter(report => report !== undefined),
+        ),
+      ),
+    ).pipe(share()),
+  }
+}

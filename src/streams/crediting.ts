@@ -1,0 +1,184 @@
+import {
+  auditTime,
+  combineLatest,
+  defer,
+  distinctUntilChanged,
+  filter,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  mergeMap,
+  NEVER,
+  type Observable,
+  type SchedulerLike,
+  share,
+  startWith,
+  Subject,
+  switchMap,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
+import type { CryptoPort, ReceiptBook } from '../ports.js'
+import { toBase64 } from '../protocol/base64.js'
+import {
+  announced,
+  announcement,
+  closeSession,
+  createCredit,
+  type Credit,
+  limitOf,
+  openSession,
+  sent,
+  settled,
+} from '../protocol/credit.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { Identity } from '../protocol/metadata.js'
+import type { SignedReceipt } from '../protocol/receipt.js'
+import { receiptText } from '../protocol/signed-texts.js'
+import type { FramedReceipt } from '../protocol/smux.js'
+import type { SessionAccount } from './account.js'
+
+/** How long data is held for a settlement. */
+const unpaidMs = 20_000
+
+/** A signature is checked at most so often for each session: only the newest receipt counts, and a flood costs no more. */
+const receiptAuditMs = 50
+
+/** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder. */
+const patienceMs = 2_000
+
+/** One session in which this peer serves. */
+export interface ServedSession {
+  readonly hubKey: string
+  readonly session: string
+  /** Public key of the other side. */
+  readonly consumer: string
+}
+
+export interface CreditingOptions {
+  readonly identity: Identity
+  readonly crypto: CryptoPort
+  readonly book: ReceiptBook
+  /** Whether this peer is signed in: while it is not, nobody can be expected to pay. */
+  readonly signedIn$: Observable<boolean>
+  /** The book failed where no connection could be ended for it. */
+  readonly onFailure: (reason: LighthouseError) => void
+  readonly scheduler: SchedulerLike
+}
+
+/** The seeder's side of the coins: a window of credit for each key, and data held when it is used up. */
+export interface Crediting {
+  /** The hub settled so much more of this session. */
+  settled(session: string, consumer: string, bytes: number): void
+  /** Receipts that consumers gave and did not bring to the hub in time. */
+  readonly receipt$: Observable<SignedReceipt>
+  account(session: ServedSession): SessionAccount
+}
+
+/**
+ * Lets each key take what its credit window allows over all its sessions, and what it has paid. Debt belongs to the key, is
+ * kept in the book ahead of sending, and outlives connection and process.
+ */
+export function createCrediting(options: CreditingOptions): Crediting {
+  const { identity, crypto, book, signedIn$, onFailure, scheduler } = options
+  const credits = new Map<string, Credit>()
+  const changed$ = new Subject<string>()
+  const late$ = new Subject<SignedReceipt>()
+
+  /** What was announced is on disk before anything of it is sent. */
+  const update = (consumer: string, change: (credit: Credit) => Credit): void => {
+    let credit = change(credits.get(consumer) ?? createCredit(book.account(consumer)))
+    const due = announcement(credit)
+    if (due !== undefined) {
+      book.serve(consumer, due)
+      credit = announced(credit, due)
+    }
+    if (credit.sessions.size === 0) credits.delete(consumer)
+    else credits.set(consumer, credit)
+    changed$.next(consumer)
+  }
+
+  return {
+    settled(session, consumer, bytes) {
+      // With no session live the book alone knows the key, and it has been told.
+      if (credits.has(consumer)) update(consumer, credit => settled(credit, session, bytes))
+    },
+    receipt$: late$,
+    account({ hubKey, session, consumer }) {
+      const limit = (): number => {
+        const credit = credits.get(consumer)
+        return credit === undefined ? 0 : limitOf(credit, session)
+      }
+      const check = ({ bytes, signature }: FramedReceipt): readonly SignedReceipt[] => {
+        const receipt = { hub_key: hubKey, session, seeder: identity.pubKey, consumer, bytes }
+        const signed = { ...receipt, signature: toBase64(signature) }
+        if (bytes === 0 || !crypto.verify(consumer, receiptText(receipt), signed.signature)) {
+          throw new LighthouseError('bad-signature', 'the other side gave a receipt that it did not sign')
+        }
+        book.keep(signed)
+        return [signed]
+      }
+      return {
+        creditBytes$: defer(() =>
+          changed$.pipe(
+            filter(key => key === consumer),
+            startWith(consumer),
+            map(limit),
+            distinctUntilChanged(),
+          ),
+        ),
+        follow$: event$ =>
+          defer(() => {
+            book.open({ session, seeder: identity.pubKey, consumer })
+            update(consumer, credit => openSession(credit, session))
+            const session$ = event$.pipe(share())
+            const sent$ = session$.pipe(
+              filter(event => event.type === 'account'),
+              map(({ sentBytes }) => sentBytes),
+              distinctUntilChanged(),
+              tap(bytes => update(consumer, credit => sent(credit, session, bytes))),
+            )
+            const held$ = session$.pipe(
+              filter(event => event.type === 'held'),
+              map(({ on }) => on),
+            )
+            const unpaid$ = combineLatest([held$, signedIn$]).pipe(
+              map(([held, signedIn]) => held && signedIn),
+              distinctUntilChanged(),
+              switchMap(waiting => (waiting ? timer(unpaidMs, scheduler) : NEVER)),
+              mergeMap(() =>
+                throwError(
+                  () =>
+                    new LighthouseError(
+                      'unpaid',
+                      'the other side took what it may on credit and paid nothing for 20 s',
+                    ),
+                ),
+              ),
+            )
+            const receipts$ = session$.pipe(
+              filter(event => event.type === 'receipt'),
+              map(({ receipt }) => receipt),
+              auditTime(receiptAuditMs, scheduler),
+              mergeMap(check),
+              auditTime(patienceMs, scheduler),
+              tap(receipt => late$.next(receipt)),
+            )
+            return merge(sent$, unpaid$, receipts$)
+          }).pipe(
+            ignoreElements(),
+            finalize(() => {
+              try {
+                update(consumer, credit => closeSession(credit, session))
+              } catch (error) {
+                onFailure(toLighthouseError('store-failed', error, 'receipts'))
+              }
+            }),
+          ),
+        reason: error => error,
+      }
+    },
+  }
+}

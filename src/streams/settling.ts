@@ -1,0 +1,123 @@
+import {
+  BehaviorSubject,
+  catchError,
+  concatMap,
+  debounceTime,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  from,
+  groupBy,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  type SchedulerLike,
+  switchMap,
+  timer,
+} from 'rxjs'
+import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
+import type { CryptoPort, ReceiptBook } from '../ports.js'
+import { isLighthouseError, type LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { ReceiptRefusal, Settlement, SignedReceipt } from '../protocol/receipt.js'
+import { settledText } from '../protocol/signed-texts.js'
+import type { HubSession } from './signaling.js'
+
+/** Before a receipt that the hub could not take now is offered again. */
+const retryMs = 500
+
+/** A session of which no receipt has come for so long is forgotten here; the book still has it. */
+const quietMs = 60_000
+
+/** Receipts of earlier runs that are offered at a sign-in, oldest first. More wait for the next one. */
+const maxOldReceipts = 1_000
+
+/** Of these, how many are under way to the hub at a time. */
+const oldAtOnce = 16
+
+export interface SettlingOptions {
+  /** Receipts to settle, newer ones of a session replacing older ones. */
+  readonly receipt$: Observable<SignedReceipt>
+  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly book: ReceiptBook
+  readonly crypto: CryptoPort
+  readonly scheduler: SchedulerLike
+}
+
+export type SettlingEvent =
+  /** The hub's word, checked. */
+  | { readonly type: 'settled'; readonly settlement: Settlement }
+  /** The hub will not take it, today or tomorrow. */
+  | {
+      readonly type: 'receipt-refused'
+      readonly receipt: SignedReceipt
+      readonly code: ReceiptRefusal
+      readonly message: string
+    }
+  | BookFailure
+
+/** The book cannot be read or written: what it was asked for did not happen. */
+export interface BookFailure {
+  readonly type: 'book-failed'
+  readonly reason: LighthouseError
+}
+
+/** These pass by themselves; anything else is for good. */
+const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
+
+/**
+ * Brings receipts to the hub: one at a time for each session, always the newest, and at each sign-in all that the book has
+ * unsettled, so that a crash or a hub that was away loses no claim. While the hub is away nothing is kept here: it is in
+ * the book. Never completes and never errors.
+ */
+export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
+  const { receipt$, hubSession$, book, crypto, scheduler } = options
+
+  const isSettled = ({ session, bytes }: SignedReceipt): boolean => (book.settlement(session)?.bytes ?? 0) >= bytes
+
+  const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> =>
+    defer(() => {
+      const hub = hubSession$.value
+      if (hub === undefined || hub.hubKey !== receipt.hub_key || isSettled(receipt)) return EMPTY
+      return hub.connection.settle$(receipt).pipe(
+        concatMap((ack): Observable<SettlingEvent> => {
+          if ('settled' in ack) {
+            const { settled } = ack
+            const genuine =
+              settled.session === receipt.session &&
+              settled.bytes >= receipt.bytes &&
+              crypto.verify(hub.hubKey, settledText(settled), settled.signature)
+            return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
+          }
+          const { code, message } = ack.error
+          if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
+          // The newest of this session, which may be another by then.
+          return timer(retryMs, scheduler).pipe(concatMap(() => submit$(book.receipt(receipt.session) ?? receipt)))
+        }),
+      )
+    }).pipe(
+      catchError((error: unknown): Observable<SettlingEvent> => {
+        // The hub went away or talks nonsense: the next sign-in brings the receipt again.
+        if (isLighthouseError(error, 'hub-unreachable', 'hub-protocol')) return EMPTY
+        return failed(error)
+      }),
+    )
+
+  const old$ = hubSession$.pipe(
+    distinctUntilChanged(),
+    switchMap(session =>
+      session === undefined
+        ? EMPTY
+        : defer(() => from(book.unsettled(maxOldReceipts))).pipe(mergeMap(submit$, oldAtOnce), catchError(failed)),
+    ),
+  )
+  const new$ = receipt$.pipe(
+    groupBy(({ session }) => session, { duration: group$ => group$.pipe(debounceTime(quietMs, scheduler)) }),
+    mergeMap(group$ => group$.pipe(exhaustMapWithTrailing(submit$))),
+  )
+  return merge(new$, old$)
+}
+
+function failed(error: unknown): Observable<BookFailure> {
+  return of({ type: 'book-failed', reason: toLighthouseError('store-failed', error, 'receipts') })
+}
