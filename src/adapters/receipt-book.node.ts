@@ -243,7 +243,7 @@ class SqliteReceiptBook implements ReceiptBook {
   #paid(consumer: string, bytes: number): void {
     if (bytes === 0 || consumer === this.pubKey) return
     const sql =
-      'INSERT INTO consumers (pub_key, paid) VALUES (?, ?) ON CONFLICT DO UPDATE SET paid = paid + excluded.paid'
+      'INSERT INTO consumers (pub_key, paid) VALUES (?, ?) ON CONFLICT DO UPDATE SET paid = min(paid + excluded.paid, 9007199254740991)'
     this.#run(sql, consumer, bytes)
   }
 
@@ -334,7 +334,7 @@ function openDatabase({ DatabaseSync }: SqliteLibrary, path: string, pubKey: str
       prepareReceiptBook(database, pubKey, nowMs)
       return database
     } catch (error) {
-      database.close()
+      closeDatabase(database)
       throw error
     }
   } catch (error) {
@@ -348,7 +348,15 @@ function openDatabase({ DatabaseSync }: SqliteLibrary, path: string, pubKey: str
  */
 function closeDatabase(database: Database): void {
   try {
-    database.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM owner')
+    database.exec(`
+      PRAGMA busy_timeout = 0;
+      PRAGMA journal_mode = DELETE;
+      PRAGMA locking_mode = NORMAL;
+      SELECT count(*) FROM owner
+    `)
+  } catch {
+    // Nothing is lost by it: the log stays beside the file and is read when it is opened again. Whoever closes has nobody
+    // to tell, and a failure to open is told already.
   } finally {
     database.close()
   }

@@ -1,0 +1,229 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
+import { fileURLToPath } from 'node:url'
+import { firstValueFrom, ReplaySubject } from 'rxjs'
+import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { loadSqlite } from '../../src/adapters/sqlite-library.node.js'
+import type { ReceiptBook } from '../../src/ports.js'
+import { temporaryFolders } from '../cli/support/temporary.js'
+import { key, noon, receipt, self, settlement } from '../support/receipts.js'
+
+const cleanups: (() => void)[] = []
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0).toReversed()) cleanup()
+})
+// Behind the clean-up: books are closed before their folders go.
+const folder = temporaryFolders()
+
+async function open(
+  path: string,
+  { pubKey = self, now = Date.now }: { pubKey?: string; now?: () => number } = {},
+): Promise<{ readonly book: ReceiptBook; readonly close: () => void }> {
+  const opened$ = new ReplaySubject<ReceiptBook>(1)
+  const subscription = receiptBook$(path, pubKey, now).subscribe(opened$)
+  cleanups.push(() => subscription.unsubscribe())
+  return { book: await firstValueFrom(opened$), close: () => subscription.unsubscribe() }
+}
+
+function startProcess(...args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
+  const script = fileURLToPath(new URL('receipt-book.process.js', import.meta.url))
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  cleanups.push(() => child.kill('SIGKILL'))
+  return child
+}
+
+async function alter(path: string, sql: string): Promise<void> {
+  const { DatabaseSync } = await loadSqlite()
+  const database = new DatabaseSync(path)
+  database.exec(sql)
+  database.close()
+}
+
+const refusal = (path: string, text: RegExp) =>
+  expect(open(path)).rejects.toMatchObject({
+    code: 'store-failed',
+    message: expect.stringMatching(new RegExp(`${path}.*${text.source}`, 's')),
+  })
+
+describe('the file of a receipt book', () => {
+  const modeOf = (path: string): number => statSync(path).mode & 0o777
+
+  it("is its owner's alone, with the log beside it, even when it was not before", async () => {
+    const path = receiptsPath(folder())
+    writeFileSync(path, '')
+    chmodSync(path, 0o644)
+    const { book, close } = await open(path)
+    book.serve(key('B'), 1)
+    expect([modeOf(path), modeOf(`${path}-wal`)]).toEqual([0o600, 0o600])
+    close()
+    expect(existsSync(`${path}-wal`)).toBe(false)
+  })
+
+  it('makes the home where it is missing', async () => {
+    const path = receiptsPath(join(folder(), 'home'))
+    await open(path)
+    expect(modeOf(path)).toBe(0o600)
+  })
+
+  it('keeps everything from one run to the next', async () => {
+    const path = receiptsPath(folder())
+    const first = await open(path, { now: () => noon })
+    first.book.keep(receipt('bought', 500, { seeder: key('B') }))
+    first.book.keep(receipt('sold', 900, { consumer: key('C') }))
+    first.book.settle(settlement('sold', 300))
+    first.book.serve(key('C'), 1000)
+    first.book.keepHead(key('H'), { seq: 3, hash: 'a'.repeat(128), signature: 'head' })
+    first.close()
+    const { book } = await open(path)
+    expect(book.unsettled(10).map(({ bytes }) => bytes)).toEqual([500, 900])
+    expect(book.settle(settlement('sold', 900, 2))).toBe(600)
+    expect(book.account(key('C'))).toEqual({ servedBytes: 1000, paidBytes: 900 })
+    expect([book.signedFor(key('B')), book.signedSince(noon)]).toEqual([500, 500])
+    expect(book.newestHead(key('H'))?.seq).toBe(3)
+  })
+
+  it('forgets after 90 days what was opened and paid nothing, and nothing else', async () => {
+    const path = receiptsPath(folder())
+    const dayMs = 86_400_000
+    const parties = (session: string) => ({ session, seeder: self, consumer: key('C') })
+    const first = await open(path, { now: () => noon })
+    first.book.open(parties('empty'))
+    first.book.open(parties(receipt('sold', 1).session))
+    first.book.keep(receipt('sold', 1, { consumer: key('C') }))
+    first.close()
+    const second = await open(path, { now: () => noon + 90 * dayMs })
+    expect(second.book.parties('empty')).toBeDefined()
+    second.close()
+    const third = await open(path, { now: () => noon + 90 * dayMs + 1 })
+    expect(third.book.parties('empty')).toBeUndefined()
+    expect(third.book.unsettled(10)).toHaveLength(1)
+  })
+
+  it('is refused to a second process, also after the first opened it again, and free when that one ended', async () => {
+    const path = receiptsPath(folder())
+    const child = startProcess(path, 'hold')
+    await once(createInterface({ input: child.stdout }), 'line')
+    await refusal(path, /another process/)
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    const { close } = await open(path)
+    await refusal(path, /another process/)
+    close()
+    await open(path)
+  })
+
+  it('is left as it is when it is no book', async () => {
+    const path = receiptsPath(folder())
+    const text = 'This is no book, and it is long enough to be seen as such by whoever reads it.'.repeat(20)
+    writeFileSync(path, text)
+    await refusal(path, /damaged.*backup.*move it away/)
+    expect(readFileSync(path, 'utf8')).toBe(text)
+  })
+
+  it('is refused when a page in its middle is damaged', async () => {
+    const path = receiptsPath(folder())
+    const { book, close } = await open(path)
+    for (let number = 0; number < 2000; number++) book.keep(receipt(`${number}`, 5, { consumer: key('C') }))
+    close()
+    const { size } = statSync(path)
+    const file = openSync(path, 'r+')
+    writeSync(file, new Uint8Array(8192).fill(0xa5), 0, 8192, Math.floor(size / 8192) * 4096)
+    closeSync(file)
+    await refusal(path, /damaged.*backup.*move it away/)
+    expect(statSync(path).size).toBe(size)
+  })
+
+  it('is refused when a newer version made it', async () => {
+    const path = receiptsPath(folder())
+    ;(await open(path)).close()
+    await alter(path, 'PRAGMA user_version = 99')
+    await refusal(path, /newer/)
+  })
+
+  it('is refused to another key', async () => {
+    const path = receiptsPath(folder())
+    ;(await open(path)).close()
+    await expect(open(path, { pubKey: key('X') })).rejects.toMatchObject({
+      code: 'store-failed',
+      message: expect.stringContaining(`belongs to the key ${self} and not to ${key('X')}`),
+    })
+    await open(path)
+  })
+
+  it('is refused when it is a folder, or lies in one that everybody may write to', async () => {
+    const home = folder()
+    mkdirSync(receiptsPath(home))
+    await refusal(receiptsPath(home), /EISDIR|directory/)
+    const other = folder()
+    chmodSync(other, 0o777)
+    await refusal(receiptsPath(other), /everybody may write/)
+  })
+
+  it('says store-failed with its name when it was closed', async () => {
+    const path = receiptsPath(folder())
+    const { book, close } = await open(path)
+    close()
+    const closed = expect.objectContaining({ code: 'store-failed', message: expect.stringContaining(path) })
+    expect(() => book.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(closed)
+    expect(() => book.account(key('B'))).toThrow(closed)
+    expect(() => book.serve(key('B'), 1)).toThrow(closed)
+    expect(() => [...book.settlements()]).toThrow(closed)
+  })
+
+  it('keeps all or nothing of what fails in between', async () => {
+    const path = receiptsPath(folder())
+    ;(await open(path)).close()
+    await alter(
+      path,
+      `CREATE TRIGGER full BEFORE INSERT ON signed_minutes BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
+    )
+    const { book } = await open(path)
+    expect(() => book.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(/the disk is full/)
+    expect([book.unsettled(10), book.signedFor(key('B'))]).toEqual([[], 0])
+    book.keep(receipt('two', 7, { consumer: key('C') }))
+    expect(book.unsettled(10)).toHaveLength(1)
+  })
+})
+
+describe('kill -9 of a peer', () => {
+  it('loses nothing that was kept', async () => {
+    const path = receiptsPath(folder())
+    let told = 0
+    for (let round = 1; round <= 6; round++) {
+      const child = startProcess(path, String(told + 1))
+      const until = told + 40 * round
+      const ended = once(child, 'close')
+      for await (const line of createInterface({ input: child.stdout })) {
+        told = Number(line)
+        if (told === until) child.kill('SIGKILL')
+      }
+      await ended
+      expect(told).toBeGreaterThanOrEqual(until)
+      const { book, close } = await open(path)
+      expect(book.signedFor(key('B'))).toBeGreaterThanOrEqual(told * 10)
+      expect(book.signedSince(0)).toBe(book.signedFor(key('B')))
+      expect(book.receipt(receipt('bought', 1).session)?.bytes).toBe(book.signedFor(key('B')))
+      expect(book.receipt(receipt(`sold ${told}`, 1).session)?.bytes).toBe(told * 10)
+      const { servedBytes, paidBytes } = book.account(key('C'))
+      expect(servedBytes).toBeGreaterThanOrEqual(told * 10)
+      expect(paidBytes).toBeGreaterThanOrEqual(told * 7)
+      expect(paidBytes).toBe([...book.settlements()].length * 7)
+      close()
+    }
+  })
+})

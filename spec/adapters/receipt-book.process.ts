@@ -1,0 +1,25 @@
+/**
+ * A peer's book in a process of its own, for the spec that kills it: `node receipt-book.process.js PATH FIRST` keeps
+ * receipts, settlements and debts from number FIRST on and prints each number when all three were kept. With `hold` for
+ * FIRST it opens the book, says `open` and stays.
+ */
+import { writeSync } from 'node:fs'
+import { receiptBook$ } from '../../src/adapters/receipt-book.node.js'
+import { key, receipt, self, settlement } from '../support/receipts.js'
+
+const [, , path = '', first = ''] = process.argv
+
+receiptBook$(path, self).subscribe(book => {
+  if (first === 'hold') {
+    writeSync(1, 'open\n')
+    setInterval(() => undefined, 60_000)
+    return
+  }
+  for (let number = Number(first); ; number++) {
+    book.keep(receipt('bought', number * 10, { seeder: key('B') }))
+    book.keep(receipt(`sold ${number}`, number * 10, { consumer: key('C') }))
+    book.settle(settlement(`sold ${number}`, 7, number))
+    book.serve(key('C'), number * 10)
+    writeSync(1, `${number}\n`)
+  }
+})
