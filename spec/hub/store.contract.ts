@@ -3,7 +3,7 @@ import { firstValueFrom, type Observable, ReplaySubject, type Subscription } fro
 import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import type { HubStore, SessionParties } from '../../src/hub/ports.js'
 import { type ChainState, emptyChain, genesisHash, type LedgerLine, verifyNext } from '../../src/hub/protocol/ledger.js'
-import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import { receiptOf } from './store-model.js'
 import { newAccount } from './support.js'
 
 /** Verifies lines from the beginning. Returns the last state, or throws what is wrong. */
@@ -13,14 +13,6 @@ export function verifyAll(lines: readonly LedgerLine[]): ChainState {
     if ('problem' in step) throw new Error(step.problem)
     return step.chain
   }, emptyChain)
-}
-
-/** A receipt whose signature nobody looks at here: that is for whoever asks a store to settle it. */
-export function receiptOf(parties: SessionParties, bytes: number): SignedReceipt {
-  const { session, seeder, consumer } = parties
-  const [hub_key, signature] = [`${'A'.repeat(43)}=`, `${'B'.repeat(86)}==`]
-  // Not in the order in which a block has them.
-  return { signature, bytes, consumer, seeder, session, hub_key }
 }
 
 /** What every store of a hub has to do. `store$` opens a fresh, empty one on each subscription. */

@@ -6,7 +6,8 @@ import { postgresStore$ } from '../../../src/hub/adapters/postgres-store.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../../support/postgres.node.js'
 import { describeIf } from '../../support/requires.js'
-import { describeHubStore, receiptOf, verifyAll } from '../store.contract.js'
+import { receiptOf } from '../store-model.js'
+import { describeHubStore, verifyAll } from '../store.contract.js'
 import { cleanup, newAccount } from '../support.js'
 
 const quiet = { warn: () => undefined }

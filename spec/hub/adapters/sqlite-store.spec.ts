@@ -11,7 +11,8 @@ import { isSafeSqlite, loadSqlite } from '../../../src/hub/adapters/sqlite-libra
 import { sqliteStore$ } from '../../../src/hub/adapters/sqlite-store.js'
 import { createHub$ } from '../../../src/hub/app.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
-import { describeHubStore, receiptOf, verifyAll } from '../store.contract.js'
+import { receiptOf } from '../store-model.js'
+import { describeHubStore, verifyAll } from '../store.contract.js'
 import { cleanup, newAccount, register, startHub, temporaryFolder } from '../support.js'
 
 const quiet = { warn: () => undefined }
