@@ -134,7 +134,8 @@ describeIf(findRedis(), REDIS_REASON)('the bus over Redis', () => {
       const here = await openBus(redis.url, hubKey)
       const { pid } = await startProcess(hubKey, key)
       process.kill(pid as number, 'SIGSTOP')
-      expect([await here.deliver(key, 'signal', {}), await here.isSignedIn(key)]).toEqual(['offline', false])
+      const asked = [here.deliver(key, 'signal', {}), here.isSignedIn(key)]
+      expect(await Promise.all(asked)).toEqual(['offline', false])
       // It hears of its successor when it goes on.
       await here.enter(key, fakeSession())
       const told = once(child as ChildProcess, 'message')

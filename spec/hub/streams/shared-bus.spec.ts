@@ -191,6 +191,20 @@ describe('sharedBus$', () => {
     )
   }, 60_000)
 
+  it('lets the newer session stay, although the clock of the older one is ahead', async () => {
+    const enter = (index: number): readonly Move[] => [
+      { type: 'enter', index },
+      ...Array.from({ length: 4 }, (): readonly Move[] =>
+        [0, 1].flatMap((each): Move[] => [
+          { type: 'toBroker', index: each },
+          { type: 'toProcess', index: each },
+        ]),
+      ).flat(),
+    ]
+    const { standing, sessions } = await play([5_000, 0], [...enter(0), ...enter(1)])
+    expect(standing).toEqual([sessions[1]])
+  })
+
   it('gives up after ten seconds when there is nobody to connect to, and says why', async () => {
     const scheduler = new VirtualTimeScheduler()
     let attempts = 0
