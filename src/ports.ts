@@ -139,8 +139,19 @@ export interface HubClient {
     readonly pubKey: string
     readonly nickname: string
     readonly signature: string
+    /** A code from the hub's operator, where the hub asks for one. */
+    readonly invite?: string
   }): Observable<void>
   health$(): Observable<{ readonly hubKey: string }>
+  /** The hub's key and the newest head that it vouches for (unchecked), undefined while its ledger is empty. */
+  head$(): Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined }>
+  /**
+   * The lines of the ledger after a block, as they arrive: each emission is what one piece of the answer completed, so an
+   * observer that works synchronously is not overrun, and unsubscribing ends the answer. Completes at its end, which need
+   * not be the ledger's. Lines have at most 16 KiB, and nothing of them is checked; a longer one, or an answer that ends in the
+   * middle of one, errors with `hub-protocol`.
+   */
+  ledger$(after: number): Observable<readonly string[]>
 }
 
 /** Signing, checking, digests, randomness and the packing of descriptions. */

@@ -1,9 +1,11 @@
-import { catchError, map, type Observable, throwError, timeout } from 'rxjs'
+import { catchError, map, type Observable, type ObservableInput, throwError, timeout } from 'rxjs'
 import { fromFetch } from 'rxjs/fetch'
 import type { HubClient } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import { isPublicKey } from '../protocol/signal.js'
+import { maxLedgerLineBytes } from '../protocol/ledger-line.js'
+import { LineSplitter } from '../protocol/line-splitter.js'
+import { isPublicKey, parseHead } from '../protocol/signal.js'
 
 /** From the request to the last byte of the answer. */
 const answerTimeoutMs = 10_000
@@ -38,6 +40,22 @@ async function readAnswer(response: Response): Promise<Answer> {
   return { status: response.status, text: text + decoder.decode() }
 }
 
+/** The answer's lines, as each piece of it completes them. Leaving it early cancels the rest of the answer. */
+async function* readLines(response: Response): AsyncGenerator<readonly string[]> {
+  const { status, url } = response
+  if (status !== 200) throw unexpected(new URL(url).origin, await readAnswer(response))
+  if (response.body === null) return
+  // A byte order mark is no part of a ledger, so it must be seen.
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  const splitter = new LineSplitter(maxLedgerLineBytes)
+  for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
+    const lines = splitter.push(decoder.decode(chunk, { stream: true }))
+    if (lines === undefined) throw nonsense(url, `a line of more than ${maxLedgerLineBytes} bytes`)
+    yield lines
+  }
+  if (splitter.rest + decoder.decode() !== '') throw nonsense(url, 'a ledger that ends in the middle of a line')
+}
+
 function parseJson(text: string): Record<string, unknown> {
   try {
     const value: unknown = JSON.parse(text)
@@ -70,16 +88,21 @@ function reason(error: unknown): string {
 
 /**
  * A hub's HTTP routes through `fetch`. Every observable asks once on each subscription, and unsubscribing aborts. An
- * answer has 10 s and 64 KiB, and redirects are not followed. Errors with `hub-unreachable`, `hub-protocol` or
+ * answer has 10 s and 64 KiB, each piece of a ledger 10 s and each line 16 KiB, and redirects are not followed. Errors with `hub-unreachable`, `hub-protocol` or
  * `rate-limited`, `register$` with `registration-refused` as well.
  */
 export function fetchHubClient(hub: string | URL): HubClient {
   const { origin } = new URL(hub)
 
-  function ask$(path: string, init: RequestInit = {}): Observable<Answer> {
-    return fromFetch(`${origin}${path}`, { ...init, redirect: 'error', selector: readAnswer }).pipe(
+  /** Asks, and reads the answer with `selector`; each piece of it has 10 s. */
+  function request$<Value>(
+    path: string,
+    init: RequestInit,
+    selector: (response: Response) => ObservableInput<Value>,
+  ): Observable<Value> {
+    return fromFetch(`${origin}${path}`, { ...init, redirect: 'error', selector }).pipe(
       timeout({
-        first: answerTimeoutMs,
+        each: answerTimeoutMs,
         with: () =>
           throwError(() => new LighthouseError('hub-unreachable', `The hub at ${origin} did not answer within 10 s.`)),
       }),
@@ -95,6 +118,8 @@ export function fetchHubClient(hub: string | URL): HubClient {
     )
   }
 
+  const ask$ = (path: string, init: RequestInit = {}): Observable<Answer> => request$(path, init, readAnswer)
+
   /** The text of a 200 as `parse` reads it; undefined for 404. */
   function look$<Value>(path: string, parse: (text: string) => Value | undefined): Observable<Value | undefined> {
     return ask$(path).pipe(
@@ -108,28 +133,36 @@ export function fetchHubClient(hub: string | URL): HubClient {
     )
   }
 
+  const health$ = (): ReturnType<HubClient['head$']> =>
+    ask$('/v1/health').pipe(
+      map(answer => {
+        const { hub_key: hubKey, head } = parseJson(answer.text)
+        if (isPublicKey(hubKey)) return { hubKey, head: parseHead(head) }
+        throw answer.status === 200 ? nonsense(origin, 'something else') : unexpected(origin, answer)
+      }),
+    )
+
   return {
     resolve$: nickname =>
       look$(`/v1/resolve/${encodeURIComponent(nickname)}`, text => (isPublicKey(text) ? text : undefined)),
     balance$: pubKey => look$(`/v1/coins?pub_key=${encodeURIComponent(pubKey)}`, parseCoins),
-    register$: ({ pubKey, nickname, signature }) =>
+    register$: ({ pubKey, nickname, signature, invite }) =>
       ask$('/v1/register', {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ pub_key: pubKey, nickname, signature }),
+        body: JSON.stringify({ pub_key: pubKey, nickname, signature, invite }),
       }).pipe(
         map(answer => {
+          if (answer.status === 403) {
+            const field = parseJson(answer.text).code === 'invite-needed' ? { field: 'invite' } : {}
+            throw new LighthouseError('registration-refused', sentence(answer), { nickname, ...field })
+          }
           if (answer.status === 409) throw new LighthouseError('registration-refused', sentence(answer), { nickname })
           if (answer.status !== 201) throw unexpected(origin, answer)
         }),
       ),
-    health$: () =>
-      ask$('/v1/health').pipe(
-        map(answer => {
-          const { hub_key: hubKey } = parseJson(answer.text)
-          if (isPublicKey(hubKey)) return { hubKey }
-          throw answer.status === 200 ? nonsense(origin, 'something else') : unexpected(origin, answer)
-        }),
-      ),
+    health$: () => health$().pipe(map(({ hubKey }) => ({ hubKey }))),
+    head$: health$,
+    ledger$: after => request$(`/v1/ledger?after=${after}`, {}, readLines),
   }
 }

@@ -29,14 +29,26 @@ Everything it makes is in a temporary folder, which goes with Ctrl-C.`,
 Examples:
   $ lighthouse-peer hub                     on this machine, port 3000, names and coins in the home's hub.db
   $ lighthouse-peer hub --host 0.0.0.0 --database sqlite:/var/lib/lighthouse/hub.db
+  $ lighthouse-peer hub --registration invite   and then: lighthouse-peer hub invite
+  $ lighthouse-peer hub --limit offers-per-minute=600 --limit sockets-per-address=256
   $ lighthouse-peer hub --stun stun:stun.example:3478 --turn turn:turn.example:3478 --turn-secret SECRET
 
-Peers speak plain http only to this machine and to private addresses: put a TLS proxy before a public hub.
-Give the TURN secret as LIGHTHOUSE_TURN_SECRET, so that no process list shows it.`,
+Peers speak plain http only to this machine and to private addresses: put a TLS proxy before a public hub, and say
+--trust-proxy 1, so that limits hold for each client and not for the proxy.
+Several processes serve one community with --database postgres://… and --redis redis://….
+Give secrets as LIGHTHOUSE_TURN_SECRET and LIGHTHOUSE_DATABASE, so that no process list shows them. Several values of a
+variable are separated by commas.`,
+  'hub invite': `
+Examples:
+  $ lighthouse-peer hub invite              one code, for the hub whose database is the home's hub.db
+  $ lighthouse-peer hub invite --count 10 --database sqlite:/var/lib/lighthouse/hub.db
+
+Works while the hub runs, and while it does not. Only digests are kept: write the codes down.`,
   register: `
 Examples:
   $ lighthouse-peer register --hub hub.example:3000 --nickname alice
   $ lighthouse-peer register --hub http://127.0.0.1:3000 --nickname bob --home ~/bob
+  $ lighthouse-peer register --hub hub.example:3000 --nickname carol --invite CODE   where the operator gave you one
 
 Writes metadata.json with your key to the home; whoever has that file is you. Repeat the command when it was
 interrupted: nothing is registered twice.`,

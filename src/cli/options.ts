@@ -62,14 +62,15 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${let
 /** The limits of a hub as `--limit` spells them. */
 const limitsBySpelling = new Map(limitNames.map(name => [kebab(name), name]))
 
+/** What `--limit` knows. */
+export const limitSpellings = (): readonly string[] => [...limitsBySpelling.keys()]
+
 /** `--limit NAME=N`, as often as one likes. */
 export function collectLimit(text: string, previous: HubRateLimits | undefined): HubRateLimits {
   const [, spelling = '', digits = ''] = /^([a-z-]+)=(\d{1,9})$/.exec(text) ?? []
   const name = limitsBySpelling.get(spelling)
   if (name === undefined || Number(digits) < 1) {
-    throw new InvalidArgumentError(
-      `It must be NAME=N, N from 1, NAME one of ${[...limitsBySpelling.keys()].join(', ')}.`,
-    )
+    throw new InvalidArgumentError(`It must be NAME=N, N from 1, NAME one of ${limitSpellings().join(', ')}.`)
   }
   return { ...previous, [name]: Number(digits) }
 }
@@ -161,6 +162,14 @@ export interface GlobalValues {
   readonly portBase?: number
   readonly logLevel?: LogLevel
 }
+
+/** `--database`. */
+export const databaseOption = (): Option =>
+  option(
+    '--database <url>',
+    'sqlite:PATH, or postgres://USER:PASSWORD@HOST/NAME (default: hub.db in the home)',
+    'LIGHTHOUSE_DATABASE',
+  )
 
 /** `--wrtc`. */
 export const rtcOption = (): Option =>

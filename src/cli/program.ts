@@ -4,6 +4,7 @@ import { coinsCommand } from './commands/coins.js'
 import type { Context } from './commands/context.js'
 import { type DemoValues, demoCommand } from './commands/demo.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
+import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
 import { type RegisterValues, registerCommand } from './commands/register.js'
 import { statusCommand } from './commands/status.js'
 import { stopCommand } from './commands/stop.js'
@@ -12,16 +13,22 @@ import { type ExitCode, exitCodes } from './exit-codes.js'
 import { toFailure } from './failure.js'
 import { examples } from './help.js'
 import { resolveHome } from './home.js'
+import { registrationPolicies } from '../hub/protocol/registry.js'
 import type { Io } from './io.js'
 import {
   parseSpending,
+  collectLimit,
   collectStun,
   collectTurn,
+  databaseOption,
   type GlobalValues,
   globalOptions,
+  limitSpellings,
   option,
   parseCoinCount,
+  parseInviteCount,
   parsePort,
+  parseTrustProxy,
   readEnvironment,
   rtcOption,
 } from './options.js'
@@ -46,37 +53,69 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
     .allowExcessArguments(false)
   for (const made of globalOptions()) program.addOption(made)
 
-  const add = <Values>(name: string, description: string, action: Action<Values>): Command =>
-    program
+  const add = <Values>(name: string, description: string, action: Action<Values>, parent = program): Command =>
+    parent
       .command(name)
       .description(description)
       .helpOption('--help', 'print this help')
       .allowExcessArguments(false)
-      .addHelpText('after', examples[name]!)
+      .addHelpText('after', examples[parent === program ? name : `${parent.name()} ${name}`]!)
       .action(async (_values: unknown, command: Command) => {
         readEnvironment(program, io.env)
+        if (parent !== program) readEnvironment(parent, io.env)
         readEnvironment(command, io.env)
         const globals = program.opts<GlobalValues>()
         const output = createOutput(io, globals.json === true)
-        done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, command.opts() as Values))
+        const values = { ...(parent === program ? {} : parent.opts()), ...command.opts() } as Values
+        done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, values))
       })
 
   add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand).addOption(rtcOption())
-  add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
+  const hub = add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
     .addOption(option('--host <address>', 'address to listen on (default: 127.0.0.1)', 'LIGHTHOUSE_HOST'))
     .addOption(
       option('--port <n>', 'port to listen on, 0 lets the system choose (default: 3000)', 'LIGHTHOUSE_PORT', parsePort),
     )
-    .addOption(option('--database <url>', 'sqlite:PATH (default: hub.db in the home)', 'LIGHTHOUSE_DATABASE'))
+    .addOption(databaseOption())
+    .addOption(option('--redis <url>', 'redis://…, for several hub processes on one PostgreSQL', 'LIGHTHOUSE_REDIS'))
     .addOption(
       option('--initial-coins <n>', 'coins of a new peer (default: 100)', 'LIGHTHOUSE_INITIAL_COINS', parseCoinCount),
+    )
+    .addOption(
+      option('--registration <policy>', 'who may register (default: open)', 'LIGHTHOUSE_REGISTRATION').choices(
+        registrationPolicies,
+      ),
+    )
+    .addOption(
+      option(
+        '--limit <name=n>',
+        `how much one address or key may ask, repeatable: ${limitSpellings().join(', ')}`,
+        'LIGHTHOUSE_LIMIT',
+        collectLimit,
+      ),
+    )
+    .addOption(
+      option(
+        '--trust-proxy <which>',
+        "how many proxies in front tell the client's address, or their addresses (default: none)",
+        'LIGHTHOUSE_TRUST_PROXY',
+        parseTrustProxy,
+      ),
     )
     .addOption(option('--stun <url>', 'STUN server for the peers, repeatable', 'LIGHTHOUSE_STUN', collectStun))
     .addOption(option('--turn <url>', 'TURN server for the peers, repeatable', 'LIGHTHOUSE_TURN', collectTurn))
     .addOption(option('--turn-secret <secret>', 'secret shared with the TURN server', 'LIGHTHOUSE_TURN_SECRET'))
+  add<InviteValues>('invite', 'make codes that let people register', hubInviteCommand, hub)
+    .addOption(option('--count <n>', 'how many (default: 1)', 'LIGHTHOUSE_COUNT', parseInviteCount))
+    .configureHelp({
+      showGlobalOptions: true,
+      // Of the hub's own options only where its database is.
+      visibleGlobalOptions: () => [...hub.options.filter(made => made.long === '--database'), ...program.options],
+    })
   add<RegisterValues>('register', 'make a key pair and register a nickname', registerCommand)
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
     .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
+    .addOption(option('--invite <code>', 'where the hub asks for one', 'LIGHTHOUSE_INVITE'))
   add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
     .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
     .addOption(rtcOption())
@@ -118,7 +157,7 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   const program = build(io, result => {
     code = result
   })
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(each => each.commands)]) {
     command.exitOverride().configureOutput({
       writeOut: text => io.stdout.write(text),
       writeErr: text => io.stderr.write(text),

@@ -39,11 +39,17 @@ async function isOurs(client: HubClient, { nickname, pubKey }: Identity): Promis
   return (await firstValueFrom(client.resolve$(nickname))) === pubKey
 }
 
-async function submit(parts: Parts, client: HubClient, identity: Identity): Promise<'registered' | 'recovered'> {
+async function submit(
+  parts: Parts,
+  client: HubClient,
+  identity: Identity,
+  invite: string | undefined,
+): Promise<'registered' | 'recovered'> {
   const { nickname, pubKey, privKey } = identity
   const signature = parts.crypto.sign(privKey, registerText(nickname, pubKey))
+  const request = { pubKey, nickname, signature, ...(invite === undefined ? {} : { invite: invite.trim() }) }
   try {
-    await firstValueFrom(client.register$({ pubKey, nickname, signature }), { defaultValue: undefined })
+    await firstValueFrom(client.register$(request), { defaultValue: undefined })
     return 'registered'
   } catch (error) {
     if (isLighthouseError(error, 'registration-refused') && (await isOurs(client, identity))) return 'recovered'
@@ -53,9 +59,16 @@ async function submit(parts: Parts, client: HubClient, identity: Identity): Prom
 
 /**
  * Makes a key pair, registers it and writes metadata.json. The key pair is on disk before the hub hears of it: a
- * registration that was interrupted is completed by repeating it. Throws LighthouseErrors.
+ * registration that was interrupted is completed by repeating it. `invite` is a code from the hub's operator. Throws
+ * LighthouseErrors; `registration-refused` names the field `invite` where the hub wants another code.
  */
-export async function register(parts: Parts, home: string, host: string, nickname: string): Promise<Registration> {
+export async function register(
+  parts: Parts,
+  home: string,
+  host: string,
+  nickname: string,
+  invite?: string,
+): Promise<Registration> {
   checkNickname(nickname)
   const hub = hubUrl(host)
   const existing = readMetadata(home)
@@ -73,7 +86,7 @@ export async function register(parts: Parts, home: string, host: string, nicknam
   const identity = resumed ? pending : { ...parts.crypto.generateKeyPair(), nickname, host }
   if (!resumed) writePending(home, identity)
   try {
-    const type = await submit(parts, client, identity)
+    const type = await submit(parts, client, identity, invite)
     commitPending(home, identity)
     return { type, identity, movedTo }
   } catch (error) {

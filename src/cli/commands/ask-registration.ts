@@ -1,8 +1,8 @@
-import { LighthouseError } from '../../protocol/errors.js'
+import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { hubUrl, type Identity } from '../../protocol/metadata.js'
 import { isNickname } from '../../protocol/nickname.js'
 import type { ExitCode } from '../exit-codes.js'
-import { register } from '../registration.js'
+import { type Registration, register } from '../registration.js'
 import type { Context } from './context.js'
 import { reportRegistration } from './register.js'
 
@@ -13,6 +13,26 @@ function complainHub(answer: string): string | undefined {
   } catch (error) {
     if (error instanceof LighthouseError) return error.message
     throw error
+  }
+}
+
+/** Registers, and asks for a code where the hub wants one. Undefined when the person gave up. */
+async function registerAsking(
+  { io, output, home }: Context,
+  host: string,
+  nickname: string,
+): Promise<Registration | undefined> {
+  try {
+    return await register(io.parts, home, host, nickname)
+  } catch (error) {
+    if (!isLighthouseError(error, 'registration-refused') || error.details.field !== 'invite') throw error
+    output.notice('This hub takes members by invitation.')
+    const invite = await io.ask({
+      message: 'Your invitation code?',
+      placeholder: 'from whoever runs the hub',
+      complain: answer => (answer.trim() === '' ? 'It must not be empty.' : undefined),
+    })
+    return invite === undefined ? undefined : register(io.parts, home, host, nickname, invite)
   }
 }
 
@@ -30,7 +50,8 @@ export async function askRegistration(context: Context): Promise<Identity | Exit
     complain: answer => (isNickname(answer) ? undefined : 'It must be 1 to 63 of the letters a to z.'),
   })
   if (nickname === undefined) return output.fail(missing)
-  const result = await register(io.parts, home, host, nickname)
+  const result = await registerAsking(context, host, nickname)
+  if (result === undefined) return output.fail(missing)
   const code = reportRegistration(context, result)
   return result.type === 'occupied' ? code : result.identity
 }

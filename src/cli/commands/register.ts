@@ -7,6 +7,7 @@ import type { Context } from './context.js'
 export interface RegisterValues {
   readonly hub?: string
   readonly nickname?: string
+  readonly invite?: string
 }
 
 /** Tells how it ended; for `up`, too. */
@@ -36,11 +37,11 @@ export function reportRegistration({ output, home }: Context, result: Registrati
 }
 
 /** `register --hub URL --nickname NAME`. */
-export async function registerCommand(context: Context, { hub, nickname }: RegisterValues): Promise<ExitCode> {
+export async function registerCommand(context: Context, { hub, nickname, invite }: RegisterValues): Promise<ExitCode> {
   const { io, output, home } = context
   if (hub === undefined || nickname === undefined) {
     const missing = hub === undefined ? '--hub URL' : '--nickname NAME'
     return output.fail({ code: 'usage', message: `register needs ${missing}` })
   }
-  return reportRegistration(context, await register(io.parts, home, hub, nickname))
+  return reportRegistration(context, await register(io.parts, home, hub, nickname, invite))
 }

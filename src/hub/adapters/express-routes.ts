@@ -9,6 +9,7 @@ import express, {
 } from 'express'
 import helmet from 'helmet'
 import { formatCoins } from '../../protocol/coins.js'
+import { toLighthouseError } from '../../protocol/errors.js'
 import { isNickname } from '../../protocol/nickname.js'
 import { isPublicKey } from '../../protocol/signal.js'
 import { inviteRefusal, policyProblem, registrationProblem, type RegistrationPolicy } from '../protocol/registry.js'
@@ -184,7 +185,11 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
 export function hubRoutes(context: RoutesContext): Express {
   const { metrics, registrationLimit, lookupLimit } = context
   const routes = express()
-  routes.set('trust proxy', context.trustProxy)
+  try {
+    routes.set('trust proxy', context.trustProxy)
+  } catch (error) {
+    throw toLighthouseError('invalid-option', error, '"trustProxy" must be what Express takes as "trust proxy"')
+  }
   routes.set('query parser', 'simple')
   routes.use(helmet())
   routes.post('/v1/register', registrationLimit, express.json({ limit: maxBodyBytes }), register(context))
