@@ -81,7 +81,7 @@ export function describeHubBus(name: string, open: () => Promise<readonly [HubBu
       const buses = await open()
       for (const key of Array.from({ length: 20 }, newKey)) {
         const sessions = Array.from({ length: 6 }, fakeSession)
-        await Promise.all(sessions.map((session, index) => buses[index % 2]?.enter(key, session)))
+        await Promise.all(sessions.map((session, index) => (index % 2 === 0 ? buses[0] : buses[1]).enter(key, session)))
         expect(await buses[0].deliver(key, 'signal', {})).toBe('delivered')
         expect(await buses[1].deliver(key, 'signal', {})).toBe('delivered')
         const standing = sessions.filter(({ replaced }) => replaced === 0)

@@ -29,10 +29,10 @@ function inTurn(): (channel: string, run: () => Promise<void>) => Promise<void> 
   return (channel, run) => {
     const turn = (last.get(channel) ?? Promise.resolve()).then(run, run)
     last.set(channel, turn)
-    const done = (): void => {
+    const release = (): void => {
       if (last.get(channel) === turn) last.delete(channel)
     }
-    turn.then(done, done)
+    turn.then(release, release)
     return turn
   }
 }
