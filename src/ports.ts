@@ -2,7 +2,7 @@
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptAck, Settlement, SignedReceipt } from './protocol/receipt.js'
+import type { Receipt, ReceiptAck, Settlement, SignedReceipt } from './protocol/receipt.js'
 import type { LedgerHead, Signal, SignalAck } from './protocol/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
@@ -207,6 +207,10 @@ export interface ReceiptBook {
   unsettled(limit: number): readonly SignedReceipt[]
   /** As consumer: signed and not settled, over all sessions, those given up left out. */
   unsettledBytes(consumer: string): number
+  /** As consumer: a session ended and this much was received in it, of which the receipt leaves some unpaid. */
+  owe(debt: Receipt): void
+  /** Those of them that are not signed for up to their bytes, oldest first. */
+  owed(): readonly Receipt[]
   /** The hub will never settle this session further (it does not know it): its receipts are evidence, and no longer due. */
   giveUp(session: string): void
   /** The highest receipt of a session. */

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path'
 import { concatMap, defer, Observable } from 'rxjs'
 import type { ConsumerAccount, ReceiptBook } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { ensurePrivateFolder } from './private-file.node.js'
 import { damaged, prepareReceiptBook } from './receipt-schema.js'
@@ -55,6 +55,7 @@ interface SessionRow {
   readonly seq: number
   readonly hash: string
   readonly hub_signature: string
+  readonly owed_bytes: number
 }
 
 function toParties({ seeder, consumer }: SessionRow): Parties | undefined {
@@ -132,6 +133,23 @@ class SqliteReceiptBook implements ReceiptBook {
   unsettledBytes(consumer: string): number {
     const sql = `SELECT coalesce(sum(bytes - settled_bytes), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ?`
     return this.#get<{ bytes: number }>(sql, consumer)!.bytes
+  }
+
+  owe({ hub_key, session, seeder, consumer, bytes }: Receipt): void {
+    this.#transaction(() => {
+      const row = this.#known(session, { seeder, consumer })
+      if (row === undefined || bytes <= row.bytes) return
+      this.#run('UPDATE sessions SET hub_key = ?, owed_bytes = ? WHERE id = ?', hub_key, bytes, row.id)
+    })
+  }
+
+  owed(): readonly Receipt[] {
+    const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 ORDER BY id'
+    return this.#all<SessionRow>(sql).flatMap(row => {
+      const parties = toParties(row)
+      if (parties === undefined) return []
+      return { hub_key: row.hub_key, session: row.session, ...parties, bytes: row.owed_bytes }
+    })
   }
 
   giveUp(session: string): void {
@@ -267,7 +285,7 @@ class SqliteReceiptBook implements ReceiptBook {
   }
 
   #run(sql: string, ...values: readonly SqlValue[]): number {
-    return Number(this.#prepare(sql).run(...values).changes)
+    return this.#prepare(sql).run(...values).changes
   }
 
   #get<Row>(sql: string, ...values: readonly SqlValue[]): Row | undefined {

@@ -28,8 +28,10 @@ const migrations = [
     seq INTEGER,
     hash TEXT,
     hub_signature TEXT,
-    given_up INTEGER NOT NULL DEFAULT 0
+    given_up INTEGER NOT NULL DEFAULT 0,
+    owed_bytes INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  CREATE INDEX sessions_owed ON sessions (id) WHERE owed_bytes > bytes AND given_up = 0;
   CREATE INDEX sessions_due ON sessions (id) WHERE bytes > settled_bytes AND given_up = 0;
   CREATE INDEX sessions_settled ON sessions (seq, id) WHERE settled_bytes > 0;
   CREATE TABLE consumers (

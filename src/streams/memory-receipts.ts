@@ -1,5 +1,5 @@
 import type { ConsumerAccount, ReceiptBook } from '../ports.js'
-import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 
 /** The same bounds and grain as the file's. */
@@ -42,6 +42,7 @@ function withHead(before: ReadonlyMap<number, readonly LedgerHead[]>, head: Ledg
  */
 export function createMemoryReceiptBook(pubKey: string, now: () => number = Date.now): ReceiptBook {
   const sessions = new Map<string, Entry>()
+  const debts = new Map<string, Receipt>()
   const served = new Map<string, number>()
   const paid = new Map<string, number>()
   const signedBySeeder = new Map<string, number>()
@@ -113,6 +114,17 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       for (const { receipt, unsettledBytes } of due()) if (receipt.consumer === consumer) bytes += unsettledBytes
       return bytes
     },
+
+    owe({ hub_key, session, seeder, consumer, bytes }) {
+      if (bytes > (known(session, { seeder, consumer })?.receipt?.bytes ?? 0))
+        debts.set(session, { hub_key, session, seeder, consumer, bytes })
+    },
+
+    owed: () =>
+      [...debts.values()].filter(({ session, bytes }) => {
+        const { receipt, givenUp = false } = sessions.get(session) ?? {}
+        return !givenUp && bytes > (receipt?.bytes ?? 0)
+      }),
 
     giveUp(session) {
       const entry = sessions.get(session)

@@ -20,7 +20,7 @@ import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { fromBase64 } from '../protocol/base64.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
-import type { SignedReceipt } from '../protocol/receipt.js'
+import type { Receipt, SignedReceipt } from '../protocol/receipt.js'
 import { receiptText } from '../protocol/signed-texts.js'
 import type { FramedReceipt } from '../protocol/smux.js'
 import { receiptStep, signable, type SpendingLimits, type SpendingStop } from '../protocol/spending.js'
@@ -57,6 +57,11 @@ export interface Paying {
   account(session: PaidSession): SessionAccount
 }
 
+interface Signed {
+  readonly receipt: SignedReceipt | undefined
+  readonly stop: SpendingStop | undefined
+}
+
 function startOfDay(scheduler: SchedulerLike): number {
   const now = scheduler.now()
   return now - (now % 86_400_000)
@@ -64,7 +69,8 @@ function startOfDay(scheduler: SchedulerLike): number {
 
 /**
  * Signs for what this peer receives: cumulative receipts, paced by `receiptPace`, for no more than was received, than the
- * wallet holds and than the owner's limits allow. What could not be signed is signed as soon as coins arrive.
+ * wallet holds and than the owner's limits allow. What could not be signed is signed as soon as coins arrive, after the
+ * end of its session too: it stays a debt, and the seeder gives nothing beyond its credit window before it is paid.
  */
 export function createPaying({ identity, crypto, book, limits, onFailure, scheduler }: PayingOptions): Paying {
   const receipt$ = new Subject<SignedReceipt>()
@@ -83,14 +89,44 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     limits,
   })
 
+  /** Signs as far as wallet and limits go, and keeps it before it is anywhere else. */
+  const signUpTo = (due: Receipt, signedBytes: number): Signed => {
+    const { bytes, stop } = signable(spendingOf(due.seeder, due.bytes, signedBytes))
+    if (bytes <= signedBytes) return { stop, receipt: undefined }
+    const receipt = { ...due, bytes }
+    const signed: SignedReceipt = { ...receipt, signature: crypto.sign(identity.privKey, receiptText(receipt)) }
+    book.keep(signed)
+    unsettledBytes += bytes - signedBytes
+    return { stop, receipt: signed }
+  }
+
+  /** What sessions that ended without coins still owe is paid first: their seeders give no more before. */
+  const payDebts = (): void => {
+    for (const debt of book.owed()) {
+      const { receipt, stop } = signUpTo(debt, book.receipt(debt.session)?.bytes ?? 0)
+      if (receipt !== undefined) receipt$.next(receipt)
+      if (stop === 'no-coins') return
+    }
+  }
+
+  const funded = (): void => {
+    try {
+      payDebts()
+    } catch (error) {
+      onFailure(toLighthouseError('store-failed', error, 'receipts'))
+    }
+    funds$.next()
+  }
+
   return {
     wallet(bytes) {
+      if (bytes === walletBytes) return
       walletBytes = bytes
-      funds$.next()
+      funded()
     },
     settled(bytes) {
       unsettledBytes = Math.max(0, unsettledBytes - bytes)
-      funds$.next()
+      funded()
     },
     receipt$,
     stop: () => signable({ ...spendingOf('', 1, 0), limits: { dayBytes: limits.dayBytes } }).stop,
@@ -100,19 +136,20 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
       let signedBytes = 0
       let stop: SpendingStop | undefined
 
+      const dueOf = (bytes: number): Receipt => ({
+        hub_key: hubKey,
+        session,
+        seeder,
+        consumer: identity.pubKey,
+        bytes,
+      })
       const sign = (dueBytes: number): void => {
-        const signables = signable(spendingOf(seeder, dueBytes, signedBytes))
-        stop = signables.stop
-        if (signables.bytes <= signedBytes) return
-        const receipt = { hub_key: hubKey, session, seeder, consumer: identity.pubKey, bytes: signables.bytes }
-        const signature = crypto.sign(identity.privKey, receiptText(receipt))
-        const signed: SignedReceipt = { ...receipt, signature }
-        // On disk before it is anywhere else.
-        book.keep(signed)
-        unsettledBytes += signables.bytes - signedBytes
-        signedBytes = signables.bytes
-        framed$.next({ bytes: signedBytes, signature: fromBase64(signature) })
-        receipt$.next(signed)
+        const { receipt, stop: reached } = signUpTo(dueOf(dueBytes), signedBytes)
+        stop = reached
+        if (receipt === undefined) return
+        signedBytes = receipt.bytes
+        framed$.next({ bytes: signedBytes, signature: fromBase64(receipt.signature) })
+        receipt$.next(receipt)
       }
 
       return {
@@ -146,6 +183,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
             finalize(() => {
               try {
                 sign(countedBytes)
+                if (countedBytes > signedBytes) book.owe(dueOf(countedBytes))
               } catch (error) {
                 // There is no connection left to end for it.
                 onFailure(toLighthouseError('store-failed', error, 'receipts'))
