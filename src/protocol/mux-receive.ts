@@ -131,7 +131,9 @@ export function receive(
         if (data.length === 0) idle()
         // Dropped, and no offence: what was under way when the local connection broke still arrives.
         if (stream === undefined) {
-          current = countLate(current, streamId, data.length)
+          const late = countLate(current, streamId, data.length)
+          receivedBytes += late.countedBytes - current.countedBytes
+          current = late
           break
         }
         if (stream.finReceived || data.length === 0) break

@@ -79,7 +79,7 @@ export interface MuxState {
   readonly creditBytes: number
   /**
    * Payload bytes to pay for: what local sockets have taken of open streams, and of streams that have ended whatever
-   * arrived within their windows.
+   * arrived within their windows. `receivedBytes` once all streams have ended.
    */
   readonly countedBytes: number
   /** Streams that ended here first, newest last, and the bytes that may still arrive of each. */

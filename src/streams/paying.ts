@@ -132,7 +132,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     stop: () => signable({ ...spendingOf('', 1, 0), limits: { dayBytes: limits.dayBytes } }).stop,
     account({ hubKey, session, seeder }) {
       const framed$ = new Subject<FramedReceipt>()
-      let countedBytes = 0
+      let receivedBytes = 0
       let signedBytes = 0
       let stop: SpendingStop | undefined
 
@@ -159,9 +159,9 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
             const session$ = event$.pipe(share())
             const counted$ = session$.pipe(
               filter(event => event.type === 'account'),
+              tap(event => (receivedBytes = event.receivedBytes)),
               map(event => event.countedBytes),
               distinctUntilChanged(),
-              tap(bytes => (countedBytes = bytes)),
             )
             const streamEnded$ = session$.pipe(
               filter(event => event.type === 'streams'),
@@ -182,8 +182,9 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
             ignoreElements(),
             finalize(() => {
               try {
-                sign(countedBytes)
-                if (countedBytes > signedBytes) book.owe(dueOf(countedBytes))
+                // What local programs had not taken was received all the same.
+                sign(receivedBytes)
+                if (receivedBytes > signedBytes) book.owe(dueOf(receivedBytes))
               } catch (error) {
                 // There is no connection left to end for it.
                 onFailure(toLighthouseError('store-failed', error, 'receipts'))

@@ -53,8 +53,13 @@ export interface SessionOptions {
 /** What a session reports. Bytes are payload; rates a second. */
 export type SessionEvent =
   | { readonly type: 'streams'; readonly open: number }
-  /** Payload bytes in all: handed to the channel, and received and to be paid for. Whenever either has grown. */
-  | { readonly type: 'account'; readonly sentBytes: number; readonly countedBytes: number }
+  /** Payload bytes in all: handed to the channel, received, and of these to be paid for now. Whenever one has grown. */
+  | {
+      readonly type: 'account'
+      readonly sentBytes: number
+      readonly receivedBytes: number
+      readonly countedBytes: number
+    }
   /** Whether data waits for credit and for nothing else. */
   | { readonly type: 'held'; readonly on: boolean }
   /** A receipt that the other side sent. Not checked. */
@@ -186,8 +191,18 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
             map((open): SessionEvent => ({ type: 'streams', open })),
           ),
           state$.pipe(
-            distinctUntilChanged((a, b) => a.sentBytes === b.sentBytes && a.countedBytes === b.countedBytes),
-            map(({ sentBytes, countedBytes }): SessionEvent => ({ type: 'account', sentBytes, countedBytes })),
+            distinctUntilChanged(
+              (a, b) =>
+                a.sentBytes === b.sentBytes && a.receivedBytes === b.receivedBytes && a.countedBytes === b.countedBytes,
+            ),
+            map(
+              ({ sentBytes, receivedBytes, countedBytes }): SessionEvent => ({
+                type: 'account',
+                sentBytes,
+                receivedBytes,
+                countedBytes,
+              }),
+            ),
           ),
           state$.pipe(
             map(isHeldByCredit),
