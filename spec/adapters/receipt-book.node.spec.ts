@@ -41,7 +41,7 @@ async function open(
 }
 
 function startProcess(...args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
-  const script = fileURLToPath(new URL('receipt-book.process.js', import.meta.url))
+  const script = fileURLToPath(new URL('./receipt-book.process.js', import.meta.url))
   const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   cleanups.push(() => child.kill('SIGKILL'))
   return child
@@ -54,11 +54,10 @@ async function alter(path: string, sql: string): Promise<void> {
   database.close()
 }
 
-const refusal = (path: string, text: RegExp) =>
-  expect(open(path)).rejects.toMatchObject({
-    code: 'store-failed',
-    message: expect.stringMatching(new RegExp(`${path}.*${text.source}`, 's')),
-  })
+const refusal = (path: string, text: RegExp) => ({
+  code: 'store-failed',
+  message: expect.stringMatching(new RegExp(`${path}.*${text.source}`, 's')),
+})
 
 describe('the file of a receipt book', () => {
   const modeOf = (path: string): number => statSync(path).mode & 0o777
@@ -118,11 +117,11 @@ describe('the file of a receipt book', () => {
     const path = receiptsPath(folder())
     const child = startProcess(path, 'hold')
     await once(createInterface({ input: child.stdout }), 'line')
-    await refusal(path, /another process/)
+    await expect(open(path)).rejects.toMatchObject(refusal(path, /another process/))
     child.kill('SIGKILL')
     await once(child, 'close')
     const { close } = await open(path)
-    await refusal(path, /another process/)
+    await expect(open(path)).rejects.toMatchObject(refusal(path, /another process/))
     close()
     await open(path)
   })
@@ -131,7 +130,7 @@ describe('the file of a receipt book', () => {
     const path = receiptsPath(folder())
     const text = 'This is no book, and it is long enough to be seen as such by whoever reads it.'.repeat(20)
     writeFileSync(path, text)
-    await refusal(path, /damaged.*backup.*move it away/)
+    await expect(open(path)).rejects.toMatchObject(refusal(path, /damaged.*backup.*move it away/))
     expect(readFileSync(path, 'utf8')).toBe(text)
   })
 
@@ -144,7 +143,7 @@ describe('the file of a receipt book', () => {
     const file = openSync(path, 'r+')
     writeSync(file, new Uint8Array(8192).fill(0xa5), 0, 8192, Math.floor(size / 8192) * 4096)
     closeSync(file)
-    await refusal(path, /damaged.*backup.*move it away/)
+    await expect(open(path)).rejects.toMatchObject(refusal(path, /damaged.*backup.*move it away/))
     expect(statSync(path).size).toBe(size)
   })
 
@@ -152,7 +151,7 @@ describe('the file of a receipt book', () => {
     const path = receiptsPath(folder())
     ;(await open(path)).close()
     await alter(path, 'PRAGMA user_version = 99')
-    await refusal(path, /newer/)
+    await expect(open(path)).rejects.toMatchObject(refusal(path, /newer/))
   })
 
   it('is refused to another key', async () => {
@@ -168,10 +167,10 @@ describe('the file of a receipt book', () => {
   it('is refused when it is a folder, or lies in one that everybody may write to', async () => {
     const home = folder()
     mkdirSync(receiptsPath(home))
-    await refusal(receiptsPath(home), /EISDIR|directory/)
+    await expect(open(receiptsPath(home))).rejects.toMatchObject(refusal(receiptsPath(home), /EISDIR|directory/))
     const other = folder()
     chmodSync(other, 0o777)
-    await refusal(receiptsPath(other), /everybody may write/)
+    await expect(open(receiptsPath(other))).rejects.toMatchObject(refusal(receiptsPath(other), /everybody may write/))
   })
 
   it('says store-failed with its name when it was closed', async () => {
