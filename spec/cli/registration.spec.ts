@@ -21,6 +21,8 @@ function fakeHub(loseAnswers = 0): { readonly names: Map<string, string>; readon
   let toLose = loseAnswers
   const client: HubClient = {
     health$: () => of({ hubKey: 'key' }),
+    head$: () => of({ hubKey: 'key', head: undefined }),
+    ledger$: () => of([]),
     balance$: () => of(0),
     resolve$: nickname => defer(() => of(names.get(nickname))),
     register$: ({ nickname, pubKey, signature }) =>
@@ -91,7 +93,8 @@ describe('register', () => {
   it('leaves nothing behind when the hub is not there', async () => {
     const home = join(temporary(), 'home')
     const down = throwError(() => new LighthouseError('hub-unreachable', 'down'))
-    const client: HubClient = { health$: () => down, balance$: () => down, resolve$: () => down, register$: () => down }
+    const no = () => down
+    const client: HubClient = { health$: no, head$: no, ledger$: no, balance$: no, resolve$: no, register$: no }
     const parts = { ...noParts, hubClient: () => client }
     await expect(register(parts, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
     expect(existsSync(home)).toBe(false)

@@ -25,6 +25,7 @@ export type CommandCode =
   | 'still-running'
   | 'not-answering'
   | 'demo-failed'
+  | 'interrupted'
   | 'unexpected'
 
 /** Every code that `--json` can show. */
@@ -83,6 +84,7 @@ const table: Record<FailureCode, ExitCode> = {
   'still-running': failure,
   'not-answering': failure,
   'demo-failed': failure,
+  interrupted: failure,
   unexpected: failure,
 }
 

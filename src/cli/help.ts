@@ -66,6 +66,32 @@ Examples:
 Examples:
   $ lighthouse-peer coins                   61.947635
   $ lighthouse-peer coins --json`,
+  ledger: `
+Examples:
+  $ lighthouse-peer ledger verify           is the ledger of my hub right?
+  $ lighthouse-peer ledger export -o ledger.ndjson
+
+"lighthouse-peer ledger verify --help" tells more.`,
+  'ledger verify': `
+Examples:
+  $ lighthouse-peer ledger verify           the ledger of the hub that this home is registered at
+  $ lighthouse-peer ledger verify --mine    and is every line about me what I signed, and was promised?
+  $ lighthouse-peer ledger verify https://hub.example --fast
+  $ lighthouse-peer ledger verify sqlite:/var/lib/lighthouse/hub.db   while the hub is stopped
+  $ lighthouse-peer ledger verify ledger.ndjson --json
+
+Follows the chain from its first block: numbers, hashes, shapes, every receipt with its signature, what each
+session had settled before, and that the wallets add up to the grants and none is below zero. The first block
+that is wrong is named, with exit code 7. At a hub's address the end must be the head that the hub signs now;
+in a database the wallets and sessions must agree. --fast leaves the signatures out, which take most of the time.
+--mine writes what proves a forged, changed or missing line to evidence-*.json in the home.`,
+  'ledger export': `
+Examples:
+  $ lighthouse-peer ledger export -o ledger.ndjson      of the hub that this home is registered at
+  $ lighthouse-peer ledger export https://hub.example | gzip > ledger.ndjson.gz
+  $ lighthouse-peer ledger export postgres://hub@db/hub -o ledger.ndjson
+
+One block a line, as JSON. Nothing is checked on the way: verify the file afterwards.`,
   stop: `
 Examples:
   $ lighthouse-peer stop

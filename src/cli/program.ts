@@ -3,6 +3,12 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { coinsCommand } from './commands/coins.js'
 import type { Context } from './commands/context.js'
 import { type DemoValues, demoCommand } from './commands/demo.js'
+import {
+  ledgerExportCommand,
+  type LedgerExportValues,
+  ledgerVerifyCommand,
+  type LedgerVerifyValues,
+} from './commands/ledger.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
 import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
 import { type RegisterValues, registerCommand } from './commands/register.js'
@@ -60,13 +66,15 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
       .helpOption('--help', 'print this help')
       .allowExcessArguments(false)
       .addHelpText('after', examples[parent === program ? name : `${parent.name()} ${name}`]!)
-      .action(async (_values: unknown, command: Command) => {
+      .action(async (...given: readonly unknown[]) => {
+        const command = given.at(-1) as Command
         readEnvironment(program, io.env)
         if (parent !== program) readEnvironment(parent, io.env)
         readEnvironment(command, io.env)
         const globals = program.opts<GlobalValues>()
         const output = createOutput(io, globals.json === true)
-        const values = { ...(parent === program ? {} : parent.opts()), ...command.opts() } as Values
+        const words = Object.fromEntries(command.registeredArguments.map((word, at) => [word.name(), command.args[at]]))
+        const values = { ...(parent === program ? {} : parent.opts()), ...command.opts(), ...words } as Values
         done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, values))
       })
 
@@ -139,6 +147,18 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)
+  const ledger = program
+    .command('ledger')
+    .description('verify or export the ledger of coins')
+    .helpOption('--help', 'print this help')
+    .addHelpText('after', examples.ledger!)
+  add<LedgerVerifyValues>('verify', 'follow a ledger and find what is wrong', ledgerVerifyCommand, ledger)
+    .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
+    .addOption(option('--mine', 'compare it with the receipts and settlements of this home', 'LIGHTHOUSE_MINE'))
+    .addOption(option('--fast', 'leave signatures out', 'LIGHTHOUSE_FAST'))
+  add<LedgerExportValues>('export', 'write a ledger to a file or to stdout', ledgerExportCommand, ledger)
+    .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
+    .addOption(option('-o, --output <file>', 'a new file (default: stdout)', 'LIGHTHOUSE_OUTPUT'))
   add('stop', 'end the running peer', stopCommand)
   return program
 }

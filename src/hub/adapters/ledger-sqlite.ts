@@ -4,7 +4,7 @@ import type { LedgerDatabase, LedgerRow, SettledRow, WalletRow } from '../protoc
 import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.js'
 
 const heldMessage =
-  'a running hub holds the database. Verify the ledger by the hub\'s address instead, or stop the hub first'
+  "a running hub holds the database. Verify the ledger by the hub's address instead, or stop the hub first"
 
 /** What SQLite says about a file that somebody else has locked for good, and about one whose pages are not what they should be. */
 const isHeld = (reason: string): boolean => /locked|busy/i.test(reason)
@@ -64,7 +64,11 @@ export function sqliteLedger$(path: string): Observable<LedgerDatabase> {
             blocksAfter: (seq, limit) =>
               all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
             walletsAfter: (key, limit) =>
-              all<WalletRow>('SELECT pub_key, bytes FROM wallets WHERE pub_key > ? ORDER BY pub_key LIMIT ?', key, limit),
+              all<WalletRow>(
+                'SELECT pub_key, bytes FROM wallets WHERE pub_key > ? ORDER BY pub_key LIMIT ?',
+                key,
+                limit,
+              ),
             settledAfter: (session, limit) =>
               all<SettledRow>(
                 'SELECT session, settled FROM sessions WHERE session > ? AND settled > 0 ORDER BY session LIMIT ?',

@@ -1,0 +1,19 @@
+import * as crypto from 'node:crypto'
+import type { LedgerEntry } from '../protocol/ledger-line.js'
+import { blockBytes } from '../protocol/ledger-msgpack.js'
+
+/** More than the largest block, whose texts have at most 255 bytes each: twelve of them, and names and numbers. */
+const scratchBytes = 4_096
+
+/** Reused: a hash is taken at once, and an allocation for each would cost as much as the hash. */
+const scratch = Buffer.allocUnsafe(scratchBytes)
+
+/** Later lines of Node have a hash in one call, which spares an object for each block. */
+const hashOnce: ((data: Uint8Array) => string) | undefined =
+  'hash' in crypto ? data => crypto.hash('blake2b512', data, 'hex') : undefined
+
+/** Lowercase hex BLAKE2b-512 of a block's MessagePack. For entries that `blockBytes` is for. */
+export function ledgerHash(entry: LedgerEntry): string {
+  const data = scratch.subarray(0, scratch.write(blockBytes(entry), 0, 'latin1'))
+  return hashOnce === undefined ? crypto.createHash('blake2b512').update(data).digest('hex') : hashOnce(data)
+}

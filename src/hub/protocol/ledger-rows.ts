@@ -1,0 +1,45 @@
+/** A block as a hub's tables hold it. Nothing of it is trusted: a disk or a hand may have changed any of it. */
+export interface LedgerRow {
+  readonly seq: unknown
+  readonly prev_hash: unknown
+  readonly time: unknown
+  readonly kind: unknown
+  readonly payer: unknown
+  readonly payee: unknown
+  readonly bytes: unknown
+  readonly receipt: unknown
+  readonly hash: unknown
+}
+
+/** Numbers as they are written by hand, whatever the library made of them. */
+function json(value: unknown): string {
+  return typeof value === 'bigint' ? value.toString() : String(JSON.stringify(value))
+}
+
+/** The line that this row makes. The receipt is its text as it is kept, so that a byte that changed there is seen as well. */
+export function rowLine(row: LedgerRow): string {
+  const { seq, prev_hash, time, kind, payer, payee, bytes, receipt, hash } = row
+  const proof = typeof receipt === 'string' ? receipt : json(receipt)
+  return `{"seq":${json(seq)},"prev_hash":${json(prev_hash)},"time":${json(time)},"kind":${json(kind)},"from":${json(payer)},"to":${json(payee)},"bytes":${json(bytes)},"receipt":${proof},"hash":${json(hash)}}`
+}
+
+/** A wallet, or what a session is settled up to, as a hub's tables hold it. */
+export interface WalletRow {
+  readonly pub_key: unknown
+  readonly bytes: unknown
+}
+export interface SettledRow {
+  readonly session: unknown
+  readonly settled: unknown
+}
+
+/** A hub's database, opened to be read: one state of it, whatever the hub does meanwhile. */
+export interface LedgerDatabase {
+  /** The hub's public key; undefined before its first start. */
+  hubKey(): Promise<string | undefined>
+  /** At most `limit` rows after that number, in order. */
+  blocksAfter(seq: number, limit: number): Promise<readonly LedgerRow[]>
+  /** Wallets, and sessions of which something is settled, a page at a time in the order of their keys. */
+  walletsAfter(pubKey: string, limit: number): Promise<readonly WalletRow[]>
+  settledAfter(session: string, limit: number): Promise<readonly SettledRow[]>
+}

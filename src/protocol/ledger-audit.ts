@@ -1,0 +1,125 @@
+import type { LedgerEntry } from './ledger-line.js'
+import { isSession } from './receipt.js'
+import { SessionBytes } from './session-bytes.js'
+import { isBase64Of, isPublicKey } from './signal.js'
+import { receiptText } from './signed-texts.js'
+
+/** What the first block names as its predecessor. */
+const genesisHash = '0'.repeat(128)
+
+/** A hub forgets sessions that nothing was heard of for so long; one of that ID begins anew then. */
+const sessionLifeMs = 90 * 24 * 3_600_000
+
+/** How the text of a session's age is rounded: `SessionBytes` keeps whole hours. */
+const roundingMs = 3_600_000
+
+/** What a transfer must keep to by itself, whatever the chain around it: a broken rule in words, or undefined. */
+export function transferProblem(
+  { from, to, bytes, receipt }: LedgerEntry,
+  verify: ((pubKey: string, text: string, signature: string) => boolean) | undefined,
+): string | undefined {
+  if (from === null || receipt === null) return 'it moves coins without a payer or without a receipt'
+  if (from === to) return 'it moves coins from a key to the same key'
+  if (receipt.consumer !== from || receipt.seeder !== to) return 'its receipt is of other parties'
+  if (!isSession(receipt.session)) return 'its receipt names no session'
+  if (bytes < 1 || bytes > receipt.bytes) return 'it moves another amount than its receipt covers'
+  if (!isBase64Of(receipt.signature, 64)) return 'its receipt has no signature'
+  if (verify !== undefined && !verify(from, receiptText(receipt), receipt.signature)) {
+    return 'its receipt is not signed by the key that pays'
+  }
+  return undefined
+}
+
+/** What an audit of a whole ledger needs. */
+export interface LedgerAuditOptions {
+  /** Of the block, as lowercase hex. */
+  readonly hash: (entry: LedgerEntry) => string
+  /** Without it signatures are left out. */
+  readonly verify?: (pubKey: string, text: string, signature: string) => boolean
+  /** The hub whose ledger it is. Without it the first receipt says. */
+  readonly hubKey?: string
+  /** Unsigned numbers of 32 random bits. */
+  readonly random: () => number
+}
+
+/**
+ * Follows a ledger from its first block. Holds one number and one key for each wallet, 27 to 53 bytes for each session that
+ * was settled, and nothing else.
+ */
+export class LedgerAudit {
+  /** Bytes by public key. */
+  readonly wallets = new Map<string, { bytes: number }>()
+  readonly sessions: SessionBytes
+  /** The newest block that was right. */
+  seq = 0
+  hash = genesisHash
+  /** Sum of all grants, which the wallets add up to after every block. */
+  grantedBytes = 0
+  /** Sum of all transfers. */
+  movedBytes = 0
+  hubKey: string | undefined
+
+  constructor(private readonly options: LedgerAuditOptions) {
+    this.sessions = new SessionBytes(options.random)
+    this.hubKey = options.hubKey
+  }
+
+  /** Takes the next block. Returns what is wrong with it, in words; nothing has changed then. */
+  step(entry: LedgerEntry): string | undefined {
+    if (entry.seq !== this.seq + 1) return `it must have number ${this.seq + 1} and says ${entry.seq}`
+    if (entry.prev_hash !== this.hash) return 'it does not name the hash of the block before'
+    const problem = entry.kind === 'grant' ? this.#grantProblem(entry) : this.#transferProblem(entry)
+    if (problem !== undefined) return problem
+    // Last of the checks that cost little, so that what is hashed is plain ASCII of known lengths.
+    if (this.options.hash(entry) !== entry.hash) return 'its hash is not that of its content'
+    if (entry.kind === 'grant') this.#grant(entry)
+    else this.#transfer(entry)
+    this.seq = entry.seq
+    this.hash = entry.hash
+    return undefined
+  }
+
+  #grantProblem({ from, to, bytes, receipt }: LedgerEntry): string | undefined {
+    if (from !== null || receipt !== null) return 'it is not a grant, which has neither a payer nor a receipt'
+    if (!isPublicKey(to)) return 'it grants coins to what is not a public key'
+    if (this.wallets.has(to)) return 'it grants coins to a key that has had its grant'
+    return Number.isSafeInteger(this.grantedBytes + bytes) ? undefined : 'it grants more than can be counted'
+  }
+
+  #transferProblem(entry: LedgerEntry): string | undefined {
+    const { from, to, bytes, receipt } = entry
+    // Keys of wallets were checked when they were granted to: only those can pay and be paid.
+    const payer = from === null ? undefined : this.wallets.get(from)
+    if (payer === undefined || receipt === null) return 'the key that pays was never registered, or there is no receipt'
+    if (!this.wallets.has(to)) return 'the key that is paid was never registered'
+    if (this.hubKey === undefined ? !isPublicKey(receipt.hub_key) : receipt.hub_key !== this.hubKey) {
+      return 'its receipt is for another hub'
+    }
+    const problem = transferProblem(entry, this.options.verify)
+    if (problem !== undefined) return problem
+    if (bytes > payer.bytes) return 'it takes more than is in the wallet, which would be below zero'
+    return this.#increaseProblem(entry, receipt)
+  }
+
+  #increaseProblem({ bytes, time }: LedgerEntry, receipt: NonNullable<LedgerEntry['receipt']>): string | undefined {
+    const settled = this.sessions.get(receipt.session)
+    if (receipt.bytes - (settled?.bytes ?? 0) === bytes) return undefined
+    const isForgotten = settled !== undefined && time >= settled.timeMs + sessionLifeMs - roundingMs
+    if (isForgotten && receipt.bytes === bytes) return undefined
+    return 'it does not move what its receipt is ahead of what was settled of the session before'
+  }
+
+  #grant({ to, bytes }: LedgerEntry): void {
+    // A copy: the text is a slice of what was read, and would keep all of that alive.
+    this.wallets.set(JSON.parse(`"${to}"`) as string, { bytes })
+    this.grantedBytes += bytes
+  }
+
+  #transfer({ from, to, bytes, time, receipt }: LedgerEntry): void {
+    this.hubKey ??= JSON.parse(`"${receipt!.hub_key}"`) as string
+    this.wallets.get(from!)!.bytes -= bytes
+    this.wallets.get(to)!.bytes += bytes
+    this.movedBytes += bytes
+    this.sessions.set(receipt!.session, receipt!.bytes, time)
+  }
+}

@@ -1,0 +1,91 @@
+import { type Evidence, type EvidenceKind, receiptStatement, type Statement, settlementStatement } from './evidence.js'
+import { formatCoins } from './coins.js'
+import type { LedgerEntry } from './ledger-line.js'
+import type { Settlement, SignedReceipt } from './receipt.js'
+import { receiptText } from './signed-texts.js'
+
+/** A settlement with the receipt that is held for it, if one is. */
+export type HeldSettlement = Settlement & { readonly receipt: SignedReceipt | undefined }
+
+/** Whose lines are looked at, and with what. */
+export interface OwnLinesOptions {
+  readonly pubKey: string
+  readonly hubKey: string
+  /** Signed by this hub; that was checked. */
+  readonly settlements: Iterable<HeldSettlement>
+  readonly verify: (pubKey: string, text: string, signature: string) => boolean
+}
+
+function statementsOf(hubKey: string, held: HeldSettlement): readonly Statement[] {
+  const receipt = held.receipt === undefined ? [] : [receiptStatement(held.receipt)]
+  return [settlementStatement(hubKey, held), ...receipt]
+}
+
+/** What a settlement promised about its block, in words. */
+function promise({ seq, bytes, session }: Settlement): string {
+  return `the hub signed that block ${seq} settles session ${session} up to ${formatCoins(bytes)} coins`
+}
+
+/** Whether the line is the one that the settlement was signed for. */
+export function keepsPromise(entry: LedgerEntry, { seq, hash, session, bytes }: Settlement): boolean {
+  const { receipt } = entry
+  return entry.seq === seq && entry.hash === hash && receipt?.session === session && receipt.bytes === bytes
+}
+
+/** What there is to say about a line that is not the one that a settlement was signed for. */
+export function brokenPromise(hubKey: string, entry: LedgerEntry, held: HeldSettlement): Evidence {
+  const isSame = entry.receipt?.session === held.session
+  const kind: EvidenceKind = isSame ? 'changed' : 'missing'
+  const instead = isSame ? 'its ledger has that block with other content' : 'its ledger has another block in that place'
+  return { kind, message: `${promise(held)}, and ${instead}`, statements: statementsOf(hubKey, held), lines: [entry] }
+}
+
+/** A transfer from or to a key whose receipt the payer did not sign, as evidence; undefined when it did. */
+export function forgedTransfer(
+  entry: LedgerEntry,
+  pubKey: string,
+  verify: OwnLinesOptions['verify'],
+): Evidence | undefined {
+  const { seq, from, to, bytes, receipt } = entry
+  if (entry.kind !== 'transfer' || (from !== pubKey && to !== pubKey)) return undefined
+  if (receipt !== null && from !== null && verify(from, receiptText(receipt), receipt.signature)) return undefined
+  const whose =
+    from === pubKey
+      ? 'from your wallet with a receipt that you did not sign'
+      : 'to your wallet with a receipt that its payer did not sign'
+  const message = `block ${seq} of the hub's ledger moves ${formatCoins(bytes)} coins ${whose}`
+  return { kind: 'forged', message, statements: [], lines: [entry] }
+}
+
+/** Compares every line of a ledger that is about one key with what that key's owner holds. One entry for each settlement. */
+export class OwnLines {
+  readonly #due = new Map<number, HeldSettlement[]>()
+  /** Lines about this key. */
+  count = 0
+
+  constructor(private readonly options: OwnLinesOptions) {
+    for (const held of options.settlements) this.#due.set(held.seq, [...(this.#due.get(held.seq) ?? []), held])
+  }
+
+  /** Takes the next line, whether or not the chain is right. Returns what is wrong with it. */
+  step(entry: LedgerEntry): readonly Evidence[] {
+    const { pubKey, hubKey, verify } = this.options
+    if (entry.from === pubKey || entry.to === pubKey) this.count += 1
+    const held = this.#due.get(entry.seq) ?? []
+    this.#due.delete(entry.seq)
+    const broken = held.filter(each => !keepsPromise(entry, each)).map(each => brokenPromise(hubKey, entry, each))
+    const forged = forgedTransfer(entry, pubKey, verify)
+    return forged === undefined ? broken : [forged, ...broken]
+  }
+
+  /** What the hub signed for and did not show until the end of its ledger. */
+  *end(): Iterable<Evidence> {
+    const { hubKey } = this.options
+    for (const held of this.#due.values()) {
+      for (const each of held) {
+        const message = `${promise(each)}, and its ledger does not have that block`
+        yield { kind: 'missing', message, statements: statementsOf(hubKey, each), lines: [] }
+      }
+    }
+  }
+}
