@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals'
+import { pruneSessions$ } from '../../../src/hub/streams/session-pruning.js'
+import { virtualTime } from '../../streams/support/virtual-time.js'
+
+const dayMs = 86_400_000
+const heard = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
+
+describe('pruneSessions$', () => {
+  it('forgets what is 90 days old, at once and every day, also after a day on which it failed', async () => {
+    const time = virtualTime()
+    const asked: number[] = []
+    const logged: string[] = []
+    const note = (_fields: object, message: string): void => void logged.push(message)
+    const subscription = pruneSessions$({
+      store: {
+        async pruneSessions(beforeMs) {
+          asked.push(beforeMs)
+          if (asked.length === 2) throw new Error('disk full')
+          return asked.length === 1 ? 3 : 0
+        },
+      },
+      scheduler: time.scheduler,
+      logger: { info: note, warn: note, error: note },
+    }).subscribe()
+    await heard()
+    for (let day = 0; day < 2; day += 1) {
+      time.advance(dayMs)
+      await heard()
+    }
+    expect(asked).toEqual([-90, -89, -88].map(days => days * dayMs))
+    expect(logged).toEqual(['old sessions were forgotten', 'old sessions could not be forgotten'])
+    expect(time.pending()).toBe(1)
+    subscription.unsubscribe()
+    expect(time.pending()).toBe(0)
+  })
+})
