@@ -162,8 +162,9 @@ class Cluster implements PostgresCluster {
   #processes(): readonly number[] {
     const pid = this.#server?.pid
     if (pid === undefined) return []
-    const children = execFileSync('ps', ['-o', 'pid=', '--ppid', String(pid)], { encoding: 'utf8' })
-    return [pid, ...children.trim().split(/\s+/).map(Number)]
+    const lines = execFileSync('ps', ['-A', '-o', 'pid=,ppid='], { encoding: 'utf8' }).trim().split('\n')
+    const children = lines.map(line => line.trim().split(/\s+/).map(Number)).filter(([, parent]) => parent === pid)
+    return [pid, ...children.map(([child]) => child!)]
   }
 
   async createDatabase(): Promise<string> {

@@ -119,7 +119,8 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
   describe('a server that goes away', () => {
     it('is reported, and used again by itself when it is back', async () => {
       const url = await cluster.createDatabase()
-      const { store } = await openStore(url)
+      const said: string[] = []
+      const { store } = await openStore(url, { warn: (_fields, message) => said.push(message) })
       const parties = await sessionBetween(store)
       await cluster.stop()
       const failure = { code: 'store-failed', message: expect.stringContaining('PostgreSQL database cannot be read') }
@@ -129,6 +130,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       await cluster.start()
       await store.check()
       expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ moved: true }])
+      expect(new Set(said)).toEqual(new Set(['a connection to the database was lost']))
     })
 
     it('keeps all that was acknowledged when it crashes under load', async () => {
@@ -271,5 +273,16 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       await registered(store, 'alice')
       expect(await execute(url, 'SELECT value FROM seen')).toEqual([{ value: 'on' }])
     })
+  })
+
+  it('warns of a server that does not sync', async () => {
+    const careless = await startPostgres({ fsync: 'off' })
+    try {
+      const said: string[] = []
+      await openStore(await careless.createDatabase(), { warn: (_fields, message) => said.push(message) })
+      expect(said).toEqual([expect.stringContaining('fsync=off')])
+    } finally {
+      await careless.remove()
+    }
   })
 })

@@ -1,4 +1,4 @@
-import { type ClientBase, Pool, type PoolConfig, type QueryResultRow, types } from 'pg'
+import { type ClientBase, type CustomTypesConfig, Pool, type QueryResultRow, types } from 'pg'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { HubLogger } from '../ports.js'
 
@@ -20,31 +20,31 @@ const maxReaders = 8
 /** One at a time holds the chain; the second is there so that it goes on without a pause. */
 const maxWriters = 2
 
-const bigintOid = 20
-
 function parseSafeInteger(text: string): number {
   const value = Number(text)
   if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is beyond the safe integers`)
   return value
 }
 
-const settings: PoolConfig = {
+/** Of these pools alone; the library's default, for everybody in the process, is text. */
+const safeIntegers: CustomTypesConfig = {
+  getTypeParser: (oid, format) => (oid === types.builtins.INT8 ? parseSafeInteger : types.getTypeParser(oid, format)),
+}
+
+/** A commit is on the disk before it is acknowledged, whatever the server's default; a stronger one is left alone. */
+const durableCommits =
+  "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'"
+
+const settings = {
   connectionTimeoutMillis: connectTimeoutMs,
   statement_timeout: statementTimeoutMs,
   idle_in_transaction_session_timeout: statementTimeoutMs,
   query_timeout: answerTimeoutMs,
   keepAlive: true,
   application_name: 'lighthouse-hub',
-  // Of these pools alone; the library's default, for everybody in the process, is text.
-  types: {
-    getTypeParser: (oid, format) => (oid === bigintOid ? parseSafeInteger : types.getTypeParser(oid, format)),
-  },
-  // A commit is on the disk before it is acknowledged, whatever the server's default; a stronger one is left alone.
-  onConnect: async client => {
-    await client.query(
-      "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') <> 'remote_apply'",
-    )
-  },
+  types: safeIntegers,
+  // The pool waits for it before it lends the connection out.
+  onConnect: (client: ClientBase) => client.query(durableCommits),
 }
 
 /** A refused connection to several addresses is an AggregateError without a text of its own. */
@@ -121,10 +121,12 @@ export class PostgresConnections {
 
   #pool(url: string, max: number): Pool {
     const pool = new Pool({ ...settings, connectionString: url, max })
-    const lost = (err: unknown): void => this.logger.warn({ err }, 'a connection to the database was lost')
-    // One that breaks while it rests is reported by the pool, one at work by itself as well as by its statement.
-    pool.on('error', lost)
-    pool.on('connect', client => client.on('error', lost))
+    pool.on('connect', client => {
+      // Whether it rests or works. What it was working on fails by itself.
+      client.on('error', err => this.logger.warn({ err }, 'a connection to the database was lost'))
+    })
+    // The pool repeats what a resting connection has said above, and throws where nobody listens.
+    pool.on('error', () => undefined)
     return pool
   }
 }

@@ -33,7 +33,7 @@ export class SqliteConnection {
 
   /** Returns how many rows were changed. */
   run(sql: string, ...values: readonly SqlValue[]): number {
-    return Number(this.#prepare(sql).run(...values).changes)
+    return this.#prepare(sql).run(...values).changes
   }
 
   /** Errors of the library become `store-failed`. */
