@@ -1,5 +1,18 @@
 import { createClient } from 'redis'
-import { concatMap, exhaustMap, ignoreElements, merge, Observable, of, Subject, timeout, timer } from 'rxjs'
+import {
+  asyncScheduler,
+  concatMap,
+  exhaustMap,
+  ignoreElements,
+  merge,
+  type MonoTypeOperatorFunction,
+  Observable,
+  of,
+  type SchedulerLike,
+  Subject,
+  timeout,
+  timer,
+} from 'rxjs'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import type { BusConnection, BusMessage } from '../ports.js'
 
@@ -39,32 +52,49 @@ function inTurn(): (channel: string, run: () => Promise<void>) => Promise<void> 
 
 function toConnection(client: Client, message$: Subject<BusMessage>): BusConnection {
   const turn = inTurn()
+  // The client rejects other commands by itself, but lets these wait for ever.
+  const needReady = (): void => {
+    if (!client.isReady) throw new LighthouseError('store-failed', 'The connection to Redis is over.')
+  }
   const listener = (text: string, channel: string): void => message$.next({ channel, text })
   return {
     message$: message$.asObservable(),
     publish: (channel, text) => client.publish(channel, text),
-    subscribe: channels => {
+    async subscribe(channels) {
+      needReady()
       const [channel] = channels
       return channels.length === 1 && channel !== undefined
         ? turn(channel, () => client.subscribe(channel, listener))
         : client.subscribe([...channels], listener)
     },
-    unsubscribe: channel => turn(channel, () => client.unsubscribe(channel, listener)),
+    async unsubscribe(channel) {
+      needReady()
+      return turn(channel, () => client.unsubscribe(channel, listener))
+    },
     async check() {
       await client.ping()
     },
   }
 }
 
-function pings$(client: Client): Observable<never> {
-  return timer(pingIntervalMs, pingIntervalMs).pipe(
+/** Errors when there is nothing for so long, `first` or each time. */
+function answering<Value>(
+  limits: { readonly first: number } | { readonly each: number },
+  scheduler: SchedulerLike,
+): MonoTypeOperatorFunction<Value> {
+  return timeout({
+    ...limits,
+    scheduler,
+    with: () => {
+      throw new LighthouseError('store-failed', 'Redis does not answer.')
+    },
+  })
+}
+
+function pings$(client: Client, scheduler: SchedulerLike): Observable<never> {
+  return timer(pingIntervalMs, pingIntervalMs, scheduler).pipe(
     exhaustMap(() => client.ping()),
-    timeout({
-      each: pingIntervalMs + pingTimeoutMs,
-      with: () => {
-        throw new LighthouseError('store-failed', `Redis did not answer for ${pingTimeoutMs} ms.`)
-      },
-    }),
+    answering({ each: pingIntervalMs + pingTimeoutMs }, scheduler),
     ignoreElements(),
   )
 }
@@ -77,6 +107,8 @@ function client$(url: string): Observable<Client> {
     client.on('error', failed)
     client.connect().then(() => subscriber.next(client), failed)
     return () => {
+      // While it dials it has nothing to destroy yet, and goes on.
+      client.once('connect', () => client.destroy())
       client.destroy()
     }
   })
@@ -90,8 +122,9 @@ function client$(url: string): Observable<Client> {
  * a connection that remembers nothing. Unsubscribing closes it at once. Calls wait for Redis unbounded, whoever makes
  * them bounds them.
  */
-export function redisConnection$(url: string): Observable<BusConnection> {
+export function redisConnection$(url: string, scheduler: SchedulerLike = asyncScheduler): Observable<BusConnection> {
   return client$(url).pipe(
-    concatMap(client => merge(pings$(client), of(toConnection(client, new Subject<BusMessage>())))),
+    answering({ first: connectTimeoutMs }, scheduler),
+    concatMap(client => merge(pings$(client, scheduler), of(toConnection(client, new Subject<BusMessage>())))),
   )
 }

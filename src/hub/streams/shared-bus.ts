@@ -239,14 +239,19 @@ export function sharedBus$(options: SharedBusOptions): Observable<HubBus> {
   const { connection$, hubKey, processId, logger, scheduler = asyncScheduler } = options
   return defer(() => {
     const bus = new SharedBus(processId, hubKey, scheduler)
-    let lastError: unknown
+    let [isDown, lastError]: [boolean, unknown] = [false, undefined]
     return connection$.pipe(
       switchMap(connection => bus.serve$(connection)),
-      tap(() => logger.info({}, 'the bus is connected')),
+      tap(() => {
+        isDown = false
+        logger.info({}, 'the bus is connected')
+      }),
       retry({
         delay: error => {
+          // Said once an outage, not once an attempt.
+          if (!isDown) logger.warn({ err: error }, 'the bus is not connected, peers of other processes are offline')
+          isDown = true
           lastError = error
-          logger.warn({ err: error }, 'the bus is not connected, peers of other processes are offline')
           return timer(reconnectDelayMs, scheduler)
         },
       }),
