@@ -107,6 +107,24 @@ describe('serveSocket$', () => {
     expect([early.signal$.observed, late.signal$.observed]).toEqual([false, false])
   })
 
+  it('lets nothing overtake the welcome', async () => {
+    let release: ((bytes: number) => void) | undefined
+    let asked = 0
+    const slow = new Promise<number>(resolve => (release = resolve))
+    const context = contextWith({ balance: async () => (++asked === 1 ? 5_000_000 : slow) })
+    const socket = fakeSocket(alice)
+    serveSocket$(socket, context).subscribe()
+    await settled()
+    expect([await context.bus.deliver(alice.pubKey, 'signal', {}), socket.sent]).toEqual(['congested', []])
+    release?.(7_000_000)
+    await settled()
+    expect(await context.bus.deliver(alice.pubKey, 'signal', {})).toBe('delivered')
+    expect(socket.sent).toMatchObject([
+      ['authenticated', { coins: '7.000000' }],
+      ['signal', {}],
+    ])
+  })
+
   it('lets go of a socket when it is unsubscribed', async () => {
     const context = contextWith()
     const socket = fakeSocket(alice)
