@@ -208,7 +208,7 @@ describe('settlementService', () => {
     expect(service.pending).toBe(0)
   })
 
-  it('gives a store that hangs ten seconds', async () => {
+  it('gives a store that hangs fifteen seconds', async () => {
     let hangs = true
     const { time, submit, acks } = serve(receipts =>
       hangs ? new Promise(() => undefined) : Promise.resolve(receipts.map(({ bytes }) => done(bytes))),
@@ -216,7 +216,7 @@ describe('settlementService', () => {
     submit(5)
     time.advance(3)
     await heard()
-    time.advance(9_999)
+    time.advance(14_999)
     expect(acks).toEqual([])
     hangs = false
     submit(6)

@@ -29,8 +29,8 @@ const maxBatchReceipts = 500
 /** Receipts that wait or are being settled, of all peers together; about 3 MB. More are refused. */
 const maxPendingReceipts = 4_096
 
-/** A database that takes longer has not said what became of the batch. Sending the receipts again finds out. */
-const settleTimeoutMs = 10_000
+/** Above the limits of the stores themselves. What became of the batch is not known then; sending it again finds out. */
+const settleTimeoutMs = 15_000
 
 /** A receipt that was checked, from whom it came, and the way to answer. */
 export interface Claim {
