@@ -35,7 +35,7 @@ async function register(hub: Hub, nickname: string): Promise<Identity> {
 
 export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise<Scene> {
   const hub$ = new ReplaySubject<Hub>(1)
-  const running = createHub$({ port: 0, database: ':memory:' }).subscribe(hub$)
+  const running = createHub$({ port: 0, database: ':memory:', initialCoins: 1_000_000 }).subscribe(hub$)
   const hub = await firstValueFrom(hub$)
   const relayed = roundTripMs > 0
   const relay = relayed ? startChild('relay.child.js', {}) : undefined

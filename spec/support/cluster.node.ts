@@ -116,22 +116,36 @@ export interface Cluster {
   stop(): Promise<void>
 }
 
-async function startHub(home: string, port: number): Promise<readonly [CliProgram, string]> {
-  const argv = ['hub', '--json', '--host', '127.0.0.1', '--port', String(port), '--home', home]
+/** Enough for every transfer of a test that is not about coins. */
+const plentyCoins = 10_000
+
+/** How the hub is started. */
+export interface HubSetup {
+  /** What a registration grants. Default 10,000. */
+  readonly coins?: number
+}
+
+async function startHub(
+  home: string,
+  port: number,
+  { coins = plentyCoins }: HubSetup,
+): Promise<readonly [CliProgram, string]> {
+  const options = ['--initial-coins', String(coins)]
+  const argv = ['hub', '--json', '--host', '127.0.0.1', '--port', String(port), '--home', home, ...options]
   const program = startCli(argv, tmpdir())
   return [program, String((await program.line(isReady)).url)]
 }
 
-async function start(folder: string, programs: Set<CliProgram>): Promise<Omit<Cluster, 'stop'>> {
+async function start(folder: string, programs: Set<CliProgram>, setup: HubSetup): Promise<Omit<Cluster, 'stop'>> {
   const homeOf = (name: string): string => join(folder, 'homes', name)
-  let [hub, hubUrl] = await startHub(homeOf('the hub'), 0)
+  let [hub, hubUrl] = await startHub(homeOf('the hub'), 0, setup)
   programs.add(hub)
   return {
     folder,
     hubUrl,
     hub: () => hub,
     async restartHub() {
-      ;[hub, hubUrl] = await startHub(homeOf('the hub'), Number(new URL(hubUrl).port))
+      ;[hub, hubUrl] = await startHub(homeOf('the hub'), Number(new URL(hubUrl).port), setup)
       programs.add(hub)
     },
     async register(nickname) {
@@ -173,7 +187,10 @@ async function start(folder: string, programs: Set<CliProgram>): Promise<Omit<Cl
  * Starts clusters for the tests of one file. Call it where hooks may be registered: whatever is still there after the
  * last test is ended then, each program by its process id.
  */
-export function clusters(): (peers: Readonly<Record<string, PeerSetup>>) => Promise<
+export function clusters(): (
+  peers: Readonly<Record<string, PeerSetup>>,
+  hub?: HubSetup,
+) => Promise<
   Cluster & {
     readonly peers: Readonly<Record<string, ClusterPeer>>
   }
@@ -182,7 +199,7 @@ export function clusters(): (peers: Readonly<Record<string, PeerSetup>>) => Prom
   afterAll(async () => {
     await Promise.all([...stops].map(stop => stop()))
   })
-  return async setups => {
+  return async (setups, hubSetup = {}) => {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-e2e-')))
     const programs = new Set<CliProgram>()
     const stop = async (): Promise<void> => {
@@ -191,7 +208,7 @@ export function clusters(): (peers: Readonly<Record<string, PeerSetup>>) => Prom
       rmSync(folder, { recursive: true, force: true })
     }
     stops.add(stop)
-    const cluster = await start(folder, programs)
+    const cluster = await start(folder, programs, hubSetup)
     const started = Object.entries(setups).map(async ([nickname, setup]) => {
       await cluster.register(nickname)
       return [nickname, await cluster.up(nickname, setup)] as const

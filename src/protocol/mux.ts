@@ -17,6 +17,7 @@ export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreemen
     role,
     version: agreement.version,
     rst: agreement.rst,
+    receipts: agreement.receipts === true,
     acceptStreams: role === 'server',
     maxStreams: 256,
     queueHighBytes: 256 * 1024,

@@ -95,7 +95,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
             if (event.type === 'settled') attempt(() => settle(event.settlement))
             // Without coins it stays due: it is offered again at the next sign-in.
             if (event.type === 'receipt-refused' && event.code !== 'no-coins')
-              attempt(() => book.giveUp(event.receipt.session))
+              attempt(() => {
+                book.giveUp(event.receipt.session)
+                paying.recount()
+              })
           }),
           map((event): AccountsReport | undefined => {
             if (event.type !== 'settled') return event

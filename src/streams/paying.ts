@@ -50,6 +50,8 @@ export interface Paying {
   wallet(bytes: number): void
   /** Settled of sessions in which this peer pays: so much more than before. */
   settled(bytes: number): void
+  /** The book changed in what is signed and not settled, otherwise than by a settlement. */
+  recount(): void
   /** Receipts as they are signed; for the hub. */
   readonly receipt$: Observable<SignedReceipt>
   /** Why nothing more could be signed now, over all sessions; undefined when something could. */
@@ -126,6 +128,10 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     },
     settled(bytes) {
       unsettledBytes = Math.max(0, unsettledBytes - bytes)
+      funded()
+    },
+    recount() {
+      unsettledBytes = book.unsettledBytes(identity.pubKey)
       funded()
     },
     receipt$,

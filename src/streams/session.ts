@@ -195,14 +195,12 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
               (a, b) =>
                 a.sentBytes === b.sentBytes && a.receivedBytes === b.receivedBytes && a.countedBytes === b.countedBytes,
             ),
-            map(
-              ({ sentBytes, receivedBytes, countedBytes }): SessionEvent => ({
-                type: 'account',
-                sentBytes,
-                receivedBytes,
-                countedBytes,
-              }),
-            ),
+            map(({ sentBytes, receivedBytes, countedBytes }): SessionEvent => ({
+              type: 'account',
+              sentBytes,
+              receivedBytes,
+              countedBytes,
+            })),
           ),
           state$.pipe(
             map(isHeldByCredit),
