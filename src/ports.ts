@@ -180,6 +180,19 @@ export interface TrustStore {
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
 }
 
+/** How far this peer has followed the ledgers of its hubs. Synchronous; errors are thrown as `store-failed`. */
+export interface AuditMarks {
+  /** The last block of this hub's ledger that was checked. */
+  read(hubKey: string): LedgerMark | undefined
+  write(hubKey: string, mark: LedgerMark): void
+}
+
+/** A block by its number and hash. */
+export interface LedgerMark {
+  readonly seq: number
+  readonly hash: string
+}
+
 /** What this peer has served to one consumer, in payload bytes since ever. */
 export interface ConsumerAccount {
   /** Sent, whether or not it arrived; after a crash up to 256 KiB more than that. */

@@ -76,7 +76,14 @@ describe('the command line', () => {
     const hubClient = (hub: URL): HubClient => {
       asked.push(hub.origin)
       const nothing = down as never
-      return { health$: down, head$: nothing, ledger$: nothing, register$: nothing, resolve$: nothing, balance$: nothing }
+      return {
+        health$: down,
+        head$: nothing,
+        ledger$: nothing,
+        register$: nothing,
+        resolve$: nothing,
+        balance$: nothing,
+      }
     }
     const env = { LIGHTHOUSE_HUB: '127.0.0.1:4001', LIGHTHOUSE_NICKNAME: 'alice', LIGHTHOUSE_JSON: '1' }
     const io = fakeIo(temporary(), { env: { ...env, LIGHTHOUSE_HOME: 'h' }, parts: { hubClient } })

@@ -150,6 +150,7 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
   const ledger = program
     .command('ledger')
     .description('verify or export the ledger of coins')
+    .helpCommand(false)
     .helpOption('--help', 'print this help')
     .addHelpText('after', examples.ledger!)
   add<LedgerVerifyValues>('verify', 'follow a ledger and find what is wrong', ledgerVerifyCommand, ledger)

@@ -76,9 +76,7 @@ async function verifySource(context: Context, values: LedgerVerifyValues, source
   const files = reportFindings(context, own.hubKey, findings)
   if (verdict.problem !== undefined || findings.length > 0) {
     const first =
-      findings[0] === undefined
-        ? ''
-        : `${count(findings.length, 'line')} about you not as signed. ${findings[0].message}. `
+      findings[0] === undefined ? '' : `${count(findings.length, 'finding')} about you: ${findings[0].message}. `
     const where = files.length === 0 ? '' : `The evidence is in ${files.join(', ')}. `
     return output.fail({ code: 'ledger-broken', message: `${first}${where}${verdict.problem ?? ''}` })
   }

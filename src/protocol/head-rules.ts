@@ -1,0 +1,84 @@
+import { type Evidence, headStatement, settlementStatement } from './evidence.js'
+import type { LedgerEntry } from './ledger-line.js'
+import type { Settlement } from './receipt.js'
+import type { LedgerHead } from './signal.js'
+
+/** Two heads with one number and different hashes. */
+export function headFork(hubKey: string, head: LedgerHead, kept: readonly LedgerHead[]): Evidence | undefined {
+  const other = kept.find(each => each.seq === head.seq && each.hash !== head.hash)
+  if (other === undefined) return undefined
+  const message = `the hub has forked its ledger: it signed two different blocks ${head.seq} as its head`
+  return { kind: 'fork', message, statements: [headStatement(hubKey, other), headStatement(hubKey, head)], lines: [] }
+}
+
+/** A head and a settlement with one number and different hashes. */
+export function settlementFork(hubKey: string, head: LedgerHead, settlement: Settlement): Evidence | undefined {
+  if (head.seq !== settlement.seq || head.hash === settlement.hash) return undefined
+  const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block that it signed for a settlement`
+  return {
+    kind: 'fork',
+    message,
+    statements: [headStatement(hubKey, head), settlementStatement(hubKey, settlement)],
+    lines: [],
+  }
+}
+
+/** Two settlements in one block. */
+export function settlementsFork(hubKey: string, first: Settlement, second: Settlement): Evidence | undefined {
+  if (first.seq !== second.seq || first.hash === second.hash) return undefined
+  const message = `the hub has forked its ledger: it signed two different blocks ${first.seq} for settlements`
+  const statements = [settlementStatement(hubKey, first), settlementStatement(hubKey, second)]
+  return { kind: 'fork', message, statements, lines: [] }
+}
+
+/** What the hub shows now is behind a head that it had signed before it was asked. */
+export function headRollback(hubKey: string, shown: LedgerHead | undefined, signed: LedgerHead): Evidence | undefined {
+  if (shown !== undefined && shown.seq >= signed.seq) return undefined
+  const now = shown === undefined ? 'shows an empty ledger' : `shows block ${shown.seq} as its head`
+  const message = `the hub has rolled its ledger back: it signed block ${signed.seq} as its head, and now ${now}`
+  const statements = [signed, ...(shown === undefined ? [] : [shown])].map(head => headStatement(hubKey, head))
+  return { kind: 'rollback', message, statements, lines: [] }
+}
+
+/** What the hub shows now is behind a settlement that it had signed before it was asked. */
+export function settlementRollback(hubKey: string, shown: LedgerHead, settled: Settlement): Evidence | undefined {
+  if (shown.seq >= settled.seq) return undefined
+  const message = `the hub has rolled its ledger back: it signed block ${settled.seq} for a settlement, and now shows block ${shown.seq} as its head`
+  const statements = [settlementStatement(hubKey, settled), headStatement(hubKey, shown)]
+  return { kind: 'rollback', message, statements, lines: [] }
+}
+
+/** The ledger that the hub gives out ends before the head that it had signed. */
+export function earlyEnd(hubKey: string, seq: number, signed: LedgerHead): Evidence {
+  const message = `the hub has rolled its ledger back: it signed block ${signed.seq} as its head, and its ledger ends with block ${seq}`
+  return { kind: 'rollback', message, statements: [headStatement(hubKey, signed)], lines: [] }
+}
+
+/** The ledger that the hub gives out does not go on from what it was before. */
+export function rewritten(
+  hubKey: string,
+  seq: number,
+  entry: LedgerEntry | undefined,
+  signed: LedgerHead | undefined,
+): Evidence {
+  const what =
+    entry === undefined
+      ? 'what it gives out there is not a block'
+      : 'what it gives out there does not follow from what was there before'
+  const statements = signed === undefined ? [] : [headStatement(hubKey, signed)]
+  const message = `the hub has forked its ledger before block ${seq}: ${what}`
+  return { kind: 'fork', message, statements, lines: entry === undefined ? [] : [entry] }
+}
+
+/** A head that is not the block with its number that the hub gave out before. */
+export function headAgainstLine(hubKey: string, head: LedgerHead): Evidence {
+  const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block ${head.seq} that it gave out before`
+  return { kind: 'fork', message, statements: [headStatement(hubKey, head)], lines: [] }
+}
+
+/** A block that is not the one whose hash the hub signed as a head. */
+export function lineFork(hubKey: string, entry: LedgerEntry, signed: LedgerHead): Evidence | undefined {
+  if (entry.seq !== signed.seq || entry.hash === signed.hash) return undefined
+  const message = `the hub has forked its ledger: its block ${entry.seq} is not the one that it signed as its head`
+  return { kind: 'fork', message, statements: [headStatement(hubKey, signed)], lines: [entry] }
+}

@@ -1,0 +1,75 @@
+import { formatCoins } from './coins.js'
+import type { Evidence } from './evidence.js'
+import { transferProblem } from './ledger-audit.js'
+import type { LedgerEntry } from './ledger-line.js'
+import { forgedTransfer } from './own-lines.js'
+
+/** Whose ledger is looked at by whom, and with what. */
+export interface LineRulesOptions {
+  readonly pubKey: string
+  readonly hubKey: string
+  readonly verify: (pubKey: string, text: string, signature: string) => boolean
+}
+
+/** Sessions and granted keys that are remembered: those of the last hours of a busy hub, in about 2 MB. */
+const maxRemembered = 10_000
+
+function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
+  map.delete(key)
+  map.set(key, value)
+  if (map.size > maxRemembered) map.delete(map.keys().next().value!)
+}
+
+/** A copy that does not keep the piece alive of which it is a slice. */
+const copy = (text: string): string => JSON.parse(JSON.stringify(text)) as string
+
+/**
+ * What can be wrong with a block although the chain around it holds, for somebody who follows a ledger from some block on: coins
+ * without a signature, beyond a receipt, or granted twice. Remembers 10,000 sessions and keys; who wants to know of all verifies
+ * the ledger from its first block.
+ */
+export class LineRules {
+  readonly #settled = new Map<string, number>()
+  readonly #granted = new Map<string, true>()
+
+  constructor(private readonly options: LineRulesOptions) {}
+
+  /** Takes the next block, whose hash was checked. */
+  step(entry: LedgerEntry): Evidence | undefined {
+    const { pubKey, verify } = this.options
+    const credit = (rule: string): Evidence => ({
+      kind: 'credit',
+      message: `block ${entry.seq} of the hub's ledger gives ${formatCoins(entry.bytes)} coins to ${entry.to} that nothing covers: ${rule}`,
+      statements: [],
+      lines: [entry],
+    })
+    if (entry.kind === 'grant') {
+      const rule = this.#grantRule(entry)
+      return rule === undefined ? undefined : credit(rule)
+    }
+    const problem = transferProblem(entry, verify)
+    if (problem !== undefined) return forgedTransfer(entry, pubKey, verify) ?? credit(problem)
+    const rule = this.#increaseRule(entry)
+    return rule === undefined ? undefined : credit(rule)
+  }
+
+  #grantRule({ to }: LedgerEntry): string | undefined {
+    const { pubKey, hubKey } = this.options
+    if (to === hubKey) return 'it is a grant to the hub itself'
+    if (to === pubKey || this.#granted.has(to)) return 'it is a grant to a key that has had its grant'
+    remember(this.#granted, copy(to), true)
+    return undefined
+  }
+
+  #increaseRule({ bytes, receipt }: LedgerEntry): string | undefined {
+    const { session, bytes: receipted } = receipt!
+    if (receipt!.hub_key !== this.options.hubKey) return 'its receipt is for another hub'
+    const settled = this.#settled.get(session)
+    // Where nothing is remembered, what was settled before cannot be told.
+    if (settled !== undefined && receipted - settled !== bytes) {
+      return 'it does not move what its receipt is ahead of what was settled of the session before'
+    }
+    remember(this.#settled, copy(session), receipted)
+    return undefined
+  }
+}
