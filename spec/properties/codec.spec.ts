@@ -7,7 +7,11 @@ import type { MuxState } from '../../src/protocol/mux-state.js'
 import { encodeFrame, type Frame, headerBytes, maxDataBytes, type MuxAgreement } from '../../src/protocol/smux.js'
 import { deepFreeze } from '../support/freeze.js'
 
-const agreement = fc.record({ version: fc.constantFrom(1 as const, 2 as const), rst: fc.boolean() })
+const agreement = fc.record({
+  version: fc.constantFrom(1 as const, 2 as const),
+  rst: fc.boolean(),
+  receipts: fc.boolean(),
+})
 const streamId = fc.oneof(fc.integer({ min: 0, max: 9 }), fc.integer({ min: 0, max: 0xffff_ffff }))
 const u32 = fc.integer({ min: 0, max: 0xffff_ffff })
 const data = fc
@@ -15,13 +19,19 @@ const data = fc
   .map(([length, first]) => Uint8Array.from({ length }, (_, index) => first + index * 7))
 
 /** Any frame that may be said under an agreement. */
-function frameOf({ version, rst }: MuxAgreement): fc.Arbitrary<Frame> {
+function frameOf({ version, rst, receipts = false }: MuxAgreement): fc.Arbitrary<Frame> {
   const plain = (['syn', 'fin', 'nop', ...(rst ? (['rst'] as const) : [])] as const).map(command =>
     fc.record({ command: fc.constant(command), streamId }),
   )
   const psh = fc.record({ command: fc.constant('psh' as const), streamId, data })
   const upd = fc.record({ command: fc.constant('upd' as const), streamId, consumed: u32, window: u32 })
-  return fc.oneof(...plain, psh, ...(version === 2 ? [upd] : []))
+  const rcp = fc.record({
+    command: fc.constant('rcp' as const),
+    streamId: fc.constant(0),
+    bytes: fc.maxSafeNat(),
+    signature: fc.uint8Array({ minLength: 64, maxLength: 64 }),
+  })
+  return fc.oneof(...plain, psh, ...(version === 2 ? [upd] : []), ...(receipts ? [rcp] : []))
 }
 
 function join(parts: readonly Uint8Array[]): Uint8Array {
@@ -66,7 +76,7 @@ function checkHeld(state: DeframerState, chunk: Uint8Array): void {
 }
 
 describe('frames and bytes', () => {
-  it('are exact inverses: any frames, any chunking, both versions, with RST and without', () => {
+  it('are exact inverses: any frames, any chunking, both versions, with RST and RCP and without', () => {
     const run = agreement.chain(agreed =>
       fc.tuple(
         fc.constant(agreed),
@@ -131,13 +141,15 @@ function randomOf(seed: number): (below: number) => number {
 const seed = Number(process.env['LIGHTHOUSE_FUZZ_SEED'] ?? 20_261_122)
 /** The full figure: LIGHTHOUSE_FUZZ_CHUNKS=1000000 npm test -- codec */
 const fuzzChunks = Number(process.env['LIGHTHOUSE_FUZZ_CHUNKS'] ?? 250_000)
+const everything = { version: 2, rst: true, receipts: true } as const
 const typed = ['frame-version', 'frame-command', 'frame-size'] as const
 
 function randomFrame(random: (below: number) => number): Frame {
   const id = random(12)
-  const command = (['syn', 'fin', 'psh', 'psh', 'psh', 'nop', 'upd', 'rst'] as const)[random(8)]!
+  const command = (['syn', 'fin', 'psh', 'psh', 'psh', 'nop', 'upd', 'rst', 'rcp'] as const)[random(9)]!
   if (command === 'psh') return { command, streamId: id, data: new Uint8Array(random(random(10) === 0 ? 9000 : 60)) }
   if (command === 'upd') return { command, streamId: id, consumed: random(5000), window: random(2 ** 31) }
+  if (command === 'rcp') return { command, streamId: id, bytes: random(2 ** 31), signature: new Uint8Array(64) }
   return { command, streamId: id }
 }
 
@@ -153,7 +165,7 @@ function randomChunk(random: (below: number) => number): Uint8Array {
 describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
   it('throw nothing but typed errors through deframe, and hold one frame at most', () => {
     const random = randomOf(seed)
-    let state = createDeframer({ version: 2, rst: true })
+    let state = createDeframer(everything)
     let [errors, frames, most] = [0, 0, 0]
     for (let index = 0; index < fuzzChunks; index++) {
       const chunk = randomChunk(random)
@@ -166,7 +178,7 @@ describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
       } catch (error) {
         if (!isLighthouseError(error, ...typed)) throw error
         errors++
-        state = createDeframer({ version: 2, rst: true })
+        state = createDeframer(everything)
       }
     }
     expect(most).toBeLessThanOrEqual(headerBytes + maxDataBytes)
@@ -181,7 +193,8 @@ describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
     let mux: MuxState | undefined
     for (let index = 0; index < fuzzChunks / 10; index++) {
       mux ??= createMux({
-        ...defaultMuxConfig(random(2) === 0 ? 'client' : 'server', { version: 2, rst: true }),
+        ...defaultMuxConfig(random(2) === 0 ? 'client' : 'server', everything),
+        receipts: true,
         acceptStreams: true,
         maxStreams: 4,
         idleFramesPerTick: 300,
@@ -195,6 +208,8 @@ describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
         { type: 'taken', id: random(12), bytes: 0, now: index } as const,
         { type: 'end', id: random(12) } as const,
         { type: 'reset', id: random(12) } as const,
+        { type: 'credit', bytes: random(1e6) } as const,
+        { type: 'receipt', receipt: { bytes: random(1e6), signature: new Uint8Array(64) } } as const,
       ]
       const event = events[random(3) === 0 ? random(events.length) : 0]!
       if (event.type === 'open' && mux.streams.has(event.id)) continue

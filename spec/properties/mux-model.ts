@@ -1,6 +1,6 @@
 import { createDeframer, deframe, type DeframerState } from '../../src/protocol/deframer.js'
 import { createMux, step, streamIds } from '../../src/protocol/mux.js'
-import { isReady } from '../../src/protocol/mux-send.js'
+import { isHeldByCredit, isReady } from '../../src/protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
 import { maxSentDataBytes } from '../../src/protocol/smux.js'
 import { extraWindowOf, windowBudgetBytes } from '../../src/protocol/window.js'
@@ -34,6 +34,10 @@ export class MuxEnd {
   aborts: string[] = []
   sentBytes = 0
   drainedBytes = 0
+  /** Most that the other side ever had credit for: what is lowered takes nothing back. */
+  mostCredit: number | undefined
+  receipts: number[] = []
+  receiptBytes = 0
   now = 0
   other!: MuxEnd
   private readonly ids: Generator<number, never>
@@ -79,6 +83,18 @@ export class MuxEnd {
   take(stream: StreamRecord, bytes: number): void {
     stream.taken += bytes
     this.apply({ type: 'taken', id: stream.id, bytes, now: this.now })
+  }
+
+  /** So many payload bytes more than are sent, or fewer than before. */
+  credit(bytes: number): void {
+    const limit = this.state.sentBytes + bytes
+    this.mostCredit = Math.max(this.mostCredit ?? 0, limit)
+    this.apply({ type: 'credit', bytes: limit })
+  }
+
+  sign(bytes: number): void {
+    this.receiptBytes += bytes
+    this.apply({ type: 'receipt', receipt: { bytes: this.receiptBytes, signature: new Uint8Array(64) } })
   }
 
   drain(bytes: number): void {
@@ -129,7 +145,11 @@ export class MuxEnd {
       this.record(effect.id)
       return
     }
-    if (effect.type === 'receipt') throw new Error('a receipt that was not agreed')
+    if (effect.type === 'receipt') {
+      ensure(this.config.receipts === true, 'receipts come where they were agreed')
+      this.receipts.push(effect.receipt.bytes)
+      return
+    }
     const stream = this.streams.get(effect.id)!
     ensure(stream.over === 'no', `nothing after the end (${effect.type})`)
     switch (effect.type) {
@@ -201,9 +221,14 @@ export class MuxEnd {
     const ahead = this.sentBytes - this.drainedBytes
     ensure(ahead < config.channelBytes + config.maxMessageBytes, 'handed ahead < channelBytes + one message')
     ensure(state.room === config.channelBytes - ahead, 'room is what is left')
-    const isIdle = state.ready.length === 0 && state.control.length === 0
+    // What waits for credit waits with its turn.
+    const isHeld = state.ready.length > 0 && isHeldByCredit(state)
+    const isIdle = (state.ready.length === 0 || isHeld) && state.control.length === 0
     ensure(state.room <= 0 || isIdle, 'what may be sent is sent while there is room')
     ensure(state.streams.size <= config.maxStreams, 'streams ≤ maxStreams')
+    ensure(state.sentBytes <= (this.mostCredit ?? Infinity), 'payload sent ≤ the credit')
+    ensure(state.countedBytes <= state.receivedBytes, 'nothing is paid for that did not come')
+    ensure(state.receivedBytes <= this.other.state.sentBytes, 'nothing comes that was not sent')
   }
 }
 

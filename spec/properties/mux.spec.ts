@@ -21,10 +21,16 @@ const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('drain' as const), side, size }) },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('round-trip' as const), side, milliseconds: fc.nat(300) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('later' as const), milliseconds: fc.nat(50) }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('credit' as const), side, size }) },
+  { weight: 1, arbitrary: fc.record({ type: fc.constant('sign' as const), side, size }) },
 )
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never
 
-const agreement = fc.record({ version: fc.constantFrom(1 as const, 2 as const), rst: fc.boolean() })
+const agreement = fc.record({
+  version: fc.constantFrom(1 as const, 2 as const),
+  rst: fc.boolean(),
+  receipts: fc.boolean(),
+})
 const limits = fc.record({
   maxStreams: fc.constantFrom(3, 8, 256),
   queueHighBytes: fc.constantFrom(16_000, 262_144),
@@ -82,6 +88,12 @@ function perform(ends: readonly [MuxEnd, MuxEnd], operation: Operation): void {
     case 'drain':
       end.drain(operation.size)
       return
+    case 'credit':
+      end.credit(operation.size)
+      return
+    case 'sign':
+      end.sign(operation.size + 1)
+      return
     case 'round-trip':
       end.apply({ type: 'round-trip', milliseconds: operation.milliseconds })
   }
@@ -90,12 +102,21 @@ function perform(ends: readonly [MuxEnd, MuxEnd], operation: Operation): void {
 /** Everybody ends what is open; what a side that cannot say RST holds up is given up after its ticks. */
 function finish(ends: readonly [MuxEnd, MuxEnd]): void {
   settle(ends)
+  // Paid: what was held goes on.
+  for (const end of ends) end.credit(Infinity)
+  settle(ends)
   for (const end of ends) for (const stream of end.open()) if (!stream.ended) end.end(stream)
   settle(ends)
   for (let ticks = 0; ticks < 40; ticks++) {
     for (const end of ends) end.apply({ type: 'tick' })
     settle(ends)
   }
+}
+
+/** What one side sent is what the other one pays for: quality, figure 7. */
+function expectSameMeters([consumer, seeder]: readonly [MuxEnd, MuxEnd]): void {
+  expect(consumer.state.receivedBytes).toBe(seeder.state.sentBytes)
+  expect(consumer.state.countedBytes).toBe(seeder.state.sentBytes)
 }
 
 function expectAtRest(ends: readonly [MuxEnd, MuxEnd]): void {
@@ -139,10 +160,33 @@ describe('two multiplexers joined by byte pipes', () => {
         for (const item of list) perform(ends, item)
         finish(ends)
         expectAtRest(ends)
+        for (const end of ends) {
+          const heard = end.other.receipts
+          expect(heard.at(-1) ?? 0).toBe(agreed.receipts ? end.receiptBytes : 0)
+          expect(heard).toEqual(heard.toSorted((one, other) => one - other))
+        }
       }),
       { numRuns: 250 },
     )
   })
+
+  it('agree on what was sent and is to be paid for, in any history of the streams that the consumer opens (version 2)', () => {
+    fc.assert(
+      fc.property(fc.boolean(), limits, fc.array(operation, { maxLength: 150, size: 'max' }), (rst, limited, list) => {
+        const of = (role: MuxConfig['role']): MuxConfig => ({
+          ...defaultMuxConfig(role, { version: 2, rst, receipts: true }),
+          ...limited,
+          queueLowBytes: Math.min(limited.queueLowBytes, limited.queueHighBytes),
+        })
+        const ends = muxPair(of('client'), of('server'))
+        for (const item of list) perform(ends, item.type === 'open' ? { ...item, side: 0 } : item)
+        finish(ends)
+        expectAtRest(ends)
+        expectSameMeters(ends)
+      }),
+      { numRuns: 1000 },
+    )
+  }, 120_000)
 
   it.each([
     [1, false],

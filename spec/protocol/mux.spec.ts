@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
 import { createDeframer, deframe } from '../../src/protocol/deframer.js'
 import { createMux, defaultMuxConfig, step, streamIds } from '../../src/protocol/mux.js'
+import { isHeldByCredit } from '../../src/protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
-import type { Frame } from '../../src/protocol/smux.js'
+import type { Frame, FramedReceipt } from '../../src/protocol/smux.js'
 
 const rst = { version: 2, rst: true } as const
 
@@ -481,5 +482,278 @@ describe('keep-alive', () => {
       mux.tell(tick, tick, tick)
       expect(mux.codes('fail')).toEqual(['peer-silent'])
     }
+  })
+})
+
+const credit = (bytes: number): MuxEvent => ({ type: 'credit', bytes })
+const dataOf = (frames: readonly Frame[]): number =>
+  frames.reduce((sum, frame) => sum + (frame.command === 'psh' ? frame.data.length : 0), 0)
+
+describe('credit', () => {
+  it('lets nothing beyond it go, over all streams together, to the byte', () => {
+    const mux = client()
+    mux.tell(credit(10_000), open(3), open(5), open(7))
+    for (const id of [3, 5, 7]) mux.tell(write(id, 9_000))
+    expect([dataOf(mux.wire()), mux.state.sentBytes]).toEqual([10_000, 10_000])
+    expect(isHeldByCredit(mux.state)).toBe(true)
+    mux.tell(credit(10_001), room(1e6))
+    expect(dataOf(mux.wire())).toBe(10_001)
+    mux.tell(credit(1e6))
+    expect(dataOf(mux.wire())).toBe(27_000)
+    expect(isHeldByCredit(mux.state)).toBe(false)
+  })
+
+  it('holds no data without one from the start, and goes on with the first', () => {
+    const mux = client()
+    mux.tell(credit(0), open(3), write(3, 100), tick)
+    expect(mux.wire()).toEqual([control('syn', 3), control('nop', 0)])
+    mux.tell(credit(100))
+    expect(dataOf(mux.wire())).toBe(100)
+  })
+
+  it('is no matter for frames without data: SYN, UPD, RST, NOP, and FIN of a stream that has sent all', () => {
+    const mux = server()
+    mux.tell(credit(50))
+    mux.hear(control('syn', 3), control('syn', 5), control('syn', 7), psh(3, 10))
+    mux.tell(write(3, 50), write(7, 1))
+    mux.tell({ type: 'taken', id: 3, bytes: 10, now: 1 }, { type: 'end', id: 5 }, { type: 'reset', id: 7 })
+    mux.tell({ type: 'end', id: 3 })
+    expect(mux.wire().map(({ command, streamId }) => `${command} ${streamId}`)).toEqual([
+      'psh 3',
+      'upd 3',
+      'fin 5',
+      'rst 7',
+      'fin 3',
+    ])
+    expect(isHeldByCredit(mux.state)).toBe(false)
+  })
+
+  it('keeps FIN behind the data that it holds', () => {
+    const mux = client()
+    mux.tell(credit(5), open(3), write(3, 10), { type: 'end', id: 3 })
+    expect(mux.wire().map(({ command }) => command)).toEqual(['syn', 'psh'])
+    mux.tell(credit(10))
+    expect(mux.wire().map(({ command }) => command)).toEqual(['syn', 'psh', 'psh', 'fin'])
+  })
+
+  it('keeps the turns of the streams that wait for it', () => {
+    const mux = client({ version: 1 })
+    mux.tell(credit(0))
+    const ids = [3, 5, 7]
+    for (const id of ids) mux.tell(open(id), write(id, 20_000))
+    const turns: number[] = []
+    for (let step = 1; step <= 12; step++) {
+      const before = mux.wire().length
+      mux.tell(credit(step * 4096), room(1e6))
+      for (const frame of mux.wire().slice(before)) if (frame.command === 'psh') turns.push(frame.streamId)
+    }
+    expect(turns).toEqual([3, 5, 7, 3, 5, 7, 3, 5, 7, 3, 5, 7])
+  })
+
+  it('that is lowered holds what is not sent yet, and takes nothing back', () => {
+    const mux = client()
+    mux.tell(credit(10_000), open(3), write(3, 8_000), credit(4_000), write(3, 8_000))
+    expect(mux.codes('fail')).toEqual([])
+    expect(dataOf(mux.wire())).toBe(8_000)
+    mux.tell(credit(9_000))
+    expect(dataOf(mux.wire())).toBe(9_000)
+  })
+
+  it('holds nobody who waits for a window or for nothing', () => {
+    const mux = client()
+    mux.tell(credit(262_144), open(3))
+    expect(isHeldByCredit(mux.state)).toBe(false)
+    mux.tell(write(3, 262_144))
+    expect(isHeldByCredit(mux.state)).toBe(false)
+    mux.tell(write(3, 1))
+    // Its window is used up too.
+    expect(isHeldByCredit(mux.state)).toBe(false)
+    mux.tell(room(1e6))
+    mux.hear(upd(3, 262_144))
+    expect(isHeldByCredit(mux.state)).toBe(true)
+    mux.tell({ type: 'reset', id: 3 })
+    expect(isHeldByCredit(mux.state)).toBe(false)
+  })
+
+  it('holds nobody whose FIN alone waits, for room', () => {
+    const mux = client({ channelBytes: 8 })
+    mux.tell(credit(0), open(3), open(5), { type: 'end', id: 5 })
+    expect(mux.state.room).toBeLessThanOrEqual(0)
+    expect(mux.state.ready).toEqual([5])
+    expect(isHeldByCredit(mux.state)).toBe(false)
+    mux.tell(write(3, 1))
+    expect(isHeldByCredit(mux.state)).toBe(true)
+  })
+
+  it('holds a socket that writes on, at its high mark, and lets it go on with the credit', () => {
+    const mux = client()
+    mux.tell(credit(0), open(3))
+    expect(mux.tell(write(3, 262_144))).toEqual([{ type: 'hold', id: 3, on: true }])
+    const released = mux.tell(credit(1e6)).filter(({ type }) => type === 'hold')
+    expect(released).toEqual([{ type: 'hold', id: 3, on: false }])
+  })
+})
+
+describe('receipts in RCP', () => {
+  it('are agreed with the rest', () => {
+    for (const receipts of [true, false]) {
+      expect(defaultMuxConfig('client', { ...rst, receipts }).receipts).toBe(receipts)
+    }
+    expect(defaultMuxConfig('client', rst).receipts).toBe(false)
+  })
+
+  const agreed = { receipts: true } as const
+  const signed = (bytes: number): FramedReceipt => ({ bytes, signature: new Uint8Array(64).fill(bytes % 251) })
+  const receipt = (bytes: number): MuxEvent => ({ type: 'receipt', receipt: signed(bytes) })
+  const rcp = (bytes: number): Frame => ({ command: 'rcp', streamId: 0, ...signed(bytes) })
+
+  it('go ahead of all data', () => {
+    const mux = client({ ...agreed, version: 1, channelBytes: 1 })
+    mux.tell(open(3), write(3, 100_000), receipt(700), room(1e6))
+    expect(mux.wire().slice(0, 3)).toMatchObject([control('syn', 3), rcp(700), { command: 'psh' }])
+  })
+
+  it('replace each other while there is no room: the newest goes, once', () => {
+    const mux = client({ ...agreed, channelBytes: 0 })
+    mux.tell(receipt(100), receipt(200), receipt(300))
+    expect(mux.state.control).toHaveLength(1)
+    mux.tell(room(1000))
+    expect(mux.wire()).toEqual([rcp(300)])
+    mux.tell(receipt(400))
+    expect(mux.wire()).toEqual([rcp(300), rcp(400)])
+    expect(mux.state.receipt).toBeUndefined()
+  })
+
+  it('fit beside any number of other frames', () => {
+    const mux = client({ ...agreed, channelBytes: 0, maxMessageBytes: 4104 })
+    for (let id = 3; id < 3 + 2 * 256; id += 2) mux.tell(open(id), write(id, 50))
+    mux.tell(receipt(700), room(1e6))
+    for (const effect of mux.effects) {
+      if (effect.type === 'send') expect(effect.message.length).toBeLessThanOrEqual(4104)
+    }
+    expect(mux.wire().filter(({ command }) => command === 'rcp')).toEqual([rcp(700)])
+  })
+
+  it('are not held by the credit, nor take any of it', () => {
+    const mux = server(agreed)
+    mux.tell(credit(0), receipt(1))
+    expect([mux.wire(), mux.state.sentBytes]).toEqual([[rcp(1)], 0])
+  })
+
+  it('are not sent where they were not agreed', () => {
+    const mux = client()
+    expect(mux.tell(receipt(100))).toEqual([])
+    expect(mux.state.control).toEqual([])
+  })
+
+  it('are passed on as they come, unchecked, the lower ones too', () => {
+    const mux = server(agreed)
+    const heard = mux.hear(rcp(500), rcp(0), rcp(Number.MAX_SAFE_INTEGER))
+    expect(heard).toEqual([500, 0, Number.MAX_SAFE_INTEGER].map(bytes => ({ type: 'receipt', receipt: signed(bytes) })))
+    expect(mux.codes('fail')).toEqual([])
+  })
+
+  it('are no way to flood', () => {
+    const mux = server(agreed)
+    for (let count = 0; count <= 10_000; count++) mux.hear(rcp(count))
+    expect(mux.codes('fail')).toEqual(['protocol-violation'])
+  })
+})
+
+describe('the bytes to pay for', () => {
+  const opened = (more: Partial<MuxConfig> = {}): Bench => {
+    const mux = client(more)
+    mux.tell(open(3))
+    return mux
+  }
+  const taken = (id: number, bytes: number): MuxEvent => ({ type: 'taken', id, bytes, now: 0 })
+  const reset = (id: number): MuxEvent => ({ type: 'reset', id })
+
+  it('are those that the local socket has taken', () => {
+    const mux = opened()
+    mux.hear(psh(3, 1000))
+    expect(mux.state.countedBytes).toBe(0)
+    mux.tell(taken(3, 400))
+    expect(mux.state.countedBytes).toBe(400)
+    mux.tell(taken(3, 600))
+    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+  })
+
+  it('are all that arrived once the stream has ended both ways, whatever was taken, in either order', () => {
+    for (const order of ['here first', 'there first']) {
+      const mux = opened()
+      mux.hear(psh(3, 1000))
+      mux.tell(taken(3, 400))
+      if (order === 'here first') mux.tell({ type: 'end', id: 3 })
+      mux.hear(control('fin', 3))
+      if (order === 'there first') mux.tell({ type: 'end', id: 3 })
+      expect(mux.state.streams.size).toBe(0)
+      mux.tell(taken(3, 600))
+      mux.hear(psh(3, 50))
+      expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+    }
+  })
+
+  it('are all that arrived of a stream that the other side reset, and no more', () => {
+    const mux = opened()
+    mux.hear(psh(3, 1000), control('rst', 3), psh(3, 50))
+    mux.tell(taken(3, 1000))
+    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+  })
+
+  it('are those still under way when the stream was reset here, within its window', () => {
+    const mux = opened()
+    mux.hear(psh(3, 1000))
+    mux.tell(taken(3, 10), reset(3))
+    expect(mux.state.countedBytes).toBe(1000)
+    mux.hear(...full(3, 261_000))
+    expect(mux.state.countedBytes).toBe(262_000)
+    mux.hear(psh(3, 1000), psh(3, 1000))
+    // The first read was told by UPD: its 10 bytes are part of what was granted.
+    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([262_154, 262_154])
+    expect(mux.state.afterlife.size).toBe(0)
+    expect(mux.codes('fail')).toEqual([])
+  })
+
+  it('are none of a stream that was reset here after the other side had ended', () => {
+    const mux = opened()
+    mux.hear(psh(3, 1000), control('fin', 3))
+    mux.tell(reset(3))
+    mux.hear(psh(3, 50))
+    expect([mux.state.countedBytes, mux.state.afterlife.size]).toEqual([1000, 0])
+  })
+
+  it('are in version 1 what the reader may be behind by', () => {
+    const mux = opened({ version: 1, overrunBytes: 10_000 })
+    mux.hear(psh(3, 1000))
+    mux.tell(taken(3, 400))
+    expect(mux.state.countedBytes).toBe(400)
+    mux.tell(reset(3))
+    mux.hear(...full(3, 20_000))
+    expect(mux.state.countedBytes).toBe(10_400)
+  })
+
+  it('are in version 1 those of a stream that was overrun, too, but for the frame that was too much', () => {
+    const mux = opened({ version: 1, overrunBytes: 10_000 })
+    mux.hear(psh(3, 4000), psh(3, 4000), psh(3, 4000))
+    expect(mux.codes('abort')).toEqual(['stream-overrun'])
+    expect(mux.state.countedBytes).toBe(8000)
+  })
+
+  it('are none of streams that never were open', () => {
+    const mux = opened()
+    mux.hear(psh(5, 1000), psh(2, 1000), psh(0, 1000))
+    expect([mux.state.countedBytes, mux.state.receivedBytes, mux.state.afterlife.size]).toEqual([0, 0, 0])
+  })
+
+  it('are remembered of the 256 streams that ended last', () => {
+    const mux = client()
+    const ids = Array.from({ length: 300 }, (_, index) => 3 + 2 * index)
+    for (const id of ids) mux.tell(open(id), reset(id))
+    expect(mux.state.afterlife.size).toBe(256)
+    for (const id of ids) mux.hear(psh(id, 1))
+    expect(mux.state.countedBytes).toBe(256)
+    mux.hear(psh(ids[43]!, 1), psh(ids[44]!, 1))
+    expect(mux.state.countedBytes).toBe(257)
   })
 })

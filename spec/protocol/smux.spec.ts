@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { createDeframer, deframe } from '../../src/protocol/deframer.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame, frameBytes } from '../../src/protocol/smux.js'
+import { encodeFrame, type Frame, frameBytes, type MuxAgreement } from '../../src/protocol/smux.js'
 
 const all = { version: 2, rst: true } as const
 
@@ -18,6 +18,16 @@ describe('the smux frame', () => {
     [{ command: 'nop', streamId: 0 }, 2, '0203000000000000'],
     [{ command: 'upd', streamId: 2, consumed: 0x1_0000_0002, window: 262_144 }, 2, '02040800020000000200000000000400'],
     [{ command: 'rst', streamId: 7 }, 2, '0205000007000000'],
+    [
+      { command: 'rcp', streamId: 0, bytes: 0x01_0203_0405_0607, signature: new Uint8Array(64).fill(0xab) },
+      2,
+      `02064800000000000706050403020100${'ab'.repeat(64)}`,
+    ],
+    [
+      { command: 'rcp', streamId: 0, bytes: 1, signature: new Uint8Array(64).fill(1) },
+      1,
+      `01064800000000000100000000000000${'01'.repeat(64)}`,
+    ],
   ])('%j in version %i', (frame, version, expected) => {
     expect(hex(encodeFrame(frame, version))).toBe(expected)
     expect(frameBytes(frame)).toBe(expected.length / 2)
@@ -49,10 +59,14 @@ describe('the smux frame', () => {
 })
 
 describe('a malformed header', () => {
-  const cases: [string, readonly number[], { version: 1 | 2; rst: boolean }, string][] = []
+  const cases: [string, readonly number[], MuxAgreement, string][] = []
   for (const version of [0, 1, 3, 255]) cases.push([`version ${version}`, [version, 0, 0, 0], all, 'frame-version'])
   cases.push(['version 2 on version 1', [2, 0, 0, 0], { version: 1, rst: true }, 'frame-version'])
   for (const command of [6, 7, 128, 255]) cases.push([`command ${command}`, [2, command, 0, 0], all, 'frame-command'])
+  cases.push(['RCP where receipts are false', [2, 6, 72, 0], { ...all, receipts: false }, 'frame-command'])
+  for (const size of [0, 71, 73]) {
+    cases.push([`RCP with ${size} bytes`, [2, 6, size, 0], { ...all, receipts: true }, 'frame-size'])
+  }
   cases.push(['RST, not agreed', [2, 5, 0, 0], { version: 2, rst: false }, 'frame-command'])
   cases.push(['UPD in version 1', [1, 4, 8, 0], { version: 1, rst: true }, 'frame-command'])
   for (const command of [0, 1, 3, 5]) {
@@ -83,4 +97,31 @@ describe('a malformed header', () => {
       expect(error([bad.subarray(0, 7)])).toMatchObject({ heldBytes: 7 })
     },
   )
+})
+
+describe('an RCP frame', () => {
+  const agreed = { ...all, receipts: true }
+  const encoded = (bytes: number): Uint8Array =>
+    encodeFrame({ command: 'rcp', streamId: 0, bytes, signature: new Uint8Array(64).fill(7) }, 2)
+
+  it('for more bytes than a safe integer can count is refused, whole or byte by byte', () => {
+    const most = encoded(Number.MAX_SAFE_INTEGER)
+    expect(deframe(createDeframer(agreed), most)[1]).toMatchObject([{ command: 'rcp', bytes: 2 ** 53 - 1 }])
+    for (const beyond of [0x20, 0x3f, 0xff]) {
+      const bytes = encoded(0)
+      bytes[14] = beyond
+      expect(() => deframe(createDeframer(agreed), bytes)).toThrow(expect.objectContaining({ code: 'frame-size' }))
+      const parts = Array.from(bytes, byte => Uint8Array.of(byte))
+      const all = (): unknown => parts.reduce((state, part) => deframe(state, part)[0], createDeframer(agreed))
+      expect(all).toThrow(expect.objectContaining({ code: 'frame-size' }))
+    }
+  })
+
+  it('keeps no message alive', () => {
+    const [, [frame]] = deframe(
+      createDeframer(agreed),
+      Buffer.concat([encoded(5), new Uint8Array(60_000)]).subarray(0, 80),
+    )
+    expect(frame?.command === 'rcp' && frame.signature.buffer.byteLength).toBe(64)
+  })
 })

@@ -31,7 +31,13 @@ export function withReady(ready: readonly number[], id: number): readonly number
 
 /** Whether streams have data that their windows would let go and the credit does not. */
 export function isHeldByCredit(state: MuxState): boolean {
-  return state.sentBytes >= state.creditBytes && state.ready.length > 0
+  const { config, streams, ready, sentBytes, creditBytes } = state
+  if (sentBytes < creditBytes) return false
+  // Not those that wait with a FIN alone, which needs no credit but room.
+  return ready.some(id => {
+    const stream = streams.get(id)
+    return stream !== undefined && sendable(stream, config) > 0
+  })
 }
 
 /** What goes into one message, before it is written. */
