@@ -1,0 +1,208 @@
+/**
+ * Coins through the command line: they move while bytes flow, run out, come back, and outlive every kill -9. The scenarios
+ * run beside each other, since some of them wait for 20 s of real time.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it } from '@jest/globals'
+import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, timer } from 'rxjs'
+import { type ClusterPeer, clusters } from '../support/cluster.node.js'
+import { download, open, readText, receive, writePattern } from '../support/transfer.node.js'
+
+const startCluster = clusters()
+const broken = /aborted|ECONNRESET|socket hang up/
+const coin = 1_000_000
+
+interface Block {
+  readonly kind: string
+  readonly from: string | null
+  readonly to: string
+  readonly bytes: number
+}
+
+async function ledger(hubUrl: string): Promise<readonly Block[]> {
+  const { text } = await readText(new URL('/v1/ledger', hubUrl).href)
+  return text
+    .trimEnd()
+    .split('\n')
+    .map(line => JSON.parse(line) as Block)
+}
+
+/** Looks until it fits; the test's time limit bounds it. */
+function until<T>(look: () => Promise<T>, fits: (value: T) => boolean): Promise<T> {
+  const look$: Observable<T> = timer(0, 50).pipe(exhaustMap(look))
+  return firstValueFrom(look$.pipe(filter(fits)))
+}
+
+const coinsOf = async ({ proxy }: ClusterPeer): Promise<number> =>
+  Math.round(Number((await readText(`${proxy}coins`)).text) * coin)
+
+/** A cluster in which everybody shares a folder with `film.bin` in it. */
+async function stage(names: readonly string[], coins: number, filmBytes: number) {
+  const cluster = await startCluster({}, { coins })
+  const share = join(cluster.folder, 'share')
+  mkdirSync(share)
+  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
+  const start = async (nickname: string): Promise<readonly [string, ClusterPeer]> => {
+    await cluster.register(nickname)
+    return [nickname, await cluster.up(nickname, { share })]
+  }
+  const peers = new Map(await Promise.all(names.map(start)))
+  return { ...cluster, share, sha256, peer: (name: string): ClusterPeer => peers.get(name)! }
+}
+
+const filmOf = ({ proxy }: ClusterPeer, nickname: string): string => `${proxy}proxy/${nickname}/film.bin`
+
+/** What was transferred in the ledger, and that it agrees with the wallets. */
+async function transferred(hubUrl: string): Promise<number> {
+  const blocks = await ledger(hubUrl)
+  return blocks.filter(({ kind }) => kind === 'transfer').reduce((sum, { bytes }) => sum + bytes, 0)
+}
+
+it.concurrent(
+  'move while a film is watched, on both sides, to the last byte',
+  async () => {
+    const { peer, hubUrl, sha256, stop } = await stage(['alice', 'bob'], 100, 24_000_000)
+    const [alice, bob] = [peer('alice'), peer('bob')]
+    const opened = await open(filmOf(alice, 'bob'))
+    const rest = receive(opened)
+    // While it flows.
+    await alice.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) < 100 * coin)
+    await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 100 * coin)
+    expect(await rest).toMatchObject({ bytes: 24_000_000, sha256 })
+    // The film and the headers of its answer.
+    const paid =
+      100 * coin -
+      (await until(
+        () => coinsOf(alice),
+        bytes => bytes <= 76 * coin,
+      ))
+    expect(paid).toBeLessThan(24_010_000)
+    expect(
+      await until(
+        () => coinsOf(bob),
+        bytes => bytes === 100 * coin + paid,
+      ),
+    ).toBe(100 * coin + paid)
+    expect(await transferred(hubUrl)).toBe(paid)
+    await stop()
+  },
+  60_000,
+)
+
+it.concurrent(
+  'run out: what runs is held and then broken, what is new is refused in words, and who has none still earns',
+  async () => {
+    const { peer, hubUrl, stop } = await stage(['alice', 'bob', 'carol'], 4, 16_000_000)
+    const alice = peer('alice')
+    await expect(download(filmOf(alice, 'bob'))).rejects.toThrow(broken)
+    expect(await coinsOf(alice)).toBe(0)
+    expect(await transferred(hubUrl)).toBe(4 * coin)
+    const refused = await readText(filmOf(alice, 'bob'), { headers: { accept: 'text/html' } })
+    expect(refused.status).toBe(402)
+    expect(refused.text).toMatch(/Out of coins/)
+    expect(refused.text).toMatch(/One coin buys one megabyte/)
+    expect(refused.text).toMatch(/Serve others to earn/)
+    // Carol spends what she has at alice's, who pays bob at once what she still owes him: she got a megabyte on credit.
+    await expect(download(filmOf(peer('carol'), 'alice'))).rejects.toThrow(broken)
+    expect(
+      await until(
+        () => coinsOf(peer('bob')),
+        bytes => bytes > 8.9 * coin,
+      ),
+    ).toBeLessThan(9.1 * coin)
+    expect(
+      await until(
+        () => coinsOf(alice),
+        bytes => bytes > 2.9 * coin,
+      ),
+    ).toBeLessThan(3.1 * coin)
+    await stop()
+  },
+  120_000,
+)
+
+it.concurrent(
+  'that arrive let go on what was held',
+  async () => {
+    const { peer, sha256, stop } = await stage(['alice', 'bob', 'carol'], 6, 9_000_000)
+    const alice = peer('alice')
+    const film = download(filmOf(alice, 'bob'))
+    film.catch(() => undefined)
+    await until(
+      () => coinsOf(alice),
+      bytes => bytes === 0,
+    )
+    const song = download(filmOf(peer('carol'), 'alice'))
+    song.catch(() => undefined)
+    expect(await film).toMatchObject({ status: 200, bytes: 9_000_000, sha256 })
+    await stop()
+    await expect(song).rejects.toThrow()
+  },
+  60_000,
+)
+
+it.concurrent(
+  'are paid to the last byte when hub and consumer are killed: the seeder settles what it holds',
+  async () => {
+    const { peer, hub, hubUrl, restartHub, stop } = await stage(['alice', 'bob'], 100, 64_000_000)
+    const [alice, bob] = [peer('alice'), peer('bob')]
+    const opened = await open(filmOf(alice, 'bob'))
+    const rest = receive(opened)
+    rest.catch(() => undefined)
+    await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
+    await hub().end('SIGKILL')
+    // On credit from now on: it is held when bob's window for alice is used up.
+    await until(
+      () => bob.stats(),
+      ({ connections }) => connections.length === 1 && connections[0]!.sendRate === 0,
+    )
+    const received = (await alice.stats()).connections[0]!.receivedBytes
+    await alice.program.end('SIGKILL')
+    await restartHub()
+    await expect(rest).rejects.toThrow(broken)
+    const settled = await until(
+      () => transferred(hubUrl),
+      bytes => bytes >= received,
+    )
+    expect(settled).toBe(received)
+    expect(
+      await until(
+        () => coinsOf(bob),
+        bytes => bytes === 100 * coin + settled,
+      ),
+    ).toBeGreaterThan(110 * coin)
+    await stop()
+  },
+  90_000,
+)
+
+it.concurrent(
+  'wait for a hub that is away, and the film goes on when it is back',
+  async () => {
+    const { peer, hub, hubUrl, restartHub, sha256, stop } = await stage(['alice', 'bob'], 100, 64_000_000)
+    const [alice, bob] = [peer('alice'), peer('bob')]
+    const film = download(filmOf(alice, 'bob'))
+    await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
+    await hub().end('SIGKILL')
+    await until(
+      () => bob.stats(),
+      ({ connections }) => connections.length === 1 && connections[0]!.sendRate === 0,
+    )
+    // Longer than a seeder waits for a consumer that does not pay: nobody can pay now.
+    await firstValueFrom(
+      merge(
+        timer(21_000).pipe(map(() => 'held')),
+        film.then(() => 'over'),
+      ),
+    )
+    await restartHub()
+    expect(await film).toMatchObject({ bytes: 64_000_000, sha256 })
+    await until(
+      () => transferred(hubUrl),
+      bytes => bytes >= 64_000_000,
+    )
+    await stop()
+  },
+  120_000,
+)
