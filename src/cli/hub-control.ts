@@ -45,7 +45,7 @@ export function readHubControl(databasePath: string): HubControl | undefined {
   if (content === undefined) return undefined
   try {
     const { url, controlToken } = (JSON.parse(content) ?? {}) as Record<string, unknown>
-    const usable = typeof url === 'string' && /^http:\/\//.test(url) && URL.canParse(url)
+    const usable = typeof url === 'string' && url.startsWith('http://') && URL.canParse(url)
     if (!usable || typeof controlToken !== 'string' || !/^[\x21-\x7e]{32,256}$/.test(controlToken)) return undefined
     return { url, controlToken }
   } catch {

@@ -49,7 +49,8 @@ describe('healthCheck', () => {
     })
     const first = [health(), health()]
     time.advance(2_000)
-    expect(await Promise.all(first)).toEqual(Array(2).fill({ database: 'failing', bus: 'failing', head: null }))
+    const report = { database: 'failing', bus: 'failing', head: null }
+    expect(await Promise.all(first)).toEqual([report, report])
     const later = health()
     expect(asked).toBe(1)
     answer?.()

@@ -230,6 +230,6 @@ describe('settlementService', () => {
     for (let session = 0; session < 4_100; session += 1) submit(1, session % 100)
     time.advance(100)
     expect(service.pending).toBe(4_096)
-    expect(acks).toMatchObject(Array(4).fill({ error: { code: 'rate-limited' } }))
+    expect(acks).toMatchObject(Array.from({ length: 4 }, () => ({ error: { code: 'rate-limited' } })))
   })
 })
