@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Client } from 'pg'
-import { findPostgres } from './requires.js'
+import { findPostgres } from './programs.node.js'
 
 /** For `describeIf(postgresAvailable(), POSTGRES_REASON)`. */
 export const POSTGRES_REASON = 'needs PostgreSQL (initdb and postgres)'

@@ -8,7 +8,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { findRedis } from './requires.js'
+import { findRedis } from './programs.node.js'
 
 /** For `describeIf(findRedis(), REDIS_REASON)`. */
 export const REDIS_REASON = 'needs redis-server'
