@@ -2,13 +2,14 @@
  * What framing and multiplexing cost by themselves, in memory: `node --expose-gc dist/bench/codec.js`.
  * Rates are payload bytes; one warm-up, then the median of five rounds.
  */
+import { setTimeout as pause } from 'node:timers/promises'
 import { from, lastValueFrom, map, reduce } from 'rxjs'
 import { deframe } from '../src/operators/deframe.js'
 import { frame } from '../src/operators/frame.js'
 import { createDeframer, deframe as deframeStep } from '../src/protocol/deframer.js'
 import { createMux, defaultMuxConfig, step } from '../src/protocol/mux.js'
 import type { MuxEvent, MuxState } from '../src/protocol/mux-state.js'
-import { encodeFrame, type Frame, type MuxVersion } from '../src/protocol/smux.js'
+import { encodeFrame, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/smux.js'
 
 const rounds = 5
 const totalBytes = 256 * 1024 * 1024
@@ -37,16 +38,40 @@ async function rate(work: () => number | Promise<number>): Promise<number> {
   return median(rates)
 }
 
-/** Bytes that `frames` calls of `work` allocate, each. Few enough that no collection falls in between. */
-function allocated(frames: number, work: () => unknown): number {
+/** Calls in a batch, and batches: few enough in one that hardly any holds a collection, enough that the median has none. */
+const batchCalls = 20
+const batches = 51
+
+/** What the engine frees after a collection it frees on another thread, some milliseconds later. */
+const sweepMs = 100
+
+/**
+ * Bytes that a call of `work` allocates: the median of many small batches, less what looking costs. Results are kept to
+ * the end, so that none of them is given back while others are counted.
+ */
+async function allocated(work: () => unknown): Promise<number> {
   if (collect === undefined) return Number.NaN
-  work()
+  const kept: unknown[] = Array.from({ length: batchCalls * batches })
+  const looked = new Float64Array(2 * batches)
+  const bytesOf = (calls: number): number => {
+    for (let index = 0; index < batches; index++) {
+      looked[2 * index] = memory()
+      for (let call = 0; call < calls; call++) kept[index * batchCalls + call] = work()
+      looked[2 * index + 1] = memory()
+    }
+    return median(Array.from({ length: batches }, (_, index) => looked[2 * index + 1]! - looked[2 * index]!))
+  }
+  // The first time warms up: what is compiled later is compiled with what it learned.
+  bytesOf(batchCalls)
   collect()
-  const kept: unknown[] = []
-  const before = process.memoryUsage()
-  for (let index = 0; index < frames; index++) kept.push(work())
-  const after = process.memoryUsage()
-  return Math.round((after.heapUsed + after.arrayBuffers - before.heapUsed - before.arrayBuffers) / kept.length)
+  await pause(sweepMs)
+  const looking = bytesOf(0)
+  return (bytesOf(batchCalls) - looking) / batchCalls
+}
+
+function memory(): number {
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 async function codec(dataBytes: number): Promise<readonly Row[]> {
@@ -58,6 +83,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
   for (let offset = 0; offset < message.length; offset += wire.length) message.set(wire, offset)
   const agreement = { version: 2, rst: true } as const
   const perMessage = message.length / wire.length
+  const framesPerValue = Math.ceil(dataBytes / maxSentDataBytes)
   const frames = Array.from({ length: count }, () => value)
   const messages = Array.from({ length: Math.ceil(count / perMessage) }, () => message)
   const total = (lengths: number, more: number): number => lengths + more
@@ -75,7 +101,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
         )
         return count * dataBytes
       }),
-      bytesPerFrame: Math.round(allocated(200, () => encodeFrame(value, 2)) / Math.ceil(dataBytes / 4096)),
+      bytesPerFrame: Math.round((await allocated(() => encodeFrame(value, 2))) / framesPerValue),
     },
     {
       what: `deframe(), ${name} data, 64 KiB chunks`,
@@ -88,7 +114,9 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
           ),
         ),
       ),
-      bytesPerFrame: Math.round(allocated(200, () => deframeStep(createDeframer(agreement), message)) / perMessage),
+      bytesPerFrame: Math.round(
+        (await allocated(() => deframeStep(createDeframer(agreement), message))) / (perMessage * framesPerValue),
+      ),
     },
   ]
 }
