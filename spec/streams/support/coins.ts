@@ -1,0 +1,231 @@
+/** A hub that settles in memory, and peers with accounts on virtual time. */
+import { createHash } from 'node:crypto'
+import { BehaviorSubject, defer, delay, NEVER, type Observable, of, Subject, type Subscription } from 'rxjs'
+import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import type { ByteSocket, CryptoPort, ReceiptBook } from '../../../src/ports.js'
+import { formatCoins } from '../../../src/protocol/coins.js'
+import type { LighthouseError } from '../../../src/protocol/errors.js'
+import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../src/protocol/receipt.js'
+import { receiptText, settledText } from '../../../src/protocol/signed-texts.js'
+import type { SpendingLimits } from '../../../src/protocol/spending.js'
+import type { ConnectionStats } from '../../../src/protocol/stats.js'
+import type { SessionAccount } from '../../../src/streams/account.js'
+import { type AccountsReport, createAccounts } from '../../../src/streams/accounts.js'
+import { carry$ } from '../../../src/streams/carry.js'
+import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
+import type { HubSession } from '../../../src/streams/signaling.js'
+import type { MemoryChannel } from '../../support/memory-channel.js'
+import { hub as hubKey, sessionOf } from '../../support/receipts.js'
+import type { VirtualTime } from './virtual-time.js'
+
+/** Signs fast and proves nothing to anybody outside a spec: the private key is the public one. Counts its checks. */
+export function playCrypto(): CryptoPort & { readonly checks: number } {
+  let checks = 0
+  const sign = (key: string, text: string): string => createHash('sha512').update(`${key}\n${text}`).digest('base64')
+  return {
+    ...nodeCrypto,
+    sign,
+    verify(pubKey, text, signature) {
+      checks++
+      return sign(pubKey, text) === signature
+    },
+    get checks() {
+      return checks
+    },
+  }
+}
+
+export const identityOf = (pubKey: string) => ({ pubKey, privKey: pubKey, nickname: 'peer', host: '127.0.0.1:3000' })
+
+/** A receipt that its consumer signed. */
+export function signedReceipt(name: string, bytes: number, seeder: string, consumer: string): SignedReceipt {
+  const receipt = { hub_key: hubKey, session: sessionOf(name), seeder, consumer, bytes }
+  return { ...receipt, signature: playCrypto().sign(consumer, receiptText(receipt)) }
+}
+
+/** What the hub signed. */
+export function signedSettlement(name: string, bytes: number, wallet: number, seq = 1): Settlement {
+  const settlement = { session: sessionOf(name), bytes, coins: formatCoins(wallet), seq, hash: 'a'.repeat(128) }
+  return { ...settlement, signature: playCrypto().sign(hubKey, settledText(settlement)) }
+}
+
+export interface PlayHub {
+  /** Every receipt that it was given, and by whom. */
+  readonly given: readonly { readonly by: string; readonly receipt: SignedReceipt }[]
+  /** Settled of all sessions between two keys. */
+  readonly moved: number
+  wallet(pubKey: string): number
+  /** Gives coins, which everybody hears who is signed in. */
+  grant(pubKey: string, bytes: number): void
+  /** Answers the next receipts like this, instead of settling them. */
+  refuseWith: ReceiptRefusal | undefined
+  /** Whether its word about settlements is signed. */
+  honest: boolean
+  session(pubKey: string): HubSession
+  /** What peers that are signed in hear. */
+  readonly said$: Observable<{ readonly to: string; readonly coins: number; readonly settlement?: Settlement }>
+}
+
+/** A hub that answers after 5 ms. */
+export function playHub(time: VirtualTime, wallets: Readonly<Record<string, number>>): PlayHub {
+  const left = new Map(Object.entries(wallets))
+  const settled = new Map<string, number>()
+  const given: { by: string; receipt: SignedReceipt }[] = []
+  const said$ = new Subject<{ to: string; coins: number; settlement?: Settlement }>()
+  let [seq, moved] = [0, 0]
+  const wallet = (pubKey: string): number => left.get(pubKey) ?? 0
+  const add = (pubKey: string, bytes: number): void => void left.set(pubKey, wallet(pubKey) + bytes)
+
+  const settlementFor = ({ session }: SignedReceipt, pubKey: string): Settlement => {
+    const fields = {
+      session,
+      bytes: settled.get(session) ?? 0,
+      coins: formatCoins(wallet(pubKey)),
+      seq,
+      hash: 'a'.repeat(128),
+    }
+    return { ...fields, signature: playCrypto().sign(hub.honest ? hubKey : 'somebody', settledText(fields)) }
+  }
+  const settle = (by: string, receipt: SignedReceipt): ReceiptAck => {
+    given.push({ by, receipt })
+    const refuse = (code: ReceiptRefusal): ReceiptAck => ({ error: { code, message: code } })
+    if (hub.refuseWith !== undefined) return refuse(hub.refuseWith)
+    const { session, consumer, seeder, bytes, signature } = receipt
+    if (!playCrypto().verify(consumer, receiptText(receipt), signature)) return refuse('bad-signature')
+    const more = bytes - (settled.get(session) ?? 0)
+    if (more > wallet(consumer)) return refuse('no-coins')
+    if (more > 0) {
+      settled.set(session, bytes)
+      add(consumer, -more)
+      add(seeder, more)
+      moved += more
+      seq++
+      for (const to of [consumer, seeder]) {
+        const settlement = settlementFor(receipt, to)
+        time.scheduler.schedule(() => said$.next({ to, coins: wallet(to), settlement }), 5)
+      }
+    }
+    return { settled: settlementFor(receipt, by) }
+  }
+  const hub: PlayHub = {
+    given,
+    refuseWith: undefined,
+    honest: true,
+    get moved() {
+      return moved
+    },
+    wallet,
+    grant(pubKey, bytes) {
+      add(pubKey, bytes)
+      said$.next({ to: pubKey, coins: wallet(pubKey) })
+    },
+    session: pubKey => ({
+      hubKey,
+      iceServers: [],
+      head: undefined,
+      connection: {
+        send$: () => of({ delivered: true as const }),
+        settle$: receipt => defer(() => of(settle(pubKey, receipt))).pipe(delay(5, time.scheduler)),
+      },
+    }),
+    said$,
+  }
+  return hub
+}
+
+/** A peer as far as its coins go. */
+export function coinPeer(
+  time: VirtualTime,
+  hub: PlayHub,
+  pubKey: string,
+  options: { readonly book?: ReceiptBook; readonly limits?: SpendingLimits } = {},
+) {
+  const { book = createMemoryReceiptBook(pubKey, () => time.scheduler.now()), limits = {} } = options
+  const crypto = playCrypto()
+  const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
+  const accounts = createAccounts({
+    identity: identityOf(pubKey),
+    crypto,
+    book,
+    limits,
+    hubSession$,
+    scheduler: time.scheduler,
+  })
+  const reports: AccountsReport[] = []
+  const outcomes: unknown[] = []
+  const subscription = accounts.report$.subscribe({
+    next: report => reports.push(report),
+    error: error => outcomes.push(error),
+    complete: () => outcomes.push('complete'),
+  })
+  subscription.add(
+    hub.said$.subscribe(({ to, coins, settlement }) => {
+      if (to !== pubKey || hubSession$.value === undefined) return
+      accounts.heard({ type: 'coins', bytes: coins })
+      if (settlement !== undefined) accounts.heard({ type: 'settled', settlement })
+    }),
+  )
+  const signIn = (): void => {
+    const session = hub.session(pubKey)
+    hubSession$.next(session)
+    accounts.heard({ type: 'session', session })
+    accounts.heard({ type: 'coins', bytes: hub.wallet(pubKey) })
+  }
+  return {
+    pubKey,
+    accounts,
+    book,
+    crypto,
+    hubSession$,
+    reports,
+    outcomes,
+    subscription,
+    signIn,
+    signOut: () => hubSession$.next(undefined),
+  }
+}
+export type CoinPeer = ReturnType<typeof coinPeer>
+
+/** One side of a connection, with its account. */
+export function carried(
+  time: VirtualTime,
+  options: {
+    readonly role: ConnectionStats['role']
+    readonly channel: MemoryChannel
+    readonly name: string
+    readonly other: string
+    readonly account?: SessionAccount
+    readonly dial?: () => ByteSocket
+    readonly receipts?: boolean
+  },
+): {
+  readonly socket$: Subject<ByteSocket>
+  readonly errors: LighthouseError[]
+  readonly subscription: Subscription
+  readonly stats: () => ConnectionStats
+} {
+  const { role, channel, name, other, account, dial, receipts = true } = options
+  const socket$ = new Subject<ByteSocket>()
+  const errors: LighthouseError[] = []
+  let newest: ConnectionStats
+  const subscription = carry$({
+    open: {
+      type: 'open',
+      session: sessionOf(name),
+      pubKey: other,
+      hubKey,
+      channel,
+      agreement: { version: 2, rst: true, receipts },
+    },
+    event$: NEVER,
+    role,
+    nickname: undefined,
+    tunnelPort: undefined,
+    socket$,
+    ...(dial && { dial }),
+    account,
+    clock: time.clock,
+    scheduler: time.scheduler,
+  }).subscribe({ next: stats => (newest = stats), error: (error: LighthouseError) => errors.push(error) })
+  return { socket$, errors, subscription, stats: () => newest }
+}
