@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { quantile, type Spread, spread } from './figures.js'
 import type { PipeKind } from './peer.child.js'
 import { ask, latencies } from './probe.js'
-import { openScene, type Scene, type SceneOptions } from './scene.js'
+import { openScene, type Scene, type SceneOptions, type TunnelKind } from './scene.js'
 
 export interface Extent {
   readonly rounds: number
@@ -30,6 +30,14 @@ export interface Result {
   readonly tunnel10: Spread
   readonly ratio1: Spread
   readonly ratio10: Spread
+  /** Without coins; the others are with coins, by a key that has paid before. */
+  readonly free1: Spread
+  readonly free10: Spread
+  readonly coins1: Spread
+  readonly coins10: Spread
+  /** The first two seconds of a key that has never paid, and without coins. */
+  readonly freshFirst: Spread
+  readonly freeFirst: Spread
   readonly coldFirstByteMs: Spread
   readonly warmFirstByteMs: Spread
   readonly alone: Latency
@@ -55,7 +63,7 @@ interface Count {
   readonly at: number
 }
 
-async function windowRate(count: () => Promise<Count>, extent: Extent): Promise<number> {
+async function windowRate(count: () => Promise<Count>, extent: Pick<Extent, 'warmUpMs' | 'windowMs'>): Promise<number> {
   await pause(extent.warmUpMs)
   const before = await count()
   await pause(extent.windowMs)
@@ -84,25 +92,54 @@ async function pipeRate(scene: Scene, kind: PipeKind, messageBytes: number, exte
   return rate
 }
 
-/** A new connection, and its tunnel's port. */
-async function openTunnel({ consumer, restartConsumer }: Scene): Promise<number> {
-  await restartConsumer()
-  return consumer.call<number>('connect', 'bob')
+interface Received {
+  readonly each: readonly number[]
+  readonly at: number
 }
 
-async function tunnelRate(scene: Scene, streams: number, extent: Extent): Promise<number> {
-  const { ends } = scene
-  const port = await openTunnel(scene)
+async function countOf({ ends }: Scene, ids: readonly number[]): Promise<Count> {
+  const { each, at } = await ends.call<Received>('received', ids)
+  return { bytes: each.reduce((sum, bytes) => sum + bytes, 0), at }
+}
+
+/** A sixteenth of it is the largest window of credit that a seeder gives. */
+const paidAheadBytes = 256_000_000
+
+/** On a slow path less has to be open at a time. */
+const payAheadMs = 15_000
+
+/** Downloads until the consumer is known to the seeder as somebody who pays. */
+export async function payAhead(scene: Scene, port: number): Promise<void> {
+  const id = await scene.ends.call<number>('open', { port, bytes: endlessBytes })
+  const start = performance.now()
+  while ((await countOf(scene, [id])).bytes < paidAheadBytes && performance.now() - start < payAheadMs) await pause(50)
+  await scene.ends.call('close', [id])
+}
+
+async function openStreams({ ends }: Scene, port: number, streams: number): Promise<readonly number[]> {
   const ids: number[] = []
   for (let index = 0; index < streams; index++) {
     ids.push(await ends.call<number>('open', { port, bytes: endlessBytes }))
   }
-  const count = async (): Promise<Count> => {
-    const { each, at } = await ends.call<{ each: number[]; at: number }>('received', ids)
-    return { bytes: each.reduce((sum, bytes) => sum + bytes, 0), at }
-  }
-  const rate = await windowRate(count, extent)
-  await ends.call('close', ids)
+  return ids
+}
+
+async function tunnelRate(scene: Scene, kind: TunnelKind, streams: number, extent: Extent): Promise<number> {
+  const port = await scene.openTunnel(kind)
+  const ids = await openStreams(scene, port, streams)
+  const rate = await windowRate(() => countOf(scene, ids), extent)
+  await scene.ends.call('close', ids)
+  return rate
+}
+
+/** What somebody gets of the first film: the whole of the first two seconds, connection not included. */
+const firstMs = 2000
+
+async function firstRate(scene: Scene, kind: TunnelKind): Promise<number> {
+  const port = await scene.openTunnel(kind)
+  const ids = await openStreams(scene, port, 1)
+  const rate = await windowRate(() => countOf(scene, ids), { warmUpMs: 0, windowMs: firstMs })
+  await scene.ends.call('close', ids)
   return rate
 }
 
@@ -123,17 +160,28 @@ async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
   return best.bytes
 }
 
+interface Round {
+  readonly raw: number
+  readonly stream: number
+  readonly tunnel1: number
+  readonly free1: number
+  readonly tunnel10: number
+  readonly free10: number
+  readonly fresh: number
+  readonly freeFirst: number
+}
+
 /** Runs everything for one WebRTC implementation over one path; what is compared is measured in turns. */
 export async function measure(options: SceneOptions, extent: Extent): Promise<Result> {
   const scene = await openScene(options)
-  const { consumer, seeder, ends, restartConsumer } = scene
+  const { consumer, seeder, ends, restartConsumer, connect, openTunnel } = scene
   try {
     const cold: number[] = []
     let port = 0
     for (let start = 0; start < extent.coldStarts; start++) {
       await restartConsumer()
       const since = performance.now()
-      port = await consumer.call<number>('connect', 'bob')
+      port = await connect()
       cold.push((await ask(port, since)).firstByteMs)
     }
     const warm: number[] = []
@@ -141,28 +189,32 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
 
     const bestMessageBytes = await bestMessageSize(scene, extent)
 
-    const rounds: { raw: number; stream: number; tunnel1: number; tunnel10: number }[] = []
+    await payAhead(scene, await openTunnel())
+    const rounds: Round[] = []
     await Promise.all([consumer.call('memory'), seeder.call('memory')])
     let peaks = [0, 0]
     for (let round = 0; round < extent.rounds; round++) {
       const raw = await pipeRate(scene, 'raw', bestMessageBytes, extent)
       await Promise.all([consumer.call('memory'), seeder.call('memory')])
-      const tunnel1 = await tunnelRate(scene, 1, extent)
-      const tunnel10 = await tunnelRate(scene, 10, extent)
+      const tunnel1 = await tunnelRate(scene, 'counted', 1, extent)
+      const free1 = await tunnelRate(scene, 'uncounted', 1, extent)
+      const tunnel10 = await tunnelRate(scene, 'counted', 10, extent)
+      const free10 = await tunnelRate(scene, 'uncounted', 10, extent)
       const now = await Promise.all([consumer.call<number>('memory'), seeder.call<number>('memory')])
       peaks = peaks.map((peak, index) => Math.max(peak, now[index]!))
       const stream = await pipeRate(scene, 'simple-peer', streamPieceBytes, extent)
-      rounds.push({ raw, stream, tunnel1, tunnel10 })
+      const fresh = await firstRate(scene, 'fresh')
+      const freeFirst = await firstRate(scene, 'uncounted')
+      rounds.push({ raw, stream, tunnel1, free1, tunnel10, free10, fresh, freeFirst })
     }
 
-    port = await openTunnel(scene)
+    port = await openTunnel()
     const alone = latencyOf(await latencies(port, extent.latencyMs))
     const bulk = await ends.call<number>('open', { port, bytes: endlessBytes })
     await pause(extent.warmUpMs)
-    const count = (): Promise<{ each: number[]; at: number }> => ends.call('received', [bulk])
-    const before = await count()
+    const before = await countOf(scene, [bulk])
     const besideBulk = latencyOf(await latencies(port, extent.latencyMs))
-    const after = await count()
+    const after = await countOf(scene, [bulk])
     await ends.call('close', [bulk])
 
     return {
@@ -174,11 +226,17 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       tunnel10: spread(rounds.map(({ tunnel10 }) => tunnel10)),
       ratio1: spread(rounds.map(({ raw, tunnel1 }) => tunnel1 / raw)),
       ratio10: spread(rounds.map(({ raw, tunnel10 }) => tunnel10 / raw)),
+      free1: spread(rounds.map(({ free1 }) => free1)),
+      free10: spread(rounds.map(({ free10 }) => free10)),
+      coins1: spread(rounds.map(({ tunnel1, free1 }) => tunnel1 / free1)),
+      coins10: spread(rounds.map(({ tunnel10, free10 }) => tunnel10 / free10)),
+      freshFirst: spread(rounds.map(({ fresh }) => fresh)),
+      freeFirst: spread(rounds.map(({ freeFirst }) => freeFirst)),
       coldFirstByteMs: spread(cold),
       warmFirstByteMs: spread(warm),
       alone,
       besideBulk,
-      bulkBesideRequests: (after.each[0]! - before.each[0]!) / (after.at - before.at) / 1000,
+      bulkBesideRequests: (after.bytes - before.bytes) / (after.at - before.at) / 1000,
       consumerPeakBytes: peaks[0]!,
       seederPeakBytes: peaks[1]!,
     }

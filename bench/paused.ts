@@ -1,6 +1,6 @@
 /** A reader that stops in the middle of a large download: what it costs others, and whether the download ends right. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { endlessBytes } from './measure.js'
+import { endlessBytes, payAhead } from './measure.js'
 import { openScene, type SceneOptions } from './scene.js'
 
 export interface PausedOptions extends SceneOptions {
@@ -27,7 +27,7 @@ const settleMs = 8000
 export async function measurePaused(options: PausedOptions): Promise<PausedResult> {
   const { fileBytes, pauseMs } = options
   const scene = await openScene(options)
-  const { consumer, seeder, ends, restartConsumer } = scene
+  const { consumer, seeder, ends, openTunnel } = scene
   const received = (id: number): Promise<{ each: number[]; at: number }> => ends.call('received', [id])
   const memory = (): Promise<number[]> => Promise.all([consumer.call<number>('memory'), seeder.call<number>('memory')])
   const rateOver = async (id: number, milliseconds: number): Promise<number> => {
@@ -37,8 +37,8 @@ export async function measurePaused(options: PausedOptions): Promise<PausedResul
     return (after.each[0]! - before.each[0]!) / (after.at - before.at) / 1000
   }
   try {
-    await restartConsumer()
-    const port = await consumer.call<number>('connect', 'bob')
+    const port = await openTunnel()
+    await payAhead(scene, port)
     const other = await ends.call<number>('open', { port, bytes: endlessBytes })
     await pause(settleMs)
     await memory()

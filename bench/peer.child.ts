@@ -1,14 +1,16 @@
 /** One end of everything that is measured: a peer of the network, and beside it the bare channels it is compared with. */
-import { filter, firstValueFrom, type Subscription, take } from 'rxjs'
+import { filter, firstValueFrom, type Observable, type Subscription, switchMap, take } from 'rxjs'
+import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
 import type { WebRtcImplementation } from '../src/adapters/rtc-connection.js'
 import { loadRtc } from '../src/adapters/simple-peer.node.js'
-import { createPeer$, type Peer, portBlock, type Share } from '../src/app.js'
+import { createPeer$, portBlock, type Share } from '../src/app.js'
 import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import { relayedRtc, throughRelay } from './candidates.js'
 import { peakMemory, watchMemory } from './memory.js'
 import { type Pipe, rawPipe, simplePeerPipe } from './raw.js'
 import { answerCalls } from './rpc.js'
+import { type BenchPeer, uncountedPeer$ } from './uncounted.js'
 
 export type RtcName = 'wrtc' | 'node-datachannel'
 export type PipeKind = 'raw' | 'simple-peer'
@@ -18,11 +20,14 @@ export interface PeerChildOptions {
   readonly relayed: boolean
   readonly identity: Identity
   readonly share?: Share
+  /** The file in which it keeps its receipts, as on a person's disk. Without one bytes cost nothing. */
+  readonly book: string | undefined
 }
 
 const pipes = new Map<PipeKind, Pipe>()
-let running: Subscription | undefined
-let peer: Peer | undefined
+/** By nickname: a process may be two peers, of which one is idle. */
+const running = new Map<string, Subscription>()
+const peers = new Map<string, BenchPeer>()
 
 async function implementationOf(name: RtcName): Promise<WebRtcImplementation> {
   const module = (name === 'wrtc' ? await import('wrtc') : await import('node-datachannel/polyfill')) as unknown as {
@@ -31,19 +36,31 @@ async function implementationOf(name: RtcName): Promise<WebRtcImplementation> {
   return module.default ?? module
 }
 
-async function startPeer({ rtcName, relayed, identity, share }: PeerChildOptions): Promise<void> {
-  running?.unsubscribe()
+async function startPeer({ rtcName, relayed, identity, share, book }: PeerChildOptions): Promise<void> {
+  const { nickname, pubKey } = identity
+  running.get(nickname)?.unsubscribe()
   const rtc = await loadRtc(rtcName)
-  const peer$ = createPeer$({
+  const options = {
     identity,
     ports: portBlock(0),
     rtc: relayed ? relayedRtc(rtc, call) : rtc,
     ...(share && { share }),
+  }
+  const peer$: Observable<BenchPeer> =
+    book === undefined
+      ? uncountedPeer$(options)
+      : receiptBook$(book, pubKey).pipe(switchMap(receipts => createPeer$({ ...options, receipts })))
+  const peer = await new Promise<BenchPeer>((resolve, reject) => {
+    running.set(nickname, peer$.subscribe({ next: resolve, error: reject }))
   })
-  peer = await new Promise<Peer>((resolve, reject) => {
-    running = peer$.subscribe({ next: resolve, error: reject })
-  })
+  peers.set(nickname, peer)
   await firstValueFrom(peer.state$.pipe(filter(state => state.type === 'authenticated')))
+}
+
+function stopPeer(nickname: string): void {
+  running.get(nickname)?.unsubscribe()
+  running.delete(nickname)
+  peers.delete(nickname)
 }
 
 async function openPipe(options: {
@@ -67,8 +84,9 @@ async function openPipe(options: {
 
 const call = answerCalls({
   startPeer,
-  connect: async (nickname: string): Promise<number> =>
-    (await firstValueFrom(peer!.connect$(nickname).pipe(take(1)))).port,
+  stopPeer,
+  connect: async ({ from, to }: { from: string; to: string }): Promise<number> =>
+    (await firstValueFrom(peers.get(from)!.connect$(to).pipe(take(1)))).port,
   openPipe,
   closePipe: (kind: PipeKind) => {
     pipes.get(kind)!.close()

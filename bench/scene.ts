@@ -1,4 +1,7 @@
 /** Everything that one configuration is measured with: hub, relay, two peers in processes of their own, and programs behind them. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject } from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../src/adapters/hub-http.js'
@@ -15,12 +18,22 @@ export interface SceneOptions {
   readonly roundTripMs: number
 }
 
+/**
+ * With coins as everybody has them, by a key that has paid before; with coins, by a key that is new to hub and seeder; or
+ * without coins.
+ */
+export type TunnelKind = 'counted' | 'fresh' | 'uncounted'
+
 export interface Scene {
   readonly consumer: Child
   readonly seeder: Child
   readonly ends: Child
-  /** Starts the consumer anew, without any connection. */
-  readonly restartConsumer: () => Promise<void>
+  /** Starts a consumer anew, without any connection. Default `counted`. */
+  readonly restartConsumer: (kind?: TunnelKind) => Promise<void>
+  /** Connects it to the seeder of its kind. Resolves with the tunnel's port. */
+  readonly connect: () => Promise<number>
+  /** Both. */
+  readonly openTunnel: (kind?: TunnelKind) => Promise<number>
   readonly openPipe: (kind: PipeKind) => Promise<void>
   readonly closePipe: (kind: PipeKind) => Promise<void>
   readonly close: () => Promise<void>
@@ -31,6 +44,11 @@ async function register(hub: Hub, nickname: string): Promise<Identity> {
   const signature = nodeCrypto.sign(privKey, registerText(nickname, pubKey))
   await firstValueFrom(fetchHubClient(hub.url).register$({ pubKey, nickname, signature }), { defaultValue: undefined })
   return { pubKey, privKey, nickname, host: `127.0.0.1:${hub.port}` }
+}
+
+/** Nicknames have letters alone. */
+function newcomerName(index: number): string {
+  return `newcomer${String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26))}`
 }
 
 export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise<Scene> {
@@ -53,16 +71,36 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
   })
   const ends = startChild('ends.child.js', {})
   const sourcePort = await ends.call<number>('listen')
-  const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+  const folder = mkdtempSync(join(tmpdir(), 'lighthouse-bench-'))
+  const bookOf = ({ nickname }: Identity): string => join(folder, `${nickname}.db`)
+  const [alice, bob, carol, dave] = await Promise.all(
+    ['alice', 'bob', 'carol', 'dave'].map(name => register(hub, name)),
+  )
   const share = { type: 'tcp', host: '127.0.0.1', port: sourcePort } as const
-  await seeder.call('startPeer', { rtcName, relayed, identity: bob, share })
-  const restartConsumer = (): Promise<void> => consumer.call('startPeer', { rtcName, relayed, identity: alice })
+  const start = (child: Child, identity: Identity, book: string | undefined, shared?: typeof share): Promise<void> =>
+    child.call('startPeer', { rtcName, relayed, identity, book, share: shared })
+  await start(seeder, bob!, bookOf(bob!), share)
+  await start(seeder, dave!, undefined, share)
+
+  let newcomers = 0
+  let newest: { readonly from: string; readonly to: string } | undefined
+  const restartConsumer = async (kind: TunnelKind = 'counted'): Promise<void> => {
+    // One consumer at a time: an idle connection would go on with its keep-alives.
+    if (newest !== undefined) await consumer.call('stopPeer', newest.from)
+    const identity =
+      kind === 'counted' ? alice! : kind === 'uncounted' ? carol! : await register(hub, newcomerName(newcomers++))
+    newest = { from: identity.nickname, to: kind === 'uncounted' ? 'dave' : 'bob' }
+    await start(consumer, identity, kind === 'uncounted' ? undefined : bookOf(identity))
+  }
+  const connect = (): Promise<number> => consumer.call<number>('connect', newest)
 
   return {
     consumer,
     seeder,
     ends,
     restartConsumer,
+    connect,
+    openTunnel: kind => restartConsumer(kind).then(connect),
     openPipe: async kind => {
       await seeder.call('openPipe', { kind, initiator: false, rtcName, relayed })
       await consumer.call('openPipe', { kind, initiator: true, rtcName, relayed })
@@ -74,6 +112,7 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
     close: async () => {
       await Promise.all([consumer.stop(), seeder.stop(), ends.stop(), relay?.stop()])
       running.unsubscribe()
+      rmSync(folder, { recursive: true, force: true })
     },
   }
 }

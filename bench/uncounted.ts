@@ -1,0 +1,63 @@
+/** A peer whose bytes cost nothing: the parts of `createPeer$` without the accounts, to show what those cost. */
+import { BehaviorSubject, filter, map, merge, NEVER, Observable, share, switchMap, tap } from 'rxjs'
+import { nodeTcp } from '../src/adapters/tcp.node.js'
+import { environmentOf, type PeerOptions } from '../src/peer-options.js'
+import type { RtcPort, Tunnel } from '../src/ports.js'
+import type { HubState } from '../src/protocol/stats.js'
+import { answerConnection$, type ConnectionOptions, offerConnection$ } from '../src/streams/connection.js'
+import { peerState$ } from '../src/streams/peer-state.js'
+import { type Offer, seeding$ } from '../src/streams/seeding.js'
+import { type HubSession, signaling$, signedIn$ } from '../src/streams/signaling.js'
+import { createTunnels } from '../src/streams/tunnels.js'
+
+/** What the bench needs of a peer, counted or not. */
+export interface BenchPeer {
+  readonly state$: Observable<HubState>
+  connect$(nickname: string): Observable<Tunnel>
+}
+
+/**
+ * Emits the peer once and runs it until unsubscribed. The same streams in the same order as in a whole peer; left out are
+ * accounts, receipts, the proxy and the data server.
+ */
+export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort }): Observable<BenchPeer> {
+  return new Observable(subscriber => {
+    const environment = environmentOf(options, options.rtc)
+    const { share: shared, ports, clock, scheduler } = environment
+    const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
+    const state$ = new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 })
+    const signaling = signaling$({ ...environment, random: Math.random }).pipe(share())
+    const signal$ = signaling.pipe(
+      filter(event => event.type === 'signal'),
+      map(({ signal }) => signal),
+    )
+    const optionsOf = (hubSession: HubSession): ConnectionOptions => ({ ...environment, hubSession, signal$ })
+    const tunnels = createTunnels({
+      offer$: name =>
+        signedIn$(state$, session$, scheduler).pipe(
+          switchMap(hubSession => offerConnection$(optionsOf(hubSession), name)),
+        ),
+      listen$: nodeTcp.listen$,
+      ports: ports.tunnels,
+      clock,
+      scheduler,
+    })
+    const served$ = seeding$({
+      offer$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
+      answer$: offer => (session$.value === undefined ? NEVER : answerConnection$(optionsOf(session$.value), offer)),
+      dial: shared?.type === 'tcp' ? () => nodeTcp.dial({ host: shared.host, port: shared.port }) : undefined,
+      refuse: (_offer, reason) => subscriber.error(new Error(reason)),
+      clock,
+      scheduler,
+    })
+    const heard$ = signaling.pipe(
+      tap(event => {
+        if (event.type === 'session') session$.next(event.session)
+        if (event.type === 'state') state$.next(event.state)
+      }),
+    )
+    const report$ = merge(heard$, tunnels.report$, served$)
+    subscriber.add(peerState$(report$).subscribe({ error: error => subscriber.error(error) }))
+    subscriber.next({ state$, connect$: name => tunnels.connect$(name) })
+  })
+}
