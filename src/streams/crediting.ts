@@ -8,7 +8,6 @@ import {
   ignoreElements,
   map,
   merge,
-  mergeMap,
   NEVER,
   type Observable,
   type SchedulerLike,
@@ -17,7 +16,6 @@ import {
   Subject,
   switchMap,
   tap,
-  throwError,
   timer,
 } from 'rxjs'
 import type { CryptoPort, ReceiptBook } from '../ports.js'
@@ -85,25 +83,44 @@ export function createCrediting(options: CreditingOptions): Crediting {
   const { identity, crypto, book, signedIn$, onFailure, scheduler } = options
   const credits = new Map<string, Credit>()
   const changed$ = new Subject<string>()
+  const paid$ = new Subject<string>()
   const late$ = new Subject<SignedReceipt>()
+
+  const remember = (consumer: string, credit: Credit): void => {
+    if (credit.sessions.size === 0) credits.delete(consumer)
+    else credits.set(consumer, credit)
+  }
 
   /** What was announced is on disk before anything of it is sent. */
   const update = (consumer: string, change: (credit: Credit) => Credit): void => {
-    let credit = change(credits.get(consumer) ?? createCredit(book.account(consumer)))
-    const due = announcement(credit)
-    if (due !== undefined) {
+    const credit = change(credits.get(consumer) ?? createCredit(book.account(consumer)))
+    // Before the book is told, which may fail: what was sent is a debt all the same.
+    remember(consumer, credit)
+    try {
+      const due = announcement(credit)
+      if (due === undefined) return
       book.serve(consumer, due)
-      credit = announced(credit, due)
+      remember(consumer, announced(credit, due))
+    } finally {
+      changed$.next(consumer)
     }
-    if (credit.sessions.size === 0) credits.delete(consumer)
-    else credits.set(consumer, credit)
-    changed$.next(consumer)
+  }
+
+  /** For the end of a session, where no connection is left to end for what the book cannot do. */
+  const attempt = (work: () => void): void => {
+    try {
+      work()
+    } catch (error) {
+      onFailure(toLighthouseError('store-failed', error, 'receipts'))
+    }
   }
 
   return {
     settled(session, consumer, bytes) {
       // With no session live the book alone knows the key, and it has been told.
-      if (credits.has(consumer)) update(consumer, credit => settled(credit, session, bytes))
+      if (bytes <= 0 || !credits.has(consumer)) return
+      update(consumer, credit => settled(credit, session, bytes))
+      paid$.next(consumer)
     },
     receipt$: late$,
     account({ hubKey, session, consumer }) {
@@ -111,14 +128,22 @@ export function createCrediting(options: CreditingOptions): Crediting {
         const credit = credits.get(consumer)
         return credit === undefined ? 0 : limitOf(credit, session)
       }
-      const check = ({ bytes, signature }: FramedReceipt): readonly SignedReceipt[] => {
+      /** The newest receipt that was not looked at. */
+      let given: FramedReceipt | undefined
+      const keepGiven = (): boolean => {
+        if (given === undefined) return true
+        const { bytes, signature } = given
+        given = undefined
         const receipt = { hub_key: hubKey, session, seeder: identity.pubKey, consumer, bytes }
         const signed = { ...receipt, signature: toBase64(signature) }
-        if (bytes === 0 || !crypto.verify(consumer, receiptText(receipt), signed.signature)) {
-          throw new LighthouseError('bad-signature', 'the other side gave a receipt that it did not sign')
-        }
+        if (bytes === 0 || !crypto.verify(consumer, receiptText(receipt), signed.signature)) return false
         book.keep(signed)
-        return [signed]
+        return true
+      }
+      const bringKept = (): void => {
+        const kept = book.receipt(session)
+        if (kept?.consumer !== consumer || kept.bytes <= (book.settlement(session)?.bytes ?? 0)) return
+        late$.next(kept)
       }
       return {
         creditBytes$: defer(() =>
@@ -144,37 +169,39 @@ export function createCrediting(options: CreditingOptions): Crediting {
               filter(event => event.type === 'held'),
               map(({ on }) => on),
             )
-            const unpaid$ = combineLatest([held$, signedIn$]).pipe(
-              map(([held, signedIn]) => held && signedIn),
-              distinctUntilChanged(),
-              switchMap(waiting => (waiting ? timer(unpaidMs, scheduler) : NEVER)),
-              mergeMap(() =>
-                throwError(
-                  () =>
-                    new LighthouseError(
-                      'unpaid',
-                      'the other side took what it may on credit and paid nothing for 20 s',
-                    ),
-                ),
-              ),
+            const paidNow$ = paid$.pipe(
+              filter(key => key === consumer),
+              startWith(consumer),
+            )
+            // Anew with each payment: who pays and takes at once what that opens is held all the time.
+            const unpaid$ = combineLatest([held$, signedIn$, paidNow$]).pipe(
+              switchMap(([held, signedIn]) => (held && signedIn ? timer(unpaidMs, scheduler) : NEVER)),
+              map(() => {
+                const message = 'the other side took what it may on credit and paid nothing for 20 s'
+                throw new LighthouseError('unpaid', message)
+              }),
             )
             const receipts$ = session$.pipe(
               filter(event => event.type === 'receipt'),
-              map(({ receipt }) => receipt),
+              tap(({ receipt }) => (given = receipt)),
               auditTime(receiptAuditMs, scheduler),
-              mergeMap(check),
+              tap(() => {
+                if (keepGiven()) return
+                throw new LighthouseError('bad-signature', 'the other side gave a receipt that it did not sign')
+              }),
               auditTime(patienceMs, scheduler),
-              tap(receipt => late$.next(receipt)),
+              tap(bringKept),
             )
             return merge(sent$, unpaid$, receipts$)
           }).pipe(
             ignoreElements(),
             finalize(() => {
-              try {
-                update(consumer, credit => closeSession(credit, session))
-              } catch (error) {
-                onFailure(toLighthouseError('store-failed', error, 'receipts'))
-              }
+              // Its last receipt counts, and who has gone may not bring it to the hub any more.
+              attempt(() => {
+                keepGiven()
+                bringKept()
+              })
+              attempt(() => update(consumer, credit => closeSession(credit, session)))
             }),
           ),
         reason: error => error,

@@ -1,0 +1,400 @@
+import { describe, expect, it } from '@jest/globals'
+import { BehaviorSubject, Subject } from 'rxjs'
+import type { ReceiptBook } from '../../src/ports.js'
+import { fromBase64 } from '../../src/protocol/base64.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import { createCrediting } from '../../src/streams/crediting.js'
+import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import type { SessionEvent } from '../../src/streams/session.js'
+import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
+import { identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+
+const window = 1_000_000
+const full = new LighthouseError('store-failed', 'the disk is full')
+
+function world(book: ReceiptBook = createMemoryReceiptBook(self), time: VirtualTime = virtualTime()) {
+  const crypto = playCrypto()
+  const signedIn$ = new BehaviorSubject(true)
+  const failures: LighthouseError[] = []
+  const crediting = createCrediting({
+    identity: identityOf(self),
+    crypto,
+    book,
+    signedIn$,
+    onFailure: reason => failures.push(reason),
+    scheduler: time.scheduler,
+  })
+  const late: SignedReceipt[] = []
+  const brought = crediting.receipt$.subscribe(receipt => late.push(receipt))
+
+  /** One session: the spec says what happens on it, and hears what it may send. */
+  const serve = (name: string, consumer = bob) => {
+    const event$ = new Subject<SessionEvent>()
+    const account = crediting.account({ hubKey: hub, session: sessionOf(name), consumer })
+    const errors: LighthouseError[] = []
+    const limits: number[] = []
+    const following = account
+      .follow$(event$)
+      .subscribe({ error: (error: LighthouseError) => errors.push(error), next: () => errors.push(full) })
+    following.add(account.creditBytes$!.subscribe(limit => limits.push(limit)))
+    const credit = (): number => limits.at(-1)!
+    let sentBytes = 0
+    const send = (bytes: number): void => {
+      sentBytes += bytes
+      event$.next({ type: 'account', sentBytes, receivedBytes: 0, countedBytes: 0 })
+    }
+    /** As a stream that always has more: all that the credit lets go, and then it is held. */
+    const exhaust = (): number => {
+      while (credit() > sentBytes) send(Math.min(65_536, credit() - sentBytes))
+      event$.next({ type: 'held', on: true })
+      return sentBytes
+    }
+    const give = (receipt: SignedReceipt): void => {
+      const { bytes, signature } = receipt
+      event$.next({ type: 'receipt', receipt: { bytes, signature: fromBase64(signature) } })
+    }
+    const sign = (bytes: number): void => give(signedReceipt(name, bytes, self, consumer))
+    /** As the accounts do when the hub has settled. */
+    const settle = (bytes: number): void =>
+      crediting.settled(sessionOf(name), consumer, book.settle(signedSettlement(name, bytes, 0)))
+    return {
+      event$,
+      account,
+      errors,
+      limits,
+      credit,
+      send,
+      exhaust,
+      give,
+      sign,
+      settle,
+      hold: (on: boolean) => event$.next({ type: 'held', on }),
+      end: () => following.unsubscribe(),
+      codes: () => errors.map(({ code }) => code),
+    }
+  }
+  return { time, crypto, book, signedIn$, failures, late, brought, crediting, serve }
+}
+
+describe('crediting', () => {
+  it('lets a megabyte go, then what is settled', () => {
+    const { serve } = world()
+    const session = serve('one')
+    expect(session.exhaust()).toBe(window)
+    session.settle(250_000)
+    expect(session.exhaust()).toBe(1_250_000)
+    session.settle(1_250_000)
+    expect(session.exhaust()).toBe(2_250_000)
+  })
+
+  it('gives nothing before it follows the session, and to nobody else', () => {
+    const { crediting, serve } = world()
+    serve('one', carol)
+    const limits: number[] = []
+    crediting
+      .account({ hubKey: hub, session: sessionOf('two'), consumer: bob })
+      .creditBytes$!.subscribe(limit => limits.push(limit))
+    expect(limits).toEqual([0])
+  })
+
+  it('tells the book before anything goes, and puts it right at the end', () => {
+    const book = createMemoryReceiptBook(self)
+    const { serve } = world(book)
+    const session = serve('one')
+    for (let count = 0; count < 40; count++) {
+      expect(book.account(bob).servedBytes).toBeGreaterThanOrEqual(session.credit())
+      session.send(Math.min(20_000, session.credit() - count * 20_000))
+    }
+    session.end()
+    expect(book.account(bob).servedBytes).toBe(800_000)
+    expect(book.parties(sessionOf('one'))).toEqual({ seeder: self, consumer: bob })
+  })
+
+  it('has one window for all sessions of a key, those that are over included', () => {
+    const { serve } = world()
+    const [one, two] = [serve('one'), serve('two')]
+    one.send(200_000)
+    two.send(200_000)
+    one.end()
+    const three = serve('three')
+    expect(three.exhaust()).toBe(600_000)
+    expect([two.credit(), two.exhaust()]).toEqual([200_000, 200_000])
+    // What is settled of the one that is over is paid too, and opens the window for those that live.
+    one.settle(150_000)
+    expect(three.exhaust()).toBe(750_000)
+  })
+
+  it('keeps the debt over a restart, a crash included, and adds 256 KiB to it at most', () => {
+    const book = createMemoryReceiptBook(self)
+    const first = world(book)
+    first.serve('one').send(100_000)
+    // Killed: nothing is put right.
+    const second = world(book)
+    const session = second.serve('two')
+    expect(session.exhaust()).toBeLessThanOrEqual(window - 100_000)
+    expect(session.exhaust()).toBeGreaterThanOrEqual(window - 100_000 - 262_144)
+    session.end()
+    const third = world(book)
+    expect(third.serve('three').exhaust()).toBe(0)
+  })
+
+  it('takes what was paid over a restart along', () => {
+    const book = createMemoryReceiptBook(self)
+    const first = world(book).serve('one')
+    first.exhaust()
+    first.settle(window)
+    first.end()
+    expect(book.account(bob)).toEqual({ servedBytes: window, paidBytes: window })
+    expect(world(book).serve('two').exhaust()).toBe(window)
+  })
+
+  it('counts a settlement once, however often it comes', () => {
+    const { serve } = world()
+    const session = serve('one')
+    session.exhaust()
+    for (let count = 0; count < 5; count++) session.settle(300_000)
+    expect(session.exhaust()).toBe(1_300_000)
+  })
+
+  it('takes a settlement for a key that is not here, which the book knows', () => {
+    const { serve, crediting, book } = world()
+    const session = serve('one')
+    session.exhaust()
+    session.end()
+    session.settle(400_000)
+    expect(book.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
+    expect(serve('two').exhaust()).toBe(400_000)
+    crediting.settled(sessionOf('never'), carol, 5)
+  })
+
+  describe('unpaid', () => {
+    it('is the end after 20 s of waiting', () => {
+      const { serve, time } = world()
+      const session = serve('one')
+      session.exhaust()
+      time.advance(19_999)
+      expect(session.codes()).toEqual([])
+      time.advance(1)
+      expect(session.codes()).toEqual(['unpaid'])
+      expect(time.pending()).toBe(0)
+    })
+
+    it('is nobody who waits for nothing, or goes on in between', () => {
+      const { serve, time } = world()
+      const session = serve('one')
+      time.advance(60_000)
+      session.exhaust()
+      time.advance(15_000)
+      session.hold(false)
+      time.advance(15_000)
+      session.hold(true)
+      time.advance(15_000)
+      expect(session.codes()).toEqual([])
+    })
+
+    it('is nobody who pays, though the window is used up again at once', () => {
+      const { serve, time } = world()
+      const session = serve('one')
+      let total = session.exhaust()
+      for (let count = 0; count < 10; count++) {
+        time.advance(15_000)
+        session.settle(total - 500_000)
+        total = session.exhaust()
+      }
+      expect(session.codes()).toEqual([])
+      time.advance(20_000)
+      expect(session.codes()).toEqual(['unpaid'])
+    })
+
+    it('is nobody while this peer is not signed in; the time starts anew with the sign-in', () => {
+      const { serve, time, signedIn$ } = world()
+      const session = serve('one')
+      session.exhaust()
+      time.advance(19_000)
+      signedIn$.next(false)
+      time.advance(3_600_000)
+      signedIn$.next(true)
+      time.advance(19_999)
+      expect(session.codes()).toEqual([])
+      time.advance(1)
+      expect(session.codes()).toEqual(['unpaid'])
+    })
+
+    it('ends one session, and no other key’s', () => {
+      const { serve, time } = world()
+      const [one, other] = [serve('one'), serve('two', carol)]
+      one.exhaust()
+      time.advance(20_000)
+      expect([one.codes(), other.codes()]).toEqual([['unpaid'], []])
+    })
+  })
+
+  describe('receipts', () => {
+    it('are kept, and brought to the hub when the consumer does not', () => {
+      const { serve, book, late, time } = world()
+      const session = serve('one')
+      session.send(500_000)
+      session.sign(300_000)
+      time.advance(50)
+      expect(book.receipt(sessionOf('one'))).toMatchObject({ bytes: 300_000, consumer: bob, seeder: self })
+      time.advance(1_000)
+      session.sign(400_000)
+      time.advance(999)
+      expect(late).toEqual([])
+      time.advance(1)
+      expect(late.map(({ bytes }) => bytes)).toEqual([400_000])
+    })
+
+    it('are brought when the consumer has gone, the last one too, and at once', () => {
+      const { serve, book, late, time } = world()
+      const session = serve('one')
+      session.send(500_000)
+      session.sign(300_000)
+      time.advance(100)
+      session.sign(500_000)
+      session.event$.error(new LighthouseError('channel-closed', 'gone'))
+      expect(session.codes()).toEqual(['channel-closed'])
+      expect(book.receipt(sessionOf('one'))).toMatchObject({ bytes: 500_000 })
+      expect(late.map(({ bytes }) => bytes)).toEqual([500_000])
+      expect(time.pending()).toBe(0)
+    })
+
+    it('that were settled are not brought again', () => {
+      const { serve, late } = world()
+      const session = serve('one')
+      session.send(500_000)
+      session.settle(500_000)
+      session.end()
+      expect(late).toEqual([])
+    })
+
+    it.each<[string, SignedReceipt]>([
+      ['another session', signedReceipt('two', 300_000, self, bob)],
+      ['another seeder', signedReceipt('one', 300_000, carol, bob)],
+      ['another consumer', signedReceipt('one', 300_000, self, carol)],
+      ['more than was signed', { ...signedReceipt('one', 300_000, self, bob), bytes: 300_001 }],
+      ['nothing', signedReceipt('one', 0, self, bob)],
+    ])('that are signed for %s end the connection', (_name, receipt) => {
+      const { serve, book, late, time } = world()
+      const session = serve('one')
+      session.give(receipt)
+      time.advance(50)
+      expect(session.codes()).toEqual(['bad-signature'])
+      expect([book.receipt(sessionOf('one')), late]).toEqual([undefined, []])
+      expect(time.pending()).toBe(0)
+    })
+
+    it('that came last and are signed by somebody else are worth nothing and disturb nobody', () => {
+      const { serve, book, late, failures } = world()
+      const session = serve('one')
+      session.give(signedReceipt('one', 300_000, self, carol))
+      session.end()
+      expect([session.codes(), book.receipt(sessionOf('one')), late, failures]).toEqual([[], undefined, [], []])
+    })
+
+    it('in a flood cost one check in 50 ms', () => {
+      const { serve, crypto, time, book } = world()
+      const session = serve('one')
+      const receipts = Array.from({ length: 100 }, (_, index) => signedReceipt('one', 1 + index, self, bob))
+      for (let tick = 0; tick < 1000; tick++) {
+        for (let count = 0; count < 20; count++) session.give(receipts[(tick * 20 + count) % 100]!)
+        time.advance(1)
+      }
+      expect(crypto.checks).toBeGreaterThan(10)
+      expect(crypto.checks).toBeLessThanOrEqual(20)
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(100)
+      expect(session.codes()).toEqual([])
+    })
+
+    it('that are lower than one before change nothing', () => {
+      const { serve, time, book } = world()
+      const session = serve('one')
+      session.sign(500)
+      time.advance(50)
+      session.sign(400)
+      time.advance(50)
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(500)
+      expect(session.codes()).toEqual([])
+    })
+  })
+
+  describe('a book that fails', () => {
+    const failing = (broken: { now: boolean }, ...methods: (keyof ReceiptBook)[]): ReceiptBook => {
+      const book = createMemoryReceiptBook(self)
+      return new Proxy(book, {
+        get(target, property, receiver) {
+          const value: unknown = Reflect.get(target, property, receiver)
+          if (!methods.includes(property as keyof ReceiptBook)) return value
+          return (...values: unknown[]) => {
+            if (broken.now) throw full
+            return (value as (...all: unknown[]) => unknown).apply(target, values)
+          }
+        },
+      })
+    }
+
+    it('ends a session that begins', () => {
+      for (const method of ['open', 'serve', 'account'] as const) {
+        const { serve } = world(failing({ now: true }, method))
+        const { event$, codes } = serve('one')
+        expect([codes(), event$.observed]).toEqual([['store-failed'], false])
+      }
+    })
+
+    it('ends a session that sends, and is told of at its end; what was told before stays the debt', () => {
+      const broken = { now: false }
+      const { serve, failures, time, book } = world(failing(broken, 'serve'))
+      const session = serve('one')
+      broken.now = true
+      session.send(200_000)
+      expect(session.codes()).toEqual(['store-failed'])
+      expect(failures.map(({ code }) => code)).toEqual(['store-failed'])
+      expect(time.pending()).toBe(0)
+      broken.now = false
+      const served = book.account(bob).servedBytes
+      expect(served).toBeGreaterThanOrEqual(200_000)
+      // The session that is over is not counted as open any more.
+      expect(serve('two').exhaust()).toBe(window - served)
+    })
+
+    it('ends a session that gives a receipt', () => {
+      const broken = { now: false }
+      const { serve, time, late } = world(failing(broken, 'keep'))
+      const session = serve('one')
+      broken.now = true
+      session.sign(100)
+      time.advance(50)
+      expect([session.codes(), late]).toEqual([['store-failed'], []])
+    })
+
+    it('is told of when a session ends', () => {
+      const broken = { now: false }
+      const { serve, failures } = world(failing(broken, 'keep', 'serve'))
+      const session = serve('one')
+      session.send(1000)
+      session.sign(1000)
+      broken.now = true
+      session.end()
+      expect(failures.map(({ code }) => code)).toEqual(['store-failed', 'store-failed'])
+    })
+  })
+
+  it('lets everything go when it is unsubscribed from', () => {
+    const { serve, time, signedIn$, late } = world()
+    const session = serve('one')
+    session.exhaust()
+    session.sign(500)
+    time.advance(60)
+    session.sign(600)
+    session.end()
+    expect([session.event$.observed, signedIn$.observed, time.pending()]).toEqual([false, false, 0])
+    expect(late.map(({ bytes }) => bytes)).toEqual([600])
+  })
+
+  it('does not change why a connection ended', () => {
+    const { serve } = world()
+    expect(serve('one').account.reason(full)).toBe(full)
+  })
+})
