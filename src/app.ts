@@ -29,6 +29,7 @@ import { type FolderServer, folderServer$ } from './adapters/data-server.node.js
 import { processFigures } from './adapters/process-figures.node.js'
 import type { ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
+import { ledgerHash } from './adapters/ledger-hash.node.js'
 import { loadRtc } from './adapters/simple-peer.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
 import {
@@ -47,6 +48,7 @@ import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
 import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
+import { ledgerAudit$ } from './streams/ledger-audit.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
@@ -76,7 +78,7 @@ function statsOf(state: PeerState, nickname: string, subscriptions: number, upti
 function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'state') return { type: 'hub', state: report.state }
   if (report.type === 'tunnel') return { type: 'tunnel', tunnel: report.tunnel }
-  if (report.type === 'book-failed') return report
+  if (report.type === 'book-failed' || report.type === 'evidence') return report
   if (report.type === 'receipt-refused') {
     const { receipt, code, message } = report
     return { type: 'receipt-refused', session: receipt.session, code, message }
@@ -108,6 +110,18 @@ function run$(environment: Environment): Observable<Peer> {
   )
   const { crypto, receipts: book, spending: limits } = environment
   const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, scheduler })
+  const audit$ = ledgerAudit$({
+    ...environment,
+    hash: ledgerHash,
+    book,
+    marks: environment.auditMarks,
+    session$,
+    signal$,
+    settled$: signaling.pipe(
+      filter(event => event.type === 'settled'),
+      map(({ settlement }) => settlement),
+    ),
+  }).pipe(counted)
   const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({
     ...environment,
     hubSession,
@@ -246,6 +260,7 @@ function run$(environment: Environment): Observable<Peer> {
               }),
             ),
             accounts.report$,
+            audit$,
             serve$(dial),
             tunnels.report$,
             asked$,

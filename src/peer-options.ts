@@ -6,6 +6,7 @@ import { nodeCrypto } from './adapters/crypto.node.js'
 import { fetchHubClient } from './adapters/hub-http.js'
 import { socketIoTransport } from './adapters/socket-io.client.js'
 import type {
+  AuditMarks,
   CryptoPort,
   HubClient,
   IceServer,
@@ -17,10 +18,12 @@ import type {
   Tunnel,
 } from './ports.js'
 import { LighthouseError } from './protocol/errors.js'
+import type { Evidence } from './protocol/evidence.js'
 import { hubUrl, type Identity } from './protocol/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { SpendingLimits } from './protocol/spending.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
+import { createMemoryMarks } from './streams/memory-marks.js'
 import { createMemoryReceiptBook } from './streams/memory-receipts.js'
 import { createMemoryTrust } from './streams/trust.js'
 
@@ -45,6 +48,8 @@ export interface PeerOptions {
   readonly trust?: TrustStore
   /** Receipts, settlements and debts. Default: as long as the subscription lives; what is not settled then is lost. */
   readonly receipts?: ReceiptBook
+  /** How far the hub's ledger was followed. Default: as long as the subscription lives. */
+  readonly auditMarks?: AuditMarks
   /** What this peer may spend, in bytes. Default: all that is in the wallet. */
   readonly spending?: SpendingLimits
   /** Added to those the hub hands out. Default: none. */
@@ -69,6 +74,8 @@ export type PeerEvent =
     }
   /** The hub will not settle what a consumer signed, and why. */
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
+  /** Something that the hub did and cannot deny: what, and the statements that show it. Each is told once. */
+  | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** Receipts could not be kept; what was promised to survive may not. */
   | { readonly type: 'book-failed'; readonly reason: LighthouseError }
 
@@ -126,6 +133,7 @@ export interface Environment {
   readonly crypto: CryptoPort
   readonly trust: TrustStore
   readonly receipts: ReceiptBook
+  readonly auditMarks: AuditMarks
   readonly spending: SpendingLimits
   readonly iceServers: readonly IceServer[]
   readonly relayOnly: boolean
@@ -148,6 +156,7 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
     hub: options.hub ?? fetchHubClient(url),
     trust: options.trust ?? createMemoryTrust(),
     receipts: options.receipts ?? createMemoryReceiptBook(identity.pubKey),
+    auditMarks: options.auditMarks ?? createMemoryMarks(),
     spending: options.spending ?? {},
     iceServers: options.iceServers ?? [],
     relayOnly: options.relayOnly ?? false,

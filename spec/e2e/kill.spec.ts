@@ -131,14 +131,17 @@ it.concurrent(
     })
     expect((await asked).status).toBe(503)
     expect(JSON.parse((await asked).text)).toMatchObject({ code: 'hub-unreachable' })
-    // What is connected does not need it.
+    // What is connected does not need it for as long as bob gives credit.
     message.resume()
-    expect(await rest).toEqual({ bytes: filmBytes, sha256 })
-    expect(await download(filmOf(alice))).toMatchObject({ sha256, url })
+    expect((await alice.stats()).connections).toHaveLength(1)
+    expect((await readText(filmOf(alice), { method: 'HEAD' })).url).toBe(url)
 
     const before = [alice.signIns(), bob.signIns()]
     await restartHub()
     await Promise.all([alice.until(() => alice.signIns() > before[0]!), bob.until(() => bob.signIns() > before[1]!)])
+    // Nothing of it was lost, and it goes on as soon as it can be paid for.
+    expect(await rest).toEqual({ bytes: filmBytes, sha256 })
+    expect(await download(filmOf(alice))).toMatchObject({ sha256, url })
     // A connection that did not exist before: the other way round.
     expect(await download(`${bob.proxy}proxy/alice/film.bin`)).toMatchObject({ sha256 })
     await stop()

@@ -123,14 +123,17 @@ const plentyCoins = 10_000
 export interface HubSetup {
   /** What a registration grants. Default 10,000. */
   readonly coins?: number
+  /** More of its command line, such as `--database`. Default none. */
+  readonly options?: readonly string[]
 }
 
-async function startHub(
+/** A hub's process and its URL, once it takes connections. Whoever starts one by itself ends it. Port 0: any. */
+export async function startHub(
   home: string,
   port: number,
-  { coins = plentyCoins }: HubSetup,
+  { coins = plentyCoins, options: more = [] }: HubSetup = {},
 ): Promise<readonly [CliProgram, string]> {
-  const options = ['--initial-coins', String(coins)]
+  const options = ['--initial-coins', String(coins), ...more]
   const argv = ['hub', '--json', '--host', '127.0.0.1', '--port', String(port), '--home', home, ...options]
   const program = startCli(argv, tmpdir())
   return [program, String((await program.line(isReady)).url)]

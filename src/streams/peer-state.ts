@@ -1,6 +1,7 @@
 import { type Observable, scan, startWith } from 'rxjs'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
 import type { AccountsReport } from './accounts.js'
+import type { AuditEvent } from './ledger-audit.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { TunnelReport } from './tunnels.js'
@@ -16,7 +17,7 @@ export interface PeerState {
   readonly connections: ReadonlyMap<string, ConnectionStats>
 }
 
-export type PeerReport = SignalingEvent | TunnelReport | SeedingReport | AccountsReport
+export type PeerReport = SignalingEvent | TunnelReport | SeedingReport | AccountsReport | AuditEvent
 
 const initial: PeerState = {
   hub: { type: 'connecting', attempt: 1 },
@@ -52,6 +53,9 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'settled':
     case 'receipt-refused':
     case 'book-failed':
+    case 'evidence':
+    case 'checked':
+    case 'postponed':
       return state
   }
 }

@@ -17,6 +17,8 @@ import {
   throwError,
 } from 'rxjs'
 import type { Logger } from 'pino'
+import { openAuditMarks } from '../../adapters/audit-marks.node.js'
+import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
 import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
@@ -111,8 +113,27 @@ function followCoins$({ output }: Context, coins$: Observable<number>): Observab
   )
 }
 
+/** The hub was caught: said to whoever watches, and kept where it can be shown to others. */
+function keepEvidence({ output, home }: Context, event: Extract<PeerEvent, { type: 'evidence' }>): void {
+  const { type, ...evidence } = event
+  const said = `The hub is not honest: ${event.message}.`
+  let path: string | undefined
+  try {
+    path = writeEvidence(home, evidence, Date.now())
+  } catch (error) {
+    output.notice(`${said} The evidence could not be kept: ${error instanceof Error ? error.message : String(error)}.`)
+    return
+  }
+  if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
+  output.notice(
+    path === undefined
+      ? `${said} A hundred files of evidence are there already.`
+      : `${said} The evidence is in ${path}.`,
+  )
+}
+
 /** An error object as JSON would be its stack; the log gets what it says. */
-function logEvent(log: Logger, event: PeerEvent): void {
+function logEvent(log: Logger, event: Exclude<PeerEvent, { type: 'evidence' }>): void {
   if (event.type === 'receipt-refused') return log.warn(event, event.type)
   if (event.type === 'book-failed')
     return log.error({ code: event.reason.code, message: event.reason.message }, event.type)
@@ -147,7 +168,10 @@ function runPeer$(
         followHub$(context, peer.state$),
         followCoins$(context, peer.coins$),
         peer.event$.pipe(
-          tap(event => logEvent(log, event)),
+          tap(event => {
+            if (event.type === 'evidence') keepEvidence(context, event)
+            else logEvent(log, event)
+          }),
           ignoreElements(),
         ),
         options.opens ? openDashboard$(context, peer.addresses.proxy) : EMPTY,
@@ -174,6 +198,7 @@ async function run(
     rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,
+    auditMarks: openAuditMarks(home),
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(share === undefined ? {} : { share }),
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
