@@ -14,7 +14,7 @@ export function headFork(hubKey: string, head: LedgerHead, kept: readonly Ledger
 /** A head and a settlement with one number and different hashes. */
 export function settlementFork(hubKey: string, head: LedgerHead, settlement: Settlement): Evidence | undefined {
   if (head.seq !== settlement.seq || head.hash === settlement.hash) return undefined
-  const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block that it signed for a settlement`
+  const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block that it signed for a settlement, which is missing`
   return {
     kind: 'fork',
     message,

@@ -1,6 +1,6 @@
 import type { LedgerEntry } from './ledger-line.js'
 import { isSession } from './receipt.js'
-import { SessionBytes } from './session-bytes.js'
+import { type RandomNumbers, SessionBytes } from './session-bytes.js'
 import { isBase64Of, isPublicKey } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
@@ -38,8 +38,7 @@ export interface LedgerAuditOptions {
   readonly verify?: (pubKey: string, text: string, signature: string) => boolean
   /** The hub whose ledger it is. Without it the first receipt says. */
   readonly hubKey?: string
-  /** Unsigned numbers of 32 random bits. */
-  readonly random: () => number
+  readonly random: RandomNumbers
 }
 
 /**

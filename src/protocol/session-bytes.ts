@@ -10,6 +10,9 @@ const fullest = 0.75
 
 const hourMs = 3_600_000
 
+/** Fills an array of 65,536 bytes with random ones, as `crypto.getRandomValues` does. */
+export type RandomNumbers = (numbers: Uint32Array<ArrayBuffer>) => void
+
 /** What is settled of a session, and when something was settled last (in whole hours, downwards). */
 export interface SettledSession {
   readonly bytes: number
@@ -18,11 +21,11 @@ export interface SettledSession {
 
 /**
  * What is settled of every session of a ledger, without keeping the sessions' names: each is a fingerprint of 64 bits made
- * with numbers from `random` (32 bits each, unsigned), so that nobody can prepare two sessions that look alike. Two of ten million
+ * with random numbers, so that nobody can prepare two sessions that look alike. Two of ten million
  * are taken for one with a probability of three in a million. Never forgets: a session may be continued at any time.
  */
 export class SessionBytes {
-  readonly #codes: Uint32Array
+  readonly #codes = new Uint32Array(maxCharacters * characterCodes * 2)
   #keys = new Uint32Array(firstSlots * 2)
   #hours = new Uint32Array(firstSlots)
   #bytes = new Float64Array(firstSlots)
@@ -30,8 +33,8 @@ export class SessionBytes {
   #high = 0
   #low = 0
 
-  constructor(random: () => number) {
-    this.#codes = Uint32Array.from({ length: maxCharacters * characterCodes * 2 }, random)
+  constructor(random: RandomNumbers) {
+    random(this.#codes)
   }
 
   /** How many sessions there are. */

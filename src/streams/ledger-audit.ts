@@ -131,9 +131,10 @@ class HubAudit {
     return { head: this.options.book.newestHead(this.hubKey), settled: this.#settled }
   }
 
-  /** Whether the ledger has to be looked at to reach this block. */
-  isAhead(seq: number): boolean {
-    return this.#mark === undefined || seq > this.#mark.seq
+  /** Whether the hub has signed for blocks that were not looked at. */
+  isBehind(): boolean {
+    const signed = this.options.book.newestHead(this.hubKey)
+    return signed !== undefined && signed.seq > (this.#mark?.seq ?? 0)
   }
 
   /** A head from anywhere. Kept when the hub has signed it; nothing otherwise, since anybody can make one up. */
@@ -319,7 +320,7 @@ function sessionAudit$(
       mergeMap(other =>
         say$(
           () => audit.onHead(other),
-          () => audit.isAhead(other.seq),
+          () => audit.isBehind(),
         ),
       ),
     )
@@ -333,9 +334,16 @@ function sessionAudit$(
     )
     const rounds$ = look$.pipe(
       startWith(undefined),
-      exhaustMapWithTrailing(() =>
-        concat(round$(hubKey, audit, options), timer(roundGapMs, scheduler).pipe(ignoreElements())),
-      ),
+      exhaustMapWithTrailing(() => {
+        const before = audit.mark
+        const more$ = defer(() => {
+          // A look has its bounds; the rest is for the next one.
+          if (audit.mark !== before && audit.isBehind()) look$.next()
+          return EMPTY
+        })
+        const gap$ = timer(roundGapMs, scheduler).pipe(ignoreElements())
+        return concat(round$(hubKey, audit, options), gap$, more$.pipe(catchError(postponed)))
+      }),
     )
     return merge(own$, heads$, settlements$, rounds$)
   }).pipe(catchError(postponed))

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomFillSync } from 'node:crypto'
 import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
 import { ledgerHash } from '../../adapters/ledger-hash.node.js'
 import type { LedgerDatabase } from '../../hub/protocol/ledger-rows.js'
@@ -83,7 +83,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
   const { crypto, signatures, observe, progress, interrupt$ } = options
   const audit = new LedgerAudit({
     hash: ledgerHash,
-    random: () => randomBytes(4).readUInt32LE(),
+    random: numbers => void randomFillSync(numbers),
     ...(signatures ? { verify: crypto.verify } : {}),
     ...(source.hubKey === undefined ? {} : { hubKey: source.hubKey }),
   })

@@ -1,0 +1,349 @@
+import { afterEach, describe, expect, it } from '@jest/globals'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
+import { DatabaseSync } from '@photostructure/sqlite'
+import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { fetchHubClient } from '../../src/adapters/hub-http.js'
+import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { run } from '../../src/cli/program.js'
+import { blockHash } from '../../src/hub/adapters/block-hash.js'
+import { sqliteStore$ } from '../../src/hub/adapters/sqlite-store.js'
+import type { HubStore } from '../../src/hub/ports.js'
+import type { ReceiptBook } from '../../src/ports.js'
+import { formatMetadata } from '../../src/protocol/metadata.js'
+import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'
+import { type Keys, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
+import { fakeIo } from './support/fake-io.js'
+import { temporaryFolders } from './support/temporary.js'
+
+const temporary = temporaryFolders()
+const held: Subscription[] = []
+afterEach(() => {
+  for (const subscription of held.splice(0).reverse()) subscription.unsubscribe()
+})
+
+const fakeOf = (cwd: string, terminal = false) => fakeIo(cwd, { parts: { hubClient: fetchHubClient }, terminal })
+
+async function startHub(keys?: Keys): Promise<HostileHub> {
+  const hub$ = new ReplaySubject<HostileHub>(1)
+  held.push(hostileHub$(keys).subscribe(hub$))
+  return firstValueFrom(hub$)
+}
+
+/** A home with an identity at that hub. */
+function homeOf(host: string, keys: Keys): string {
+  const home = temporary()
+  writeFileSync(join(home, 'metadata.json'), formatMetadata({ nickname: 'alice', host, ...keys }), { mode: 0o600 })
+  return home
+}
+
+/** A hub's database with three wallets and two transfers, closed. */
+async function databaseAt(path: string): Promise<void> {
+  const silent = { warn: () => undefined }
+  const store$ = new ReplaySubject<HubStore>(1)
+  const subscription = sqliteStore$(path, blockHash, silent).subscribe(store$)
+  const store = await firstValueFrom(store$)
+  const hub = await store.keyPair(newKeys)
+  const [a, b, c] = [newKeys(), newKeys(), newKeys()]
+  for (const [at, { pubKey }] of [a, b, c].entries()) {
+    await store.register({ nickname: 'abc'[at]!, pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+  }
+  for (const [session, consumer, bytes] of [
+    ['session-of-a-and-b', a, 10],
+    ['session-of-c-and-b', c, 20],
+  ] as const) {
+    const parties = { session, consumer: consumer.pubKey, seeder: b.pubKey, timeMs: 1_764_000_000_001 }
+    await store.recordOffer(parties)
+    await store.recordAnswer(parties)
+    const receipt = { hub_key: hub.pubKey, session, seeder: b.pubKey, consumer: consumer.pubKey, bytes }
+    const [result] = await store.settle([signReceipt(receipt, consumer)], 1_764_000_000_002)
+    expect(result).toMatchObject({ type: 'settled', moved: true })
+  }
+  subscription.unsubscribe()
+}
+
+describe('ledger verify', () => {
+  it('says that a file is right, and what is in it', async () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'ledger.ndjson'), smallLedger().ledger.text())
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'ledger.ndjson', '--json'], io)).toBe(0)
+    expect(io.messages()).toEqual([
+      {
+        verified: {
+          source: join(cwd, 'ledger.ndjson'),
+          blocks: 7,
+          hash: expect.stringMatching(/^[0-9a-f]{128}$/),
+          signatures: true,
+          wallets: 3,
+          sessions: 2,
+          granted: '300.000000',
+          moved: '31.500000',
+        },
+      },
+    ])
+    const human = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'ledger.ndjson', '--fast'], human)).toBe(0)
+    expect(human.out()).toContain('7 blocks, every signature left out')
+    expect(human.err()).toBe('')
+  })
+
+  it.each([
+    ['a changed amount', (text: string) => text.replace('"bytes":5,', '"bytes":6,'), /^error: ledger block 5: /],
+    [
+      'a block that was left out',
+      (text: string) => text.replace(/[^\n]*"seq":4,[^\n]*\n/, ''),
+      /^error: ledger block 4: it must have number 4 and says 5/,
+    ],
+    [
+      'an end that is cut off',
+      (text: string) => text.slice(0, -1),
+      /^error: ledger block 7: the file ends in the middle of a line/,
+    ],
+    [
+      'an endless line',
+      (text: string) => text + 'x'.repeat(20_000),
+      /^error: ledger block \d: a line is longer than 16384 bytes/,
+    ],
+    [
+      'a changed signature',
+      (text: string) => text.replace(/"signature":"..../, '"signature":"AAAA'),
+      /^error: ledger block 4: its receipt is not signed/,
+    ],
+  ])('finds %s with exit code 7', async (_what, change, message) => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'ledger.ndjson'), change(smallLedger().ledger.text()))
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'ledger.ndjson'], io)).toBe(7)
+    expect(io.err()).toMatch(message)
+    expect(io.out()).toBe('')
+  })
+
+  it("verifies a hub's ledger by its address, up to the head that it signs", async () => {
+    const { ledger } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'verify', hub.url], io)).toBe(0)
+    hub.head = () => ledger.head(7)
+    hub.ledger = ledger.branch(6)
+    expect(await run(['ledger', 'verify', hub.url], io)).toBe(7)
+    expect(io.err()).toContain('ledger block 7: it is missing, and the hub signed block 7 as its head')
+    hub.head = () => ({ ...ledger.head(7), hash: 'f'.repeat(128) })
+    const json = fakeOf(temporary())
+    expect(await run(['ledger', 'verify', hub.url, '--json'], json)).toBe(7)
+    expect(json.messages().at(-1)).toMatchObject({
+      error: { code: 'ledger-broken', message: expect.stringContaining('not signed by its key') },
+    })
+  })
+
+  it('says when there is no hub, no file and nobody, each with its exit code', async () => {
+    const cwd = temporary()
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    server.close()
+    await once(server, 'close')
+    expect(await run(['ledger', 'verify', `http://127.0.0.1:${port}`], fakeOf(cwd))).toBe(4)
+    expect(await run(['ledger', 'verify', 'nowhere'], fakeOf(cwd))).toBe(2)
+    expect(await run(['ledger', 'verify', '--home', cwd], fakeOf(cwd))).toBe(3)
+    expect(await run(['ledger', 'verify', '--mine', '--home', cwd, 'nowhere'], fakeOf(cwd))).toBe(2)
+    expect(await run(['ledger'], fakeOf(cwd))).toBe(2)
+  })
+
+  it('is not kept busy by a hub whose lines never end', async () => {
+    const server = createServer((request, response) => {
+      if (request.url === '/v1/health') return response.end(JSON.stringify({ hub_key: newKeys().pubKey }))
+      const more = (): void => {
+        while (response.write('x'.repeat(65_536)));
+      }
+      response.on('drain', more)
+      return more()
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    held.push({ unsubscribe: () => (server.close(), server.closeAllConnections()) } as Subscription)
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'verify', `http://127.0.0.1:${(server.address() as { port: number }).port}`], io)).toBe(
+      4,
+    )
+    expect(io.err()).toContain('a line of more than 16384 bytes')
+  })
+})
+
+describe("ledger verify of a hub's database", () => {
+  it('reads it, named or by its path, and leaves it as it is', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const before = readFileSync(join(cwd, 'hub.db'))
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'sqlite:hub.db'], io)).toBe(0)
+    expect(await run(['ledger', 'verify', 'hub.db'], io)).toBe(0)
+    expect(io.out()).toContain('5 blocks')
+    expect(readFileSync(join(cwd, 'hub.db')).equals(before)).toBe(true)
+  })
+
+  it('says that a running hub holds it', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const opened$ = new ReplaySubject<HubStore>(1)
+    held.push(sqliteStore$(join(cwd, 'hub.db'), blockHash, { warn: () => undefined }).subscribe(opened$))
+    await firstValueFrom(opened$)
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'hub.db'], io)).toBe(1)
+    expect(io.err()).toContain("a running hub holds the database. Verify the ledger by the hub's address instead")
+  })
+
+  it.each([
+    ['UPDATE blocks SET bytes = bytes + 1 WHERE seq = 4', /ledger block 4: /],
+    ['UPDATE blocks SET payee = payer, payer = payee WHERE seq = 4', /ledger block 4: /],
+    [
+      'UPDATE blocks SET receipt = replace(receipt, \'"bytes":10\', \'"bytes": 10\') WHERE seq = 4',
+      /ledger block 4: this line is not a block/,
+    ],
+    ['UPDATE blocks SET time = time + 1 WHERE seq = 2', /ledger block 2: its hash/],
+    ['UPDATE blocks SET seq = 9 WHERE seq = 5', /ledger block 5: it must have number 5/],
+    ['DELETE FROM blocks WHERE seq = 5', /the wallet of \S+ holds \d+ bytes, and \d+ by the ledger/],
+    [
+      'UPDATE wallets SET bytes = bytes + 1 WHERE pub_key IN (SELECT pub_key FROM wallets LIMIT 1)',
+      /the wallet of \S+ holds/,
+    ],
+    ["INSERT INTO wallets VALUES ('somebody', 1)", /the wallet of somebody is not in the ledger/],
+    [
+      'DELETE FROM wallets WHERE pub_key IN (SELECT pub_key FROM wallets LIMIT 1)',
+      /1 of 3 wallets of the ledger are not in the database/,
+    ],
+    [
+      'UPDATE sessions SET settled = settled - 1',
+      /session session-of-a-and-b is settled up to 9 bytes, and 10 by the ledger/,
+    ],
+  ])('finds what %s did', async (sql, message) => {
+    const cwd = temporary()
+    const path = join(cwd, 'hub.db')
+    await databaseAt(path)
+    const database = new DatabaseSync(path)
+    database.exec('PRAGMA foreign_keys = OFF; DROP TRIGGER blocks_keep; DROP TRIGGER blocks_stay')
+    database.exec(sql)
+    database.close()
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', path], io)).toBe(7)
+    expect(io.err()).toMatch(message)
+  })
+
+  it('finds changed bytes in the blocks of the file itself', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const whole = readFileSync(join(cwd, 'hub.db'))
+    const hashes = [...whole.toString('latin1').matchAll(/[0-9a-f]{256}|[0-9a-f]{128}/g)].map(({ index }) => index)
+    expect(hashes.length).toBeGreaterThanOrEqual(5)
+    for (const [number, at] of hashes.entries()) {
+      const changed = Buffer.from(whole)
+      changed[at + number] = changed[at + number]! ^ 1
+      writeFileSync(join(cwd, 'changed.db'), changed)
+      const io = fakeOf(cwd)
+      expect(await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)).toBe(7)
+      expect(io.err()).toMatch(/ledger block [1-5]: /)
+    }
+  })
+})
+
+describe('ledger export', () => {
+  it('writes what can be verified, to stdout or to a new file', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'export', 'hub.db', '-o', 'ledger.ndjson'], io)).toBe(0)
+    expect(await run(['ledger', 'verify', 'ledger.ndjson'], io)).toBe(0)
+    const out = fakeOf(cwd)
+    expect(await run(['ledger', 'export', 'hub.db'], out)).toBe(0)
+    expect(out.out()).toBe(readFileSync(join(cwd, 'ledger.ndjson'), 'utf8'))
+    expect(await run(['ledger', 'export', 'hub.db', '-o', 'ledger.ndjson'], io)).toBe(1)
+  })
+
+  it('writes nothing over what is there, and copies what is wrong as it is', async () => {
+    const cwd = temporary()
+    const text = smallLedger().ledger.text().replace('"bytes":5,', '"bytes":6,')
+    writeFileSync(join(cwd, 'broken.ndjson'), text)
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'export', 'broken.ndjson'], io)).toBe(0)
+    expect(io.out()).toBe(text)
+  })
+})
+
+describe('ledger verify --mine', () => {
+  /** A hub, and a home of whom the ledger's first session is, with what that peer would hold. The book stays open, as a running peer has it. */
+  async function scene() {
+    const { ledger, people } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger
+    const home = homeOf(hub.url, people[0])
+    const book$ = new ReplaySubject<ReceiptBook>(1)
+    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
+    const book = await firstValueFrom(book$)
+    const entry = ledger.entries[5]!
+    book.keep(entry.receipt!)
+    book.settle(ledger.settlement(entry))
+    return { hub, ledger, people, home, book, entry }
+  }
+  const evidenceIn = (home: string): string[] => readdirSync(home).filter(name => name.startsWith('evidence-'))
+
+  it('finds all as signed, beside a running peer', async () => {
+    const { home } = await scene()
+    const io = fakeOf(home)
+    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
+    expect(io.out()).toContain('3 lines about you, and 1 settlement that you hold: all as signed.')
+    expect(readdirSync(home).sort()).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite-wal'])
+  })
+
+  it.each([
+    ['a missing line', 'missing', (hub: HostileHub) => void hub.ledger.entries.splice(5)],
+    [
+      'a line in whose place another is',
+      'missing',
+      (hub: HostileHub) => void (hub.ledger.entries.splice(5), hub.ledger.grant(newKeys().pubKey)),
+    ],
+    [
+      'a changed line',
+      'changed',
+      (hub: HostileHub) => {
+        const [{ receipt } = {}] = hub.ledger.entries.splice(5)
+        hub.ledger.append({
+          kind: 'transfer',
+          from: receipt!.consumer,
+          to: receipt!.seeder,
+          bytes: 1,
+          receipt: receipt!,
+        })
+      },
+    ],
+    [
+      'a forged line',
+      'forged',
+      (hub: HostileHub) => {
+        const { receipt } = hub.ledger.entries[5]!
+        hub.ledger.transfer({ ...receipt!, session: 'a-session-never-had', bytes: 7 })
+      },
+    ],
+  ])('finds %s, and writes down what proves it', async (_what, kind, cheat) => {
+    const { hub, home, ledger } = await scene()
+    cheat(hub)
+    const io = fakeOf(home)
+    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(7)
+    const [name, ...others] = evidenceIn(home)
+    expect(others).toEqual([])
+    expect(name).toMatch(new RegExp(`^evidence-[0-9TZ.-]+-${kind}\\.json$`))
+    expect(statSync(join(home, name!)).mode & 0o777).toBe(0o600)
+    const evidence = JSON.parse(readFileSync(join(home, name!), 'utf8')) as any
+    expect(evidence).toMatchObject({ version: 1, kind, hub: ledger.hub.pubKey })
+    if (kind === 'forged') expect(evidence.lines).toMatchObject([{ seq: 8, from: expect.any(String) }])
+    else expect(evidence.statements).toHaveLength(2)
+    for (const { by, text, signature } of evidence.statements) {
+      expect(nodeCrypto.verify(by, text, signature)).toBe(true)
+      expect(io.err()).toContain(signature)
+    }
+    expect(io.err()).toContain(`${kind}: `)
+    expect(io.err()).toContain(name)
+  })
+})

@@ -1,0 +1,365 @@
+import { describe, expect, it } from '@jest/globals'
+import { defer, EMPTY, NEVER, type Observable, of, Subject, throwError, timer } from 'rxjs'
+import { map } from 'rxjs'
+import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { ledgerHash } from '../../src/adapters/ledger-hash.node.js'
+import type { HubClient } from '../../src/ports.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import type { Settlement } from '../../src/protocol/receipt.js'
+import type { LedgerHead, Signal } from '../../src/protocol/signal.js'
+import { type AuditEvent, ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
+import { createMemoryMarks } from '../../src/streams/memory-marks.js'
+import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { newKeys, smallLedger } from '../support/ledger.js'
+import { virtualTime } from './support/virtual-time.js'
+
+/** An audit in virtual time, at a hub that shows `ledger`, seven blocks of which the first three are trusted. */
+function scene(hub: Partial<HubClient> = {}, change: Partial<LedgerAuditOptions> = {}) {
+  const { ledger, people } = smallLedger()
+  const time = virtualTime()
+  const signal$ = new Subject<Signal>()
+  const settled$ = new Subject<Settlement>()
+  const hubKey = ledger.hub.pubKey
+  const session$ = new Subject<{ hubKey: string; head: LedgerHead | undefined } | undefined>()
+  const marks = createMemoryMarks()
+  marks.write(hubKey, { seq: 3, hash: ledger.entries[2]!.hash })
+  const asked: number[] = []
+  const client: Pick<HubClient, 'head$' | 'ledger$'> = {
+    head$: () => defer(() => of({ hubKey, head: ledger.head() })),
+    ledger$: after =>
+      defer(() => {
+        asked.push(after)
+        return of(ledger.lines().slice(after))
+      }),
+    ...hub,
+  }
+  const events: AuditEvent[] = []
+  const options: LedgerAuditOptions = {
+    ...{ identity: people[0], crypto: nodeCrypto, hash: ledgerHash, hub: client, marks, session$, signal$, settled$ },
+    book: createMemoryReceiptBook(people[0].pubKey),
+    scheduler: time.scheduler,
+    ...change,
+  }
+  const subscription = ledgerAudit$(options).subscribe({
+    next: event => events.push(event),
+    error: error => events.push(error as AuditEvent),
+  })
+  const signIn = (head: LedgerHead | undefined = ledger.head()): void => session$.next({ hubKey, head })
+  const offer = (head: unknown): void => {
+    const [, bob] = people
+    const payload = { sdp: 'c2Rw', head: head as LedgerHead }
+    signal$.next({
+      type: 'offer',
+      session: 's'.repeat(16),
+      from: bob.pubKey,
+      to: people[0].pubKey,
+      payload,
+      signature: '',
+    })
+  }
+  return {
+    ledger,
+    people,
+    time,
+    session$,
+    settled$,
+    marks,
+    asked,
+    events,
+    subscription,
+    signIn,
+    offer,
+    hubKey,
+    options,
+  }
+}
+
+const kinds = (events: readonly AuditEvent[]): readonly string[] =>
+  events.map(event => (event.type === 'evidence' ? event.kind : event.type))
+
+describe('ledgerAudit$', () => {
+  it('does nothing without a session, and ends with its source', () => {
+    const { events, asked, session$, time, subscription } = scene()
+    time.advance(60_000)
+    session$.next(undefined)
+    session$.complete()
+    expect([events, asked, subscription.closed]).toEqual([[], [], true])
+  })
+
+  it('follows the ledger from its mark to the head, and keeps how far it came', () => {
+    const { events, asked, signIn, marks, hubKey, ledger } = scene()
+    signIn()
+    expect(asked).toEqual([3])
+    expect(events).toEqual([{ type: 'checked', hub: hubKey, seq: 7 }])
+    expect(marks.read(hubKey)).toEqual({ seq: 7, hash: ledger.entries[6]!.hash })
+  })
+
+  it('trusts the first head that it sees, and fetches nothing for it', () => {
+    const marks = createMemoryMarks()
+    const { events, asked, signIn, hubKey, ledger } = scene({}, { marks })
+    signIn(ledger.head(5))
+    expect([marks.read(hubKey)?.seq, asked]).toEqual([7, [5]])
+    expect(kinds(events)).toEqual(['checked'])
+  })
+
+  it('looks again after a settlement and for a newer head, ten seconds later at the soonest', () => {
+    const { asked, signIn, ledger, people, settled$, offer, time } = scene()
+    signIn()
+    const [a, b] = people
+    settled$.next(ledger.settlement(ledger.transfer(ledger.receipt(a, b, 'another-of-a-and-b', 1))))
+    settled$.next(ledger.settlement(ledger.transfer(ledger.receipt(a, b, 'another-of-a-and-b', 2), 1)))
+    expect(asked).toEqual([3])
+    time.advance(9_999)
+    expect(asked).toEqual([3])
+    time.advance(1)
+    expect(asked).toEqual([3, 7])
+    time.advance(60_000)
+    expect(asked).toEqual([3, 7])
+    ledger.grant(newKeys().pubKey)
+    offer(ledger.head(9))
+    expect(asked).toEqual([3, 7])
+    offer(ledger.head())
+    expect(asked).toEqual([3, 7, 9])
+  })
+
+  it.each<[string, Partial<HubClient>, string]>([
+    ['fails', { head$: () => throwError(() => new LighthouseError('hub-unreachable', 'down')) }, 'hub-unreachable'],
+    [
+      'breaks off',
+      { ledger$: () => throwError(() => new LighthouseError('hub-protocol', 'nonsense')) },
+      'hub-protocol',
+    ],
+    ['never answers', { head$: () => NEVER }, 'hub-unreachable'],
+    [
+      'never ends',
+      { ledger$: () => timer(0, 1_000).pipe(map(() => [])) as Observable<readonly string[]> },
+      'hub-unreachable',
+    ],
+    ['shows another key', { head$: () => of({ hubKey: newKeys().pubKey, head: undefined }) }, 'key-changed'],
+  ])('puts it off when the hub %s, and tries again when asked', (_what, hub, code) => {
+    const { events, signIn, time, offer, ledger } = scene(hub, {})
+    signIn(ledger.head(3))
+    time.advance(60_000)
+    expect(events).toMatchObject([{ type: 'postponed', reason: { code } }])
+    time.advance(10_000)
+    offer(ledger.head())
+    time.advance(60_000)
+    expect(events).toHaveLength(2)
+  })
+
+  it('goes on when its store fails', () => {
+    const book = createMemoryReceiptBook('')
+    let fails = true
+    const keepHead: typeof book.keepHead = (...head) => {
+      if (fails) throw new LighthouseError('store-failed', 'full')
+      book.keepHead(...head)
+    }
+    const { events, signIn, offer, ledger, time } = scene({}, { book: { ...book, keepHead } })
+    signIn()
+    expect(events).toMatchObject([{ reason: { code: 'store-failed' } }, { reason: { code: 'store-failed' } }])
+    fails = false
+    time.advance(10_000)
+    offer(ledger.head())
+    expect(kinds(events).at(-1)).toBe('checked')
+  })
+
+  it('lets go of everything', () => {
+    const { signIn, time, subscription } = scene({ ledger$: () => NEVER })
+    signIn()
+    expect(time.pending()).toBeGreaterThan(0)
+    subscription.unsubscribe()
+    expect(time.pending()).toBe(0)
+  })
+
+  it('ends a look with the session', () => {
+    const { signIn, time, session$, events } = scene({ head$: () => NEVER })
+    signIn()
+    session$.next(undefined)
+    expect(time.pending()).toBe(0)
+    time.advance(120_000)
+    expect(events).toEqual([])
+  })
+
+  it('fetches ten thousand blocks at a time', () => {
+    let given = 0
+    const { signIn, ledger, time, hubKey, marks, events } = scene({
+      ledger$: after =>
+        defer(() => {
+          const lines = ledger.lines().slice(after)
+          given = lines.length
+          return of(lines)
+        }),
+    })
+    const people = Array.from({ length: 10_050 }, (_, index) =>
+      Buffer.alloc(32, `key ${index} of many`).toString('base64'),
+    )
+    for (const key of people) ledger.grant(key)
+    signIn()
+    expect([given, marks.read(hubKey)?.seq]).toEqual([10_054, 10_003])
+    time.advance(10_000)
+    expect([given, marks.read(hubKey)?.seq]).toEqual([54, 10_057])
+    expect(kinds(events)).toEqual(['checked', 'checked'])
+  })
+
+  it.each<[string, string, (with_: ReturnType<typeof scene>) => void]>([
+    [
+      'two heads',
+      'fork',
+      ({ ledger, signIn, offer }) => {
+        const other = ledger.branch(6)
+        other.grant(newKeys().pubKey)
+        signIn()
+        offer(other.head())
+      },
+    ],
+    [
+      'a head beside a settlement',
+      'fork',
+      ({ ledger, people: [a, b], signIn, settled$, offer }) => {
+        signIn()
+        settled$.next(ledger.settlement(ledger.branch(7).transfer(ledger.receipt(a, b, 's'.repeat(16), 1))))
+        ledger.grant(newKeys().pubKey)
+        offer(ledger.head())
+      },
+    ],
+    [
+      'two settlements',
+      'fork',
+      ({ ledger, people: [a, b], signIn, settled$ }) => {
+        signIn()
+        settled$.next(ledger.settlement(ledger.branch(7).transfer(ledger.receipt(a, b, 's'.repeat(16), 1))))
+        settled$.next(ledger.settlement(ledger.branch(7).transfer(ledger.receipt(a, b, 's'.repeat(16), 2))))
+      },
+    ],
+    [
+      'a settlement for a block that it has seen',
+      'missing',
+      ({ ledger, people: [a, b], signIn, settled$ }) => {
+        signIn()
+        settled$.next(ledger.settlement(ledger.branch(5).transfer(ledger.receipt(a, b, 's'.repeat(16), 1))))
+      },
+    ],
+    [
+      'a head for another block than it has seen',
+      'fork',
+      ({ ledger, signIn, offer }) => {
+        signIn()
+        const other = ledger.branch(4)
+        other.grant(newKeys().pubKey)
+        offer(other.head())
+      },
+    ],
+    [
+      'a head that is behind',
+      'rollback',
+      ({ ledger, signIn, session$, options }) => {
+        signIn()
+        session$.next(undefined)
+        Object.assign(options.hub, { head$: () => EMPTY })
+        signIn(ledger.head(5))
+      },
+    ],
+    [
+      'no head where there was one',
+      'rollback',
+      ({ signIn, session$, hubKey, options }) => {
+        signIn()
+        Object.assign(options.hub, { head$: () => EMPTY })
+        session$.next({ hubKey, head: undefined })
+      },
+    ],
+    [
+      'a head behind a settlement',
+      'rollback',
+      ({ ledger, people: [a, b], signIn, settled$, time }) => {
+        signIn()
+        settled$.next(ledger.settlement(ledger.branch(7).transfer(ledger.receipt(a, b, 's'.repeat(16), 1))))
+        time.advance(10_000)
+      },
+    ],
+    [
+      'a ledger that ends before its head',
+      'rollback',
+      ({ ledger, signIn, options }) => {
+        Object.assign(options.hub, { ledger$: (after: number) => of(ledger.lines().slice(after, 5)) })
+        signIn()
+      },
+    ],
+    [
+      'a block that does not follow',
+      'fork',
+      ({ ledger, signIn }) => {
+        ledger.entries[3] = { ...ledger.entries[3]!, prev_hash: 'e'.repeat(128) }
+        signIn()
+      },
+    ],
+    [
+      'a block with another hash than its own',
+      'fork',
+      ({ ledger, signIn }) => {
+        ledger.entries[4] = { ...ledger.entries[4]!, bytes: 6 }
+        signIn()
+      },
+    ],
+    [
+      'what is no block',
+      'fork',
+      ({ ledger, signIn, options }) => {
+        Object.assign(options.hub, { ledger$: (after: number) => of([...ledger.lines().slice(after, 5), '{}']) })
+        signIn()
+      },
+    ],
+    [
+      'more than a receipt is ahead of the one before',
+      'credit',
+      ({ ledger, people: [a, b], signIn }) => {
+        ledger.transfer(ledger.receipt(a, b, 'session-of-a-and-b', 1_600_000), 1_400_000)
+        signIn()
+      },
+    ],
+    [
+      'a second grant',
+      'credit',
+      ({ ledger, signIn }) => {
+        const key = newKeys().pubKey
+        ledger.grant(key)
+        ledger.grant(key)
+        signIn()
+      },
+    ],
+    [
+      'a receipt for another hub',
+      'credit',
+      ({ people: [a, b], ledger, signIn }) => {
+        const { ledger: other } = smallLedger()
+        ledger.transfer(other.receipt(a, b, 's'.repeat(16), 9))
+        signIn()
+      },
+    ],
+  ])('says it when it is shown %s, once', (_what, kind, cheat) => {
+    const all = scene()
+    cheat(all)
+    const said = all.events.filter(event => event.type === 'evidence')
+    expect(said.map(event => event.kind)).toContain(kind)
+    for (let times = 0; times < 3; times += 1) {
+      all.time.advance(10_000)
+      all.offer(all.ledger.head())
+    }
+    const messages = all.events.flatMap(event => (event.type === 'evidence' ? [event.message] : []))
+    expect(messages).toEqual([...new Set(messages)])
+    for (const { statements } of said) {
+      for (const { by, text, signature } of statements) expect(nodeCrypto.verify(by, text, signature)).toBe(true)
+    }
+  })
+
+  it('takes nothing from heads that the hub did not sign', () => {
+    const { signIn, offer, events, asked, ledger } = scene()
+    signIn()
+    offer({ ...ledger.head(), hash: 'f'.repeat(128) })
+    offer({ ...ledger.head(), seq: 99 })
+    offer(null)
+    offer('head')
+    expect(kinds(events)).toEqual(['checked'])
+    expect(asked).toEqual([3])
+  })
+})
