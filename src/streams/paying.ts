@@ -174,16 +174,19 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
               map(({ open }) => open),
               pairwise(),
               filter(([before, now]) => now < before),
+              share(),
             )
             book.open({ session, seeder, consumer: identity.pubKey })
             const before = book.signedFor(seeder)
             const step = (): number => receiptStep(before + signedBytes)
             const due$ = counted$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
             // What cannot be signed now is looked at again when coins arrive.
-            return due$.pipe(
+            const signed$ = due$.pipe(
               switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
               tap(sign),
             )
+            // All the time, and not only while something is unsigned: it compares with the number of streams before.
+            return merge(streamEnded$, signed$)
           }).pipe(
             ignoreElements(),
             finalize(() => {

@@ -185,11 +185,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       connect(state$ =>
         merge(
           received$,
-          state$.pipe(
-            map(state => state.streams.size),
-            distinctUntilChanged(),
-            map((open): SessionEvent => ({ type: 'streams', open })),
-          ),
+          // Before the number of streams: the last bytes of one that ends are known when its end is.
           state$.pipe(
             distinctUntilChanged(
               (a, b) =>
@@ -201,6 +197,11 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
               receivedBytes,
               countedBytes,
             })),
+          ),
+          state$.pipe(
+            map(state => state.streams.size),
+            distinctUntilChanged(),
+            map((open): SessionEvent => ({ type: 'streams', open })),
           ),
           state$.pipe(
             map(isHeldByCredit),

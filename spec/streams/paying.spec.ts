@@ -1,0 +1,359 @@
+import { describe, expect, it } from '@jest/globals'
+import { Subject } from 'rxjs'
+import type { ReceiptBook } from '../../src/ports.js'
+import { toBase64 } from '../../src/protocol/base64.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import { receiptText } from '../../src/protocol/signed-texts.js'
+import type { SpendingLimits } from '../../src/protocol/spending.js'
+import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { createPaying } from '../../src/streams/paying.js'
+import type { SessionEvent } from '../../src/streams/session.js'
+import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
+import { identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+
+const full = new LighthouseError('store-failed', 'the disk is full')
+const lost = new LighthouseError('channel-closed', 'the other side closed the connection')
+
+function world({
+  wallet,
+  limits = {},
+  time = virtualTime(),
+  book = createMemoryReceiptBook(self, () => time.scheduler.now()),
+}: { wallet?: number; limits?: SpendingLimits; time?: VirtualTime; book?: ReceiptBook } = {}) {
+  const crypto = playCrypto()
+  const failures: LighthouseError[] = []
+  const paying = createPaying({
+    identity: identityOf(self),
+    crypto,
+    book,
+    limits,
+    onFailure: reason => failures.push(reason),
+    scheduler: time.scheduler,
+  })
+  const signed: SignedReceipt[] = []
+  paying.receipt$.subscribe(receipt => {
+    // Kept before anybody hears of it.
+    expect(book.receipt(receipt.session)).toEqual(receipt)
+    signed.push(receipt)
+  })
+  if (wallet !== undefined) paying.wallet(wallet)
+
+  const pay = (name: string, seeder = bob) => {
+    const event$ = new Subject<SessionEvent>()
+    const account = paying.account({ hubKey: hub, session: sessionOf(name), seeder })
+    const errors: LighthouseError[] = []
+    const framed: number[] = []
+    const following = account.follow$(event$).subscribe({ error: (error: LighthouseError) => errors.push(error) })
+    following.add(
+      account.receipt$!.subscribe(({ bytes, signature }) => {
+        expect(toBase64(signature)).toBe(book.receipt(sessionOf(name))!.signature)
+        framed.push(bytes)
+      }),
+    )
+    return {
+      event$,
+      account,
+      errors,
+      framed,
+      /** So much has been taken, and so much has arrived, in all. */
+      count: (countedBytes: number, receivedBytes = countedBytes) =>
+        event$.next({ type: 'account', sentBytes: 0, receivedBytes, countedBytes }),
+      streams: (open: number) => event$.next({ type: 'streams', open }),
+      end: () => following.unsubscribe(),
+      signed: () => signed.filter(({ session }) => session === sessionOf(name)).map(({ bytes }) => bytes),
+    }
+  }
+  /** As the accounts do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
+  const settle = (name: string, left: number): void => {
+    const { bytes } = book.receipt(sessionOf(name))!
+    const ahead = book.settle(signedSettlement(name, bytes, left))
+    paying.wallet(left)
+    paying.settled(ahead)
+  }
+  return { time, book, crypto, paying, failures, signed, pay, settle }
+}
+
+describe('paying', () => {
+  it('signs at each step of a quarter megabyte, at once', () => {
+    const { pay, time } = world({ wallet: 1e8 })
+    const session = pay('one')
+    session.count(249_999)
+    expect(session.signed()).toEqual([])
+    session.count(250_000)
+    session.count(260_000)
+    session.count(510_000)
+    expect(session.signed()).toEqual([250_000, 510_000])
+    expect(session.framed).toEqual([250_000, 510_000])
+    expect(time.pending()).toBe(0)
+  })
+
+  it('signs for this hub, session, seeder and itself, in a way that the seeder can check', () => {
+    const { pay, signed, crypto } = world({ wallet: 1e8 })
+    pay('one').count(300_000)
+    const [receipt] = signed
+    expect(receipt).toMatchObject({ hub_key: hub, session: sessionOf('one'), seeder: bob, consumer: self })
+    expect(crypto.verify(self, receiptText(receipt!), receipt!.signature)).toBe(true)
+  })
+
+  it('signs after 250 ms what is less than a step', () => {
+    const { pay, time } = world({ wallet: 1e8 })
+    const session = pay('one')
+    session.count(10)
+    time.advance(249)
+    session.count(20)
+    expect(session.signed()).toEqual([])
+    time.advance(1)
+    expect(session.signed()).toEqual([20])
+    time.advance(10_000)
+    expect(session.signed()).toEqual([20])
+  })
+
+  it('signs when a stream ends, with all that came on it', () => {
+    const { pay, time } = world({ wallet: 1e8 })
+    const session = pay('one')
+    session.streams(1)
+    session.streams(2)
+    session.count(1_000)
+    expect(session.signed()).toEqual([])
+    session.count(1_500)
+    session.streams(1)
+    expect(session.signed()).toEqual([1_500])
+    expect(time.pending()).toBe(0)
+  })
+
+  it('signs before closing, also for what arrived and was not taken', () => {
+    for (const way of ['unsubscribed from', 'lost'] as const) {
+      const { pay, time, book } = world({ wallet: 1e8 })
+      const session = pay('one')
+      session.count(1_000, 1_800)
+      if (way === 'lost') session.event$.error(lost)
+      else session.end()
+      expect(session.signed()).toEqual([1_800])
+      expect([time.pending(), session.event$.observed, book.owed()]).toEqual([0, false, []])
+    }
+  })
+
+  it('takes larger steps, up to a megabyte, the more it has paid this seeder', () => {
+    const book = createMemoryReceiptBook(self)
+    book.keep(signedReceipt('before', 32_000_000, bob, self))
+    book.settle(signedSettlement('before', 32_000_000, 0))
+    const { pay } = world({ wallet: 1e8, book })
+    const session = pay('one')
+    session.count(499_999)
+    expect(session.signed()).toEqual([])
+    session.count(500_000)
+    expect(session.signed()).toEqual([500_000])
+    const other = pay('two', carol)
+    other.count(250_000)
+    expect(other.signed()).toEqual([250_000])
+  })
+
+  it('tells the book whom it pays, before it pays', () => {
+    const { pay, book } = world({ wallet: 1e8 })
+    pay('one')
+    expect(book.parties(sessionOf('one'))).toEqual({ seeder: bob, consumer: self })
+  })
+
+  describe('the wallet', () => {
+    it('bounds what is signed, over all sessions together, until it is settled and after', () => {
+      const { pay, settle, book } = world({ wallet: 1_000_000 })
+      const [one, two] = [pay('one'), pay('two', carol)]
+      one.count(600_000)
+      two.count(600_000)
+      expect([one.signed(), two.signed()]).toEqual([[600_000], [400_000]])
+      settle('one', 400_000)
+      settle('two', 0)
+      two.count(900_000)
+      expect([one.signed(), two.signed(), book.unsettledBytes(self)]).toEqual([[600_000], [400_000], 0])
+    })
+
+    it('bounds it with what earlier runs signed and did not settle', () => {
+      const book = createMemoryReceiptBook(self)
+      book.keep(signedReceipt('before', 700_000, carol, self))
+      const { pay } = world({ wallet: 1_000_000, book })
+      const session = pay('one')
+      session.count(600_000)
+      expect(session.signed()).toEqual([300_000])
+    })
+
+    it('is free again of what a session signed that the hub will never settle', () => {
+      const { pay, book, paying } = world({ wallet: 1_000_000 })
+      const [one, two] = [pay('one'), pay('two', carol)]
+      one.count(800_000)
+      two.count(800_000)
+      book.giveUp(sessionOf('one'))
+      paying.recount()
+      expect(two.signed()).toEqual([200_000, 800_000])
+    })
+
+    it('that nobody knows yet pays for nothing; what is due is signed when it is known', () => {
+      const { pay, paying } = world()
+      const session = pay('one')
+      session.count(300_000)
+      expect(session.signed()).toEqual([])
+      paying.wallet(1e6)
+      expect(session.signed()).toEqual([300_000])
+    })
+
+    it('that is empty holds what is due until coins arrive, then goes on, for what is due then', () => {
+      const { pay, paying, time } = world({ wallet: 100_000 })
+      const session = pay('one')
+      session.count(300_000)
+      expect(session.signed()).toEqual([100_000])
+      expect(session.account.reason(lost)).toMatchObject({ code: 'no-coins', cause: lost })
+      paying.wallet(150_000)
+      expect(session.signed()).toEqual([100_000, 150_000])
+      session.count(600_000)
+      time.advance(250)
+      paying.wallet(2_000_000)
+      expect(session.signed()).toEqual([100_000, 150_000, 600_000])
+      expect(session.account.reason(lost)).toBe(lost)
+    })
+
+    it('that was empty pays afterwards for sessions that have ended, oldest first, in another run too', () => {
+      const time = virtualTime()
+      const book = createMemoryReceiptBook(self, () => time.scheduler.now())
+      const first = world({ wallet: 100_000, book, time })
+      const [one, two] = [first.pay('one'), first.pay('two', carol)]
+      one.count(300_000)
+      two.count(300_000)
+      one.end()
+      two.end()
+      expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000])
+      expect(book.owed().map(({ session, bytes }) => [session, bytes])).toEqual([
+        [sessionOf('one'), 300_000],
+        [sessionOf('two'), 300_000],
+      ])
+      first.paying.wallet(250_000)
+      expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000, 250_000])
+      const second = world({ book, time, wallet: 1e6 })
+      expect(book.owed()).toEqual([])
+      expect([book.receipt(sessionOf('one'))!.bytes, book.receipt(sessionOf('two'))!.bytes]).toEqual([300_000, 300_000])
+      expect(book.unsettledBytes(self)).toBe(600_000)
+      expect(second.failures).toEqual([])
+    })
+
+    it('says why nothing could be signed now', () => {
+      const { paying } = world()
+      expect(paying.stop()).toBe('no-coins')
+      paying.wallet(1)
+      expect(paying.stop()).toBeUndefined()
+    })
+  })
+
+  describe('limits', () => {
+    it.each<[string, SpendingLimits]>([
+      ['a connection', { connectionBytes: 300_000 }],
+      ['a day', { dayBytes: 300_000 }],
+      ['a peer', { peerBytes: 300_000 }],
+    ])('on %s are kept to the byte', (_name, limits) => {
+      const { pay, time } = world({ wallet: 1e8, limits })
+      const session = pay('one')
+      for (let total = 10_000; total < 900_000; total += 10_000) {
+        session.count(total)
+        time.advance(50)
+      }
+      session.end()
+      expect(session.signed().at(-1)).toBe(300_000)
+      expect(session.account.reason(lost)).toMatchObject({ code: 'spending-limit', cause: lost })
+    })
+
+    it('on a day and a peer hold over sessions, and over runs', () => {
+      for (const limits of [{ dayBytes: 700_000 }, { peerBytes: 700_000 }]) {
+        const time = virtualTime()
+        const book = createMemoryReceiptBook(self, () => time.scheduler.now())
+        const first = world({ wallet: 1e8, limits, time, book })
+        const one = first.pay('one')
+        one.count(400_000)
+        one.end()
+        const second = world({ wallet: 1e8, limits, time, book })
+        const two = second.pay('two')
+        two.count(400_000)
+        expect(two.signed()).toEqual([300_000])
+        expect(second.paying.stop()).toBe('dayBytes' in limits ? 'spending-limit' : undefined)
+        const other = second.pay('three', carol)
+        other.count(400_000)
+        expect(other.signed()).toEqual('dayBytes' in limits ? [] : [400_000])
+        // What a limit left unpaid stays so, however many coins there are.
+        two.end()
+        second.paying.wallet(2e8)
+        expect(book.receipt(sessionOf('two'))!.bytes).toBe(300_000)
+      }
+    })
+
+    it('on a day end with it', () => {
+      const { pay, time } = world({ wallet: 1e8, limits: { dayBytes: 300_000 } })
+      const one = pay('one')
+      one.count(900_000)
+      expect(one.signed()).toEqual([300_000])
+      time.advance(86_400_000)
+      const two = pay('two')
+      two.count(250_000)
+      expect(two.signed()).toEqual([250_000])
+    })
+  })
+
+  describe('a book that fails', () => {
+    const failing = (broken: { now: boolean }, ...methods: (keyof ReceiptBook)[]): ReceiptBook =>
+      new Proxy(createMemoryReceiptBook(self), {
+        get(target, property, receiver) {
+          const value: unknown = Reflect.get(target, property, receiver)
+          if (!methods.includes(property as keyof ReceiptBook)) return value
+          return (...values: unknown[]) => {
+            if (broken.now) throw full
+            return (value as (...all: unknown[]) => unknown).apply(target, values)
+          }
+        },
+      })
+
+    it('ends a session that begins', () => {
+      for (const method of ['open', 'signedFor'] as const) {
+        const broken = { now: false }
+        const { pay } = world({ wallet: 1e8, book: failing(broken, method) })
+        broken.now = true
+        const session = pay('one')
+        expect([session.errors, session.event$.observed]).toEqual([[full], false])
+      }
+    })
+
+    it('ends a session that signs: nothing leaves that is not kept', () => {
+      const broken = { now: false }
+      const { pay, signed, failures, time } = world({ wallet: 1e8, book: failing(broken, 'keep') })
+      const session = pay('one')
+      broken.now = true
+      session.count(300_000)
+      expect([session.errors, session.framed, signed]).toEqual([[full], [], []])
+      expect(failures).toEqual([full])
+      expect(time.pending()).toBe(0)
+    })
+
+    it('is told of at the end of a session, and when coins arrive', () => {
+      const broken = { now: false }
+      const { pay, paying, failures } = world({ wallet: 0, book: failing(broken, 'owe', 'owed') })
+      const session = pay('one')
+      session.count(300_000)
+      broken.now = true
+      session.end()
+      paying.wallet(5)
+      expect(failures).toEqual([full, full])
+    })
+
+    it('cannot be begun with', () => {
+      expect(() => world({ book: failing({ now: true }, 'unsettledBytes') })).toThrow(full)
+    })
+  })
+
+  it('signs nothing twice, whatever its receipts cause at once', () => {
+    const { pay, settle, signed, paying } = world({ wallet: 1e6 })
+    paying.receipt$.subscribe(({ session, bytes }) => {
+      if (session === sessionOf('one')) settle('one', 1e6 - bytes)
+    })
+    const session = pay('one')
+    session.count(250_000)
+    session.count(500_000)
+    session.end()
+    expect(signed.map(({ bytes }) => bytes)).toEqual([250_000, 500_000])
+  })
+})
