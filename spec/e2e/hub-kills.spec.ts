@@ -1,0 +1,139 @@
+/**
+ * Hubs that are killed with kill -9 while coins move. Whatever they told anybody is in their ledger afterwards, and what they
+ * had no time to tell is settled after the restart.
+ */
+import { randomInt } from 'node:crypto'
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { firstValueFrom, timer } from 'rxjs'
+import { type CliProgram, clusters, startHub } from '../support/cluster.node.js'
+import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
+import { describeIf } from '../support/requires.js'
+import { download, writePattern } from '../support/transfer.node.js'
+import { LedgerReader } from './support/ledger-reader.js'
+import { receivedBy } from './support/received.js'
+import { mustBeSettledInFull } from './support/settled-in-full.js'
+import { SettlementLoad } from './support/settlement-load.js'
+
+const parties = 8
+/** Receipts that are acknowledged at most before the hub is killed. */
+const maxReceipts = 300
+/** Longer than a batch is gathered and written. */
+const maxPauseMs = 10
+
+const folder = mkdtempSync(join(tmpdir(), 'lighthouse-kills-'))
+const hubs = new Set<CliProgram>()
+const startCluster = clusters()
+afterAll(async () => {
+  await Promise.all([...hubs].map(hub => hub.end('SIGKILL')))
+  rmSync(folder, { recursive: true, force: true })
+})
+
+/** At any point of a batch, not just after an acknowledgement. */
+function randomMoment(): Promise<unknown> {
+  return firstValueFrom(timer(Math.random() * maxPauseMs))
+}
+
+/**
+ * Loads a hub, kills it so many times at random moments, and holds its ledger against all that it told. Resolves with how
+ * many receipts were on their way when it was killed, over all kills.
+ */
+async function killed(kills: number, home: string, options: readonly string[] = []): Promise<number> {
+  const start = async (port: number): Promise<readonly [CliProgram, string]> => {
+    const started = await startHub(home, port, { options })
+    hubs.add(started[0])
+    return started
+  }
+  let [hub, hubUrl] = await start(0)
+  const load = await SettlementLoad.create([hubUrl], parties)
+  const ledger = new LedgerReader()
+  let [checked, cut] = [0, 0]
+
+  await load.signIn([hubUrl])
+  for (let kill = 0; kill < kills; kill += 1) {
+    const running = load.run()
+    await Promise.race([load.moreAcknowledged(randomInt(1, maxReceipts)), running])
+    await randomMoment()
+    await hub.end('SIGKILL')
+    hubs.delete(hub)
+    await running
+    ;[hub, hubUrl] = await start(Number(new URL(hubUrl).port))
+    // The reader goes on where it was: what it has seen cannot have changed either.
+    await ledger.read(hubUrl)
+    for (const settlement of load.told.slice(checked)) ledger.mustHold(settlement)
+    checked = load.told.length
+    cut += load.unanswered.length
+    await load.signIn([hubUrl])
+    await load.settleRest()
+  }
+  await mustBeSettledInFull(load, hubUrl)
+  load.close()
+  await hub.end('SIGKILL')
+  hubs.delete(hub)
+  return cut
+}
+
+// Two at a time: while one hub starts the other one works.
+it.concurrent.each(['one', 'another'])(
+  '%s hub on SQLite, killed 20 times during settlements, keeps what it acknowledged and settles the rest',
+  async name => {
+    expect(await killed(20, join(folder, name))).toBeGreaterThan(20)
+  },
+  120_000,
+)
+
+describeIf(postgresAvailable(), POSTGRES_REASON)('on PostgreSQL', () => {
+  let postgres: PostgresCluster | undefined
+  beforeAll(async () => {
+    postgres = await startPostgres()
+  })
+  afterAll(() => postgres?.remove())
+
+  it('a hub, killed 10 times during settlements, keeps what it acknowledged and settles the rest', async () => {
+    const options = ['--database', await postgres!.createDatabase()]
+    expect(await killed(10, join(folder, 'postgres'), options)).toBeGreaterThan(10)
+  }, 60_000)
+})
+
+it('peers download through four kills of their hub, and it is paid to the last byte', async () => {
+  const [filmBytes, grantBytes] = [96_000_000, 1_000_000_000]
+  const cluster = await startCluster({}, { coins: 1_000 })
+  const share = join(cluster.folder, 'share')
+  mkdirSync(share)
+  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
+  const [alice, bob] = await Promise.all(
+    ['alice', 'bob'].map(async nickname => {
+      await cluster.register(nickname)
+      return cluster.up(nickname, { share })
+    }),
+  )
+  let isOver = false
+  const film = download(`${alice!.proxy}proxy/bob/film.bin`).finally(() => (isOver = true))
+  film.catch(() => undefined)
+  let earned = grantBytes
+  for (let kill = 0; kill < 4; kill += 1) {
+    const before = earned
+    const paid = await bob!.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
+    earned = Number(paid.bytes)
+    expect(isOver).toBe(false)
+    const signIns = [alice!.signIns(), bob!.signIns()]
+    await randomMoment()
+    await cluster.hub().end('SIGKILL')
+    await cluster.restartHub()
+    await Promise.all([
+      alice!.until(() => alice!.signIns() > signIns[0]!),
+      bob!.until(() => bob!.signIns() > signIns[1]!),
+    ])
+  }
+  expect(await film).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
+  const received = await receivedBy(alice!, filmBytes)
+  const ledger = new LedgerReader()
+  expect(await ledger.readUntil(cluster.hubUrl, received)).toBe(received)
+  await Promise.all([
+    alice!.until(({ coins }) => coins === grantBytes - received),
+    bob!.until(({ coins }) => coins === grantBytes + received),
+  ])
+  await cluster.stop()
+}, 120_000)
