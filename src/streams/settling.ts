@@ -6,6 +6,7 @@ import {
   defer,
   distinctUntilChanged,
   EMPTY,
+  finalize,
   from,
   groupBy,
   merge,
@@ -13,7 +14,9 @@ import {
   type Observable,
   of,
   type SchedulerLike,
+  Subject,
   switchMap,
+  takeUntil,
   timer,
 } from 'rxjs'
 import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
@@ -111,10 +114,17 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         : defer(() => from(book.unsettled(maxOldReceipts))).pipe(mergeMap(submit$, oldAtOnce), catchError(failed)),
     ),
   )
-  const new$ = receipt$.pipe(
-    groupBy(({ session }) => session, { duration: group$ => group$.pipe(debounceTime(quietMs, scheduler)) }),
-    mergeMap(group$ => group$.pipe(exhaustMapWithTrailing(submit$))),
-  )
+  const new$ = defer(() => {
+    // Its groups would hold the source, and their timers, beyond the end of the subscription.
+    const over$ = new Subject<void>()
+    const duration = (group$: Observable<SignedReceipt>): Observable<SignedReceipt> =>
+      group$.pipe(debounceTime(quietMs, scheduler), takeUntil(over$))
+    return receipt$.pipe(
+      groupBy(({ session }) => session, { duration }),
+      mergeMap(group$ => group$.pipe(exhaustMapWithTrailing(submit$))),
+      finalize(() => over$.next()),
+    )
+  })
   return merge(new$, old$)
 }
 

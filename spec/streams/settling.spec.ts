@@ -1,0 +1,307 @@
+import { describe, expect, it } from '@jest/globals'
+import { BehaviorSubject, NEVER, Observable, of, Subject, type Subscriber } from 'rxjs'
+import type { ReceiptBook } from '../../src/ports.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../src/protocol/receipt.js'
+import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { settling$, type SettlingEvent } from '../../src/streams/settling.js'
+import type { HubSession } from '../../src/streams/signaling.js'
+import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
+import { playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { virtualTime } from './support/virtual-time.js'
+
+const away = new LighthouseError('hub-unreachable', 'the connection to the hub was lost')
+
+/** What the hub was given and has not answered, newest last. */
+interface Question {
+  readonly receipt: SignedReceipt
+  readonly open: boolean
+  answer(ack: ReceiptAck): void
+  fail(error: unknown): void
+}
+
+function world(book: ReceiptBook = createMemoryReceiptBook(self), begin: 'signed in' | 'away' = 'signed in') {
+  const time = virtualTime()
+  const questions: Question[] = []
+  const session = (hubKey = hub): HubSession => ({
+    hubKey,
+    iceServers: [],
+    head: undefined,
+    connection: {
+      send$: () => NEVER,
+      settle$: receipt =>
+        new Observable((subscriber: Subscriber<ReceiptAck>) => {
+          questions.push({
+            receipt,
+            get open() {
+              return !subscriber.closed
+            },
+            answer: ack => {
+              subscriber.next(ack)
+              subscriber.complete()
+            },
+            fail: error => subscriber.error(error),
+          })
+        }),
+    },
+  })
+  const hubSession$ = new BehaviorSubject<HubSession | undefined>(begin === 'signed in' ? session() : undefined)
+  const receipt$ = new Subject<SignedReceipt>()
+  const events: SettlingEvent[] = []
+  const outcomes: unknown[] = []
+  const subscription = settling$({
+    receipt$,
+    hubSession$,
+    book,
+    crypto: playCrypto(),
+    scheduler: time.scheduler,
+  }).subscribe({
+    next: event => {
+      // As the accounts do.
+      if (event.type === 'settled') book.settle(event.settlement)
+      events.push(event)
+    },
+    error: error => outcomes.push(error),
+    complete: () => outcomes.push('complete'),
+  })
+  const give = (name: string, bytes: number, seeder = bob): SignedReceipt => {
+    const receipt = signedReceipt(name, bytes, seeder, self)
+    book.keep(receipt)
+    receipt$.next(receipt)
+    return receipt
+  }
+  const settled = (name: string, bytes: number): ReceiptAck => ({ settled: signedSettlement(name, bytes, 0) })
+  const refused = (code: ReceiptRefusal): ReceiptAck => ({ error: { code, message: `because ${code}` } })
+  const asked = (): string[] => questions.map(({ receipt }) => `${receipt.session.replace(/-+$/, '')} ${receipt.bytes}`)
+  return {
+    time,
+    book,
+    questions,
+    hubSession$,
+    receipt$,
+    events,
+    outcomes,
+    subscription,
+    session,
+    give,
+    settled,
+    refused,
+    asked,
+  }
+}
+
+describe('settling$', () => {
+  it('brings a receipt to the hub and passes on its word', () => {
+    const { give, questions, settled, events, asked } = world()
+    give('one', 100)
+    expect(asked()).toEqual(['one 100'])
+    questions[0]!.answer(settled('one', 100))
+    expect(events).toEqual([{ type: 'settled', settlement: signedSettlement('one', 100, 0) }])
+  })
+
+  it('has one under way for each session, and then brings the newest', () => {
+    const { give, questions, settled, asked } = world()
+    for (const bytes of [100, 200, 300]) give('one', bytes)
+    give('two', 50)
+    expect(asked()).toEqual(['one 100', 'two 50'])
+    questions[0]!.answer(settled('one', 100))
+    expect(asked()).toEqual(['one 100', 'two 50', 'one 300'])
+    questions[2]!.answer(settled('one', 300))
+    expect(asked()).toHaveLength(3)
+  })
+
+  it('brings nothing that is settled already', () => {
+    const { give, questions, settled, asked } = world()
+    give('one', 100)
+    give('one', 200)
+    questions[0]!.answer(settled('one', 200))
+    expect(asked()).toEqual(['one 100'])
+    give('one', 300)
+    expect(asked()).toEqual(['one 100', 'one 300'])
+  })
+
+  it('keeps nothing while the hub is away, and brings at the sign-in what the book has, then what comes', () => {
+    const { give, asked, hubSession$, session } = world(undefined, 'away')
+    give('one', 100)
+    give('one', 200)
+    give('two', 50)
+    expect(asked()).toEqual([])
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 200', 'two 50'])
+    give('one', 300)
+    expect(asked()).toEqual(['one 200', 'two 50', 'one 300'])
+  })
+
+  it('brings again at each sign-in what was not settled: the hub went away, or its word was lost', () => {
+    const { give, asked, questions, hubSession$, session, settled } = world()
+    give('one', 100)
+    questions[0]!.fail(away)
+    hubSession$.next(undefined)
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 100', 'one 100'])
+    questions[1]!.answer(settled('one', 100))
+    hubSession$.next(session())
+    expect(asked()).toHaveLength(2)
+  })
+
+  it('brings receipts of earlier runs, sixteen at a time, of either role', () => {
+    const book = createMemoryReceiptBook(self)
+    for (let count = 0; count < 40; count++) {
+      const [seeder, consumer] = count % 2 === 0 ? [self, carol] : [bob, self]
+      book.keep(signedReceipt(`old ${count}`, 10, seeder, consumer))
+    }
+    const { asked, questions, settled, events, subscription } = world(book)
+    expect(asked()).toHaveLength(16)
+    for (let count = 0; count < 40; count++) questions[count]!.answer(settled(`old ${count}`, 10))
+    expect(asked()).toHaveLength(40)
+    expect(new Set(asked()).size).toBe(40)
+    expect(events).toHaveLength(40)
+    subscription.unsubscribe()
+  })
+
+  it('leaves another hub’s receipts alone', () => {
+    const { give, asked, hubSession$, session } = world(undefined, 'away')
+    hubSession$.next(session(carol))
+    give('one', 100)
+    expect(asked()).toEqual([])
+  })
+
+  it.each<[string, (receipt: SignedReceipt) => ReceiptAck]>([
+    ['that the hub did not sign', () => ({ settled: { ...signedSettlement('one', 100, 0), coins: '9.000000' } })],
+    ['for another session', () => ({ settled: signedSettlement('two', 100, 0) })],
+    ['for less', () => ({ settled: signedSettlement('one', 99, 0) })],
+  ])('takes no settlement %s; the receipt stays due', (_name, forge) => {
+    const { give, questions, events, asked, book, hubSession$, session } = world()
+    const receipt = give('one', 100)
+    questions[0]!.answer(forge(receipt))
+    expect(events).toEqual([])
+    expect(book.unsettled(10)).toEqual([receipt])
+    give('one', 200)
+    expect(asked()).toEqual(['one 100', 'one 200'])
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 100', 'one 200', 'one 200'])
+  })
+
+  it.each<ReceiptRefusal>(['malformed', 'bad-signature', 'not-a-party', 'unknown-session', 'no-coins'])(
+    'says that the hub refuses (%s), and brings newer ones all the same',
+    code => {
+      const { give, questions, events, refused, asked, time } = world()
+      const receipt = give('one', 100)
+      questions[0]!.answer(refused(code))
+      expect(events).toEqual([{ type: 'receipt-refused', receipt, code, message: `because ${code}` }])
+      time.advance(10_000)
+      expect(asked()).toEqual(['one 100'])
+      give('one', 200)
+      expect(asked()).toEqual(['one 100', 'one 200'])
+    },
+  )
+
+  it.each<ReceiptRefusal>(['rate-limited', 'unavailable'])(
+    'tries again after half a second what passes by itself (%s), with the newest by then',
+    code => {
+      const { give, questions, events, refused, asked, time, settled } = world()
+      give('one', 100)
+      questions[0]!.answer(refused(code))
+      give('one', 200)
+      time.advance(499)
+      expect(asked()).toEqual(['one 100'])
+      time.advance(1)
+      expect(asked()).toEqual(['one 100', 'one 200'])
+      questions[1]!.answer(settled('one', 200))
+      time.advance(60_000)
+      expect([asked().length, events.length]).toEqual([2, 1])
+    },
+  )
+
+  it('gives up trying again when the hub goes away, and begins anew with the sign-in', () => {
+    const { give, questions, refused, asked, time, hubSession$, session } = world()
+    give('one', 100)
+    questions[0]!.answer(refused('unavailable'))
+    hubSession$.next(undefined)
+    time.advance(60_000)
+    expect(asked()).toHaveLength(1)
+    hubSession$.next(session())
+    expect(asked()).toHaveLength(2)
+  })
+
+  it('forgets a session of which nothing has come for a minute, and knows it again', () => {
+    const { give, questions, settled, asked, time } = world()
+    give('one', 100)
+    questions[0]!.answer(settled('one', 100))
+    time.advance(60_000)
+    expect(time.pending()).toBe(0)
+    give('one', 200)
+    give('one', 300)
+    expect(asked()).toEqual(['one 100', 'one 200'])
+  })
+
+  it('says that the book fails, and goes on', () => {
+    const full = new LighthouseError('store-failed', 'the disk is broken')
+    const broken = { now: true }
+    const memory = createMemoryReceiptBook(self)
+    const book: ReceiptBook = {
+      ...memory,
+      unsettled: limit => {
+        if (broken.now) throw full
+        return memory.unsettled(limit)
+      },
+      settlement: session => {
+        if (broken.now) throw full
+        return memory.settlement(session)
+      },
+    }
+    const { give, events, asked, outcomes, hubSession$, session } = world(book)
+    give('one', 100)
+    expect(events).toEqual([
+      { type: 'book-failed', reason: full },
+      { type: 'book-failed', reason: full },
+    ])
+    broken.now = false
+    give('one', 200)
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 200', 'one 200'])
+    expect(outcomes).toEqual([])
+  })
+
+  it('lets everything go when it is unsubscribed from', () => {
+    const { give, questions, refused, subscription, time, hubSession$, receipt$ } = world()
+    give('one', 100)
+    give('two', 100)
+    questions[1]!.answer(refused('unavailable'))
+    subscription.unsubscribe()
+    expect(questions.map(({ open }) => open)).toEqual([false, false])
+    expect([time.pending(), hubSession$.observed, receipt$.observed]).toEqual([0, false, false])
+  })
+})
+
+describe('a receipt that a hub answers within the call', () => {
+  it('does not block the ones after it', () => {
+    const book = createMemoryReceiptBook(self)
+    const asked: number[] = []
+    const receipt$ = new Subject<SignedReceipt>()
+    settling$({
+      receipt$,
+      hubSession$: new BehaviorSubject<HubSession | undefined>({
+        hubKey: hub,
+        iceServers: [],
+        head: undefined,
+        connection: {
+          send$: () => NEVER,
+          settle$: ({ bytes }) => {
+            asked.push(bytes)
+            return of({ settled: signedSettlement('one', bytes, 0) })
+          },
+        },
+      }),
+      book,
+      crypto: playCrypto(),
+      scheduler: virtualTime().scheduler,
+    }).subscribe(event => event.type === 'settled' && book.settle(event.settlement))
+    for (const bytes of [1, 2, 3]) {
+      book.keep(signedReceipt('one', bytes, bob, self))
+      receipt$.next(signedReceipt('one', bytes, bob, self))
+    }
+    expect(asked).toEqual([1, 2, 3])
+    expect(book.settlement(sessionOf('one'))!.bytes).toBe(3)
+  })
+})
