@@ -31,6 +31,15 @@ export function format({ median, min, max }: Spread): string {
   return `${digits(median)} (${digits(min)}–${digits(max)})`
 }
 
+export function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 / 1024).toFixed(0)} MiB`
+}
+
+/** Whether a figure is what it has to be. */
+export function mark(reached: boolean): string {
+  return reached ? 'reached' : 'MISSED'
+}
+
 /** Columns as wide as their widest cell; the first is text, the others end at the right. */
 export function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map(row => row[column]!.length)))

@@ -143,7 +143,7 @@ async function firstRate(scene: Scene, kind: TunnelKind): Promise<number> {
   return rate
 }
 
-function latencyOf(milliseconds: readonly number[]): Latency {
+export function latencyOf(milliseconds: readonly number[]): Latency {
   return { p50: quantile(milliseconds, 0.5), p99: quantile(milliseconds, 0.99), requests: milliseconds.length }
 }
 

@@ -50,9 +50,18 @@ export interface Child {
   readonly stop: () => Promise<void>
 }
 
+/** How a child is started, where not as this process was. */
+export interface ChildStart {
+  readonly execPath?: string
+  readonly execArgv?: readonly string[]
+}
+
 /** Starts `file`, beside this one, as a process that answers calls and may make them, to `methods`. */
-export function startChild(file: string, methods: Methods, environment: Readonly<Record<string, string>> = {}): Child {
-  const child: ChildProcess = fork(new URL(file, import.meta.url), { env: { ...process.env, ...environment } })
+export function startChild(file: string, methods: Methods, { execPath, execArgv }: ChildStart = {}): Child {
+  const child: ChildProcess = fork(new URL(file, import.meta.url), {
+    ...(execPath !== undefined && { execPath }),
+    ...(execArgv !== undefined && { execArgv: [...execArgv] }),
+  })
   let stopping = false
   const exited = new Promise<void>(resolve => {
     child.once('exit', (code, signal) => {

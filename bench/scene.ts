@@ -9,6 +9,7 @@ import { createHub$, type Hub } from '../src/hub/app.js'
 import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import { registerText } from '../src/protocol/signed-texts.js'
+import { nicknameOf } from './community.js'
 import type { PipeKind, RtcName } from './peer.child.js'
 import { type Child, startChild } from './rpc.js'
 
@@ -44,11 +45,6 @@ async function register(hub: Hub, nickname: string): Promise<Identity> {
   const signature = nodeCrypto.sign(privKey, registerText(nickname, pubKey))
   await firstValueFrom(fetchHubClient(hub.url).register$({ pubKey, nickname, signature }), { defaultValue: undefined })
   return { pubKey, privKey, nickname, host: `127.0.0.1:${hub.port}` }
-}
-
-/** Nicknames have letters alone. */
-function newcomerName(index: number): string {
-  return `newcomer${String.fromCharCode(97 + Math.floor(index / 26), 97 + (index % 26))}`
 }
 
 export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise<Scene> {
@@ -88,7 +84,7 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
     // One consumer at a time: an idle connection would go on with its keep-alives.
     if (newest !== undefined) await consumer.call('stopPeer', newest.from)
     const identity =
-      kind === 'counted' ? alice! : kind === 'uncounted' ? carol! : await register(hub, newcomerName(newcomers++))
+      kind === 'counted' ? alice! : kind === 'uncounted' ? carol! : await register(hub, nicknameOf(newcomers++))
     newest = { from: identity.nickname, to: kind === 'uncounted' ? 'dave' : 'bob' }
     await start(consumer, identity, kind === 'uncounted' ? undefined : bookOf(identity))
   }
