@@ -102,6 +102,8 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
       seq++
       for (const to of [consumer, seeder]) {
         const settlement = settlementFor(receipt, to)
+        // What is not signed `signaling$` drops.
+        if (!hub.honest) continue
         time.scheduler.schedule(() => said$.next({ to, coins: wallet(to), settlement }), 5)
       }
     }

@@ -1,0 +1,355 @@
+import { describe, expect, it } from '@jest/globals'
+import type { ReceiptBook } from '../../src/ports.js'
+import { LighthouseError } from '../../src/protocol/errors.js'
+import type { SpendingLimits } from '../../src/protocol/spending.js'
+import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryChannelPair } from '../support/memory-channel.js'
+import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
+import { isSame, patternBytes } from '../support/pattern.js'
+import { bob, carol, hub as hubKey, self, sessionOf } from '../support/receipts.js'
+import { carried, type CoinPeer, coinPeer, playHub, signedReceipt, signedSettlement } from './support/coins.js'
+import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+
+const seeder = bob
+const consumer = self
+
+function peers(wallet: number, limits: SpendingLimits = {}, books: { [key: string]: ReceiptBook } = {}) {
+  const time = virtualTime()
+  const hub = playHub(time, { [consumer]: wallet, [seeder]: 0, [carol]: wallet })
+  const make = (pubKey: string, own: SpendingLimits = {}): CoinPeer =>
+    coinPeer(time, hub, pubKey, { limits: own, ...(books[pubKey] && { book: books[pubKey] }) })
+  const world = { time, hub, here: make(consumer, limits), there: make(seeder) }
+  world.here.signIn()
+  world.there.signIn()
+  return world
+}
+
+/** A connection over which the consumer fetches. */
+function connect(
+  { time, here, there }: { time: VirtualTime; here: CoinPeer; there: CoinPeer },
+  name: string,
+  { receipts = true, latencyMs = 1 } = {},
+) {
+  const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs })
+  const session = sessionOf(name)
+  const dialled: MemorySocket[] = []
+  const client = carried(time, {
+    role: 'consumer',
+    channel: near,
+    name,
+    other: there.pubKey,
+    account: here.accounts.paid({ hubKey, session, seeder: there.pubKey }),
+    receipts,
+  })
+  const server = carried(time, {
+    role: 'seeder',
+    channel: far,
+    name,
+    other: here.pubKey,
+    account: there.accounts.served({ hubKey, session, consumer: here.pubKey }),
+    receipts,
+    dial: () => {
+      const socket = memorySocket()
+      dialled.push(socket)
+      return socket
+    },
+  })
+  return {
+    client,
+    server,
+    /** Fetches so many bytes on a stream of its own, as fast as the seeder's socket may write. */
+    fetch(bytes: number, socket = memorySocket()) {
+      client.socket$.next(socket)
+      time.advance(latencyMs + 5)
+      const remote = dialled.at(-1)!
+      let written = 0
+      const pump = (): void => {
+        while (!remote.held && written < bytes && remote.subscribed) {
+          const length = Math.min(65_536, bytes - written)
+          remote.receive(patternBytes(1, written, length))
+          written += length
+        }
+        if (written < bytes) return
+        remote.end()
+        socket.end()
+      }
+      pump()
+      return {
+        socket,
+        remote,
+        /** Lets time pass in small steps, and the seeder's program write whenever it may. */
+        run(milliseconds: number): void {
+          for (let passed = 0; passed < milliseconds && !socket.finished; passed += 10) {
+            time.advance(10)
+            pump()
+          }
+        },
+      }
+    },
+    close() {
+      near.close()
+      far.close()
+      time.advance(10)
+    },
+  }
+}
+
+describe('two peers with accounts', () => {
+  it('pay for a download to the byte, while it flows, and nothing is held for long', () => {
+    const { time, hub, here, there } = peers(1e8)
+    const connection = connect({ time, here, there }, 'one')
+    const bytes = 8_000_000
+    const download = connection.fetch(bytes)
+    download.run(60_000)
+    expect(download.socket.finished).toBe(true)
+    expect(download.socket.written.length).toBe(bytes)
+    time.advance(100)
+    expect(hub.moved).toBe(bytes)
+    expect([hub.wallet(consumer), hub.wallet(seeder)]).toEqual([92_000_000, 8_000_000])
+    expect(there.book.account(consumer)).toMatchObject({ paidBytes: bytes })
+    expect([here.book.unsettled(10), there.book.unsettled(10)]).toEqual([[], []])
+    expect(here.reports.findLast(({ type }) => type === 'coins')).toEqual({ type: 'coins', bytes: 92_000_000 })
+    connection.close()
+    expect(there.book.account(consumer)).toEqual({ servedBytes: bytes, paidBytes: bytes })
+    expect(connection.client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
+  })
+
+  it('pay without receipts on the data channel too', () => {
+    const { time, hub, here, there } = peers(1e8)
+    const download = connect({ time, here, there }, 'one', { receipts: false }).fetch(5_000_000)
+    download.run(60_000)
+    time.advance(300)
+    expect([download.socket.finished, hub.moved]).toEqual([true, 5_000_000])
+  })
+
+  it('go on over a path on which the window is the brake, however long that takes', () => {
+    const { time, hub, here, there } = peers(1e9)
+    const connection = connect({ time, here, there }, 'one', { latencyMs: 2_000 })
+    const downloads = Array.from({ length: 8 }, () => connection.fetch(1_500_000))
+    for (let turn = 0; turn < 18_000; turn++) for (const download of downloads) download.run(10)
+    expect(connection.server.errors).toEqual([])
+    expect(downloads.every(({ socket }) => socket.finished)).toBe(true)
+    time.advance(5_000)
+    expect(hub.moved).toBe(12_000_000)
+  })
+
+  it('are held when the coins are used up, and go on when some arrive, with no byte lost', () => {
+    const { time, hub, here, there } = peers(2_000_000)
+    const connection = connect({ time, here, there }, 'one')
+    const download = connection.fetch(6_000_000)
+    download.run(5_000)
+    expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
+    expect([download.socket.finished, hub.wallet(consumer), here.accounts.stop()]).toEqual([false, 0, 'no-coins'])
+    hub.grant(consumer, 10_000_000)
+    download.run(5_000)
+    expect(download.socket.finished).toBe(true)
+    expect(download.socket.written.length).toBe(6_000_000)
+    expect(isSame(download.socket.written.subarray(0, 65_536), patternBytes(1, 0, 65_536))).toBe(true)
+    expect(connection.client.errors).toEqual([])
+    time.advance(300)
+    expect(hub.moved).toBe(6_000_000)
+  })
+
+  it('end when no coins arrive for 20 s: unpaid there, no-coins here, and the transfer is broken, not complete', () => {
+    const { time, hub, here, there } = peers(2_000_000)
+    const connection = connect({ time, here, there }, 'one')
+    const download = connection.fetch(6_000_000)
+    download.run(30_000)
+    expect(connection.server.errors.map(({ code }) => code)).toEqual(['unpaid'])
+    connection.close()
+    expect(connection.client.errors.map(({ code }) => code)).toEqual(['no-coins'])
+    expect([download.socket.finished, download.socket.aborted]).toEqual([false, true])
+    const received = download.socket.written.length
+    expect(received - hub.moved).toBeLessThanOrEqual(1_000_000)
+    // What it owes is paid with the next coins, and the seeder lets it take again.
+    const again = connect({ time, here, there }, 'two').fetch(100_000)
+    again.run(500)
+    expect(again.socket.written.length).toBe(0)
+    hub.grant(consumer, 5_000_000)
+    again.run(5_000)
+    expect(again.socket.finished).toBe(true)
+    time.advance(300)
+    expect(hub.moved).toBe(there.book.account(consumer).paidBytes)
+    expect(hub.moved).toBe(received + 100_000)
+  })
+
+  it('end with spending-limit where the owner’s limit is what stops it', () => {
+    const { time, here, there } = peers(1e8, { connectionBytes: 1_500_000 })
+    const connection = connect({ time, here, there }, 'one')
+    connection.fetch(6_000_000).run(30_000)
+    connection.close()
+    expect(connection.client.errors.map(({ code }) => code)).toEqual(['spending-limit'])
+  })
+
+  it('lose nothing while the hub is away for a while: what was signed is settled after the sign-in', () => {
+    const { time, hub, here, there } = peers(1e8)
+    const connection = connect({ time, here, there }, 'one')
+    const download = connection.fetch(3_000_000)
+    here.signOut()
+    there.signOut()
+    download.run(60_000)
+    // Nobody can pay, so nobody is cut off; the seeder holds the claim for all that it gave.
+    expect([hub.moved, connection.server.errors]).toEqual([0, []])
+    expect(there.book.receipt(sessionOf('one'))!.bytes).toBe(download.socket.written.length)
+    expect(download.socket.written.length).toBe(1_000_000)
+    there.signIn()
+    time.advance(100)
+    expect(hub.moved).toBe(1_000_000)
+    here.signIn()
+    download.run(10_000)
+    expect(download.socket.finished).toBe(true)
+    time.advance(300)
+    expect(hub.moved).toBe(3_000_000)
+  })
+
+  it('settle after a crash of the seeder what it held: the receipts are in its book', () => {
+    const book = createMemoryReceiptBook(seeder)
+    const world = peers(1e8, {}, { [seeder]: book })
+    const { time, hub, here, there } = world
+    there.signOut()
+    here.signOut()
+    const connection = connect(world, 'one')
+    connection.fetch(600_000).run(1_000)
+    there.subscription.unsubscribe()
+    connection.server.subscription.unsubscribe()
+    expect(hub.moved).toBe(0)
+    const again = coinPeer(time, hub, seeder, { book })
+    again.signIn()
+    time.advance(100)
+    expect(hub.moved).toBe(600_000)
+    expect(book.account(consumer).paidBytes).toBe(600_000)
+  })
+
+  it('share one window of a key over two connections, and pay both', () => {
+    const { time, hub, here, there } = peers(1e8)
+    const world = { time, here, there }
+    const downloads = ['one', 'two'].map(name => connect(world, name).fetch(3_000_000))
+    for (let turn = 0; turn < 500; turn++) for (const download of downloads) download.run(10)
+    expect(downloads.map(({ socket }) => socket.finished)).toEqual([true, true])
+    time.advance(300)
+    expect(hub.moved).toBe(6_000_000)
+  })
+
+  it('pay for what arrived when the program behind breaks off, and agree on it to the byte', () => {
+    const { time, hub, here, there } = peers(1e8)
+    const connection = connect({ time, here, there }, 'one')
+    for (let count = 0; count < 30; count++) {
+      const download = connection.fetch(2_000_000, memorySocket({ reads: count % 2 === 0 }))
+      download.run(10 + count)
+      download.socket.break()
+      time.advance(20)
+    }
+    time.advance(400)
+    connection.close()
+    time.advance(100)
+    const { servedBytes, paidBytes } = there.book.account(consumer)
+    expect(paidBytes).toBe(servedBytes)
+    expect(hub.moved).toBe(servedBytes)
+    expect(servedBytes).toBeGreaterThan(5_000_000)
+  })
+
+  it('let everything go when they stop', () => {
+    const { time, here, there } = peers(1e8)
+    const connection = connect({ time, here, there }, 'one')
+    connection.fetch(3_000_000)
+    time.advance(50)
+    for (const { subscription } of [connection.client, connection.server, here, there]) subscription.unsubscribe()
+    time.advance(10)
+    expect(time.pending()).toBe(0)
+    expect([here.hubSession$.observed, there.hubSession$.observed]).toEqual([false, false])
+    expect([...here.outcomes, ...there.outcomes]).toEqual([])
+  })
+})
+
+describe('createAccounts', () => {
+  it('cannot be made over a book that cannot be read', () => {
+    const time = virtualTime()
+    const full = new LighthouseError('store-failed', 'the disk is broken')
+    const book: ReceiptBook = {
+      ...createMemoryReceiptBook(self),
+      unsettledBytes: () => {
+        throw full
+      },
+    }
+    expect(() => coinPeer(time, playHub(time, {}), self, { book })).toThrow(full)
+  })
+
+  it('believes no settlement in an acknowledgement that the hub did not sign', () => {
+    const { time, hub, here, there } = peers(1e8)
+    hub.honest = false
+    const download = connect({ time, here, there }, 'one').fetch(3_000_000)
+    // Nor are they heard of otherwise: `signaling$` passes on nothing that is not signed.
+    here.book.keep(signedReceipt('old', 5, seeder, consumer))
+    here.signIn()
+    time.advance(100)
+    expect(here.reports.filter(({ type }) => type === 'coins')).toEqual([])
+    expect(here.book.settlement(sessionOf('old'))).toBeUndefined()
+    expect(here.book.unsettled(10).map(({ session }) => session)).toContain(sessionOf('old'))
+    expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
+  })
+
+  it('gives up what the hub will never settle, says so, and has its coins free again', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('unknown', 900_000, seeder, consumer))
+    hub.refuseWith = 'unknown-session'
+    here.signIn()
+    time.advance(100)
+    expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'unknown-session' }])
+    expect([here.book.unsettled(10), here.book.unsettledBytes(consumer)]).toEqual([[], 0])
+    here.signIn()
+    time.advance(100)
+    expect(hub.given).toHaveLength(1)
+  })
+
+  it('keeps due what there are no coins for, and offers it again at the next sign-in', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.signIn()
+    time.advance(100)
+    expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'no-coins' }])
+    hub.grant(consumer, 5_000_000)
+    here.signIn()
+    time.advance(100)
+    expect(hub.moved).toBe(2_000_000)
+  })
+
+  it('reports a book that fails, and goes on', () => {
+    const broken = { now: false }
+    const memory = createMemoryReceiptBook(self)
+    const full = new LighthouseError('store-failed', 'the disk is full')
+    const book: ReceiptBook = {
+      ...memory,
+      settle: settlement => {
+        if (broken.now) throw full
+        return memory.settle(settlement)
+      },
+    }
+    const { time, hub, here, there } = peers(1e8, {}, { [consumer]: book })
+    broken.now = true
+    const download = connect({ time, here, there }, 'one').fetch(3_000_000)
+    download.run(5_000)
+    expect(download.socket.finished).toBe(true)
+    time.advance(300)
+    expect(here.reports.filter(({ type }) => type === 'book-failed').length).toBeGreaterThan(0)
+    expect(here.outcomes).toEqual([])
+    expect(hub.moved).toBe(3_000_000)
+    broken.now = false
+    here.signIn()
+    time.advance(100)
+    expect(memory.settlement(sessionOf('one'))!.bytes).toBe(3_000_000)
+  })
+
+  it('books a settlement of sessions that it knows nothing of to nobody', () => {
+    const { here } = peers(1e6)
+    here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
+    expect(here.book.account(seeder)).toEqual({ servedBytes: 0, paidBytes: 0 })
+    expect(here.book.settlement(sessionOf('strange'))!.bytes).toBe(500)
+  })
+
+  it('says that nothing can be paid for while the wallet is unknown or empty', () => {
+    const { here } = peers(0)
+    expect(here.accounts.stop()).toBe('no-coins')
+    here.accounts.wallet(1_000_000)
+    expect(here.accounts.stop()).toBeUndefined()
+  })
+})
