@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
-import { EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
+import { BehaviorSubject, EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
 import { deframe, createDeframer } from '../../src/protocol/deframer.js'
 import { type LighthouseError, LighthouseError as Failure } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame, type MuxAgreement } from '../../src/protocol/smux.js'
+import { encodeFrame, type Frame, type FramedReceipt, type MuxAgreement } from '../../src/protocol/smux.js'
 import type { ByteSocket } from '../../src/ports.js'
-import { type SessionEvent, session$ } from '../../src/streams/session.js'
+import { type SessionEvent, type SessionOptions, session$ } from '../../src/streams/session.js'
 import { type MemoryChannel, memoryChannelPair } from '../support/memory-channel.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { isSame, patternBytes } from '../support/pattern.js'
@@ -27,6 +27,7 @@ function start(
   role: 'client' | 'server',
   dial: (() => MemorySocket) | undefined = role === 'server' ? () => memorySocket() : undefined,
   agreed = agreement,
+  more: Partial<SessionOptions> = {},
 ): Side {
   const events: SessionEvent[] = []
   const errors: LighthouseError[] = []
@@ -47,6 +48,7 @@ function start(
     roundTripMs$: EMPTY,
     clock: time.clock,
     scheduler: time.scheduler,
+    ...more,
   }).subscribe({ next: event => events.push(event), error: (error: LighthouseError) => errors.push(error) })
   const streams = (): number | undefined =>
     events.flatMap(event => (event.type === 'streams' ? [event.open] : [])).at(-1)
@@ -68,7 +70,12 @@ function joined(dial?: () => MemorySocket, agreed = agreement) {
 }
 
 /** A session whose other side is the spec itself. */
-function alone(role: 'client' | 'server', dial?: () => MemorySocket, agreed = agreement) {
+function alone(
+  role: 'client' | 'server',
+  dial?: () => MemorySocket,
+  agreed = agreement,
+  more: Partial<SessionOptions> = {},
+) {
   const time = virtualTime()
   const [here, there] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
   const received: Frame[] = []
@@ -80,7 +87,7 @@ function alone(role: 'client' | 'server', dial?: () => MemorySocket, agreed = ag
       received.push(...frames)
     },
   })
-  const side = start(time, here, role, dial, agreed)
+  const side = start(time, here, role, dial, agreed, more)
   const say = (...frames: Frame[]): void => {
     for (const frame of frames) there.send(encodeFrame(frame, agreed.version))
     time.advance(5)
@@ -351,5 +358,141 @@ describe('session$', () => {
       scheduler: time.scheduler,
     })
     expect([channel.subscriptions, time.pending()]).toEqual([0, 0])
+  })
+})
+
+describe('the coins of a session', () => {
+  const withReceipts: MuxAgreement = { ...agreement, receipts: true }
+  const payload = (frames: readonly Frame[]): number =>
+    frames.reduce((sum, frame) => sum + (frame.command === 'psh' ? frame.data.length : 0), 0)
+  const of = <Type extends SessionEvent['type']>(side: Side, type: Type): (SessionEvent & { type: Type })[] =>
+    side.events.filter((event): event is SessionEvent & { type: Type } => event.type === type)
+  const bytesOf = (receipt: number): FramedReceipt => ({ bytes: receipt, signature: new Uint8Array(64).fill(receipt) })
+  /** A server whose program says so much at once. */
+  const serving = (creditBytes$: SessionOptions['creditBytes$'], bytes: number, more: Partial<SessionOptions> = {}) =>
+    alone(
+      'server',
+      () => memorySocket({ onStart: socket => socket.receive(patternBytes(1, 0, bytes)) }),
+      withReceipts,
+      { ...(creditBytes$ && { creditBytes$ }), ...more },
+    )
+
+  it('sends nothing before it knows the credit, and never more than that', () => {
+    const credit$ = new Subject<number>()
+    const { say, received, side } = serving(credit$, 200_000)
+    say({ command: 'syn', streamId: 3 })
+    expect(payload(received)).toBe(0)
+    expect(of(side, 'held').at(-1)).toEqual({ type: 'held', on: true })
+    for (const [limit, expected] of [
+      [70_000, 70_000],
+      [70_001, 70_001],
+      [10, 70_001],
+      [1e9, 200_000],
+    ] as const) {
+      credit$.next(limit)
+      say()
+      expect(payload(received)).toBe(expected)
+    }
+    expect(of(side, 'held').map(({ on }) => on)).toEqual([false, true, false])
+    expect(of(side, 'account').at(-1)).toEqual({
+      type: 'account',
+      sentBytes: 200_000,
+      receivedBytes: 0,
+      countedBytes: 0,
+    })
+  })
+
+  it('has credit without end where nobody limits it', () => {
+    const { say, received } = serving(undefined, 200_000)
+    say({ command: 'syn', streamId: 3 })
+    expect(payload(received)).toBe(200_000)
+  })
+
+  it('asks for the credit anew when what it sent changes it, and goes on', () => {
+    const credit$ = new BehaviorSubject(1000)
+    const { say, received, side, time } = serving(credit$, 100_000)
+    side.subscription.add(
+      time.scheduler.schedule(function () {
+        const sent = of(side, 'account').at(-1)?.sentBytes ?? 0
+        credit$.next(sent + 1000)
+        if (sent < 100_000) this.schedule(undefined, 1)
+      }),
+    )
+    say({ command: 'syn', streamId: 3 })
+    time.advance(1_000)
+    expect(payload(received)).toBe(100_000)
+  })
+
+  it('tells of bytes before it tells of the streams that they ended', () => {
+    const { say, side } = alone('server', () => memorySocket({ reads: false }), withReceipts)
+    say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
+    side.dialled[0]!.end()
+    const before = side.events.length
+    say({ command: 'fin', streamId: 3 })
+    const news = side.events.slice(before).filter(({ type }) => type !== 'traffic')
+    expect(news).toEqual([
+      { type: 'account', sentBytes: 0, receivedBytes: 500, countedBytes: 500 },
+      { type: 'streams', open: 0 },
+    ])
+  })
+
+  it('counts what the programs have taken', () => {
+    const { say, side, time } = alone('server', () => memorySocket({ reads: false }), withReceipts)
+    say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
+    expect(of(side, 'account').at(-1)).toMatchObject({ receivedBytes: 500, countedBytes: 0 })
+    side.dialled[0]!.take(300)
+    time.advance(1)
+    expect(of(side, 'account').at(-1)).toMatchObject({ receivedBytes: 500, countedBytes: 300 })
+  })
+
+  it('sends receipts where they were agreed, and passes on those that come', () => {
+    for (const agreed of [withReceipts, agreement]) {
+      const receipt$ = new Subject<FramedReceipt>()
+      const { received, side, time, say } = alone('client', undefined, agreed, { receipt$ })
+      receipt$.next(bytesOf(7))
+      time.advance(5)
+      const rcp: Frame = { command: 'rcp', streamId: 0, ...bytesOf(7) }
+      expect(received).toEqual(agreed === withReceipts ? [rcp] : [])
+      say({ command: 'rcp', streamId: 0, ...bytesOf(9) })
+      if (agreed === withReceipts) expect(of(side, 'receipt')).toEqual([{ type: 'receipt', receipt: bytesOf(9) }])
+      else expect(side.errors.map(({ code }) => code)).toEqual(['frame-command'])
+      side.subscription.unsubscribe()
+      expect(receipt$.observed).toBe(false)
+    }
+  })
+
+  it('lets the credit and the receipts go when it is unsubscribed from', () => {
+    const credit$ = new Subject<number>()
+    const receipt$ = new Subject<FramedReceipt>()
+    const { side, time } = serving(credit$, 10, { receipt$ })
+    side.subscription.unsubscribe()
+    expect([credit$.observed, receipt$.observed, time.pending()]).toEqual([false, false, 0])
+  })
+
+  it('leaves alone the bytes that a slow program has not taken, however much comes after them', () => {
+    const kept: Uint8Array[] = []
+    /** Keeps what it is given, as a socket does whose program does not read, and looks at it only in the end. */
+    const slow = (): MemorySocket => {
+      const socket = memorySocket({ reads: false })
+      return Object.assign(Object.create(socket) as MemorySocket, {
+        write(bytes: Uint8Array) {
+          kept.push(bytes)
+          return true
+        },
+      })
+    }
+    let dials = 0
+    const { there, time, side } = alone('server', () => (dials++ === 0 ? slow() : memorySocket()), withReceipts)
+    const send = (streamId: number, offset: number): void =>
+      there.send(encodeFrame({ command: 'psh', streamId, data: patternBytes(streamId, offset, 20_000) }, 2))
+    for (const streamId of [3, 5]) there.send(encodeFrame({ command: 'syn', streamId }, 2))
+    for (let offset = 0; offset < 1_000_000; offset += 20_000) {
+      if (offset < 260_000) send(3, offset)
+      send(5, offset)
+      time.advance(2)
+    }
+    expect(kept.reduce((sum, { length }) => sum + length, 0)).toBe(260_000)
+    expect(isSame(Buffer.concat(kept), patternBytes(3, 0, 260_000))).toBe(true)
+    expect(isSame(side.dialled[1]!.written, patternBytes(5, 0, 1_000_000))).toBe(true)
   })
 })

@@ -1,4 +1,15 @@
-import { connect, filter, map, type Observable, type OperatorFunction, pipe, switchMap, take } from 'rxjs'
+import {
+  connect,
+  filter,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  type OperatorFunction,
+  pipe,
+  switchMap,
+  take,
+} from 'rxjs'
 import type { ByteChannel } from '../ports.js'
 import type { ConnectionState } from '../protocol/connection-state.js'
 import type { ConnectionEvent } from './connection.js'
@@ -24,10 +35,14 @@ export function whileOpen<Out>(
       return state
     }),
     connect(state$ =>
-      state$.pipe(
-        filter(state => state.type === 'open'),
-        take(1),
-        switchMap(open => run(open, state$)),
+      merge(
+        state$.pipe(
+          filter(state => state.type === 'open'),
+          take(1),
+          switchMap(open => run(open, state$)),
+        ),
+        // The end is heard of whether or not `run` listens.
+        state$.pipe(ignoreElements()),
       ),
     ),
   )
