@@ -335,7 +335,7 @@ describe('ledger verify --mine', () => {
     expect(others).toEqual([])
     expect(name).toMatch(new RegExp(`^evidence-[0-9TZ.-]+-${kind}\\.json$`))
     expect(statSync(join(home, name!)).mode & 0o777).toBe(0o600)
-    const evidence = JSON.parse(readFileSync(join(home, name!), 'utf8')) as any
+    const evidence = JSON.parse(readFileSync(join(home, name!), 'utf8'))
     expect(evidence).toMatchObject({ version: 1, kind, hub: ledger.hub.pubKey })
     if (kind === 'forged') expect(evidence.lines).toMatchObject([{ seq: 8, from: expect.any(String) }])
     else expect(evidence.statements).toHaveLength(2)

@@ -21,9 +21,12 @@ function integer(value: number): string {
   return `\xcf${word(Math.floor(value / 0x100000000))}${word(value % 0x100000000)}`
 }
 
+/** What stands before a text, by its length. */
+const textHeads = Array.from({ length: 256 }, (_, length) => (length < 32 ? char(0xa0 | length) : char(0xd9, length)))
+
 /** A text of ASCII, at most 255 characters of it: nothing in a valid block is longer. */
 function text(value: string): string {
-  return value.length < 32 ? char(0xa0 | value.length) + value : char(0xd9, value.length) + value
+  return textHeads[value.length] + value
 }
 
 function receiptBytes(receipt: LedgerEntry['receipt']): string {

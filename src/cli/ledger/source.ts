@@ -26,8 +26,8 @@ export interface LedgerSource {
   readonly database: LedgerDatabase | undefined
 }
 
-/** Read at once from a file: 300 blocks. */
-const chunkBytes = 262_144
+/** Read at once from a file, 1,300 blocks: a quarter of that made verifying a tenth slower. */
+const chunkBytes = 1_048_576
 
 /** Read at once from a database: a megabyte. */
 const pageRows = 1_000
