@@ -28,15 +28,34 @@ function publicKeyOf(pubKey: string): KeyObject {
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
 }
 
-/** Ed25519 and digests from node:crypto, packing from node:zlib. Stateless. */
+/** Keys parsed last. Parsing one takes longer than checking a signature with it, and the same few come again and again. */
+const parsedKeys = 1_024
+
+/** `parse` with its newest results remembered, at most `parsedKeys`; the one not asked for longest is forgotten. */
+function remembered(parse: (text: string) => KeyObject): (text: string) => KeyObject {
+  const known = new Map<string, KeyObject>()
+  return text => {
+    const key = known.get(text) ?? parse(text)
+    // Deleted first: a Map keeps the order of insertion, which makes it the order of use.
+    known.delete(text)
+    known.set(text, key)
+    if (known.size > parsedKeys) known.delete(known.keys().next().value!)
+    return key
+  }
+}
+
+const privateKey = remembered(privateKeyOf)
+const publicKey = remembered(publicKeyOf)
+
+/** Ed25519 and digests from node:crypto, packing from node:zlib. Stateless but for the keys that were parsed last. */
 export const nodeCrypto: CryptoPort = {
   sign(privKey, text) {
-    return sign(null, Buffer.from(text), privateKeyOf(privKey)).toString('base64')
+    return sign(null, Buffer.from(text), privateKey(privKey)).toString('base64')
   },
   verify(pubKey, text, signature) {
     if (!isPublicKey(pubKey) || !isBase64Of(signature, 64)) return false
     try {
-      return verify(null, Buffer.from(text), publicKeyOf(pubKey), Buffer.from(signature, 'base64'))
+      return verify(null, Buffer.from(text), publicKey(pubKey), Buffer.from(signature, 'base64'))
     } catch {
       // 32 bytes that are no point of the curve: no key, so no signature of it.
       return false

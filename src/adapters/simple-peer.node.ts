@@ -14,8 +14,13 @@ const highWaterBytes = 512 * 1024
 /** Both implementations take 256 KiB in a message; the stream layer packs less. */
 const maxMessageBytes = 256 * 1024
 
-/** Neither implementation tells reliably when its buffer drains, so it is looked at again while something is in it. Each look waits for a thread of the library. */
+/**
+ * Neither implementation tells reliably when its buffer drains, so it is looked at again while much is in it. Each look
+ * waits for a thread of the library, which is busy with the packets: what a side that only receives sends is not looked
+ * after at all, a few hundred bytes at a time, until it comes to so much.
+ */
 const drainPollMs = 2
+const lookFromBytes = highWaterBytes / 4
 
 /**
  * When path and round trip are looked up again: twice as late each time, up to the second. The first looks are too early
@@ -36,7 +41,7 @@ function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void }
     timer = undefined
     const left = Math.max(0, outstanding - peer.bufferSize)
     outstanding -= left
-    if (outstanding > 0) timer = setTimeout(look, drainPollMs)
+    if (outstanding >= lookFromBytes) timer = setTimeout(look, drainPollMs)
     if (left > 0) drained?.next(left)
   }
   return {
@@ -72,7 +77,7 @@ function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void }
         throw toLighthouseError('channel-closed', error, 'data channel')
       }
       outstanding += message.length
-      timer ??= setTimeout(look, drainPollMs)
+      if (outstanding >= lookFromBytes) timer ??= setTimeout(look, drainPollMs)
     },
     dispose() {
       clearTimeout(timer)

@@ -89,6 +89,8 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
             const genuine =
               settled.session === receipt.session &&
               settled.bytes >= receipt.bytes &&
+              // Often it came as an event before, and was checked then.
+              !isSettled({ ...receipt, bytes: settled.bytes }) &&
               crypto.verify(hub.hubKey, settledText(settled), settled.signature)
             return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
           }
