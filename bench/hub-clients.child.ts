@@ -38,7 +38,7 @@ function signIn(url: string, { pubKey, privKey }: KeyPair): Promise<void> {
   socket.on('signal', arrived)
   return new Promise((resolve, reject) => {
     socket.once('connect_error', reject)
-    socket.once('disconnect', reason => reject(new Error(`a socket was lost: ${reason}`)))
+    socket.once('disconnect', reason => reject(new Error(`the hub ended the connection: ${reason}`)))
     socket.once('authenticated', () => resolve())
     socket.once('challenge', (body: { challenge: string; hub_key: string }, acknowledge: (answer: string) => void) =>
       acknowledge(nodeCrypto.sign(privKey, authText(body.hub_key, body.challenge))),

@@ -1,6 +1,6 @@
 /** A hub in a process of its own, as `lighthouse-peer hub` runs it, without limits on what one address or key may ask. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { firstValueFrom, ReplaySubject } from 'rxjs'
+import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { createHub$, type Hub } from '../src/hub/app.js'
 import { answerCalls } from './rpc.js'
 
@@ -26,12 +26,15 @@ export interface HubMemory {
   readonly heapBytes: number
 }
 
+let running: Subscription | undefined
+
 answerCalls({
   start: ({ database, redis }: { database: string; redis?: string }): Promise<Hub> => {
     const hub$ = new ReplaySubject<Hub>(1)
-    createHub$({ port: 0, database, rateLimits, ...(redis !== undefined && { redis }) }).subscribe(hub$)
+    running = createHub$({ port: 0, database, rateLimits, ...(redis !== undefined && { redis }) }).subscribe(hub$)
     return firstValueFrom(hub$)
   },
+  close: (): void => running?.unsubscribe(),
   /** After a collection, where `--expose-gc` was given. */
   memory: async (): Promise<HubMemory> => {
     ;(globalThis as { gc?: () => void }).gc?.()

@@ -47,7 +47,7 @@ const extents = {
   quick: {
     tunnel: { rounds: 2, windowMs: 400, warmUpMs: 600, coldStarts: 2, latencyMs: 800 },
     settlements: { rounds: 1, windowMs: 1000 },
-    connections: { connections: 1000, durationMs: 2000 },
+    connections: { connections: 5000, durationMs: 2000 },
     ledger: { rounds: 1, blocks: 100_000, signedBlocks: 10_000 },
   },
   usual: {

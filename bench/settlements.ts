@@ -3,12 +3,12 @@ import { join } from 'node:path'
 import type { KeyPair } from '../src/hub/ports.js'
 import type { Hub } from '../src/hub/app.js'
 import type { Backend, Backends } from './backends.js'
-import type { BenchSession, Community, CommunitySize } from './community.js'
+import type { Community, CommunitySize } from './community.js'
 import { quantile, type Spread, spread } from './figures.js'
 import type { SettleRun } from './hub-clients.child.js'
 import { type Child, type ChildStart, startChild } from './rpc.js'
 import type { StoreRun } from './store.child.js'
-import { findStrace, postgresSyncs, traced, tracedSyncs } from './syncs.js'
+import { syncCounter } from './syncs.js'
 
 export interface SettlementExtent {
   readonly rounds: number
@@ -31,6 +31,8 @@ export interface HubResult {
   /** From the receipt to its acknowledgement, in milliseconds. */
   readonly p50: number
   readonly p99: number
+  /** Processor time of the hub's processes together, in cores. */
+  readonly cores: number
   readonly receiptsPerTransaction: number
   readonly syncsPerTransaction: number | undefined
 }
@@ -64,35 +66,43 @@ async function populated(database: string, size: CommunitySize): Promise<Communi
   }
 }
 
-/** What was synced during `work`, by strace on a file of SQLite, by the server's own count on PostgreSQL. */
-async function syncsDuring<Result>(
-  backend: Backend,
-  database: string,
-  traceFile: string,
-  work: () => Promise<Result>,
-): Promise<readonly [Result, number | undefined]> {
-  const count = async (): Promise<number | undefined> => {
-    if (backend.name === 'PostgreSQL') return postgresSyncs(database)
-    return findStrace() === undefined ? undefined : tracedSyncs(traceFile)
-  }
-  const before = await count()
-  const result = await work()
-  const after = await count()
-  return [result, before === undefined || after === undefined ? undefined : after - before]
+interface Stores {
+  readonly settle: (batch: number, windowMs: number) => Promise<readonly StoreRun[]>
+  readonly close: () => Promise<void>
 }
 
-/** How a child is started whose syncs are counted. */
-function startCounted(backend: Backend, traceFile: string): ChildStart {
-  const strace = findStrace()
-  return backend.name === 'PostgreSQL' || strace === undefined ? {} : traced(strace, traceFile)
-}
-
-async function openStores(database: string, processes: number, start: ChildStart): Promise<readonly Child[]> {
-  const children = Array.from({ length: processes }, () => startChild('store.child.js', {}, start))
+async function openStores(database: string, community: Community, of: number, start: ChildStart): Promise<Stores> {
+  const children = Array.from({ length: of }, () => startChild('store.child.js', {}, start))
   await together(children, 'open', database)
-  const community = await children[0]!.call<Community>('populate', storeSize)
-  await Promise.all(children.map((child, part) => child.call('join', { community, part, of: processes })))
-  return children
+  await Promise.all(children.map((child, part) => child.call('join', { community, part, of })))
+  return {
+    settle: (batch, windowMs) => together<StoreRun>(children, 'settle', { batch, windowMs }),
+    close: async () => {
+      await together(children, 'close', undefined)
+      await Promise.all(children.map(child => child.stop()))
+    },
+  }
+}
+
+/** Syncs of each transaction, in a database of its own since counting costs time. */
+async function storeSyncs(
+  backends: Backends,
+  backend: Backend,
+  processes: number,
+  batch: number,
+  windowMs: number,
+): Promise<number | undefined> {
+  const database = await backend.create()
+  const community = await populated(database, storeSize)
+  const counter = syncCounter(backend, database, join(backends.folder, 'store.trace'))
+  await counter.beforeOpen()
+  const stores = await openStores(database, community, processes, counter.start)
+  counter.beforeWork()
+  const runs = await stores.settle(batch, windowMs)
+  counter.afterWork()
+  await stores.close()
+  const syncs = await counter.afterClose()
+  return syncs === undefined ? undefined : syncs / runs.reduce((sum, { transactions }) => sum + transactions, 0)
 }
 
 /** The batches take turns, so that what the machine does meanwhile meets all of them. */
@@ -100,44 +110,36 @@ export async function measureStore(
   backends: Backends,
   backend: Backend,
   processes: number,
-  extent: SettlementExtent,
+  { rounds, windowMs }: SettlementExtent,
 ): Promise<readonly StoreResult[]> {
-  const { rounds, windowMs } = extent
-  const traceFile = join(backends.folder, 'store.trace')
+  const database = await backend.create()
+  const community = await populated(database, storeSize)
+  const stores = await openStores(database, community, processes, {})
   const rates = new Map<number, number[]>(batches.map(batch => [batch, []]))
-  const stores = await openStores(await backend.create(), processes, {})
   for (let round = 0; round < rounds; round++) {
     for (const batch of batches) {
-      const runs = await together<StoreRun>(stores, 'settle', { batch, windowMs })
+      const runs = await stores.settle(batch, windowMs)
       rates.get(batch)!.push(runs.reduce((sum, run) => sum + (run.settlements / run.milliseconds) * 1000, 0))
     }
   }
-  await together(stores, 'close', undefined)
-  await Promise.all(stores.map(store => store.stop()))
-
-  const database = await backend.create()
-  const [counted] = await openStores(database, 1, startCounted(backend, traceFile))
+  await stores.close()
   const results: StoreResult[] = []
   for (const batch of batches) {
-    const [run, syncs] = await syncsDuring(backend, database, traceFile, () =>
-      counted!.call<StoreRun>('settle', { batch, windowMs: windowMs / 2 }),
-    )
-    const perTransaction = syncs === undefined ? undefined : syncs / run.transactions
-    results.push({
-      ...{ backend: backend.name, processes, batch },
-      perSecond: spread(rates.get(batch)!),
-      syncs: perTransaction,
-    })
+    const syncs = await storeSyncs(backends, backend, processes, batch, windowMs / 3)
+    results.push({ backend: backend.name, processes, batch, perSecond: spread(rates.get(batch)!), syncs })
   }
-  await counted!.call('close')
-  await counted!.stop()
   return results
+}
+
+interface HubRun {
+  readonly waits: readonly number[]
+  readonly perSecond: number
+  readonly cores: number
 }
 
 interface HubScene {
   readonly hubs: readonly Hub[]
-  readonly database: string
-  readonly run: (windowMs: number) => Promise<readonly SettleRun[]>
+  readonly run: (windowMs: number) => Promise<HubRun>
   readonly close: () => Promise<void>
 }
 
@@ -145,9 +147,14 @@ interface HubScene {
  * Two processes of clients. With two hubs the consumers of a session are at one and its seeder at the other, so that every
  * settlement crosses the bus.
  */
-async function openHubs(backend: Backend, processes: number, start: ChildStart): Promise<HubScene> {
-  const database = await backend.create()
-  const { accounts, sessions, hubKey } = await populated(database, hubSize)
+async function openHubs(
+  backend: Backend,
+  database: string,
+  community: Community,
+  processes: number,
+  start: ChildStart,
+): Promise<HubScene> {
+  const { accounts, sessions, hubKey } = community
   const redis = processes > 1 ? backend.redis : undefined
   const children = Array.from({ length: processes }, () => startChild('hub.child.js', {}, start))
   const hubs = await together<Hub>(children, 'start', { database, redis })
@@ -162,30 +169,26 @@ async function openHubs(backend: Backend, processes: number, start: ChildStart):
     await at(client, hubs[part % processes]!, mine.slice(0, half / 2))
     await at(client, hubs[(part + 1) % processes]!, mine.slice(half / 2))
   }
+  const cpu = async (): Promise<number> =>
+    (await together<number>(children, 'cpu', undefined)).reduce((sum, milliseconds) => sum + milliseconds, 0)
+  const everywhere = <Result>(method: string, params: object): Promise<readonly Result[]> =>
+    Promise.all(clients.map((client, part) => client.call<Result>(method, { ...params, sessions: shares[part] })))
   return {
     hubs,
-    database,
     run: async windowMs => {
       const perSession = Math.ceil((windowMs * mostPerSecond) / 1000 / sessions.length)
-      const with_ = (some: readonly BenchSession[]): object => ({
-        sessions: some,
-        hubKey,
-        accounts,
-        perSession,
-        windowMs,
-      })
-      await Promise.all(clients.map((client, part) => client.call('sign', with_(shares[part]!))))
-      return Promise.all(clients.map((client, part) => client.call<SettleRun>('settle', with_(shares[part]!))))
+      await everywhere('sign', { hubKey, accounts, perSession })
+      const before = await cpu()
+      const runs = await everywhere<SettleRun>('settle', { windowMs })
+      const milliseconds = Math.max(...runs.map(run => run.milliseconds))
+      const waits = runs.flatMap(run => run.waits)
+      return { waits, perSecond: (waits.length / milliseconds) * 1000, cores: ((await cpu()) - before) / milliseconds }
     },
     close: async () => {
+      await together(children, 'close', undefined)
       await Promise.all([...clients, ...children].map(child => child.stop()))
     },
   }
-}
-
-function rateOf(runs: readonly SettleRun[]): number {
-  const settled = runs.reduce((sum, { waits }) => sum + waits.length, 0)
-  return (settled / Math.max(...runs.map(({ milliseconds }) => milliseconds))) * 1000
 }
 
 /** Transactions and settlements so far, by the hubs' own metrics. */
@@ -198,36 +201,51 @@ async function countsOf(
   return { transactions: sum('settlement_batch_receipts_count'), settlements: sum('settlements_total') }
 }
 
+type HubTransactions = Pick<HubResult, 'receiptsPerTransaction' | 'syncsPerTransaction'>
+
+async function hubTransactions(
+  backends: Backends,
+  backend: Backend,
+  processes: number,
+  windowMs: number,
+): Promise<HubTransactions> {
+  const database = await backend.create()
+  const community = await populated(database, hubSize)
+  const counter = syncCounter(backend, database, join(backends.folder, 'hub.trace'))
+  await counter.beforeOpen()
+  const scene = await openHubs(backend, database, community, processes, counter.start)
+  counter.beforeWork()
+  await scene.run(windowMs)
+  counter.afterWork()
+  const { transactions, settlements } = await countsOf(scene.hubs)
+  await scene.close()
+  const syncs = await counter.afterClose()
+  return {
+    receiptsPerTransaction: settlements / transactions,
+    syncsPerTransaction: syncs === undefined ? undefined : syncs / transactions,
+  }
+}
+
 export async function measureHubs(
   backends: Backends,
   backend: Backend,
   processes: number,
   { rounds, windowMs }: SettlementExtent,
 ): Promise<HubResult> {
-  const scene = await openHubs(backend, processes, {})
-  const rates: number[] = []
-  const waits: number[] = []
+  const database = await backend.create()
+  const scene = await openHubs(backend, database, await populated(database, hubSize), processes, {})
   await scene.run(windowMs / 3)
-  for (let round = 0; round < rounds; round++) {
-    const runs = await scene.run(windowMs)
-    rates.push(rateOf(runs))
-    waits.push(...runs.flatMap(run => run.waits))
-  }
+  const runs: HubRun[] = []
+  for (let round = 0; round < rounds; round++) runs.push(await scene.run(windowMs))
   await scene.close()
-
-  const traceFile = join(backends.folder, 'hub.trace')
-  const counted = await openHubs(backend, processes, startCounted(backend, traceFile))
-  const before = await countsOf(counted.hubs)
-  const [, syncs] = await syncsDuring(backend, counted.database, traceFile, () => counted.run(windowMs / 2))
-  const after = await countsOf(counted.hubs)
-  await counted.close()
-  const transactions = after.transactions - before.transactions
+  const waits = runs.flatMap(run => run.waits)
   return {
-    ...{ backend: backend.name, processes, perSecond: spread(rates) },
+    ...{ backend: backend.name, processes },
+    perSecond: spread(runs.map(({ perSecond }) => perSecond)),
     p50: quantile(waits, 0.5),
     p99: quantile(waits, 0.99),
-    receiptsPerTransaction: (after.settlements - before.settlements) / transactions,
-    syncsPerTransaction: syncs === undefined ? undefined : syncs / transactions,
+    cores: spread(runs.map(({ cores }) => cores)).median,
+    ...(await hubTransactions(backends, backend, processes, windowMs)),
   }
 }
 
