@@ -6,6 +6,7 @@ import { nodeTcp } from '../../src/adapters/tcp.node.js'
 import type { ByteSocket, SocketEvent, TcpListenEvent } from '../../src/ports.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import { backTo, resources } from '../compliance/support/resources.js'
+import { isSame, patternBytes } from '../support/pattern.js'
 
 const host = '127.0.0.1'
 const cleanups: (() => void)[] = []
@@ -159,6 +160,55 @@ describe('a socket of nodeTcp', () => {
     client.resume()
     await firstValueFrom(event$.pipe(filter(() => taken.length === 64)))
     expect(taken.reduce((sum, bytes) => sum + bytes, 0)).toBe(64 * 1024 * 1024)
+  })
+
+  it('says of each write whether its bytes are still in use: not when the system took them, nor behind others', async () => {
+    const { dial } = await listen()
+    const { client, socket } = await dial()
+    client.pause()
+    record(socket)
+    expect(socket.write(Buffer.from('fits'))).toBe(false)
+    // The first that does not fit is in use; what comes behind it is copied.
+    const answers = Array.from({ length: 40 }, () => socket.write(new Uint8Array(1024 * 1024)))
+    expect(answers.filter(inUse => inUse)).toHaveLength(1)
+    expect(socket.write(Buffer.from('behind'))).toBe(false)
+  })
+
+  it('says that bytes are in use that wait for the connection', async () => {
+    const port = await service(socket => socket.resume())
+    const socket = nodeTcp.dial({ host, port })
+    const { next } = record(socket)
+    expect([socket.write(Buffer.from('early')), socket.write(Buffer.from('late'))]).toEqual([true, false])
+    await next('taken')
+  })
+
+  it('brings a program that pauses the bytes as they were written, though their memory is used again', async () => {
+    const { dial } = await listen()
+    const { client, socket } = await dial()
+    client.pause()
+    const { event$ } = record(socket)
+    const size = 60_000
+    const count = 400
+    let scratch = new Uint8Array(size)
+    for (let index = 0; index < count; index++) {
+      scratch.set(patternBytes(1, index * size, size))
+      // As the arena does: what is in use is given up, everything else is overwritten.
+      if (socket.write(scratch)) scratch = new Uint8Array(size)
+      else scratch.fill(0)
+    }
+    let received = 0
+    let wrong = 0
+    client.on('data', (bytes: Buffer) => {
+      if (!isSame(bytes, patternBytes(1, received, bytes.length))) wrong++
+      received += bytes.length
+    })
+    client.resume()
+    let taken = 0
+    await firstValueFrom(
+      event$.pipe(filter(event => event.type === 'taken' && (taken += event.bytes) === size * count)),
+    )
+    while (received < size * count) await once(client, 'data')
+    expect([received, wrong]).toEqual([size * count, 0])
   })
 
   it('shows an abort as a reset, never as an end', async () => {
