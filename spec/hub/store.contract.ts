@@ -293,6 +293,16 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
       expect((await Promise.all(offers)).filter(Boolean)).toHaveLength(1)
     })
 
+    it('forgets offers that were never answered sooner', async () => {
+      const { store, alice, bob, parties } = await scene()
+      const offered = { session: 'session-not-answered', consumer: alice, seeder: bob }
+      await store.recordOffer({ ...offered, timeMs: timeMs + 10 })
+      expect(await store.pruneSessions(timeMs - 1, timeMs + 10)).toBe(0)
+      expect(await store.pruneSessions(timeMs - 1, timeMs + 11)).toBe(1)
+      expect(await store.recordAnswer({ ...offered, timeMs: timeMs + 12 })).toBe(false)
+      expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ type: 'settled', moved: true }])
+    })
+
     it('forgets sessions of which nothing was heard, and no others', async () => {
       const { store, alice, bob, parties: old } = await scene()
       const touched = {

@@ -37,8 +37,11 @@ export interface SettlementStore {
    * the receipts. A receipt that is refused changes nothing and costs the others nothing.
    */
   settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]>
-  /** Forgets sessions whose last offer, answer or settlement was before; their receipts are unknown from then on. */
-  pruneSessions(beforeMs: number): Promise<number>
+  /**
+   * Forgets sessions whose last offer, answer or settlement was before; their receipts are unknown from then on. Those that
+   * were never answered, which cost nobody anything, may go sooner (default: no sooner). Returns how many.
+   */
+  pruneSessions(beforeMs: number, unansweredBeforeMs?: number): Promise<number>
 }
 
 /** Single-use codes that let somebody register. Only their digests are kept. */

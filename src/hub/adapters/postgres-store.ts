@@ -112,11 +112,10 @@ class PostgresStore implements HubStore {
     })
   }
 
-  pruneSessions(beforeMs: number): Promise<number> {
+  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
+    const remove = 'DELETE FROM sessions WHERE touched < $1 OR (NOT answered AND touched < $2)'
     // Not between a settlement's look at a session and its write: the session would be new again, its bytes paid twice.
-    return this.#append(
-      async client => (await client.query('DELETE FROM sessions WHERE touched < $1', [beforeMs])).rowCount ?? 0,
-    )
+    return this.#append(async client => (await client.query(remove, [beforeMs, unansweredBeforeMs])).rowCount ?? 0)
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {

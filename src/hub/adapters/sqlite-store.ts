@@ -103,8 +103,9 @@ class SqliteStore implements HubStore {
     })
   }
 
-  pruneSessions(beforeMs: number): Promise<number> {
-    return this.sql.transaction(() => this.sql.run('DELETE FROM sessions WHERE touched < ?', beforeMs))
+  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
+    const remove = 'DELETE FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
+    return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs))
   }
 
   addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {

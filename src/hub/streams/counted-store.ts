@@ -26,7 +26,9 @@ export function countedStore(store: HubStore, failed: (operation: keyof HubStore
     recordOffer: counted('recordOffer', request => store.recordOffer(request)),
     recordAnswer: counted('recordAnswer', request => store.recordAnswer(request)),
     settle: counted('settle', (receipts, timeMs) => store.settle(receipts, timeMs)),
-    pruneSessions: counted('pruneSessions', beforeMs => store.pruneSessions(beforeMs)),
+    pruneSessions: counted('pruneSessions', (beforeMs, unansweredBeforeMs) =>
+      store.pruneSessions(beforeMs, unansweredBeforeMs),
+    ),
     addInvite: counted('addInvite', request => store.addInvite(request)),
     openInvites: counted('openInvites', () => store.openInvites()),
   }

@@ -6,6 +6,9 @@ const dayMs = 86_400_000
 /** A receipt that was not handed in for so long is lost: longer than a holiday, and the sessions of a year fit a disk. */
 const forgetAfterMs = 90 * dayMs
 
+/** An answer comes within 20 s or not at all; who makes offers for fun leaves no more than a day of them. */
+const forgetUnansweredAfterMs = dayMs
+
 /** What pruning needs of its hub. */
 export interface PruningParts {
   readonly store: Pick<HubStore, 'pruneSessions'>
@@ -14,11 +17,15 @@ export interface PruningParts {
 }
 
 /**
- * Forgets sessions of which nothing was heard for 90 days, at once and then every day. Never emits, completes or errors: a
+ * Forgets sessions of which nothing was heard for 90 days, or for one when they were not answered, at once and then every
+ * day. Never emits, completes or errors: a
  * failure is logged, and tomorrow is another day.
  */
 export function pruneSessions$({ store, scheduler, logger }: PruningParts): Observable<never> {
-  return defer(() => store.pruneSessions(scheduler.now() - forgetAfterMs)).pipe(
+  return defer(() => {
+    const now = scheduler.now()
+    return store.pruneSessions(now - forgetAfterMs, now - forgetUnansweredAfterMs)
+  }).pipe(
     tap(sessions => {
       if (sessions > 0) logger.info({ sessions }, 'old sessions were forgotten')
     }),
