@@ -3,6 +3,7 @@ import { BehaviorSubject, NEVER, type Observable, of } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import type { SignalTransportEvent, TrustStore } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
+import { settledText } from '../../src/protocol/signed-texts.js'
 import type { HubState } from '../../src/protocol/stats.js'
 import { type HubSession, type SignalingEvent, signaling$, signedIn$ } from '../../src/streams/signaling.js'
 import { createMemoryTrust } from '../../src/streams/trust.js'
@@ -11,7 +12,8 @@ import { virtualTime } from './support/virtual-time.js'
 
 const identity = newIdentity('alice')
 const bob = newIdentity('bob')
-const hub = fakeHub()
+const hubKeys = nodeCrypto.generateKeyPair()
+const hub = fakeHub(hubKeys)
 const lost = new LighthouseError('hub-unreachable', 'lost')
 
 function start({
@@ -206,6 +208,53 @@ describe('signaling$', () => {
     expect(events.length).toBe(before)
     transport.link.emit({ type: 'signal', message: bye })
     expect(events.at(-1)).toEqual({ type: 'signal', signal: bye })
+  })
+
+  describe('settlements', () => {
+    const settlement = {
+      session: 'session-of-a-spec-1',
+      bytes: 250_000,
+      coins: '61.697635',
+      seq: 7,
+      hash: 'a'.repeat(128),
+    }
+    const sign = (fields: typeof settlement, keys = hubKeys) => ({
+      ...fields,
+      signature: nodeCrypto.sign(keys.privKey, settledText(fields)),
+    })
+
+    it('that the hub signed are passed on, the wallet first, and nothing that came with them', () => {
+      const { transport, events, signIn } = start()
+      signIn()
+      const before = events.length
+      transport.link.emit({ type: 'settled', message: { ...sign(settlement), extra: 1 } })
+      expect(events.slice(before)).toEqual([
+        { type: 'coins', bytes: 61_697_635 },
+        { type: 'settled', settlement: sign(settlement) },
+      ])
+    })
+
+    it('that it did not sign are dropped, wallet and all', () => {
+      const { transport, events, signIn, outcomes } = start()
+      const messages: unknown[] = [
+        { ...sign(settlement), bytes: 250_001 },
+        { ...sign(settlement), coins: '99.000000' },
+        { ...sign(settlement), seq: 8 },
+        sign(settlement, bob),
+        { ...settlement, signature: 'x' },
+        { ...sign(settlement), bytes: -1 },
+        settlement,
+        null,
+        'text',
+      ]
+      // Nor before it has proved who it is.
+      transport.link.emit({ type: 'settled', message: sign(settlement) })
+      signIn()
+      const before = events.length
+      expect(events.some(({ type }) => type === 'settled')).toBe(false)
+      for (const message of messages) transport.link.emit({ type: 'settled', message })
+      expect([events.length, outcomes]).toEqual([before, []])
+    })
   })
 
   it.each<[string, (emit: (event: SignalTransportEvent) => void) => void]>([
