@@ -108,7 +108,6 @@ describe('two peers with accounts', () => {
     expect([hub.wallet(consumer), hub.wallet(seeder)]).toEqual([92_000_000, 8_000_000])
     expect(there.book.account(consumer)).toMatchObject({ paidBytes: bytes })
     expect([here.book.unsettled(10), there.book.unsettled(10)]).toEqual([[], []])
-    expect(here.reports.findLast(({ type }) => type === 'coins')).toEqual({ type: 'coins', bytes: 92_000_000 })
     connection.close()
     expect(there.book.account(consumer)).toEqual({ servedBytes: bytes, paidBytes: bytes })
     expect(connection.client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
@@ -337,6 +336,16 @@ describe('createAccounts', () => {
     here.signIn()
     time.advance(100)
     expect(memory.settlement(sessionOf('one'))!.bytes).toBe(3_000_000)
+  })
+
+  it('learns of its coins from an acknowledgement where nothing else tells it', () => {
+    const { time, hub, here } = peers(1_000_000)
+    hub.silent = true
+    here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
+    here.signIn()
+    time.advance(100)
+    expect(here.reports).toEqual([{ type: 'coins', bytes: 600_000 }])
+    expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
   })
 
   it('books a settlement of sessions that it knows nothing of to nobody', () => {

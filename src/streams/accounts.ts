@@ -1,5 +1,5 @@
 import {
-  BehaviorSubject,
+  type BehaviorSubject,
   defer,
   filter,
   map,

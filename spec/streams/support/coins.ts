@@ -5,12 +5,13 @@ import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { ByteSocket, CryptoPort, ReceiptBook } from '../../../src/ports.js'
 import { formatCoins } from '../../../src/protocol/coins.js'
 import type { LighthouseError } from '../../../src/protocol/errors.js'
+import type { Identity } from '../../../src/protocol/metadata.js'
 import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../src/protocol/receipt.js'
 import { receiptText, settledText } from '../../../src/protocol/signed-texts.js'
 import type { SpendingLimits } from '../../../src/protocol/spending.js'
 import type { ConnectionStats } from '../../../src/protocol/stats.js'
 import type { SessionAccount } from '../../../src/streams/account.js'
-import { type AccountsReport, createAccounts } from '../../../src/streams/accounts.js'
+import { type Accounts, type AccountsReport, createAccounts } from '../../../src/streams/accounts.js'
 import { carry$ } from '../../../src/streams/carry.js'
 import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
 import type { HubSession } from '../../../src/streams/signaling.js'
@@ -35,7 +36,12 @@ export function playCrypto(): CryptoPort & { readonly checks: number } {
   }
 }
 
-export const identityOf = (pubKey: string) => ({ pubKey, privKey: pubKey, nickname: 'peer', host: '127.0.0.1:3000' })
+export const identityOf = (pubKey: string): Identity => ({
+  pubKey,
+  privKey: pubKey,
+  nickname: 'peer',
+  host: '127.0.0.1:3000',
+})
 
 /** A receipt that its consumer signed. */
 export function signedReceipt(name: string, bytes: number, seeder: string, consumer: string): SignedReceipt {
@@ -61,6 +67,8 @@ export interface PlayHub {
   refuseWith: ReceiptRefusal | undefined
   /** Whether its word about settlements is signed. */
   honest: boolean
+  /** Whether it says nothing but its answers. */
+  silent: boolean
   session(pubKey: string): HubSession
   /** What peers that are signed in hear. */
   readonly said$: Observable<{ readonly to: string; readonly coins: number; readonly settlement?: Settlement }>
@@ -103,7 +111,7 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
       for (const to of [consumer, seeder]) {
         const settlement = settlementFor(receipt, to)
         // What is not signed `signaling$` drops.
-        if (!hub.honest) continue
+        if (!hub.honest || hub.silent) continue
         time.scheduler.schedule(() => said$.next({ to, coins: wallet(to), settlement }), 5)
       }
     }
@@ -113,6 +121,7 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
     given,
     refuseWith: undefined,
     honest: true,
+    silent: false,
     get moved() {
       return moved
     },
@@ -135,13 +144,27 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
   return hub
 }
 
+export interface CoinPeer {
+  readonly pubKey: string
+  readonly accounts: Accounts
+  readonly book: ReceiptBook
+  readonly crypto: ReturnType<typeof playCrypto>
+  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly reports: readonly AccountsReport[]
+  /** Errors of the accounts, or their end: there should be none. */
+  readonly outcomes: readonly unknown[]
+  readonly subscription: Subscription
+  signIn(): void
+  signOut(): void
+}
+
 /** A peer as far as its coins go. */
 export function coinPeer(
   time: VirtualTime,
   hub: PlayHub,
   pubKey: string,
   options: { readonly book?: ReceiptBook; readonly limits?: SpendingLimits } = {},
-) {
+): CoinPeer {
   const { book = createMemoryReceiptBook(pubKey, () => time.scheduler.now()), limits = {} } = options
   const crypto = playCrypto()
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
@@ -186,7 +209,6 @@ export function coinPeer(
     signOut: () => hubSession$.next(undefined),
   }
 }
-export type CoinPeer = ReturnType<typeof coinPeer>
 
 /** One side of a connection, with its account. */
 export function carried(
