@@ -113,6 +113,8 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
         ])
         // Nobody had to sign in again but who was there.
         expect([alice.signIns(), bob.signIns()].toSorted()).toEqual([1, 2])
+        // Nothing of it looks like a hub that cheats.
+        for (const { program } of [alice, bob]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
         await stop()
       },
       60_000,
