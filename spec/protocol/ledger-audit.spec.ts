@@ -219,6 +219,16 @@ describe('LedgerAudit', () => {
     expect(problems.at(-1)).toMatch(rule)
   })
 
+  it('refuses a block that does not name the one before, although its own hash is right', () => {
+    const { ledger } = smallLedger()
+    const state = new LedgerAudit({ hash: ledgerHash, random })
+    const [first, second] = ledger.entries as [LedgerEntry, LedgerEntry]
+    const other = { ...second, prev_hash: 'f'.repeat(128) }
+    expect(state.step(first)).toBeUndefined()
+    expect(state.step({ ...other, hash: ledgerHash(other) })).toMatch(/hash of the block before/)
+    expect(state.step(second)).toBeUndefined()
+  })
+
   it('lets a session that the hub has forgotten begin anew, after ninety days and not before', () => {
     const { ledger, people } = smallLedger()
     const [a, b] = people
