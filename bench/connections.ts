@@ -29,10 +29,15 @@ export interface ConnectionsResult {
   readonly offers: SignalLatency
   /** Share of one core that the hub took while candidates were sent. */
   readonly hubCore: number
+  /** The longest time for which the hub's event loop did not turn meanwhile, in milliseconds. */
+  readonly hubStallMs: number
 }
 
 const signalsPerSecond = 200
 const clientProcesses = 2
+
+/** So that what the first signals compile is not measured. */
+const warmUpMs = 1000
 
 export async function measureConnections(backends: Backends, extent: ConnectionsExtent): Promise<ConnectionsResult> {
   const { connections, durationMs } = extent
@@ -62,13 +67,13 @@ export async function measureConnections(backends: Backends, extent: Connections
     if (held !== connections) throw new Error(`${held} of ${connections} connections are there`)
     const counted = connections - 10 * clientProcesses
 
-    const latencies = async (type: SendOptions['type']): Promise<SignalLatency> => {
+    const latencies = async (type: SendOptions['type'], milliseconds: number = durationMs): Promise<SignalLatency> => {
       const waits = await Promise.all(
         clients.map((client, part) => {
           const others = shares[(part + 1) % clientProcesses]!
           const pairs = shares[part]!.map(({ pubKey }, index) => [pubKey, others[index % others.length]!.pubKey])
           return client.call<number[]>('send', {
-            ...{ type, pairs, durationMs },
+            ...{ type, pairs, durationMs: milliseconds },
             perSecond: signalsPerSecond / clientProcesses,
           })
         }),
@@ -76,13 +81,16 @@ export async function measureConnections(backends: Backends, extent: Connections
       const arrivals = await Promise.all(clients.map(client => client.call<number[]>('arrivals')))
       return { arrival: latencyOf(arrivals.flat()), acknowledged: latencyOf(waits.flat()) }
     }
+    await latencies('candidate', warmUpMs)
+    await hub.call('stalled')
     const cpuBefore = await hub.call<number>('cpu')
     const start = performance.now()
     const candidates = await latencies('candidate')
     const hubCore = ((await hub.call<number>('cpu')) - cpuBefore) / (performance.now() - start)
+    const hubStallMs = await hub.call<number>('stalled')
     const offers = await latencies('offer')
     return {
-      ...{ connections, signalsPerSecond, candidates, offers, hubCore },
+      ...{ connections, signalsPerSecond, candidates, offers, hubCore, hubStallMs },
       signInsPerSecond: (counted / Math.max(...took)) * 1000,
       residentBytesEach: (after.residentBytes - before.residentBytes) / counted,
       heapBytesEach: (after.heapBytes - before.heapBytes) / counted,

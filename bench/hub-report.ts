@@ -57,7 +57,7 @@ export function showHubs(results: readonly HubResult[]): string {
 }
 
 export function showConnections(result: ConnectionsResult): string {
-  const { connections, signalsPerSecond, hubCore } = result
+  const { connections, signalsPerSecond, hubCore, hubStallMs } = result
   const kibibytes = (bytes: number): string => (bytes / 1024).toFixed(1)
   const rows = (name: string, { arrival, acknowledged }: SignalLatency): string[][] => [
     [`${name}, to the other peer: p50, p99, ms`, `${digits(arrival.p50)}, ${digits(arrival.p99)}`, '', ''],
@@ -76,7 +76,8 @@ export function showConnections(result: ConnectionsResult): string {
     ['sign-ins a second', digits(result.signInsPerSecond), '', ''],
     ...rows(`${signalsPerSecond} candidates a second`, result.candidates),
     ...rows(`${signalsPerSecond} offers a second`, result.offers),
-    ["the hub's share of a core meanwhile", digits(hubCore), '', ''],
+    ["the hub's share of a core with candidates", digits(hubCore), '', ''],
+    ['its longest stall meanwhile, ms', digits(hubStallMs), '', ''],
   ])
 }
 

@@ -1,4 +1,5 @@
 /** A hub in a process of its own, as `lighthouse-peer hub` runs it, without limits on what one address or key may ask. */
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as pause } from 'node:timers/promises'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { createHub$, type Hub } from '../src/hub/app.js'
@@ -26,6 +27,9 @@ export interface HubMemory {
   readonly heapBytes: number
 }
 
+const delays = monitorEventLoopDelay({ resolution: 5 })
+delays.enable()
+
 let running: Subscription | undefined
 
 answerCalls({
@@ -46,5 +50,11 @@ answerCalls({
   cpu: (): number => {
     const { user, system } = process.cpuUsage()
     return (user + system) / 1000
+  },
+  /** The longest time for which the event loop did not turn, in milliseconds, since the last call. */
+  stalled: (): number => {
+    const milliseconds = delays.max / 1e6
+    delays.reset()
+    return milliseconds
   },
 })
