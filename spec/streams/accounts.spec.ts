@@ -300,6 +300,17 @@ describe('createAccounts', () => {
     expect(hub.given).toHaveLength(1)
   })
 
+  it('keeps due what there are no coins for, and offers it again as soon as there are more', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.signIn()
+    time.advance(100)
+    hub.grant(consumer, 5_000_000)
+    here.accounts.wallet(hub.wallet(consumer))
+    time.advance(100)
+    expect(hub.moved).toBe(2_000_000)
+  })
+
   it('keeps due what there are no coins for, and offers it again at the next sign-in', () => {
     const { time, hub, here } = peers(1_000_000)
     here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))

@@ -276,6 +276,8 @@ describe('session$', () => {
       time.advance(1)
       expect(side.errors.map(({ code }) => code)).toEqual(['peer-silent'])
       expect(socket.aborted).toBe(true)
+      // The last words are under way.
+      time.advance(1000)
       expect(time.pending()).toBe(0)
     }
   })

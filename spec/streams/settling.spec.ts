@@ -47,10 +47,12 @@ function world(book: ReceiptBook = createMemoryReceiptBook(self), begin: 'signed
   })
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(begin === 'signed in' ? session() : undefined)
   const receipt$ = new Subject<SignedReceipt>()
+  const again$ = new Subject<void>()
   const events: SettlingEvent[] = []
   const outcomes: unknown[] = []
   const subscription = settling$({
     receipt$,
+    again$,
     hubSession$,
     book,
     crypto: playCrypto(),
@@ -79,6 +81,7 @@ function world(book: ReceiptBook = createMemoryReceiptBook(self), begin: 'signed
     questions,
     hubSession$,
     receipt$,
+    again$,
     events,
     outcomes,
     subscription,
@@ -274,6 +277,23 @@ describe('settling$', () => {
   })
 })
 
+describe('what is unsettled', () => {
+  it('is brought once more when that is asked for, and not while the hub is away', () => {
+    const { give, questions, refused, settled, asked, again$, hubSession$, events } = world()
+    give('one', 100)
+    questions[0]!.answer(refused('no-coins'))
+    again$.next()
+    expect(asked()).toEqual(['one 100', 'one 100'])
+    questions[1]!.answer(settled('one', 100))
+    expect(events.map(({ type }) => type)).toEqual(['receipt-refused', 'settled'])
+    again$.next()
+    hubSession$.next(undefined)
+    give('two', 50)
+    again$.next()
+    expect(asked()).toHaveLength(2)
+  })
+})
+
 describe('a receipt that a hub answers within the call', () => {
   it('does not block the ones after it', () => {
     const book = createMemoryReceiptBook(self)
@@ -281,6 +301,7 @@ describe('a receipt that a hub answers within the call', () => {
     const receipt$ = new Subject<SignedReceipt>()
     settling$({
       receipt$,
+      again$: NEVER,
       hubSession$: new BehaviorSubject<HubSession | undefined>({
         hubKey: hub,
         iceServers: [],

@@ -16,10 +16,11 @@ const maxMessageBytes = 256 * 1024
 
 /**
  * Neither implementation tells reliably when its buffer drains, so it is looked at again while much is in it. Each look
- * waits for a thread of the library, which is busy with the packets: what a side that only receives sends is not looked
- * after at all, a few hundred bytes at a time, until it comes to so much.
+ * waits for a thread of the library, which is busy with the packets: little of it, as a side sends that only receives, is
+ * not looked after so often.
  */
 const drainPollMs = 2
+const idlePollMs = 100
 const lookFromBytes = highWaterBytes / 4
 
 /**
@@ -29,19 +30,35 @@ const lookFromBytes = highWaterBytes / 4
 const firstPathPollMs = 50
 const lastPathPollMs = 1000
 
+/**
+ * How long an open connection is kept after it was let go of, for the last words to arrive and the other side to stop
+ * sending. A channel that is closed from one side while the other is within wrtc's `send` ends that other process with a
+ * segmentation fault, once in some forty times (docs/DECISIONS.md). Twice the round trip of most paths.
+ */
+const lingerMs = 300
+
 /** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
 const maxEarlyBytes = 1024 * 1024
 
 function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void } {
   let outstanding = 0
   let timer: NodeJS.Timeout | undefined
+  let soon = false
   let drained: Subscriber<number> | undefined
 
+  const lookLater = (): void => {
+    if (outstanding === 0 || soon) return
+    soon = outstanding >= lookFromBytes
+    if (timer !== undefined && !soon) return
+    clearTimeout(timer)
+    timer = setTimeout(look, soon ? drainPollMs : idlePollMs)
+  }
   const look = (): void => {
     timer = undefined
+    soon = false
     const left = Math.max(0, outstanding - peer.bufferSize)
     outstanding -= left
-    if (outstanding >= lookFromBytes) timer = setTimeout(look, drainPollMs)
+    lookLater()
     if (left > 0) drained?.next(left)
   }
   return {
@@ -77,7 +94,7 @@ function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void }
         throw toLighthouseError('channel-closed', error, 'data channel')
       }
       outstanding += message.length
-      if (outstanding >= lookFromBytes) timer ??= setTimeout(look, drainPollMs)
+      lookLater()
     },
     dispose() {
       clearTimeout(timer)
@@ -160,6 +177,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         const peer = new SimplePeer(options)
         const channel = channelOf(peer)
         let pathTimer: NodeJS.Timeout | undefined
+        let opened = false
 
         const gate = signalGate(initiator && candidatesAfterAnswer, signal =>
           subscriber.next({ type: 'signal', signal }),
@@ -177,6 +195,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
             pathTimer = setTimeout(lookUpPath, nextMs, Math.min(2 * nextMs, lastPathPollMs))
             readStats(peer, reports => subscriber.next(pathOf(reports, roundTripUnitMs)))
           }
+          opened = true
           subscriber.next({ type: 'open', channel })
           if (!subscriber.closed) lookUpPath(firstPathPollMs)
         })
@@ -199,7 +218,13 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           remote.unsubscribe()
           clearTimeout(pathTimer)
           channel.dispose()
-          peer.destroy()
+          if (!opened || peer.destroyed) {
+            peer.destroy()
+            return
+          }
+          // What still comes is read and dropped.
+          peer.resume()
+          setTimeout(() => peer.destroy(), lingerMs)
         })
       })
     },

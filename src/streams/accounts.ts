@@ -58,6 +58,19 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const paying = createPaying({ identity, crypto, book, limits, onFailure, scheduler })
   const crediting = createCrediting({ identity, crypto, book, signedIn$, onFailure, scheduler })
 
+  /** The hub refused receipts for want of coins: they are brought again when there are more. */
+  let short = false
+  let walletBytes = 0
+  const again$ = new Subject<void>()
+  const wallet = (bytes: number): void => {
+    const more = short && bytes > walletBytes
+    walletBytes = bytes
+    paying.wallet(bytes)
+    if (!more) return
+    short = false
+    again$.next()
+  }
+
   /** What the book cannot do is told; the peer goes on. */
   const attempt = (work: () => void): void => {
     try {
@@ -71,7 +84,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const ahead = book.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
-    if (bytes !== undefined) paying.wallet(bytes)
+    if (bytes !== undefined) wallet(bytes)
     const parties = book.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) paying.settled(ahead)
@@ -81,20 +94,29 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     paid: session => paying.account(session),
     served: session => crediting.account(session),
-    wallet: bytes => paying.wallet(bytes),
+    wallet,
     heard(event) {
-      if (event.type === 'coins') paying.wallet(event.bytes)
+      if (event.type === 'coins') wallet(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
     stop: () => paying.stop(),
     report$: defer(() =>
       merge(
         failure$,
-        settling$({ receipt$: merge(paying.receipt$, crediting.receipt$), hubSession$, book, crypto, scheduler }).pipe(
+        settling$({
+          receipt$: merge(paying.receipt$, crediting.receipt$),
+          again$,
+          hubSession$,
+          book,
+          crypto,
+          scheduler,
+        }).pipe(
           tap(event => {
             if (event.type === 'settled') attempt(() => settle(event.settlement))
-            // Without coins it stays due: it is offered again at the next sign-in.
-            if (event.type === 'receipt-refused' && event.code !== 'no-coins')
+            if (event.type !== 'receipt-refused') return
+            // Without coins it stays due: it is offered again when there are some, and at the next sign-in.
+            if (event.code === 'no-coins') short = true
+            else
               attempt(() => {
                 book.giveUp(event.receipt.session)
                 paying.recount()

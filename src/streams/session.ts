@@ -25,11 +25,12 @@ import { keepAlive } from '../operators/keep-alive.js'
 import { meter } from '../operators/meter.js'
 import { multiplex } from '../operators/multiplex.js'
 import type { ByteChannel, ByteSocket, MonotonicClock, SocketEvent } from '../ports.js'
-import { LighthouseError } from '../protocol/errors.js'
+import { concat as join } from '../protocol/bytes.js'
+import { isLighthouseError, LighthouseError } from '../protocol/errors.js'
 import { defaultMuxConfig, streamIds } from '../protocol/mux.js'
 import { isHeldByCredit } from '../protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
-import type { FramedReceipt, MuxAgreement } from '../protocol/smux.js'
+import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
 import { Arena } from './arena.js'
 
 export interface SessionOptions {
@@ -95,8 +96,8 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
  * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself.
  *
  * Errors with the reason why the connection is over: `channel-closed` when the other side closed it, `peer-silent`, or
- * what was wrong with its frames. However it ends, every socket that still has an open stream is reset, so that no
- * program takes a broken transfer for a complete one.
+ * what was wrong with its frames. However it ends, every socket that still has an open stream is reset, here and, while the
+ * channel lasts, on the other side, so that no program takes a broken transfer for a complete one.
  *
  * Holds bytes only in the multiplexer (bounds there), in the channel up to its high-water mark, and in the sockets up to
  * the window. Emits the number of open streams, the bytes to account for and whether it waits for credit when they
@@ -143,6 +144,18 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       ),
     )
 
+    /** The last words: the other side stops sending, and tells its programs at once that what they have is incomplete. */
+    const sayFailed = (ids: readonly number[]): void => {
+      const command = agreement.rst ? 'rst' : 'fin'
+      const frames = ids.map(streamId => encodeFrame({ command, streamId }, agreement.version))
+      if (frames.length === 0) return
+      try {
+        channel.send(join(frames))
+      } catch (error) {
+        // It is the channel that is over; then there is nobody to tell.
+        if (!isLighthouseError(error, 'channel-closed')) throw error
+      }
+    }
     const received$ = new Subject<SessionEvent>()
     const perform = (effect: MuxEffect): void => {
       switch (effect.type) {
@@ -226,8 +239,10 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
         ),
       ),
       finalize(() => {
+        const open = [...sockets.keys()]
         for (const socket of sockets.values()) socket.abort()
         sockets.clear()
+        sayFailed(open)
       }),
     )
   })

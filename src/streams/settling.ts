@@ -9,6 +9,7 @@ import {
   finalize,
   from,
   groupBy,
+  map,
   merge,
   mergeMap,
   type Observable,
@@ -41,6 +42,8 @@ const oldAtOnce = 16
 export interface SettlingOptions {
   /** Receipts to settle, newer ones of a session replacing older ones. */
   readonly receipt$: Observable<SignedReceipt>
+  /** Emits when what is unsettled should be brought once more. */
+  readonly again$: Observable<void>
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
   readonly book: ReceiptBook
   readonly crypto: CryptoPort
@@ -74,7 +77,7 @@ const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
  * the book. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
-  const { receipt$, hubSession$, book, crypto, scheduler } = options
+  const { receipt$, again$, hubSession$, book, crypto, scheduler } = options
 
   const isSettled = ({ session, bytes }: SignedReceipt): boolean => (book.settlement(session)?.bytes ?? 0) >= bytes
 
@@ -108,8 +111,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       }),
     )
 
-  const old$ = hubSession$.pipe(
-    distinctUntilChanged(),
+  const old$ = merge(hubSession$.pipe(distinctUntilChanged()), again$.pipe(map(() => hubSession$.value))).pipe(
     switchMap(session =>
       session === undefined
         ? EMPTY

@@ -13,7 +13,7 @@ export interface LedgerRow {
 
 /** Numbers as they are written by hand, whatever the library made of them. */
 function json(value: unknown): string {
-  return typeof value === 'bigint' ? value.toString() : String(JSON.stringify(value))
+  return typeof value === 'bigint' ? value.toString() : JSON.stringify(value)
 }
 
 /** The line that this row makes. The receipt is its text as it is kept, so that a byte that changed there is seen as well. */
