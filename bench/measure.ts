@@ -160,6 +160,11 @@ async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
   return best.bytes
 }
 
+/** SCTP pauses at times for a whole round: what is divided by such a one says nothing. */
+function ratios(values: readonly number[]): Spread {
+  return spread(values.filter(Number.isFinite))
+}
+
 interface Round {
   readonly raw: number
   readonly stream: number
@@ -228,8 +233,8 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       ratio10: spread(rounds.map(({ raw, tunnel10 }) => tunnel10 / raw)),
       free1: spread(rounds.map(({ free1 }) => free1)),
       free10: spread(rounds.map(({ free10 }) => free10)),
-      coins1: spread(rounds.map(({ tunnel1, free1 }) => tunnel1 / free1)),
-      coins10: spread(rounds.map(({ tunnel10, free10 }) => tunnel10 / free10)),
+      coins1: ratios(rounds.map(({ tunnel1, free1 }) => tunnel1 / free1)),
+      coins10: ratios(rounds.map(({ tunnel10, free10 }) => tunnel10 / free10)),
       freshFirst: spread(rounds.map(({ fresh }) => fresh)),
       freeFirst: spread(rounds.map(({ freeFirst }) => freeFirst)),
       coldFirstByteMs: spread(cold),
