@@ -11,12 +11,8 @@ import {
   merge,
   mergeMap,
   type Observable,
-  observeOn,
-  queueScheduler,
   ReplaySubject,
-  retry,
   type SchedulerLike,
-  share,
   Subject,
   switchMap,
   take,
@@ -25,21 +21,17 @@ import {
   throwError,
   of,
 } from 'rxjs'
-import { allocateTunnel } from '../operators/allocate-tunnel.js'
-import type { MonotonicClock, TcpListenEvent, TcpPort, Tunnel } from '../ports.js'
-import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import type { MonotonicClock, TcpPort, Tunnel } from '../ports.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { ConnectionStats } from '../protocol/stats.js'
-import type { TunnelEvent } from '../protocol/tunnel-slots.js'
 import type { SessionAccount } from './account.js'
 import { carry$ } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
+import { createTunnelPorts } from './tunnel-ports.js'
 import { type OpenConnection, whileOpen } from './while-open.js'
 
 /** Attempts under way at once, so that a page full of nicknames cannot make thousands. */
 export const maxAttempts = 32
-
-/** Looks at a port that was just let go of, before it counts as another program's. */
-const listenTries = 3
 
 /**
  * Silence after which a request does not trust a connection any more. The other side says something every second; a process
@@ -108,98 +100,45 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
   /** Attempts to take over from a silent connection, which stays in `entries` meanwhile. */
   const successors = new Map<string, Entry>()
   const wanted$ = new Subject<Entry>()
-  const event$ = new Subject<TunnelEvent>()
-  const decision$ = event$.pipe(observeOn(queueScheduler), allocateTunnel(ports.length), share())
-  /** What each slot was bound to last: with port 0 a nickname gets its last port back all the same. */
-  const bound = [...ports]
-
-  const slotFor$ = (owner: string): Observable<number> =>
-    merge(
-      decision$.pipe(
-        filter(decision => decision.owner === owner),
-        take(1),
-        map(decision => {
-          if (decision.type === 'granted') return decision.slot
-          const message = `none of the ${ports.length} tunnel ports is free: other programs hold them; move the block with --port-base`
-          throw new LighthouseError('no-tunnel-port', message)
-        }),
-      ),
-      defer(() => {
-        event$.next({ type: 'acquire', owner })
-        return EMPTY
-      }),
-    ).pipe(take(1))
-
-  const listenIn$ = (slot: number): Observable<TcpListenEvent> => {
-    const listenOn$ = (port: number): Observable<TcpListenEvent> => listen$({ port, host: '127.0.0.1' })
-    return defer(() => {
-      let listening = false
-      return defer(() => listenOn$(bound[slot]!)).pipe(
-        // Before it listens only: listening twice would start a second session on the same channel.
-        retry({ count: listenTries - 1, delay: error => (listening ? throwError(() => error) : of(null)) }),
-        catchError((error: unknown) => {
-          if (listening) {
-            const message = `the listener on tunnel port ${bound[slot]!} broke; open the address again`
-            return throwError(() => new LighthouseError('no-tunnel-port', message, {}, { cause: error }))
-          }
-          if (ports[slot] === 0 && bound[slot] !== 0) return listenOn$(0)
-          if (isLighthouseError(error, 'port-in-use')) event$.next({ type: 'unavailable', slot })
-          return throwError(() => error)
-        }),
-        tap(event => {
-          if (event.type !== 'listening') return
-          listening = true
-          bound[slot] = event.port
-        }),
-      )
-    })
-  }
+  const tunnelPorts = createTunnelPorts(ports, listen$)
 
   const carryOpen$ = (entry: Entry, open: OpenConnection, later$: Observable<ConnectionEvent>) =>
-    defer(() => slotFor$(entry.nickname)).pipe(
-      switchMap(slot => {
-        entry.hasSlot = true
-        return listenIn$(slot)
-      }),
-      // Another program holds the port: the slot is marked, the next one is asked for.
-      retry({
-        count: ports.length,
-        delay: (error: unknown) => (isLighthouseError(error, 'port-in-use') ? of(null) : throwError(() => error)),
-      }),
-      connect(listener$ => {
-        const socket$ = listener$.pipe(
-          filter(event => event.type === 'socket'),
-          map(event => event.socket),
-        )
-        return listener$.pipe(
-          filter(event => event.type === 'listening'),
-          switchMap(({ port }) => {
-            const tunnel: Tunnel = { nickname: entry.nickname, host: '127.0.0.1', port }
-            const stats$ = carry$({
-              open,
-              event$: later$,
-              role: 'consumer',
-              nickname: entry.nickname,
-              tunnelPort: port,
-              socket$,
-              account: account?.(open),
-              clock,
-              scheduler,
-            }).pipe(
-              tap(stats => {
-                if (stats.streams !== entry.streams)
-                  event$.next({ type: 'use', owner: entry.nickname, streams: stats.streams })
-                entry.streams = stats.streams
-                entry.silentSeconds = stats.silentSeconds
-              }),
-              map((stats): TunnelReport => ({ type: 'stats', stats })),
-            )
-            entry.tunnel$.next(tunnel)
-            return merge(of<TunnelReport>({ type: 'tunnel', tunnel }), stats$)
-          }),
-        )
-      }),
-    )
+    tunnelPorts
+      .listenFor$(entry.nickname, () => (entry.hasSlot = true))
+      .pipe(
+        connect(listener$ => {
+          const socket$ = listener$.pipe(
+            filter(event => event.type === 'socket'),
+            map(event => event.socket),
+          )
+          return listener$.pipe(
+            filter(event => event.type === 'listening'),
+            switchMap(({ port }) => {
+              const tunnel: Tunnel = { nickname: entry.nickname, host: '127.0.0.1', port }
+              const stats$ = carry$({
+                open,
+                event$: later$,
+                role: 'consumer',
+                nickname: entry.nickname,
+                tunnelPort: port,
+                socket$,
+                account: account?.(open),
+                clock,
+                scheduler,
+              }).pipe(
+                tap(stats => {
+                  if (stats.streams !== entry.streams) tunnelPorts.use(entry.nickname, stats.streams)
+                  entry.streams = stats.streams
+                  entry.silentSeconds = stats.silentSeconds
+                }),
+                map((stats): TunnelReport => ({ type: 'stats', stats })),
+              )
+              entry.tunnel$.next(tunnel)
+              return merge(of<TunnelReport>({ type: 'tunnel', tunnel }), stats$)
+            }),
+          )
+        }),
+      )
 
   const live$ = (entry: Entry): Observable<TunnelReport> =>
     defer(() => {
@@ -227,7 +166,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
           forget()
           // Who still waits hears it; a tunnel that was announced stays as it was.
           entry.tunnel$.error(new LighthouseError('channel-closed', 'this peer has stopped'))
-          if (entry.hasSlot) event$.next({ type: 'release', owner: nickname })
+          if (entry.hasSlot) tunnelPorts.release(nickname)
         }),
       )
     })
@@ -255,11 +194,10 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       }),
     )
 
-  const evictions$ = decision$.pipe(
-    tap(decision => {
-      if (decision.type !== 'granted' || decision.evicted === undefined) return
-      const message = `the tunnel made room for ${decision.owner}; open the address again`
-      entries.get(decision.evicted)?.evict$.next(new LighthouseError('too-many-connections', message))
+  const evictions$ = tunnelPorts.eviction$.pipe(
+    tap(({ owner, by }) => {
+      const message = `the tunnel made room for ${by}; open the address again`
+      entries.get(owner)?.evict$.next(new LighthouseError('too-many-connections', message))
     }),
     ignoreElements(),
   )
@@ -291,7 +229,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
   const tunnelTo$ = (nickname: string): Observable<Tunnel> => {
     const present = entries.get(nickname)
     if (present !== undefined && !isSilent(present)) {
-      event$.next({ type: 'use', owner: nickname, streams: present.streams })
+      tunnelPorts.use(nickname, present.streams)
       return present.tunnel$
     }
     const successor = successors.get(nickname)
