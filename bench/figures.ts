@@ -23,6 +23,11 @@ export function spread(values: readonly number[]): Spread {
   return { median: median(values), min: quantile(values, 0), max: quantile(values, 1) }
 }
 
+/** Of values that were divided: a connection pauses at times for a whole round, and what is divided by nothing says nothing. */
+export function ratios(values: readonly number[]): Spread {
+  return spread(values.filter(Number.isFinite))
+}
+
 export function digits(value: number): string {
   return value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2)
 }

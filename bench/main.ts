@@ -3,19 +3,13 @@ import { parseArgs } from 'node:util'
 import { openBackends } from './backends.js'
 import { runCodec } from './codec-run.js'
 import { type ConnectionsExtent, measureConnections } from './connections.js'
+import { measureDisk } from './disk.js'
 import { showConnections, showHubs, showLedger, showStore } from './hub-report.js'
 import { type LedgerExtent, measureLedger } from './ledger.js'
 import { type Extent, measure, type Result } from './measure.js'
 import { measurePaused, type PausedResult } from './paused.js'
 import type { RtcName } from './peer.child.js'
-import {
-  type HubResult,
-  measureDisk,
-  measureHubs,
-  measureStore,
-  type SettlementExtent,
-  type StoreResult,
-} from './settlements.js'
+import { type HubResult, measureHubs, measureStore, type SettlementExtent, type StoreResult } from './settlements.js'
 import { findStrace } from './syncs.js'
 import { showPaused, showTunnel } from './tunnel-report.js'
 

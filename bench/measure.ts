@@ -1,6 +1,6 @@
 /** The measurements of one configuration. Rates are in MB/s of payload, times in milliseconds. */
 import { setTimeout as pause } from 'node:timers/promises'
-import { quantile, type Spread, spread } from './figures.js'
+import { quantile, ratios, type Spread, spread } from './figures.js'
 import type { PipeKind } from './peer.child.js'
 import { ask, latencies } from './probe.js'
 import { openScene, type Scene, type SceneOptions, type TunnelKind } from './scene.js'
@@ -158,11 +158,6 @@ async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
     if (rate > best.rate) best = { bytes, rate }
   }
   return best.bytes
-}
-
-/** SCTP pauses at times for a whole round: what is divided by such a one says nothing. */
-function ratios(values: readonly number[]): Spread {
-  return spread(values.filter(Number.isFinite))
 }
 
 interface Round {

@@ -248,11 +248,3 @@ export async function measureHubs(
     ...(await hubTransactions(backends, backend, processes, windowMs)),
   }
 }
-
-/** How often the disk syncs by itself, a second. */
-export async function measureDisk({ folder }: Backends, windowMs: number): Promise<number> {
-  const child = startChild('store.child.js', {})
-  const perSecond = await child.call<number>('diskSyncs', { path: join(folder, 'disk'), windowMs })
-  await child.stop()
-  return perSecond
-}
