@@ -96,7 +96,8 @@ afterEach(() => {
 
 describe('createPeer$', () => {
   it('carries a file from one peer’s folder to the other’s tunnel, and says what it does', async () => {
-    const { a } = await startBoth()
+    const { a, b } = await startBoth()
+    const before = await Promise.all([a, b].map(({ peer }) => firstValueFrom(peer.coins$)))
     const events: PeerEvent[] = []
     a.peer.event$.subscribe(event => events.push(event))
     const tunnel = await lastValueFrom(a.peer.connect$('bob'))
@@ -104,9 +105,13 @@ describe('createPeer$', () => {
     expect([answer.status, isSame(answer.body, film)]).toEqual([200, true])
     expect(events).toEqual([{ type: 'tunnel', tunnel }])
     expect(await firstValueFrom(a.peer.tunnels$.pipe(filter(({ length }) => length === 1)))).toEqual([tunnel])
-    expect(await firstValueFrom(a.peer.coins$)).toBe(100_000_000)
+    // Paid for while it came: the film, and the headers of its answer.
+    const left = await firstValueFrom(a.peer.coins$.pipe(filter(bytes => bytes <= before[0]! - film.length)))
+    expect(before[0]! - left - film.length).toBeLessThan(1_000)
+    const earned = before[1]! + before[0]! - left
+    expect(await firstValueFrom(b.peer.coins$.pipe(filter(bytes => bytes >= earned)))).toBe(earned)
     const stats = await firstValueFrom(a.peer.stats$)
-    expect(stats).toMatchObject({ nickname: 'alice', hub: { type: 'authenticated' }, coins: 100_000_000, attempts: 0 })
+    expect(stats).toMatchObject({ nickname: 'alice', hub: { type: 'authenticated' }, coins: left, attempts: 0 })
     expect(stats.connections).toMatchObject([{ nickname: 'bob', role: 'consumer', tunnelPort: tunnel.port }])
   })
 
