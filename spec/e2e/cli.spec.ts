@@ -200,7 +200,9 @@ describe('the demo', () => {
     const port = await takePort()
     const demo = await cli(['demo', '--port-base', String(port)], cwd, { TMPDIR: cwd }).ended
     expect(demo.code).toBe(1)
-    expect(demo.err).toContain(String(port))
+    // The one that is held, or one of the block that somebody else happens to hold.
+    const named = Number(/\bport (\d+)/i.exec(demo.err)?.[1])
+    expect([named >= port, named < port + 64]).toEqual([true, true])
     expect(readdirSync(cwd)).toEqual([])
   })
 })

@@ -80,7 +80,8 @@ describe('how often a receipt is due', () => {
     [16_000_000, 250_000],
     [32_000_000, 500_000],
     [64_000_000, 1_000_000],
-    [1e12, 1_000_000],
+    [256_000_000, 4_000_000],
+    [1e12, 4_000_000],
   ])('after %d bytes paid: each %d', (paid, step) => {
     expect(receiptStep(paid)).toBe(step)
     expect(4 * step).toBeLessThanOrEqual(creditWindow(paid))

@@ -1,8 +1,7 @@
 /**
  * The consumer's side of the coins: what it may sign now, and how often.
  */
-import { bytesPerCoin } from './coins.js'
-import { creditWindow } from './credit.js'
+import { creditWindow, maxOpenBytes } from './credit.js'
 
 /** What the owner of a wallet lets it cost, in bytes. Undefined: no limit. */
 export interface SpendingLimits {
@@ -58,13 +57,11 @@ export function signable(spending: Spending): Signable {
     : { bytes: signedBytes + coins, stop: 'no-coins' }
 }
 
-/** A receipt at least each megabyte: forty a second at 40 MB/s, which the hub settles in groups. */
-const maxReceiptStepBytes = bytesPerCoin
-
 /**
- * Bytes after which a receipt is due, given what this consumer has paid this seeder: a quarter of the seeder's credit
- * window, so that three quarters are left for what is under way while the receipt is settled.
+ * Bytes after which a receipt is due, given what this consumer has paid this seeder: a quarter of what the seeder leaves
+ * open, so that three quarters are left for what is under way while the receipt is settled. Between a quarter of a
+ * megabyte and four; below 16 MB/s the quarter second of `receiptPace` comes first.
  */
 export function receiptStep(paidBytes: number): number {
-  return Math.min(maxReceiptStepBytes, Math.floor(creditWindow(paidBytes) / 4))
+  return Math.floor(Math.min(creditWindow(paidBytes), maxOpenBytes) / 4)
 }

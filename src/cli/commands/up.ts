@@ -1,7 +1,6 @@
 import {
   EMPTY,
   type Observable,
-  auditTime,
   catchError,
   defer,
   distinctUntilChanged,
@@ -14,6 +13,7 @@ import {
   take,
   takeUntil,
   tap,
+  throttleTime,
   throwError,
 } from 'rxjs'
 import type { Logger } from 'pino'
@@ -104,7 +104,7 @@ const coinsPeriodMs = 250
 
 function followCoins$({ output }: Context, coins$: Observable<number>): Observable<never> {
   return coins$.pipe(
-    auditTime(coinsPeriodMs),
+    throttleTime(coinsPeriodMs, undefined, { leading: true, trailing: true }),
     distinctUntilChanged(),
     tap(bytes => {
       if (output.json) output.result({ type: 'coins', coins: formatCoins(bytes), bytes }, '')
