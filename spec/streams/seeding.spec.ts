@@ -74,7 +74,7 @@ describe('seeding$', () => {
     expect(connections.made.length).toBe(1)
   })
 
-  it('serves four connections of one key', () => {
+  it('serves eight connections of one key', () => {
     const { offer, refused, connections, alive } = world()
     const sessions = Array.from({ length: maxServedPerKey }, () => offer('alice'))
     for (const session of sessions) connections.last(session).open()

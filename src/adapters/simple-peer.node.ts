@@ -9,7 +9,7 @@ import { signalGate } from './signal-gate.js'
  * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which the library drops silently, deep
  * enough that a look every other millisecond keeps 100 MB/s going; what is deeper only delays small requests.
  */
-const highWaterBytes = 512 * 1024
+const defaultHighWaterBytes = 256 * 1024
 
 /** Both implementations take 256 KiB in a message; the stream layer packs less. */
 const maxMessageBytes = 256 * 1024
@@ -21,7 +21,6 @@ const maxMessageBytes = 256 * 1024
  */
 const drainPollMs = 2
 const idlePollMs = 100
-const lookFromBytes = highWaterBytes / 4
 
 /**
  * When path and round trip are looked up again: twice as late each time, up to the second. The first looks are too early
@@ -40,7 +39,7 @@ const lingerMs = 300
 /** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
 const maxEarlyBytes = 1024 * 1024
 
-function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void } {
+function channelOf(peer: SimplePeer.Instance, highWaterBytes: number): ByteChannel & { dispose(): void } {
   let outstanding = 0
   let timer: NodeJS.Timeout | undefined
   let soon = false
@@ -48,7 +47,7 @@ function channelOf(peer: SimplePeer.Instance): ByteChannel & { dispose(): void }
 
   const lookLater = (): void => {
     if (outstanding === 0 || soon) return
-    soon = outstanding >= lookFromBytes
+    soon = outstanding >= highWaterBytes / 4
     if (timer !== undefined && !soon) return
     clearTimeout(timer)
     timer = setTimeout(look, soon ? drainPollMs : idlePollMs)
@@ -155,11 +154,16 @@ export interface RtcQuirks {
    * fingerprint; nobody can check what has not been named, and its own checks make the same pairs.
    */
   readonly candidatesAfterAnswer?: boolean
+  /**
+   * Bytes handed over ahead of what has left the channel's buffer. Default 256 KiB. wrtc's buffer does not count the first
+   * two megabytes, which lie in SCTP's own: there the depth delays nothing, and lets more through between two looks.
+   */
+  readonly highWaterBytes?: number
 }
 
 /** simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered. */
 export function simplePeerRtc(name: string, implementation: WebRtcImplementation, quirks: RtcQuirks = {}): RtcPort {
-  const { roundTripUnitMs = 1000, candidatesAfterAnswer = false } = quirks
+  const { roundTripUnitMs = 1000, candidatesAfterAnswer = false, highWaterBytes = defaultHighWaterBytes } = quirks
   const wrtc = oneChannelOnly(implementation)
   return {
     name,
@@ -175,7 +179,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           config: { iceServers: [...iceServers], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
         }
         const peer = new SimplePeer(options)
-        const channel = channelOf(peer)
+        const channel = channelOf(peer, highWaterBytes)
         let pathTimer: NodeJS.Timeout | undefined
         let opened = false
 
@@ -244,7 +248,7 @@ function readStats(peer: SimplePeer.Instance, then: (reports: readonly StatsRepo
 
 /** By name. node-datachannel reports milliseconds where the standard has seconds; windows would grow a thousandfold. */
 export const rtcQuirks = {
-  wrtc: {},
+  wrtc: { highWaterBytes: 512 * 1024 },
   'node-datachannel': { roundTripUnitMs: 1, candidatesAfterAnswer: true },
 } satisfies Record<string, RtcQuirks>
 

@@ -14,8 +14,8 @@ export const maxServed = 200
 /** Of these, how many may be in the making at once: each holds a WebRTC connection for up to 20 s. */
 export const maxServedAttempts = 32
 
-/** Connections of one key: more than one happens while an old one is being noticed as dead. */
-export const maxServedPerKey = 4
+/** Connections of one key: more than one happens while an old one lingers, or is being noticed as dead. */
+export const maxServedPerKey = 8
 
 export type Offer = Signal & { readonly type: 'offer' }
 
@@ -41,7 +41,7 @@ export type SeedingReport =
  * The serving side: answers offers, and connects every stream that the other side opens to what is shared.
  *
  * Runs while subscribed; never completes, never errors: a bad peer costs its one connection. At most 200 connections, 32 in
- * the making and 4 of one key; an offer beyond is turned away. Buffers nothing.
+ * the making and 8 of one key; an offer beyond is turned away. Buffers nothing.
  */
 export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
   const { offer$, answer$, dial, refuse, account, clock, scheduler } = options
