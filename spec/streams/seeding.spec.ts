@@ -79,12 +79,12 @@ describe('seeding$', () => {
     const sessions = Array.from({ length: maxServedPerKey }, () => offer('alice'))
     for (const session of sessions) connections.last(session).open()
     offer('alice')
-    expect([refused.length, alive()]).toEqual([1, 4])
+    expect([refused.length, alive()]).toEqual([1, 8])
     offer('bob')
-    expect(alive()).toBe(5)
+    expect(alive()).toBe(9)
     connections.last(sessions[0]!).close()
     offer('alice')
-    expect([refused.length, alive()]).toEqual([1, 5])
+    expect([refused.length, alive()]).toEqual([1, 9])
   })
 
   it('makes 32 connections at a time, and has 200 in all', () => {
