@@ -195,7 +195,7 @@ export interface LedgerMark {
 
 /** What this peer has served to one consumer, in payload bytes since ever. */
 export interface ConsumerAccount {
-  /** Sent, whether or not it arrived; after a crash up to 256 KiB more than that. */
+  /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
   readonly servedBytes: number
   /** Settled by the hub. */
   readonly paidBytes: number

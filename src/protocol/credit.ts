@@ -16,10 +16,15 @@ const creditShare = 16
 /** Open at most: 0.4 s at 40 MB/s, more than settling takes on a slow path. */
 export const maxOpenBytes = 16 * bytesPerCoin
 /**
- * How far ahead of sending the account on disk is told, so a crash of the seeder adds at most this to a debt and never
- * loses one. A larger one is told less often: at 40 MB/s this is some 300 times a second.
+ * How far ahead of sending the account on disk is told at least, so a crash of the seeder adds at most this, or an eighth
+ * of the window, to a debt and never loses one. Each announcement cuts what is sent in one go, which costs a key that
+ * takes much a fifth of its rate.
  */
 export const announceBytes = 262_144
+
+function announceAhead(paidBytes: number): number {
+  return Math.max(announceBytes, Math.floor(Math.min(creditWindow(paidBytes), maxOpenBytes) / 8))
+}
 
 /** How a live session stands. Payload bytes. */
 export interface CreditSession {
@@ -130,13 +135,14 @@ export function limits(credit: Credit): ReadonlyMap<string, number> {
  *     }
  */
 export function announcement(credit: Credit): number | undefined {
-  const { servedBytes, announcedBytes, sessions } = credit
+  const { servedBytes, announcedBytes, paidBytes, sessions } = credit
+  const ahead = announceAhead(paidBytes)
   // With nothing live the account is put right: what was announced and not sent is no debt.
   if (sessions.size === 0) return announcedBytes === servedBytes ? undefined : servedBytes
-  const due = servedBytes + Math.min(announceBytes, creditLeft(credit))
+  const due = servedBytes + Math.min(ahead, creditLeft(credit))
   if (due <= announcedBytes) return undefined
   // Half used up, or less there than may be sent: then a session could wait for it.
-  return announcedBytes - servedBytes <= announceBytes / 2 ? due : undefined
+  return announcedBytes - servedBytes <= ahead / 2 ? due : undefined
 }
 
 /** The receipt book was told that so much was served. */
