@@ -4,7 +4,7 @@
 import { join } from 'node:path'
 import type { AuditMarks, LedgerMark } from '../ports.js'
 import { LighthouseError } from '../protocol/errors.js'
-import { isPublicKey } from '../protocol/signal.js'
+import { isBlockHash, isPublicKey } from '../protocol/signal.js'
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from './private-file.node.js'
 
 /** The file in a peer's home. */
@@ -14,7 +14,7 @@ export function auditMarksPath(home: string): string {
 
 function isMark(value: unknown): value is LedgerMark {
   const { seq, hash } = (value ?? {}) as { readonly seq?: unknown; readonly hash?: unknown }
-  return Number.isSafeInteger(seq) && (seq as number) >= 0 && typeof hash === 'string' && /^[0-9a-f]{128}$/.test(hash)
+  return Number.isSafeInteger(seq) && (seq as number) >= 0 && isBlockHash(hash)
 }
 
 function parse(path: string, text: string): Map<string, LedgerMark> {

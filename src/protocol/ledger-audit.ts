@@ -1,11 +1,7 @@
-import type { LedgerEntry } from './ledger-line.js'
-import { isSession } from './receipt.js'
+import { genesisHash, type LedgerEntry } from './ledger-line.js'
 import { type RandomNumbers, SessionBytes } from './session-bytes.js'
-import { isBase64Of, isPublicKey } from './signal.js'
+import { isBase64Of, isPublicKey, isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
-
-/** What the first block names as its predecessor. */
-const genesisHash = '0'.repeat(128)
 
 /** A hub forgets sessions that nothing was heard of for so long; one of that ID begins anew then. */
 const sessionLifeMs = 90 * 24 * 3_600_000

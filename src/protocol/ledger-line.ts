@@ -14,6 +14,9 @@ export interface LedgerEntry {
   readonly hash: string
 }
 
+/** What the first block names as its predecessor. */
+export const genesisHash = '0'.repeat(128)
+
 /** Largest line in bytes. A transfer has about 850; what is longer is not a ledger. */
 export const maxLedgerLineBytes = 16_384
 

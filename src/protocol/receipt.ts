@@ -1,5 +1,6 @@
 import { parseCoins } from './coins.js'
-import { isBase64Of, isPublicKey } from './signal.js'
+import { isRecord } from './json.js'
+import { isBase64Of, isBlockHash, isPublicKey, isSession } from './signal.js'
 
 /** What a consumer says: "in this session I have received `bytes` from you". Only the highest of a session counts. */
 export interface Receipt {
@@ -46,15 +47,6 @@ export type ReceiptRefusal = (typeof receiptRefusals)[number]
 export type ReceiptAck =
   { readonly settled: Settlement } | { readonly error: { readonly code: ReceiptRefusal; readonly message: string } }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-/** Whether a value is a session ID: 16 to 64 characters of base64url. */
-export function isSession(value: unknown): value is string {
-  return typeof value === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(value)
-}
-
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) > 0
 }
@@ -74,7 +66,7 @@ export function parseSettlement(value: unknown): Settlement | undefined {
   const { session, bytes, coins, seq, hash, signature } = value
   if (!isSession(session) || !isCount(bytes) || !isCount(seq) || !isBase64Of(signature, 64)) return undefined
   if (typeof coins !== 'string' || parseCoins(coins) === undefined) return undefined
-  if (typeof hash !== 'string' || !/^[0-9a-f]{128}$/.test(hash)) return undefined
+  if (!isBlockHash(hash)) return undefined
   return { session, bytes, coins, seq, hash, signature }
 }
 

@@ -1,4 +1,4 @@
-import { isShallow, type Json } from './json.js'
+import { isRecord, isShallow, type Json } from './json.js'
 
 /** Largest signal, in bytes of its JSON text. The hub refuses larger ones. */
 export const maxSignalBytes = 65_536
@@ -69,8 +69,14 @@ export function isPublicKey(value: unknown): value is string {
   return isBase64Of(value, 32)
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Whether a value is a session ID: 16 to 64 characters of base64url. */
+export function isSession(value: unknown): value is string {
+  return typeof value === 'string' && /^[A-Za-z0-9_-]{16,64}$/.test(value)
+}
+
+/** Whether a value is a block's hash: lowercase hex of BLAKE2b-512. */
+export function isBlockHash(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{128}$/.test(value)
 }
 
 /** A head as received, or undefined when it is not one. */
@@ -78,7 +84,7 @@ export function parseHead(value: unknown): LedgerHead | undefined {
   if (!isRecord(value)) return undefined
   const { seq, hash, signature } = value
   if (!Number.isSafeInteger(seq) || (seq as number) < 0) return undefined
-  if (typeof hash !== 'string' || !/^[0-9a-f]{128}$/.test(hash) || !isBase64Of(signature, 64)) return undefined
+  if (!isBlockHash(hash) || !isBase64Of(signature, 64)) return undefined
   return { seq: seq as number, hash, signature }
 }
 
@@ -116,7 +122,7 @@ function parseCandidate(value: unknown): CandidatePayload | undefined {
 export function parseSignal(value: unknown): Signal | undefined {
   if (!isRecord(value)) return undefined
   const { session, from, to, type, payload, signature } = value
-  if (typeof session !== 'string' || !/^[A-Za-z0-9_-]{16,64}$/.test(session)) return undefined
+  if (!isSession(session)) return undefined
   if (!isPublicKey(from) || !isPublicKey(to)) return undefined
   const envelope = { session, from, to }
   switch (type) {

@@ -7,9 +7,10 @@ import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import { hubRoutes } from '../../../src/hub/adapters/express-routes.js'
 import { prometheusMetrics } from '../../../src/hub/adapters/prometheus.js'
 import type { HubStore } from '../../../src/hub/ports.js'
-import { genesisHash, type LedgerLine } from '../../../src/hub/protocol/ledger.js'
+import type { LedgerLine } from '../../../src/hub/protocol/ledger.js'
 import { healthCheck } from '../../../src/hub/streams/health.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
+import { genesisHash } from '../../../src/protocol/ledger-line.js'
 import { cleanup, newAccount, postRegistration, registration } from '../support.js'
 
 async function serve(store: Partial<HubStore>) {

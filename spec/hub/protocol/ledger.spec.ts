@@ -5,15 +5,18 @@ import { blockHash } from '../../../src/hub/adapters/block-hash.js'
 import {
   type ChainState,
   emptyChain,
-  genesisHash,
   grantBlock,
   type LedgerLine,
   verifyNext,
 } from '../../../src/hub/protocol/ledger.js'
+import { genesisHash } from '../../../src/protocol/ledger-line.js'
+import type { SignedReceipt } from '../../../src/protocol/receipt.js'
 import { newAccount } from '../support.js'
 import { verifyAll } from '../store.contract.js'
 
 const keys = Array.from({ length: 5 }, () => newAccount('x').pubKey)
+/** What a block's own rules do not look into. */
+const anyReceipt = {} as SignedReceipt
 
 function chainOf(count: number): LedgerLine[] {
   let chain: ChainState = emptyChain
@@ -90,10 +93,10 @@ describe('verifyNext', () => {
 
   it.each([
     ['a grant with a payer', { from: keys[1]! }],
-    ['a grant with a receipt', { receipt: {} }],
-    ['a transfer without a payer', { kind: 'transfer' as const, receipt: {} }],
+    ['a grant with a receipt', { receipt: anyReceipt }],
+    ['a transfer without a payer', { kind: 'transfer' as const, receipt: anyReceipt }],
     ['a transfer without a receipt', { kind: 'transfer' as const, from: keys[1]! }],
-    ['a transfer to oneself', { kind: 'transfer' as const, from: keys[0]!, receipt: {} }],
+    ['a transfer to oneself', { kind: 'transfer' as const, from: keys[0]!, receipt: anyReceipt }],
     ['negative bytes', { bytes: -1 }],
     ['bytes that are no whole number', { bytes: 0.5 }],
     ['a time that is no whole number', { time: 0.5 }],
@@ -107,7 +110,7 @@ describe('verifyNext', () => {
       ...grantBlock(emptyChain, { to: keys[0]!, bytes: 1, time: 1 }),
       kind: 'transfer' as const,
       from: keys[1]!,
-      receipt: {},
+      receipt: anyReceipt,
     }
     expect(verifyNext(emptyChain, { ...block, hash: blockHash(block) }, blockHash)).toHaveProperty('chain.seq', 1)
   })

@@ -1,3 +1,4 @@
+import { isRecord } from '../../protocol/json.js'
 import type { Claim } from './claims.js'
 
 /**
@@ -33,10 +34,6 @@ export function channelNames(hubKey: string): {
     ofKey: pubKey => keys + pubKey,
     keyOf: channel => (channel.startsWith(keys) ? channel.slice(keys.length) : undefined),
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function parseJson(text: string): unknown {

@@ -1,26 +1,11 @@
-import type { Json } from '../../protocol/json.js'
+import { genesisHash, type LedgerEntry } from '../../protocol/ledger-line.js'
 import type { SignedReceipt } from '../../protocol/receipt.js'
 
-/** One line of the ledger before it is hashed. Members are named as they travel; `time` is integer milliseconds since 1970. */
-export interface Block {
-  /** 1 for the first, then one more each. */
-  readonly seq: number
-  /** Hash of the block before; `genesisHash` for the first. */
-  readonly prev_hash: string
-  readonly time: number
-  readonly kind: 'grant' | 'transfer'
-  /** Key that pays; null for a grant, which makes coins. */
-  readonly from: string | null
-  readonly to: string
-  readonly bytes: number
-  /** What the payer signed; null for a grant. */
-  readonly receipt: Json
-}
+/** A block as `GET /v1/ledger` shows it: its members and their hash. Members are named as they travel. */
+export type LedgerLine = LedgerEntry
 
-/** A block as `GET /v1/ledger` shows it: its members and their hash. */
-export interface LedgerLine extends Block {
-  readonly hash: string
-}
+/** One line of the ledger before it is hashed. */
+export type Block = Omit<LedgerLine, 'hash'>
 
 /** Where a chain stands: the last block's number and hash. */
 export interface ChainState {
@@ -30,9 +15,6 @@ export interface ChainState {
 
 /** Lowercase hex BLAKE2b-512 of the msgpack of `hashedFields(block)`. */
 export type BlockHash = (block: Block) => string
-
-/** What the first block names as its predecessor. */
-export const genesisHash = '0'.repeat(128)
 
 /** The state before any block. */
 export const emptyChain: ChainState = { seq: 0, hash: genesisHash }
@@ -50,7 +32,7 @@ export function grantBlock(chain: ChainState, grant: { to: string; bytes: number
 }
 
 /** The members of a receipt in the order in which a block carries them, and nothing else. Another order is another hash. */
-export function receiptMembers(receipt: SignedReceipt): Json {
+export function receiptMembers(receipt: SignedReceipt): SignedReceipt {
   const { hub_key, session, seeder, consumer, bytes, signature } = receipt
   return { hub_key, session, seeder, consumer, bytes, signature }
 }
