@@ -1,19 +1,19 @@
 const newArray = (bytes: number): Uint8Array => new Uint8Array(bytes)
 
-/** The bytes of all, copied into what `allocate` gives for exactly so many. */
-export function concatInto(parts: readonly Uint8Array[], allocate = newArray): Uint8Array {
-  const all = allocate(sumOf(parts))
+/**
+ * One array with the bytes of all, in what `allocate` gives for exactly so many. Always a copy, so that no large buffer
+ * stays alive behind a small view.
+ */
+export function concat(parts: readonly Uint8Array[], allocate = newArray): Uint8Array {
+  let length = 0
+  for (const part of parts) length += part.length
+  const all = allocate(length)
   let offset = 0
   for (const part of parts) {
     all.set(part, offset)
     offset += part.length
   }
   return all
-}
-
-/** One array with the bytes of all. Always a copy, so that no large buffer stays alive behind a small view. */
-export function concat(parts: readonly Uint8Array[], length = sumOf(parts)): Uint8Array {
-  return concatInto(parts, () => new Uint8Array(length))
 }
 
 /**
@@ -25,9 +25,5 @@ export function appendJoined(parts: readonly Uint8Array[], bytes: Uint8Array): r
   let keep = parts.length
   let length = bytes.length
   while (keep > 0 && parts[keep - 1]!.length <= length) length += parts[--keep]!.length
-  return [...parts.slice(0, keep), concat([...parts.slice(keep), bytes], length)]
-}
-
-function sumOf(parts: readonly Uint8Array[]): number {
-  return parts.reduce((sum, part) => sum + part.length, 0)
+  return [...parts.slice(0, keep), concat([...parts.slice(keep), bytes])]
 }

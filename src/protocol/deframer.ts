@@ -42,7 +42,7 @@ export function deframe(state: DeframerState, chunk: Uint8Array): readonly [Defr
     heldBytes += part.length
     offset += part.length
     if (heldBytes < neededBytes) break
-    const bytes = concat(held, heldBytes)
+    const bytes = concat(held)
     const header = readHeader(bytes, 0, agreement)
     neededBytes = headerBytes + header.size
     if (heldBytes < neededBytes) continue

@@ -1,4 +1,4 @@
-import { appendJoined, concatInto } from './bytes.js'
+import { appendJoined, concat } from './bytes.js'
 import { LighthouseError } from './errors.js'
 import { countLate, type EndedBy, settleAccount } from './mux-account.js'
 import { isReady, withReady } from './mux-send.js'
@@ -95,7 +95,7 @@ export function receive(
     const parts = pending.get(id)
     if (parts === undefined) return
     pending.delete(id)
-    effects.push({ type: 'deliver', id, bytes: concatInto(parts, config.allocate) })
+    effects.push({ type: 'deliver', id, bytes: concat(parts, config.allocate) })
   }
   const remove = (stream: StreamState, by: EndedBy): void => {
     streams.delete(stream.id)
