@@ -42,7 +42,7 @@ async function open(
 
 function startProcess(...args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
   const script = fileURLToPath(new URL('./receipt-book.process.js', import.meta.url))
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, ['--expose-gc', script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   cleanups.push(() => child.kill('SIGKILL'))
   return child
 }

@@ -1,18 +1,20 @@
 /**
  * A peer's book in a process of its own, for the spec that kills it: `node receipt-book.process.js PATH FIRST` keeps
  * receipts, settlements and debts from number FIRST on and prints each number when all three were kept. With `hold` for
- * FIRST it opens the book, says `open` and stays.
+ * FIRST it opens the book and keeps no reference to it, says `open` when garbage has been collected, and stays; that needs
+ * `--expose-gc`.
  */
 import { writeSync } from 'node:fs'
 import { receiptBook$ } from '../../src/adapters/receipt-book.node.js'
+import { collectGarbage } from '../support/garbage.node.js'
 import { key, receipt, self, settlement } from '../support/receipts.js'
 
 const [, , path = '', first = ''] = process.argv
 
 receiptBook$(path, self).subscribe(book => {
   if (first === 'hold') {
-    writeSync(1, 'open\n')
     setInterval(() => undefined, 60_000)
+    void collectGarbage().then(() => writeSync(1, 'open\n'))
     return
   }
   for (let number = Number(first); ; number++) {

@@ -1,7 +1,6 @@
 /**
  * receipts.sqlite: a peer's receipts, settlements, heads of the ledger, and who owes what.
  */
-import { chmodSync, closeSync, openSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { concatMap, defer, Observable } from 'rxjs'
 import type { ConsumerAccount, ReceiptBook } from '../ports.js'
@@ -10,12 +9,9 @@ import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { ensurePrivateFolder } from './private-file.node.js'
 import { damaged, prepareReceiptBook } from './receipt-schema.js'
+import { closeDatabase, memoryPath, openDatabase } from './sqlite-file.node.js'
 import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.node.js'
 
-/** A book that is gone when it is closed. */
-const memoryPath = ':memory:'
-/** How long to wait for a process that is letting go of the file, as a peer that is being restarted does. */
-const busyTimeoutMs = 1_000
 /** Settlements that are read at a time: half a megabyte. */
 const pageRows = 1_000
 const minuteMs = 60_000
@@ -338,21 +334,15 @@ function failed(error: unknown, path: string): LighthouseError {
   return toLighthouseError('store-failed', error, prefix)
 }
 
-function openDatabase({ DatabaseSync }: SqliteLibrary, path: string, pubKey: string, nowMs: number): Database {
+function openBook(library: SqliteLibrary, path: string, pubKey: string, nowMs: number): Database {
   try {
-    if (path !== memoryPath) {
-      ensurePrivateFolder(dirname(path), 'store-failed')
-      // Whom somebody watched is nobody else's business: made for its owner alone, and made so again when it is not.
-      // SQLite gives the write-ahead log the same mode.
-      closeSync(openSync(path, 'a', 0o600))
-      chmodSync(path, 0o600)
-    }
-    const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+    if (path !== memoryPath) ensurePrivateFolder(dirname(path), 'store-failed')
+    const database = openDatabase(library, path)
     try {
       prepareReceiptBook(database, pubKey, nowMs)
       return database
     } catch (error) {
-      closeDatabase(database)
+      closeBook(database)
       throw error
     }
   } catch (error) {
@@ -364,7 +354,7 @@ function openDatabase({ DatabaseSync }: SqliteLibrary, path: string, pubKey: str
  * Closes for good. The library holds a connection underneath until its statements have been collected as garbage, so the
  * lock is let go first: leaving the write-ahead log allows that, and syncs all of it into the one file.
  */
-function closeDatabase(database: Database): void {
+function closeBook(database: Database): void {
   try {
     database.exec(`
       PRAGMA busy_timeout = 0;
@@ -376,7 +366,7 @@ function closeDatabase(database: Database): void {
     // Nothing is lost by it: the log stays beside the file and is read when it is opened again. Whoever closes has nobody
     // to tell, and a failure to open is told already.
   } finally {
-    database.close()
+    closeDatabase(database)
   }
 }
 
@@ -395,8 +385,8 @@ export function receiptBook$(path: string, pubKey: string, now: () => number = D
     concatMap(
       library =>
         new Observable<ReceiptBook>(subscriber => {
-          const database = openDatabase(library, path, pubKey, now())
-          subscriber.add(() => closeDatabase(database))
+          const database = openBook(library, path, pubKey, now())
+          subscriber.add(() => closeBook(database))
           subscriber.next(new SqliteReceiptBook(database, path, pubKey, now))
         }),
     ),

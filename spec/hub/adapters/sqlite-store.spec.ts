@@ -75,6 +75,19 @@ describe('the file of a hub', () => {
     await register(first, 'alice')
   })
 
+  it('refuses it also when the first keeps no reference to its store, and garbage was collected', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const script = fileURLToPath(new URL('./sqlite-store.process.js', import.meta.url))
+    const child = spawn(process.execPath, ['--expose-gc', script, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    cleanup(() => child.kill('SIGKILL'))
+    await once(createInterface({ input: child.stdout }), 'line')
+    const second = firstValueFrom(sqliteStore$(path, blockHash, quiet))
+    await expect(second).rejects.toMatchObject({ message: expect.stringContaining('no other hub') })
+    child.kill('SIGKILL')
+    await once(child, 'close')
+    await firstValueFrom(sqliteStore$(path, blockHash, quiet))
+  })
+
   async function tampered(sql: string): Promise<string> {
     const path = join(temporaryFolder(), 'hub.db')
     const hub = await startHub({ database: `sqlite:${path}` })

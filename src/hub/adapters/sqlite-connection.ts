@@ -1,13 +1,7 @@
-import { chmodSync, closeSync, openSync } from 'node:fs'
+import { closeDatabase, openDatabase } from '../../adapters/sqlite-file.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Database, SqliteLibrary } from './sqlite-library.js'
 import { prepareSchema } from './sqlite-schema.js'
-
-/** A database that lives as long as the hub; for tests. */
-const memoryPath = ':memory:'
-
-/** How long to wait for another process that is letting go of the file, as a hub that is being restarted does. */
-const busyTimeoutMs = 1_000
 
 type SqlValue = string | number | null
 
@@ -86,20 +80,14 @@ export class SqliteConnection {
 }
 
 /** Opens a file, or `:memory:`, and brings its schema to this version. Throws `store-failed`. */
-export function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Database {
+export function openStore(library: SqliteLibrary, path: string): Database {
   try {
-    if (path !== memoryPath) {
-      // The hub's private key lies in it: made for its owner alone, and made so again when it is not. SQLite gives the
-      // write-ahead log the same mode.
-      closeSync(openSync(path, 'a', 0o600))
-      chmodSync(path, 0o600)
-    }
-    const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+    const database = openDatabase(library, path)
     try {
       prepareSchema(database)
       return database
     } catch (error) {
-      database.close()
+      closeDatabase(database)
       throw error
     }
   } catch (error) {

@@ -1,3 +1,4 @@
+import { closeDatabase } from '../../adapters/sqlite-file.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Database } from './sqlite-library.js'
 
@@ -89,10 +90,10 @@ export function prepareSchema(database: Database): void {
  * collected as garbage, so the lock is let go first: leaving the write-ahead log is what allows that, and it leaves one
  * file behind, complete.
  */
-export function closeDatabase(database: Database): void {
+export function closeStore(database: Database): void {
   try {
     database.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM hub')
   } finally {
-    database.close()
+    closeDatabase(database)
   }
 }

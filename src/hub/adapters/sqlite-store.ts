@@ -5,9 +5,9 @@ import { planSettlement, type SessionParties, type SettleResult } from '../proto
 import type { HubLogger, HubStore, KeyPair, Registration } from '../ports.js'
 import { type BlockRow, toLine, toRow } from './block-row.js'
 import { selectSessions, type SessionRow, toSession } from './session-row.js'
-import { openDatabase, SqliteConnection } from './sqlite-connection.js'
+import { openStore, SqliteConnection } from './sqlite-connection.js'
 import { loadSqlite } from './sqlite-library.js'
-import { closeDatabase } from './sqlite-schema.js'
+import { closeStore } from './sqlite-schema.js'
 
 class SqliteStore implements HubStore {
   /** The newest block, kept while nothing failed: the lock is exclusive, so nobody else can append. */
@@ -163,10 +163,10 @@ export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogg
     concatMap(
       library =>
         new Observable<HubStore>(subscriber => {
-          const database = openDatabase(library, path)
+          const database = openStore(library, path)
           subscriber.add(() => {
             try {
-              closeDatabase(database)
+              closeStore(database)
             } catch (error) {
               // Nothing acknowledged is lost, and an unsubscription has nobody to throw to.
               logger.warn({ err: error }, 'the database could not be closed cleanly')

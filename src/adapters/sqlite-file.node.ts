@@ -1,0 +1,36 @@
+import { chmodSync, closeSync, openSync } from 'node:fs'
+import type { Database, SqliteLibrary } from './sqlite-library.node.js'
+
+/** A database that is gone when it is closed. */
+export const memoryPath = ':memory:'
+
+/** How long to wait for another process that is letting go of the file, as one that is being restarted does. */
+const busyTimeoutMs = 1_000
+
+/**
+ * All that are open. The library closes a database that was collected as garbage, without a word, and its lock goes with
+ * it: what somebody subscribed to must not depend on whether they keep the subscription.
+ */
+const openDatabases = new Set<Database>()
+
+/**
+ * Opens a file for its owner alone, or `:memory:`. It stays open until `closeDatabase`, also when nobody holds it. Throws
+ * what the library or the file system throws.
+ */
+export function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Database {
+  if (path !== memoryPath) {
+    // A hub's private key, or whom a peer watched: made for its owner alone, and made so again when it is not. SQLite gives
+    // the write-ahead log the same mode.
+    closeSync(openSync(path, 'a', 0o600))
+    chmodSync(path, 0o600)
+  }
+  const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
+  openDatabases.add(database)
+  return database
+}
+
+/** Closes what `openDatabase` opened. */
+export function closeDatabase(database: Database): void {
+  openDatabases.delete(database)
+  database.close()
+}
