@@ -10,6 +10,7 @@ import {
 import type { KeyObject } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { CryptoPort } from '../ports.js'
+import { setBounded } from '../protocol/bounded-map.js'
 import { isBase64Of, isPublicKey, maxSignalBytes } from '../protocol/signal.js'
 
 function privateKeyOf(privKey: string): KeyObject {
@@ -36,10 +37,7 @@ function remembered(parse: (text: string) => KeyObject): (text: string) => KeyOb
   const known = new Map<string, KeyObject>()
   return text => {
     const key = known.get(text) ?? parse(text)
-    // Deleted first: a Map keeps the order of insertion, which makes it the order of use.
-    known.delete(text)
-    known.set(text, key)
-    if (known.size > parsedKeys) known.delete(known.keys().next().value!)
+    setBounded(known, text, key, parsedKeys)
     return key
   }
 }

@@ -1,3 +1,4 @@
+import { setBounded } from './bounded-map.js'
 import { formatCoins } from './coins.js'
 import type { Evidence } from './evidence.js'
 import { transferProblem } from './ledger-audit.js'
@@ -13,12 +14,6 @@ export interface LineRulesOptions {
 
 /** Sessions and granted keys that are remembered: those of the last hours of a busy hub, in about 2 MB. */
 const maxRemembered = 10_000
-
-function remember<Key, Value>(map: Map<Key, Value>, key: Key, value: Value): void {
-  map.delete(key)
-  map.set(key, value)
-  if (map.size > maxRemembered) map.delete(map.keys().next().value!)
-}
 
 /** A copy that does not keep the piece alive of which it is a slice. */
 const copy = (text: string): string => JSON.parse(JSON.stringify(text)) as string
@@ -57,7 +52,7 @@ export class LineRules {
     const { pubKey, hubKey } = this.options
     if (to === hubKey) return 'it is a grant to the hub itself'
     if (to === pubKey || this.#granted.has(to)) return 'it is a grant to a key that has had its grant'
-    remember(this.#granted, copy(to), true)
+    setBounded(this.#granted, copy(to), true, maxRemembered)
     return undefined
   }
 
@@ -69,7 +64,7 @@ export class LineRules {
     if (settled !== undefined && receipted - settled !== bytes) {
       return 'it does not move what its receipt is ahead of what was settled of the session before'
     }
-    remember(this.#settled, copy(session), receipted)
+    setBounded(this.#settled, copy(session), receipted, maxRemembered)
     return undefined
   }
 }

@@ -1,3 +1,4 @@
+import { setBounded } from './bounded-map.js'
 import type { MuxState, StreamState } from './mux-state.js'
 
 /** Ended streams whose late data is still counted. What arrives of older ones is dropped and not paid for. */
@@ -20,9 +21,8 @@ export function settleAccount(
   const most = config.version === 2 ? stream.granted : stream.taken + config.overrunBytes
   const left = stream.finReceived || by === 'there' ? 0 : most - stream.received
   if (left <= 0) return { countedBytes, afterlife: state.afterlife }
-  const afterlife = new Map(state.afterlife).set(stream.id, left)
-  const [oldest] = afterlife.keys()
-  if (afterlife.size > maxAfterlives && oldest !== undefined) afterlife.delete(oldest)
+  const afterlife = new Map(state.afterlife)
+  setBounded(afterlife, stream.id, left, maxAfterlives)
   return { countedBytes, afterlife }
 }
 

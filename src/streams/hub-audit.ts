@@ -1,4 +1,5 @@
 import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook } from '../ports.js'
+import { setBounded } from '../protocol/bounded-map.js'
 import type { Evidence } from '../protocol/evidence.js'
 import {
   headAgainstLine,
@@ -157,7 +158,6 @@ export class HubAudit {
   #advance({ seq, hash }: LedgerMark): void {
     // Copies: the texts are slices of what was read.
     this.#mark = JSON.parse(JSON.stringify({ seq, hash })) as LedgerMark
-    this.#hashes.set(seq, this.#mark.hash)
-    if (this.#hashes.size > rememberedBlocks) this.#hashes.delete(this.#hashes.keys().next().value!)
+    setBounded(this.#hashes, seq, this.#mark.hash, rememberedBlocks)
   }
 }

@@ -1,3 +1,5 @@
+import { setBounded } from '../../protocol/bounded-map.js'
+
 /** How often something may be done by one key. */
 export interface BucketRate {
   /** At once, after a rest. */
@@ -30,13 +32,7 @@ export class TokenBuckets {
   take(key: string, nowMs: number): boolean {
     const { tokens } = refilled(this.#buckets.get(key), this.rate, nowMs)
     const allowed = tokens >= 1
-    // Deleted first: a Map keeps the order of insertion, which makes it the order of rest.
-    this.#buckets.delete(key)
-    this.#buckets.set(key, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs })
-    if (this.#buckets.size > maxKeys) {
-      const [oldest] = this.#buckets.keys()
-      if (oldest !== undefined) this.#buckets.delete(oldest)
-    }
+    setBounded(this.#buckets, key, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs }, maxKeys)
     return allowed
   }
 }
