@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
+import { loadSqlite } from '../../../src/adapters/sqlite-library.node.js'
 import { blockHash } from '../../../src/hub/adapters/block-hash.js'
-import { isSafeSqlite, loadSqlite } from '../../../src/hub/adapters/sqlite-library.js'
 import { sqliteStore$ } from '../../../src/hub/adapters/sqlite-store.js'
 import { createHub$ } from '../../../src/hub/app.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
@@ -241,28 +241,5 @@ describe('kill -9 of a hub', () => {
     expect(verifyAll(lines).seq).toBe(lines.length)
     const granted = new Set(lines.map(({ to }) => to))
     expect(acknowledged.every(({ pubKey }) => granted.has(pubKey))).toBe(true)
-  })
-})
-
-describe('the choice of SQLite', () => {
-  it.each([
-    ['3.51.3', true],
-    ['3.51.10', true],
-    ['3.52.0', true],
-    ['4.0', true],
-    ['3.51.2', false],
-    ['3.9.9', false],
-    ['', false],
-    [undefined, false],
-  ])('%s is safe: %s', (version, safe) => {
-    expect(isSafeSqlite(version)).toBe(safe)
-  })
-
-  it('loads one that is', async () => {
-    const { DatabaseSync } = await loadSqlite()
-    const database = new DatabaseSync(':memory:')
-    cleanup(() => database.close())
-    const { version } = database.prepare('SELECT sqlite_version() AS version').get() as { version: string }
-    expect(isSafeSqlite(version)).toBe(true)
   })
 })

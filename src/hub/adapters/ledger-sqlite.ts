@@ -1,7 +1,7 @@
 import { concatMap, defer, Observable } from 'rxjs'
+import { type Database, loadSqlite, type SqliteLibrary } from '../../adapters/sqlite-library.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { LedgerDatabase, LedgerRow, SettledRow, WalletRow } from '../protocol/ledger-rows.js'
-import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.js'
 
 const heldMessage =
   "a running hub holds the database. Verify the ledger by the hub's address instead, or stop the hub first"

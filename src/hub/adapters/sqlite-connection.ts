@@ -1,6 +1,6 @@
 import { closeDatabase, openDatabase } from '../../adapters/sqlite-file.node.js'
+import type { Database, SqliteLibrary } from '../../adapters/sqlite-library.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { Database, SqliteLibrary } from './sqlite-library.js'
 import { prepareSchema } from './sqlite-schema.js'
 
 type SqlValue = string | number | null

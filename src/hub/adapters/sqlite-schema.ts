@@ -1,6 +1,6 @@
 import { closeDatabase } from '../../adapters/sqlite-file.node.js'
+import type { Database } from '../../adapters/sqlite-library.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { Database } from './sqlite-library.js'
 
 /** Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add. */
 const migrations = [

@@ -1,4 +1,5 @@
 import { concatMap, defer, Observable } from 'rxjs'
+import { loadSqlite } from '../../adapters/sqlite-library.node.js'
 import type { SignedReceipt } from '../../protocol/receipt.js'
 import { type BlockHash, type ChainState, emptyChain, grantBlock, type LedgerLine } from '../protocol/ledger.js'
 import { planSettlement, type SessionParties, type SettleResult } from '../protocol/settlement.js'
@@ -6,7 +7,6 @@ import type { HubLogger, HubStore, KeyPair, Registration } from '../ports.js'
 import { type BlockRow, toLine, toRow } from './block-row.js'
 import { selectSessions, type SessionRow, toSession } from './session-row.js'
 import { openStore, SqliteConnection } from './sqlite-connection.js'
-import { loadSqlite } from './sqlite-library.js'
 import { closeStore } from './sqlite-schema.js'
 
 class SqliteStore implements HubStore {
