@@ -8,6 +8,7 @@ import { settledText } from '../../src/protocol/signed-texts.js'
 import { verifyAll } from './store.contract.js'
 import {
   type Account,
+  coinsAt,
   description,
   newAccount,
   next,
@@ -29,8 +30,7 @@ async function pair(options: HubOptions = {}) {
   const open = (of = { session }) =>
     openSession(hub, { consumer: alice, seeder: bob, atConsumer: atAlice, atSeeder: atBob }, of)
   const receipt = (bytes: number, of = { session }) => signedReceipt(hub, alice, bob, bytes, of)
-  const coins = async ({ pubKey }: Account) =>
-    (await fetch(`${hub.url}/v1/coins?pub_key=${encodeURIComponent(pubKey)}`)).text()
+  const coins = (account: Account) => coinsAt(hub, account)
   const ledger = async (): Promise<LedgerLine[]> =>
     (await (await fetch(`${hub.url}/v1/ledger`)).text())
       .trimEnd()

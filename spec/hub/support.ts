@@ -63,6 +63,11 @@ export async function register(hub: Hub, nickname: string): Promise<Account> {
   return account
 }
 
+/** The wallet of a key, as the hub shows it to anybody. */
+export async function coinsAt(hub: Hub, { pubKey }: KeyPair): Promise<string> {
+  return (await fetch(`${hub.url}/v1/coins?pub_key=${encodeURIComponent(pubKey)}`)).text()
+}
+
 /** A bare socket that speaks no protocol by itself. Closed when the test ends. */
 export function openSocket(hub: Hub, auth: object, transports: string[] = ['websocket']): Socket {
   const socket = io(hub.url, { auth, forceNew: true, reconnection: false, transports })

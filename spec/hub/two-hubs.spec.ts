@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import type { Hub } from '../../src/hub/app.js'
-import type { KeyPair } from '../../src/hub/ports.js'
 import { settledText } from '../../src/protocol/signed-texts.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { type RedisServer, REDIS_REASON, startRedis } from '../support/redis.node.js'
 import { describeIf, findRedis } from '../support/requires.js'
 import {
+  coinsAt,
   description,
   newAccount,
   next,
@@ -19,10 +19,6 @@ import {
   signIn,
   startHub,
 } from './support.js'
-
-async function coinsAt(hub: Hub, { pubKey }: KeyPair): Promise<string> {
-  return (await fetch(`${hub.url}/v1/coins?pub_key=${encodeURIComponent(pubKey)}`)).text()
-}
 
 /** Asks until the answer fits: each question is a round trip. */
 async function until<Answer>(ask: () => Promise<Answer>, fits: (answer: Answer) => boolean): Promise<Answer> {

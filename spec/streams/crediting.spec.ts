@@ -8,11 +8,10 @@ import { createCrediting } from '../../src/streams/crediting.js'
 import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import type { SessionEvent } from '../../src/streams/session.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
-import { identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const window = 1_000_000
-const full = new LighthouseError('store-failed', 'the disk is full')
 
 function world(book: ReceiptBook = createMemoryReceiptBook(self), time: VirtualTime = virtualTime()) {
   const crypto = playCrypto()
@@ -321,23 +320,9 @@ describe('crediting', () => {
   })
 
   describe('a book that fails', () => {
-    const failing = (broken: { now: boolean }, ...methods: (keyof ReceiptBook)[]): ReceiptBook => {
-      const book = createMemoryReceiptBook(self)
-      return new Proxy(book, {
-        get(target, property, receiver) {
-          const value: unknown = Reflect.get(target, property, receiver)
-          if (!methods.includes(property as keyof ReceiptBook)) return value
-          return (...values: unknown[]) => {
-            if (broken.now) throw full
-            return (value as (...all: unknown[]) => unknown).apply(target, values)
-          }
-        },
-      })
-    }
-
     it('ends a session that begins', () => {
       for (const method of ['open', 'serve', 'account'] as const) {
-        const { serve } = world(failing({ now: true }, method))
+        const { serve } = world(failingBook(self, { now: true }, method))
         const { event$, codes } = serve('one')
         expect([codes(), event$.observed]).toEqual([['store-failed'], false])
       }
@@ -345,7 +330,7 @@ describe('crediting', () => {
 
     it('ends a session that sends, and is told of at its end; what was told before stays the debt', () => {
       const broken = { now: false }
-      const { serve, failures, time, book } = world(failing(broken, 'serve'))
+      const { serve, failures, time, book } = world(failingBook(self, broken, 'serve'))
       const session = serve('one')
       broken.now = true
       session.send(200_000)
@@ -361,7 +346,7 @@ describe('crediting', () => {
 
     it('ends a session that gives a receipt', () => {
       const broken = { now: false }
-      const { serve, time, late } = world(failing(broken, 'keep'))
+      const { serve, time, late } = world(failingBook(self, broken, 'keep'))
       const session = serve('one')
       broken.now = true
       session.sign(100)
@@ -371,7 +356,7 @@ describe('crediting', () => {
 
     it('is told of when a session ends', () => {
       const broken = { now: false }
-      const { serve, failures } = world(failing(broken, 'keep', 'serve'))
+      const { serve, failures } = world(failingBook(self, broken, 'keep', 'serve'))
       const session = serve('one')
       session.send(1000)
       session.sign(1000)

@@ -10,10 +10,9 @@ import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import { createPaying } from '../../src/streams/paying.js'
 import type { SessionEvent } from '../../src/streams/session.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
-import { identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
-const full = new LighthouseError('store-failed', 'the disk is full')
 const lost = new LighthouseError('channel-closed', 'the other side closed the connection')
 
 function world({
@@ -296,22 +295,10 @@ describe('paying', () => {
   })
 
   describe('a book that fails', () => {
-    const failing = (broken: { now: boolean }, ...methods: (keyof ReceiptBook)[]): ReceiptBook =>
-      new Proxy(createMemoryReceiptBook(self), {
-        get(target, property, receiver) {
-          const value: unknown = Reflect.get(target, property, receiver)
-          if (!methods.includes(property as keyof ReceiptBook)) return value
-          return (...values: unknown[]) => {
-            if (broken.now) throw full
-            return (value as (...all: unknown[]) => unknown).apply(target, values)
-          }
-        },
-      })
-
     it('ends a session that begins', () => {
       for (const method of ['open', 'signedFor'] as const) {
         const broken = { now: false }
-        const { pay } = world({ wallet: 1e8, book: failing(broken, method) })
+        const { pay } = world({ wallet: 1e8, book: failingBook(self, broken, method) })
         broken.now = true
         const session = pay('one')
         expect([session.errors, session.event$.observed]).toEqual([[full], false])
@@ -320,7 +307,7 @@ describe('paying', () => {
 
     it('ends a session that signs: nothing leaves that is not kept', () => {
       const broken = { now: false }
-      const { pay, signed, failures, time } = world({ wallet: 1e8, book: failing(broken, 'keep') })
+      const { pay, signed, failures, time } = world({ wallet: 1e8, book: failingBook(self, broken, 'keep') })
       const session = pay('one')
       broken.now = true
       session.count(300_000)
@@ -331,7 +318,7 @@ describe('paying', () => {
 
     it('is told of at the end of a session, and when coins arrive', () => {
       const broken = { now: false }
-      const { pay, paying, failures } = world({ wallet: 0, book: failing(broken, 'owe', 'owed') })
+      const { pay, paying, failures } = world({ wallet: 0, book: failingBook(self, broken, 'owe', 'owed') })
       const session = pay('one')
       session.count(300_000)
       broken.now = true
@@ -341,7 +328,7 @@ describe('paying', () => {
     })
 
     it('cannot be begun with', () => {
-      expect(() => world({ book: failing({ now: true }, 'unsettledBytes') })).toThrow(full)
+      expect(() => world({ book: failingBook(self, { now: true }, 'unsettledBytes') })).toThrow(full)
     })
   })
 

@@ -4,7 +4,7 @@ import { BehaviorSubject, defer, delay, NEVER, type Observable, of, Subject, typ
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { ByteSocket, CryptoPort, ReceiptBook } from '../../../src/ports.js'
 import { formatCoins } from '../../../src/protocol/coins.js'
-import type { LighthouseError } from '../../../src/protocol/errors.js'
+import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { Identity } from '../../../src/protocol/metadata.js'
 import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../src/protocol/receipt.js'
 import { receiptText, settledText } from '../../../src/protocol/signed-texts.js'
@@ -47,6 +47,27 @@ export const identityOf = (pubKey: string): Identity => ({
 export function signedReceipt(name: string, bytes: number, seeder: string, consumer: string): SignedReceipt {
   const receipt = { hub_key: hubKey, session: sessionOf(name), seeder, consumer, bytes }
   return { ...receipt, signature: playCrypto().sign(consumer, receiptText(receipt)) }
+}
+
+/** What a book throws that can write no more. */
+export const full = new LighthouseError('store-failed', 'the disk is full')
+
+/** A receipt book of `pubKey` in memory of which these methods throw `full` while it is broken. */
+export function failingBook(
+  pubKey: string,
+  broken: { readonly now: boolean },
+  ...methods: (keyof ReceiptBook)[]
+): ReceiptBook {
+  return new Proxy(createMemoryReceiptBook(pubKey), {
+    get(target, property, receiver) {
+      const value: unknown = Reflect.get(target, property, receiver)
+      if (!methods.includes(property as keyof ReceiptBook)) return value
+      return (...values: unknown[]) => {
+        if (broken.now) throw full
+        return (value as (...all: unknown[]) => unknown).apply(target, values)
+      }
+    },
+  })
 }
 
 /** What the hub signed. */
