@@ -3,13 +3,16 @@ import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { defer, of, throwError } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { fetchHubClient } from '../../src/adapters/hub-http.js'
 import { pendingPath, readMetadata, readPending } from '../../src/adapters/metadata-file.node.js'
+import { run } from '../../src/cli/program.js'
 import { register } from '../../src/cli/registration.js'
 import type { Parts } from '../../src/cli/io.js'
 import type { HubClient } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import { registerText } from '../../src/protocol/signed-texts.js'
-import { noParts } from './support/fake-io.js'
+import { register as registerAt, startHub } from '../hub/support.js'
+import { fakeIo, noParts } from './support/fake-io.js'
 import { temporaryFolders } from './support/temporary.js'
 
 const temporary = temporaryFolders()
@@ -37,6 +40,15 @@ function fakeHub(loseAnswers = 0): { readonly names: Map<string, string>; readon
   return { names, parts: { ...noParts, hubClient: () => client } }
 }
 
+/** Where no hub is. */
+const noHub: Parts = {
+  ...noParts,
+  hubClient() {
+    const no = () => throwError(() => new LighthouseError('hub-unreachable', 'down'))
+    return { health$: no, head$: no, ledger$: no, balance$: no, resolve$: no, register$: no }
+  },
+}
+
 describe('register', () => {
   it('registers, and says so when it is repeated', async () => {
     const home = join(temporary(), 'home')
@@ -47,6 +59,48 @@ describe('register', () => {
     expect(readMetadata(home)).toEqual(identity)
     expect(readdirSync(home)).toEqual(['metadata.json'])
     expect(await register(parts, home, '127.0.0.1:3000', 'alice')).toEqual({ type: 'already', identity })
+  })
+
+  it('registers again, with the same key, where the hub has lost it', async () => {
+    const home = temporary()
+    const { names, parts } = fakeHub()
+    const { identity } = await register(parts, home, hub, 'alice')
+    names.clear()
+    expect(await register(parts, home, hub, 'alice')).toEqual({ type: 'renewed', identity })
+    expect([...names]).toEqual([['alice', identity.pubKey]])
+    expect(readMetadata(home)).toEqual(identity)
+    expect(readdirSync(home)).toEqual(['metadata.json'])
+    expect(await register(parts, home, hub, 'alice')).toEqual({ type: 'already', identity })
+  })
+
+  it('registers again although the answer is lost, when it is repeated', async () => {
+    const home = temporary()
+    const { identity } = await register(fakeHub().parts, home, hub, 'alice')
+    const { names, parts } = fakeHub(1)
+    await expect(register(parts, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
+    expect(names.get('alice')).toBe(identity.pubKey)
+    expect(await register(parts, home, hub, 'alice')).toEqual({ type: 'already', identity })
+  })
+
+  it('refuses, and keeps the key pair, where the hub knows the name with another key by now', async () => {
+    const home = temporary()
+    const { names, parts } = fakeHub()
+    const { identity } = await register(parts, home, hub, 'alice')
+    names.set('alice', 'somebody')
+    await expect(register(parts, home, hub, 'alice')).rejects.toMatchObject({
+      code: 'registration-refused',
+      message: expect.stringContaining('another key'),
+      details: { nickname: 'alice' },
+    })
+    expect([...names]).toEqual([['alice', 'somebody']])
+    expect(readMetadata(home)).toEqual(identity)
+  })
+
+  it('says so when the hub is not there to be asked, and keeps the key pair', async () => {
+    const home = temporary()
+    const { identity } = await register(fakeHub().parts, home, hub, 'alice')
+    await expect(register(noHub, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
+    expect(readMetadata(home)).toEqual(identity)
   })
 
   it('does not touch a home of somebody else', async () => {
@@ -92,11 +146,7 @@ describe('register', () => {
 
   it('leaves nothing behind when the hub is not there', async () => {
     const home = join(temporary(), 'home')
-    const down = throwError(() => new LighthouseError('hub-unreachable', 'down'))
-    const no = () => down
-    const client: HubClient = { health$: no, head$: no, ledger$: no, balance$: no, resolve$: no, register$: no }
-    const parts = { ...noParts, hubClient: () => client }
-    await expect(register(parts, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
+    await expect(register(noHub, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
     expect(existsSync(home)).toBe(false)
   })
 
@@ -108,5 +158,38 @@ describe('register', () => {
     await expect(register(noParts, temporary(), 'http://hub.example', 'alice')).rejects.toMatchObject({
       code: 'invalid-option',
     })
+  })
+})
+
+describe('register, at a hub that starts with a new database', () => {
+  it('registers the same key again, where the hub lets it', async () => {
+    const home = temporary()
+    let at = await startHub()
+    const call = async (...argv: string[]) => {
+      // One address, whichever hub is there.
+      const io = fakeIo(home, { parts: { hubClient: () => fetchHubClient(at.url) } })
+      const code = await run(['register', '--hub', hub, '--nickname', 'alice', '--home', home, ...argv], io)
+      return { code, io }
+    }
+    expect((await call()).code).toBe(0)
+    const { pubKey } = readMetadata(home)!
+    expect((await call()).io.out()).toContain('Already registered as alice')
+    at.subscription.unsubscribe()
+    expect((await call('--json')).io.messages()).toMatchObject([{ error: { code: 'hub-unreachable' } }])
+    at = await startHub({ registration: 'invite' })
+    const refused = await call('--json')
+    expect([refused.code, refused.io.messages()]).toMatchObject([1, [{ error: { code: 'registration-refused' } }]])
+    at = await startHub()
+    const { code, io } = await call('--json')
+    expect([code, io.messages()]).toEqual([0, [{ registered: { nickname: 'alice', hub, pubKey, home } }]])
+    expect(await (await fetch(`${at.url}/v1/resolve/alice`)).text()).toBe(pubKey)
+    at = await startHub()
+    expect((await call()).io.out()).toContain('registered again, with the same key')
+    at = await startHub()
+    await registerAt(at, 'alice')
+    const taken = await call()
+    expect(taken.code).toBe(1)
+    expect(taken.io.err()).toContain('This nickname is taken')
+    expect(readMetadata(home)?.pubKey).toBe(pubKey)
   })
 })

@@ -51,7 +51,7 @@ Examples:
   $ lighthouse-peer register --hub hub.example:3000 --nickname carol --invite CODE   where the operator gave you one
 
 Writes metadata.json with your key to the home; whoever has that file is you. Repeat the command when it was
-interrupted: nothing is registered twice.`,
+interrupted, or when the hub has lost you: nothing is registered twice, and the key stays the same.`,
   up: `
 Examples:
   $ lighthouse-peer up                      share ./data, open the dashboard

@@ -18,7 +18,8 @@ import type { Parts } from './io.js'
 /** How a registration ended well. `taken-over` names the file of an older key pair that was moved out of the way. */
 export type Registration =
   | { readonly type: 'registered' | 'recovered'; readonly identity: Identity; readonly movedTo: string | undefined }
-  | { readonly type: 'already'; readonly identity: Identity }
+  /** Was there: the hub knows it, or had lost it and knows it again. */
+  | { readonly type: 'already' | 'renewed'; readonly identity: Identity }
   /** The home belongs to another registration; nothing was done. */
   | { readonly type: 'occupied'; readonly identity: Identity; readonly path: string }
 
@@ -57,10 +58,30 @@ async function submit(
   }
 }
 
+/** Asks the hub for a registration that is there, and makes it again with the same key when the hub has lost it. */
+async function renew(
+  parts: Parts,
+  hub: URL,
+  identity: Identity,
+  invite: string | undefined,
+): Promise<'already' | 'renewed'> {
+  const client = parts.hubClient(hub)
+  const { nickname, pubKey } = identity
+  const known = await firstValueFrom(client.resolve$(nickname))
+  if (known === pubKey) return 'already'
+  if (known !== undefined) {
+    const message = `This nickname is taken: at ${hub.origin} it belongs to another key. Choose another, with another --home.`
+    throw new LighthouseError('registration-refused', message, { nickname })
+  }
+  await submit(parts, client, identity, invite)
+  return 'renewed'
+}
+
 /**
  * Makes a key pair, registers it and writes metadata.json. The key pair is on disk before the hub hears of it: a
- * registration that was interrupted is completed by repeating it. `invite` is a code from the hub's operator. Throws
- * LighthouseErrors; `registration-refused` names the field `invite` where the hub wants another code.
+ * registration that was interrupted is completed by repeating it. One that is complete is made again, with the same key
+ * pair, where the hub has lost it: it may have been restored from a backup. `invite` is a code from the hub's operator.
+ * Throws LighthouseErrors; `registration-refused` names the field `invite` where the hub wants another code.
  */
 export async function register(
   parts: Parts,
@@ -74,7 +95,7 @@ export async function register(
   const existing = readMetadata(home)
   if (existing !== undefined) {
     return isSame(existing, nickname, hub)
-      ? { type: 'already', identity: existing }
+      ? { type: await renew(parts, hub, existing, invite), identity: existing }
       : { type: 'occupied', identity: existing, path: metadataPath(home) }
   }
   const client = parts.hubClient(hub)

@@ -23,6 +23,9 @@ export function reportRegistration({ output, home }: Context, result: Registrati
     case 'already':
       output.result(json, `Already registered as ${nickname} at ${printable(host)}.`)
       return exitCodes.done
+    case 'renewed':
+      output.result(json, `${printable(host)} did not know ${nickname} any more: registered again, with the same key.`)
+      return exitCodes.done
     case 'recovered':
     case 'registered':
       if (result.movedTo !== undefined) {
