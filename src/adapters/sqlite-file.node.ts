@@ -1,5 +1,6 @@
 import { chmodSync, closeSync, openSync } from 'node:fs'
-import type { Database, SqliteLibrary } from './sqlite-library.node.js'
+import { concatMap, defer, Observable } from 'rxjs'
+import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.node.js'
 
 /** A database that is gone when it is closed. */
 export const memoryPath = ':memory:'
@@ -33,4 +34,24 @@ export function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Dat
 export function closeDatabase(database: Database): void {
   openDatabases.delete(database)
   database.close()
+}
+
+/**
+ * Opens a database on subscription; emits it and never completes; unsubscribing closes it. Errors with what `open` throws,
+ * which has closed what it opened then.
+ */
+export function database$(
+  open: (library: SqliteLibrary) => Database,
+  close: (database: Database) => void,
+): Observable<Database> {
+  return defer(loadSqlite).pipe(
+    concatMap(
+      library =>
+        new Observable<Database>(subscriber => {
+          const database = open(library)
+          subscriber.add(() => close(database))
+          subscriber.next(database)
+        }),
+    ),
+  )
 }

@@ -1,5 +1,6 @@
-import { concatMap, defer, Observable } from 'rxjs'
-import { type Database, loadSqlite, type SqliteLibrary } from '../../adapters/sqlite-library.node.js'
+import { map, type Observable } from 'rxjs'
+import { database$ } from '../../adapters/sqlite-file.node.js'
+import type { Database, SqliteLibrary } from '../../adapters/sqlite-library.node.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { LedgerDatabase, LedgerRow, SettledRow, WalletRow } from '../protocol/ledger-rows.js'
 
@@ -38,45 +39,37 @@ function open({ DatabaseSync }: SqliteLibrary, path: string): Database {
   }
 }
 
+function toLedgerDatabase(database: Database, path: string): LedgerDatabase {
+  const all = async <Row>(sql: string, ...values: readonly (string | number)[]): Promise<readonly Row[]> => {
+    try {
+      const statement = database.prepare(sql)
+      // Numbers beyond the safe integers must be seen, not refused by the library.
+      statement.setReadBigInts(true)
+      return statement.all(...values) as Row[]
+    } catch (error) {
+      throw failed(path, error)
+    }
+  }
+  return {
+    async hubKey() {
+      const [row] = await all<{ pub_key: string }>('SELECT pub_key FROM hub WHERE id = 1')
+      return row?.pub_key
+    },
+    blocksAfter: (seq, limit) => all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
+    walletsAfter: (key, limit) =>
+      all<WalletRow>('SELECT pub_key, bytes FROM wallets WHERE pub_key > ? ORDER BY pub_key LIMIT ?', key, limit),
+    settledAfter: (session, limit) =>
+      all<SettledRow>(
+        'SELECT session, settled FROM sessions WHERE session > ? AND settled > 0 ORDER BY session LIMIT ?',
+        ...[session, limit],
+      ),
+  }
+}
+
 /** Opens a hub's SQLite file to be read, and closes it on unsubscription. Errors with `store-failed` or `ledger-broken`. */
 export function sqliteLedger$(path: string): Observable<LedgerDatabase> {
-  return defer(loadSqlite).pipe(
-    concatMap(
-      library =>
-        new Observable<LedgerDatabase>(subscriber => {
-          const database = open(library, path)
-          subscriber.add(() => database.close())
-          const all = async <Row>(sql: string, ...values: readonly (string | number)[]): Promise<readonly Row[]> => {
-            try {
-              const statement = database.prepare(sql)
-              // Numbers beyond the safe integers must be seen, not refused by the library.
-              statement.setReadBigInts(true)
-              return statement.all(...values) as Row[]
-            } catch (error) {
-              throw failed(path, error)
-            }
-          }
-          subscriber.next({
-            async hubKey() {
-              const [row] = await all<{ pub_key: string }>('SELECT pub_key FROM hub WHERE id = 1')
-              return row?.pub_key
-            },
-            blocksAfter: (seq, limit) =>
-              all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
-            walletsAfter: (key, limit) =>
-              all<WalletRow>(
-                'SELECT pub_key, bytes FROM wallets WHERE pub_key > ? ORDER BY pub_key LIMIT ?',
-                key,
-                limit,
-              ),
-            settledAfter: (session, limit) =>
-              all<SettledRow>(
-                'SELECT session, settled FROM sessions WHERE session > ? AND settled > 0 ORDER BY session LIMIT ?',
-                session,
-                limit,
-              ),
-          })
-        }),
-    ),
-  )
+  return database$(
+    library => open(library, path),
+    database => database.close(),
+  ).pipe(map(database => toLedgerDatabase(database, path)))
 }

@@ -1,6 +1,6 @@
-import { closeDatabase } from '../../adapters/sqlite-file.node.js'
+import { inTransaction } from '../../adapters/sqlite-connection.node.js'
 import type { Database } from '../../adapters/sqlite-library.node.js'
-import { LighthouseError } from '../../protocol/errors.js'
+import { migrate } from '../../adapters/sqlite-migrations.node.js'
 
 /** Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add. */
 const migrations = [
@@ -67,33 +67,5 @@ const settings = `
 export function prepareSchema(database: Database): void {
   database.exec(settings)
   // Takes the lock for good: a second hub on this file fails here, not in the middle of its work.
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-    if (version > migrations.length) {
-      throw new LighthouseError(
-        'store-failed',
-        `The database has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one.`,
-      )
-    }
-    for (const migration of migrations.slice(version)) database.exec(migration)
-    database.exec(`PRAGMA user_version = ${migrations.length}`)
-    database.exec('COMMIT')
-  } catch (error) {
-    database.exec('ROLLBACK')
-    throw error
-  }
-}
-
-/**
- * Closes for good. The library keeps a connection open underneath for as long as one of its statements has not been
- * collected as garbage, so the lock is let go first: leaving the write-ahead log is what allows that, and it leaves one
- * file behind, complete.
- */
-export function closeStore(database: Database): void {
-  try {
-    database.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM hub')
-  } finally {
-    closeDatabase(database)
-  }
+  inTransaction(database, () => migrate(database, migrations, 'The database'))
 }

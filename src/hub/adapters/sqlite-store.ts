@@ -1,13 +1,14 @@
-import { concatMap, defer, Observable } from 'rxjs'
-import { loadSqlite } from '../../adapters/sqlite-library.node.js'
+import { map, type Observable } from 'rxjs'
+import { SqliteConnection } from '../../adapters/sqlite-connection.node.js'
+import { database$ } from '../../adapters/sqlite-file.node.js'
+import type { Database } from '../../adapters/sqlite-library.node.js'
 import type { SignedReceipt } from '../../protocol/receipt.js'
 import { type BlockHash, type ChainState, emptyChain, grantBlock, type LedgerLine } from '../protocol/ledger.js'
 import { planSettlement, type SessionParties, type SettleResult } from '../protocol/settlement.js'
 import type { HubLogger, HubStore, KeyPair, Registration } from '../ports.js'
 import { type BlockRow, toLine, toRow } from './block-row.js'
 import { selectSessions, type SessionRow, toSession } from './session-row.js'
-import { openStore, SqliteConnection } from './sqlite-connection.js'
-import { closeStore } from './sqlite-schema.js'
+import { closeStore, openStore, storeFailed } from './sqlite-file.js'
 
 class SqliteStore implements HubStore {
   /** The newest block, kept while nothing failed: the lock is exclusive, so nobody else can append. */
@@ -18,7 +19,7 @@ class SqliteStore implements HubStore {
     private readonly hash: BlockHash,
   ) {}
 
-  keyPair(generate: () => KeyPair): Promise<KeyPair> {
+  async keyPair(generate: () => KeyPair): Promise<KeyPair> {
     return this.sql.transaction(() => {
       const kept = this.sql.get<{ pub_key: string; priv_key: string }>('SELECT pub_key, priv_key FROM hub WHERE id = 1')
       if (kept !== undefined) return { pubKey: kept.pub_key, privKey: kept.priv_key }
@@ -28,7 +29,7 @@ class SqliteStore implements HubStore {
     })
   }
 
-  register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
+  async register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
     const { nickname, pubKey, grantBytes, timeMs, inviteHash } = request
     return this.#append((chain): Registration => {
       const owner = this.#nameOwner(nickname)
@@ -49,37 +50,37 @@ class SqliteStore implements HubStore {
     })
   }
 
-  resolve(nickname: string): Promise<string | undefined> {
-    return this.sql.attempt(() => this.#nameOwner(nickname))
+  async resolve(nickname: string): Promise<string | undefined> {
+    return this.#nameOwner(nickname)
   }
 
-  balance(pubKey: string): Promise<number | undefined> {
-    return this.sql.attempt(() => this.#walletBytes(pubKey))
+  async balance(pubKey: string): Promise<number | undefined> {
+    return this.#walletBytes(pubKey)
   }
 
-  head(): Promise<ChainState | undefined> {
-    return this.sql.attempt(() => this.#newestBlock())
+  async head(): Promise<ChainState | undefined> {
+    return this.#newestBlock()
   }
 
-  blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]> {
+  async blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]> {
     const query = 'SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?'
     return this.sql.attempt(() => this.sql.all<BlockRow>(query, seq, limit).map(toLine))
   }
 
-  recordOffer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
+  async recordOffer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
     const upsert =
       'INSERT INTO sessions (session, consumer, seeder, touched) VALUES (?, ?, ?, ?) ON CONFLICT (session) DO UPDATE ' +
       'SET touched = max(touched, excluded.touched) WHERE consumer = excluded.consumer AND seeder = excluded.seeder'
     return this.sql.transaction(() => this.sql.run(upsert, session, consumer, seeder, timeMs) > 0)
   }
 
-  recordAnswer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
+  async recordAnswer({ session, consumer, seeder, timeMs }: SessionParties & { timeMs: number }): Promise<boolean> {
     const update =
       'UPDATE sessions SET answered = 1, touched = max(touched, ?) WHERE session = ? AND consumer = ? AND seeder = ?'
     return this.sql.transaction(() => this.sql.run(update, timeMs, session, consumer, seeder) > 0)
   }
 
-  settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]> {
+  async settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]> {
     return this.#append(chain => {
       const rows = [...new Set(receipts.map(({ session }) => session))]
         .map(session => this.sql.get<SessionRow>(`${selectSessions} WHERE s.session = ?`, session))
@@ -103,23 +104,29 @@ class SqliteStore implements HubStore {
     })
   }
 
-  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
+  async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
     const remove = 'DELETE FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
     return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs))
   }
 
-  addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
+  async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
     const insert = 'INSERT INTO invites (code_hash, made) VALUES (?, ?) ON CONFLICT DO NOTHING'
-    return this.sql.transaction(() => void this.sql.run(insert, codeHash, timeMs))
+    this.sql.transaction(() => this.sql.run(insert, codeHash, timeMs))
   }
 
-  openInvites(): Promise<number> {
+  async openInvites(): Promise<number> {
     const query = 'SELECT count(*) AS count FROM invites WHERE used IS NULL'
-    return this.sql.attempt(() => this.sql.get<{ count: number }>(query)?.count ?? 0)
+    return this.sql.get<{ count: number }>(query)?.count ?? 0
   }
 
-  check(): Promise<void> {
-    return this.sql.rehearsal(() => void this.#newestBlock())
+  async check(): Promise<void> {
+    // Takes the right to write, and writes nothing: no sync for whoever likes to ask.
+    this.sql.run('BEGIN IMMEDIATE')
+    try {
+      this.#newestBlock()
+    } finally {
+      this.sql.run('ROLLBACK')
+    }
   }
 
   #nameOwner(nickname: string): string | undefined {
@@ -136,11 +143,14 @@ class SqliteStore implements HubStore {
   }
 
   /** A transaction that may append blocks. What is remembered of the chain is forgotten when it fails. */
-  #append<Result>(work: (chain: ChainState) => Result): Promise<Result> {
-    return this.sql.transaction(
-      () => work((this.#chain ??= this.#newestBlock() ?? emptyChain)),
-      () => (this.#chain = undefined),
-    )
+  #append<Result>(work: (chain: ChainState) => Result): Result {
+    try {
+      return this.sql.transaction(() => work((this.#chain ??= this.#newestBlock() ?? emptyChain)))
+    } catch (error) {
+      // At once, before another transaction can begin.
+      this.#chain = undefined
+      throw error
+    }
   }
 
   #insert(line: LedgerLine): void {
@@ -159,21 +169,15 @@ class SqliteStore implements HubStore {
  * with the exclusive lock: a second hub on the same file is refused.
  */
 export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogger, 'warn'>): Observable<HubStore> {
-  return defer(loadSqlite).pipe(
-    concatMap(
-      library =>
-        new Observable<HubStore>(subscriber => {
-          const database = openStore(library, path)
-          subscriber.add(() => {
-            try {
-              closeStore(database)
-            } catch (error) {
-              // Nothing acknowledged is lost, and an unsubscription has nobody to throw to.
-              logger.warn({ err: error }, 'the database could not be closed cleanly')
-            }
-          })
-          subscriber.next(new SqliteStore(new SqliteConnection(database), hash))
-        }),
-    ),
+  const close = (database: Database): void => {
+    try {
+      closeStore(database)
+    } catch (error) {
+      // Nothing acknowledged is lost, and an unsubscription has nobody to throw to.
+      logger.warn({ err: error }, 'the database could not be closed cleanly')
+    }
+  }
+  return database$(library => openStore(library, path), close).pipe(
+    map(database => new SqliteStore(new SqliteConnection(database, error => storeFailed(error)), hash)),
   )
 }

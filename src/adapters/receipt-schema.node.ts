@@ -1,5 +1,7 @@
 import { LighthouseError } from '../protocol/errors.js'
+import { inTransaction } from './sqlite-connection.node.js'
 import type { Database } from './sqlite-library.node.js'
+import { migrate } from './sqlite-migrations.node.js'
 
 /**
  * Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add.
@@ -71,34 +73,15 @@ const settings = `
 /** Sessions that were opened and paid nothing are forgotten after this time, as the hub forgets them. */
 const emptySessionDays = 90
 
-function inOneTransaction(database: Database, work: () => void): void {
-  // Takes the lock for good: a second process on this file fails here, not in the middle of its work.
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    work()
-    database.exec('COMMIT')
-  } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK')
-    throw error
-  }
-}
-
 /**
  * Sets the connection up, brings the schema to this version and checks the whole file. Throws `store-failed` for a file
  * of a newer version, or of another key; what SQLite throws for one that is locked or damaged.
  */
 export function prepareReceiptBook(database: Database, pubKey: string, nowMs: number): void {
   database.exec(settings)
-  inOneTransaction(database, () => {
-    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-    if (version > migrations.length) {
-      throw new LighthouseError(
-        'store-failed',
-        `it has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one`,
-      )
-    }
-    for (const migration of migrations.slice(version)) database.exec(migration)
-    database.exec(`PRAGMA user_version = ${migrations.length}`)
+  // Takes the lock for good: a second process on this file fails here, not in the middle of its work.
+  inTransaction(database, () => {
+    migrate(database, migrations, 'it')
     database.prepare('INSERT OR IGNORE INTO owner (id, pub_key) VALUES (1, ?)').run(pubKey)
     const { pub_key: owner } = database.prepare('SELECT pub_key FROM owner').get() as { pub_key: string }
     if (owner !== pubKey) {

@@ -1,0 +1,41 @@
+import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+
+export interface Parties {
+  readonly seeder: string
+  readonly consumer: string
+}
+
+/** A session as the book's table has it: its highest receipt beside its highest settlement, as far as there are any. */
+export interface SessionRow {
+  readonly id: number
+  readonly session: string
+  readonly seeder: string | null
+  readonly consumer: string | null
+  readonly hub_key: string
+  readonly bytes: number
+  readonly signature: string
+  readonly settled_bytes: number
+  readonly coins: string
+  readonly seq: number
+  readonly hash: string
+  readonly hub_signature: string
+  readonly owed_bytes: number
+}
+
+/** Undefined while nobody said whose session it was: it was settled by what the hub pushed. */
+export function toParties({ seeder, consumer }: SessionRow): Parties | undefined {
+  return seeder === null || consumer === null ? undefined : { seeder, consumer }
+}
+
+/** Undefined where there is none. */
+export function toReceipt(row: SessionRow): SignedReceipt | undefined {
+  const { hub_key, session, bytes, signature } = row
+  const parties = toParties(row)
+  return bytes === 0 || parties === undefined ? undefined : { hub_key, session, ...parties, bytes, signature }
+}
+
+/** Undefined where there is none. */
+export function toSettlement(row: SessionRow): Settlement | undefined {
+  const { session, settled_bytes: bytes, coins, seq, hash, hub_signature: signature } = row
+  return bytes === 0 ? undefined : { session, bytes, coins, seq, hash, signature }
+}

@@ -1,0 +1,220 @@
+import type { ConsumerAccount, ReceiptBook } from '../ports.js'
+import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { LedgerHead } from '../protocol/signal.js'
+import { type Parties, type SessionRow, toParties, toReceipt, toSettlement } from './receipt-rows.js'
+import type { SqliteConnection } from './sqlite-connection.node.js'
+
+/** Settlements that are read at a time: half a megabyte. */
+const pageRows = 1_000
+const minuteMs = 60_000
+/** Numbers of blocks whose heads are kept for each hub. Peers that meet have seen heads of the same days. */
+const keptHeads = 1_000
+
+/** What the index `sessions_due` holds. */
+const due = 'bytes > settled_bytes AND given_up = 0'
+
+type SessionParties = Parties & { readonly session: string }
+
+/**
+ * What a peer keeps in its tables (see `prepareReceiptBook`). Each method is one statement or one transaction; they throw
+ * what `sql` throws.
+ */
+export class SqliteReceiptBook implements ReceiptBook {
+  constructor(
+    private readonly sql: SqliteConnection,
+    private readonly pubKey: string,
+    private readonly now: () => number,
+  ) {}
+
+  open({ session, seeder, consumer }: SessionParties): void {
+    this.sql.transaction(() => this.#known(session, { seeder, consumer }))
+  }
+
+  parties(session: string): Parties | undefined {
+    const row = this.#session(session)
+    return row && toParties(row)
+  }
+
+  keep(receipt: SignedReceipt): void {
+    const { hub_key, session, seeder, consumer, bytes, signature } = receipt
+    if (seeder !== this.pubKey && consumer !== this.pubKey) return
+    this.sql.transaction(() => {
+      const row = this.#known(session, { seeder, consumer })
+      if (row === undefined || bytes <= row.bytes) return
+      this.sql.run(
+        'UPDATE sessions SET hub_key = ?, bytes = ?, signature = ? WHERE id = ?',
+        hub_key,
+        bytes,
+        signature,
+        row.id,
+      )
+      if (consumer === this.pubKey) this.#signed(seeder, bytes - row.bytes)
+    })
+  }
+
+  settle(settlement: Settlement): number {
+    const { session, bytes, coins, seq, hash, signature } = settlement
+    return this.sql.transaction(() => {
+      const row = this.#session(session)
+      const ahead = bytes - (row?.settled_bytes ?? 0)
+      if (ahead <= 0) return 0
+      if (row === undefined) this.sql.run('INSERT INTO sessions (session, began_ms) VALUES (?, ?)', session, this.now())
+      this.sql.run(
+        'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
+        ...[bytes, coins, seq, hash, signature, session],
+      )
+      if (row?.consumer) this.#paid(row.consumer, ahead)
+      return ahead
+    })
+  }
+
+  unsettled(limit: number): readonly SignedReceipt[] {
+    const sql = `SELECT * FROM sessions WHERE ${due} ORDER BY id LIMIT ?`
+    return this.sql.all<SessionRow>(sql, limit).flatMap(row => toReceipt(row) ?? [])
+  }
+
+  unsettledBytes(consumer: string): number {
+    const sql = `SELECT coalesce(sum(bytes - settled_bytes), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ?`
+    return this.sql.get<{ bytes: number }>(sql, consumer)!.bytes
+  }
+
+  owe({ hub_key, session, seeder, consumer, bytes }: Receipt): void {
+    this.sql.transaction(() => {
+      const row = this.#known(session, { seeder, consumer })
+      if (row === undefined || bytes <= row.bytes) return
+      this.sql.run('UPDATE sessions SET hub_key = ?, owed_bytes = ? WHERE id = ?', hub_key, bytes, row.id)
+    })
+  }
+
+  owed(): readonly Receipt[] {
+    const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 ORDER BY id'
+    return this.sql.all<SessionRow>(sql).flatMap(row => {
+      const parties = toParties(row)
+      if (parties === undefined) return []
+      return { hub_key: row.hub_key, session: row.session, ...parties, bytes: row.owed_bytes }
+    })
+  }
+
+  giveUp(session: string): void {
+    this.sql.run('UPDATE sessions SET given_up = 1 WHERE session = ?', session)
+  }
+
+  receipt(session: string): SignedReceipt | undefined {
+    const row = this.#session(session)
+    return row && toReceipt(row)
+  }
+
+  account(consumer: string): ConsumerAccount {
+    const row = this.sql.get<{ served: number; paid: number }>(
+      'SELECT served, paid FROM consumers WHERE pub_key = ?',
+      consumer,
+    )
+    return { servedBytes: row?.served ?? 0, paidBytes: row?.paid ?? 0 }
+  }
+
+  serve(consumer: string, servedBytes: number): void {
+    this.sql.run(
+      'INSERT INTO consumers (pub_key, served) VALUES (?, ?) ON CONFLICT DO UPDATE SET served = excluded.served',
+      ...[consumer, servedBytes],
+    )
+  }
+
+  signedSince(sinceMs: number): number {
+    const sql = 'SELECT coalesce(sum(bytes), 0) AS bytes FROM signed_minutes WHERE minute >= ?'
+    return this.sql.get<{ bytes: number }>(sql, Math.floor(sinceMs / minuteMs))!.bytes
+  }
+
+  signedFor(seeder: string): number {
+    return this.sql.get<{ signed: number }>('SELECT signed FROM seeders WHERE pub_key = ?', seeder)?.signed ?? 0
+  }
+
+  settlement(session: string): Settlement | undefined {
+    const row = this.#session(session)
+    return row && toSettlement(row)
+  }
+
+  *settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }> {
+    let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
+    while (after !== undefined) {
+      // By pages, so that the book can be written to while somebody reads it.
+      const rows: readonly SessionRow[] = this.sql.all<SessionRow>(
+        'SELECT * FROM sessions WHERE settled_bytes > 0 AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?',
+        ...[after.seq, after.id, pageRows],
+      )
+      for (const row of rows) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
+      after = rows.length < pageRows ? undefined : rows.at(-1)
+    }
+  }
+
+  keepHead(hubKey: string, head: LedgerHead): void {
+    this.sql.transaction(() => {
+      if (this.headsAt(hubKey, head.seq).length >= 2) return
+      const added = this.sql.run(
+        'INSERT INTO heads (hub_key, seq, hash, signature) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING',
+        ...[hubKey, head.seq, head.hash, head.signature],
+      )
+      if (added === 0) return
+      this.sql.run(
+        `DELETE FROM heads WHERE hub_key = ?1 AND seq <=
+          (SELECT DISTINCT seq FROM heads WHERE hub_key = ?1 ORDER BY seq DESC LIMIT 1 OFFSET ?2)`,
+        hubKey,
+        keptHeads,
+      )
+    })
+  }
+
+  headsAt(hubKey: string, seq: number): readonly LedgerHead[] {
+    return this.sql
+      .all<LedgerHead>(
+        'SELECT seq, hash, signature FROM heads WHERE hub_key = ? AND seq = ? ORDER BY hash',
+        hubKey,
+        seq,
+      )
+      .map(head => ({ ...head }))
+  }
+
+  newestHead(hubKey: string): LedgerHead | undefined {
+    const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? ORDER BY seq DESC, hash LIMIT 1'
+    const head = this.sql.get<LedgerHead>(sql, hubKey)
+    return head && { ...head }
+  }
+
+  #session(session: string): SessionRow | undefined {
+    return this.sql.get<SessionRow>('SELECT * FROM sessions WHERE session = ?', session)
+  }
+
+  /**
+   * The session with these parties: as it is, or new, or now that one learns whose it was. Its consumer may have paid for it
+   * already. Undefined when it has others.
+   */
+  #known(session: string, { seeder, consumer }: Parties): SessionRow | undefined {
+    const row = this.#session(session)
+    const parties = row && toParties(row)
+    if (parties !== undefined) return parties.seeder === seeder && parties.consumer === consumer ? row : undefined
+    this.sql.run(
+      `INSERT INTO sessions (session, began_ms, seeder, consumer) VALUES (?, ?, ?, ?)
+        ON CONFLICT (session) DO UPDATE SET seeder = excluded.seeder, consumer = excluded.consumer`,
+      ...[session, this.now(), seeder, consumer],
+    )
+    if (row !== undefined) this.#paid(consumer, row.settled_bytes)
+    return this.#session(session)
+  }
+
+  #paid(consumer: string, bytes: number): void {
+    if (bytes === 0 || consumer === this.pubKey) return
+    const sql =
+      'INSERT INTO consumers (pub_key, paid) VALUES (?, ?) ON CONFLICT DO UPDATE SET paid = min(paid + excluded.paid, 9007199254740991)'
+    this.sql.run(sql, consumer, bytes)
+  }
+
+  #signed(seeder: string, bytes: number): void {
+    this.sql.run(
+      'INSERT INTO seeders (pub_key, signed) VALUES (?, ?) ON CONFLICT DO UPDATE SET signed = signed + excluded.signed',
+      ...[seeder, bytes],
+    )
+    this.sql.run(
+      'INSERT INTO signed_minutes (minute, bytes) VALUES (?, ?) ON CONFLICT DO UPDATE SET bytes = bytes + excluded.bytes',
+      ...[Math.floor(this.now() / minuteMs), bytes],
+    )
+  }
+}
