@@ -59,6 +59,25 @@ describe('seeding$', () => {
     expect(stats).toMatchObject({ stats: { role: 'seeder', streams: 2, nickname: undefined, tunnelPort: undefined } })
   })
 
+  it('reports figures when streams come and go and once a second, not with each message', () => {
+    const { offer, connections, dialled, reports, time } = world()
+    const connection = connections.last(offer('alice'))
+    connection.open()
+    connection.far.send(encodeFrame({ command: 'syn', streamId: 3 }, 2))
+    time.advance(5)
+    const before = reports.length
+    for (let message = 0; message < 50; message++) {
+      connection.far.send(encodeFrame({ command: 'psh', streamId: 3, data: Uint8Array.of(message) }, 2))
+      time.advance(5)
+    }
+    expect(dialled[0]!.socket.written.length).toBe(50)
+    expect(reports.length).toBe(before)
+    time.advance(1000)
+    expect(reports.slice(before)).toEqual([
+      { type: 'stats', stats: expect.objectContaining({ receivedBytes: 50, streams: 1 }) },
+    ])
+  })
+
   it('turns every offer away when nothing is shared', () => {
     const { offer, refused, connections } = world({ shares: false })
     offer('alice')

@@ -79,7 +79,7 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
         // The account is there before the session's first event, and hears its last.
         connect(session$ => merge(account?.follow$(session$) ?? NEVER, session$)),
       )
-      return merge(path$, carried$)
+      return merge(path$, carried$.pipe(filter(isFigure)))
     }),
     catchError((error: unknown) => {
       const reason = toLighthouseError('webrtc-failed', error)
@@ -90,12 +90,15 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
   )
 }
 
-function apply(
-  stats: ConnectionStats,
-  event: SessionEvent | Extract<ConnectionEvent, { type: 'path' }>,
-): ConnectionStats {
+type Figures = Extract<SessionEvent, { type: 'streams' | 'traffic' }>
+
+/** Whether it changes what is shown of a connection; the account of each message is for the coins alone. */
+function isFigure(event: SessionEvent): event is Figures {
+  return event.type === 'streams' || event.type === 'traffic'
+}
+
+function apply(stats: ConnectionStats, event: Figures | Extract<ConnectionEvent, { type: 'path' }>): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
-  if (event.type !== 'path' && event.type !== 'traffic') return stats
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }
   const { type: _type, ...traffic } = event
   return { ...stats, ...traffic }
