@@ -1,4 +1,4 @@
-import { concatMap, EMPTY, endWith, from, type OperatorFunction, pipe, scan, throwError } from 'rxjs'
+import { concatMap, endWith, filter, from, map, type OperatorFunction, pipe, scan } from 'rxjs'
 import { createDeframer, deframe as step, type DeframerState } from '../protocol/deframer.js'
 import { LighthouseError } from '../protocol/errors.js'
 import type { Frame, MuxAgreement } from '../protocol/smux.js'
@@ -30,11 +30,11 @@ export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFuncti
       },
       initial as readonly [DeframerState, readonly Frame[] | undefined],
     ),
-    concatMap(([, frames]) => {
-      if (frames === undefined)
-        return throwError(() => new LighthouseError('frame-size', 'the bytes end within a frame'))
-      return frames.length === 0 ? EMPTY : from([frames])
+    map(([, frames]) => {
+      if (frames === undefined) throw new LighthouseError('frame-size', 'the bytes end within a frame')
+      return frames
     }),
+    filter(frames => frames.length > 0),
   )
 }
 
