@@ -74,6 +74,12 @@ function violation(message: string): LighthouseError {
   return new LighthouseError('protocol-violation', `the other side broke the rules of the stream layer: ${message}`)
 }
 
+/** Data of one stream that arrived in the message and is not delivered yet. */
+interface Pending {
+  readonly parts: Uint8Array[]
+  bytes: number
+}
+
 /**
  * Applies the frames of one message. Data of one stream that comes in a row is delivered in one piece, copied, so that
  * a stream whose reader is slow keeps no whole messages alive. Throws `protocol-violation`.
@@ -85,17 +91,23 @@ export function receive(
 ): readonly [MuxState, readonly MuxEffect[]] {
   const { config } = state
   const effects: MuxEffect[] = []
-  const pending = new Map<number, Uint8Array[]>()
+  const pending = new Map<number, Pending>()
   let current: MuxState = { ...state, ticksSinceReceived: 0 }
   const streams = new Map(state.streams)
   let { idleFrames, receivedBytes } = state
   const isRemote = (id: number): boolean => id > 0 && id % 2 === (config.role === 'client' ? 0 : 1)
 
-  const deliver = (id: number): void => {
-    const parts = pending.get(id)
-    if (parts === undefined) return
-    pending.delete(id)
-    effects.push({ type: 'deliver', id, bytes: concat(parts, config.allocate) })
+  /** The stream with what arrived of it in this message, which is copied once and not with each of its frames. */
+  const settle = (stream: StreamState): StreamState => {
+    const arrived = pending.get(stream.id)
+    if (arrived === undefined) return stream
+    pending.delete(stream.id)
+    return { ...stream, received: stream.received + arrived.bytes }
+  }
+  const deliver = (stream: StreamState): StreamState => {
+    const parts = pending.get(stream.id)?.parts
+    if (parts !== undefined) effects.push({ type: 'deliver', id: stream.id, bytes: concat(parts, config.allocate) })
+    return settle(stream)
   }
   const remove = (stream: StreamState, by: EndedBy): void => {
     streams.delete(stream.id)
@@ -137,37 +149,39 @@ export function receive(
           break
         }
         if (stream.finReceived || data.length === 0) break
-        const received = stream.received + data.length
+        const arrived = pending.get(streamId)
+        const received = stream.received + (arrived?.bytes ?? 0) + data.length
         if (config.version === 2 && received > stream.granted) throw violation('more data than its window')
         if (config.version === 1 && received - stream.taken > config.overrunBytes) {
-          pending.delete(streamId)
-          remove(stream, 'here')
+          remove(settle(stream), 'here')
           current = withControl(current, failureCommand(config), streamId)
           const message = `the reader fell more than ${config.overrunBytes} bytes behind, which version 1 cannot hold`
           effects.push({ type: 'abort', id: streamId, error: new LighthouseError('stream-overrun', message) })
           break
         }
-        streams.set(streamId, { ...stream, received })
         receivedBytes += data.length
-        const parts = pending.get(streamId)
-        if (parts === undefined) pending.set(streamId, [data])
-        else parts.push(data)
+        if (arrived === undefined) pending.set(streamId, { parts: [data], bytes: data.length })
+        else {
+          arrived.parts.push(data)
+          arrived.bytes += data.length
+        }
         break
       }
-      case 'fin':
+      case 'fin': {
         if (stream === undefined || stream.finReceived) {
           idle()
           break
         }
-        deliver(streamId)
+        const whole = deliver(stream)
         effects.push({ type: 'finish', id: streamId })
-        if (stream.finSent) {
-          remove(stream, 'there')
+        if (whole.finSent) {
+          remove(whole, 'there')
           effects.push({ type: 'closed', id: streamId })
         } else {
-          streams.set(streamId, { ...stream, finReceived: true, updDue: false })
+          streams.set(streamId, { ...whole, finReceived: true, updDue: false })
         }
         break
+      }
       case 'rcp': {
         idle()
         const { bytes, signature } = frame
@@ -179,8 +193,7 @@ export function receive(
           idle()
           break
         }
-        deliver(streamId)
-        remove(stream, 'there')
+        remove(deliver(stream), 'there')
         effects.push({
           type: 'abort',
           id: streamId,
@@ -204,7 +217,7 @@ export function receive(
       }
     }
   }
-  for (const id of [...pending.keys()]) deliver(id)
+  for (const id of [...pending.keys()]) streams.set(id, deliver(streams.get(id)!))
   return [{ ...current, streams, idleFrames, receivedBytes }, effects]
 }
 

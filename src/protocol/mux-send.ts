@@ -50,21 +50,40 @@ type Piece =
   | { readonly command: ControlFrame['command']; readonly stream: StreamState | undefined; readonly streamId: number }
   | { readonly command: 'psh'; readonly streamId: number; readonly size: number; readonly parts: readonly Uint8Array[] }
 
-function takeFrom(queue: readonly Uint8Array[], bytes: number): readonly [parts: Uint8Array[], rest: Uint8Array[]] {
-  const parts: Uint8Array[] = []
-  let missing = bytes
-  let index = 0
-  while (missing > 0) {
-    const chunk = queue[index]!
-    if (chunk.length > missing) {
-      parts.push(chunk.subarray(0, missing))
-      return [parts, [chunk.subarray(missing), ...queue.slice(index + 1)]]
+/** A stream's queue while messages are filled: changed in place, and made a list again at the end. */
+class QueueReader {
+  #index = 0
+  #offset = 0
+
+  constructor(private readonly queue: readonly Uint8Array[]) {}
+
+  /** The next bytes, as views. There are so many. */
+  take(bytes: number): readonly Uint8Array[] {
+    const parts: Uint8Array[] = []
+    for (let missing = bytes; missing > 0;) {
+      const chunk = this.queue[this.#index]!
+      const end = Math.min(chunk.length, this.#offset + missing)
+      parts.push(chunk.subarray(this.#offset, end))
+      missing -= end - this.#offset
+      this.#offset = end
+      if (end < chunk.length) break
+      this.#index++
+      this.#offset = 0
     }
-    parts.push(chunk)
-    missing -= chunk.length
-    index++
+    return parts
   }
-  return [parts, queue.slice(index)]
+
+  rest(): readonly Uint8Array[] {
+    const { queue } = this
+    if (this.#offset === 0) return queue.slice(this.#index)
+    return [queue[this.#index]!.subarray(this.#offset), ...queue.slice(this.#index + 1)]
+  }
+}
+
+/** A stream that has had a turn: a copy of its own, changed in place until all messages are filled. */
+interface Draft {
+  readonly next: { -readonly [Key in keyof StreamState]: StreamState[Key] }
+  readonly reader: QueueReader
 }
 
 function write(plan: Plan, config: MuxConfig): Uint8Array {
@@ -103,6 +122,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
   const ready = [...state.ready]
   const effects: MuxEffect[] = []
   const uncredited: number[] = []
+  const drafts = new Map<number, Draft>()
   let { room, queuedBytes, extraWindow, sentBytes, countedBytes, afterlife, receipt } = state
   let controlAt = 0
   let readyAt = 0
@@ -137,31 +157,31 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
         uncredited.push(stream.id)
         continue
       }
-      let next = stream
+      let draft = drafts.get(stream.id)
+      if (draft === undefined) {
+        draft = { next: { ...stream }, reader: new QueueReader(stream.queue) }
+        drafts.set(stream.id, draft)
+        streams.set(stream.id, draft.next)
+      }
+      const { next, reader } = draft
       if (size > 0) {
-        const [parts, queue] = takeFrom(stream.queue, size)
-        pieces.push({ command: 'psh', streamId: stream.id, size, parts })
+        pieces.push({ command: 'psh', streamId: stream.id, size, parts: reader.take(size) })
         bytes += headerBytes + size
         queuedBytes -= size
         sentBytes += size
-        next = {
-          ...stream,
-          queue,
-          queuedBytes: stream.queuedBytes - size,
-          written: stream.written + size,
-          stalledTicks: 0,
-        }
+        next.queuedBytes -= size
+        next.written += size
+        next.stalledTicks = 0
       }
       if (next.ending && next.queuedBytes === 0 && bytes + headerBytes <= config.maxMessageBytes) {
         pieces.push({ command: 'fin', stream: undefined, streamId: stream.id })
         bytes += headerBytes
-        next = { ...next, finSent: true }
+        next.finSent = true
       }
       if (next.holding && next.queuedBytes <= config.queueLowBytes && !next.ending) {
-        next = { ...next, holding: false }
+        next.holding = false
         after.push({ type: 'hold', id: stream.id, on: false })
       }
-      streams.set(stream.id, next)
       if (next.finSent && next.finReceived) {
         streams.delete(stream.id)
         extraWindow -= extraWindowOf(next.window)
@@ -176,6 +196,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
     effects.push({ type: 'send', message: write({ pieces, bytes, receipt }, config) }, ...after)
     if (pieces.some(piece => piece.command === 'rcp')) receipt = undefined
   }
+  for (const { next, reader } of drafts.values()) next.queue = reader.rest()
   return [
     {
       ...state,
