@@ -26,6 +26,10 @@ export interface Result {
   readonly bestMessageBytes: number
   readonly raw: Spread
   readonly simplePeer: Spread
+  /** TCP to TCP over the raw channel, without streams, windows or coins. */
+  readonly bridge: Spread
+  readonly bridgeRatio: Spread
+  readonly ratioToBridge: Spread
   readonly tunnel1: Spread
   readonly tunnel10: Spread
   readonly ratio1: Spread
@@ -71,24 +75,27 @@ async function windowRate(count: () => Promise<Count>, extent: Pick<Extent, 'war
   return (after.bytes - before.bytes) / (after.at - before.at) / 1000
 }
 
+/** Stops it, waits for what is under way, beside which the next measurement must not begin, and makes sure that nothing was lost. */
+async function finishPipe({ consumer, seeder, closePipe }: Scene, kind: PipeKind): Promise<void> {
+  const sent = await seeder.call<number>('stop', kind)
+  const start = performance.now()
+  while ((await consumer.call<Count>('received', kind)).bytes < sent) {
+    if (performance.now() - start > lostAfterMs) throw new Error(`${kind}: of ${sent} bytes some never came`)
+    await pause(10)
+  }
+  await closePipe(kind)
+}
+
 /**
  * On a connection of its own, as every measurement here: SCTP that was idle, or has lost a packet, takes minutes to be as
  * fast again on a long path, and what came before would be measured.
  */
 async function pipeRate(scene: Scene, kind: PipeKind, messageBytes: number, extent: Extent): Promise<number> {
-  const { consumer, seeder, openPipe, closePipe } = scene
-  const count = (): Promise<Count> => consumer.call<Count>('received', kind)
+  const { consumer, seeder, openPipe } = scene
   await openPipe(kind)
   await seeder.call('push', { kind, messageBytes })
-  const rate = await windowRate(count, extent)
-  const sent = await seeder.call<number>('stop', kind)
-  // The next measurement must not begin beside what is still under way; and nothing may be lost.
-  const start = performance.now()
-  while ((await count()).bytes < sent) {
-    if (performance.now() - start > lostAfterMs) throw new Error(`${kind}: of ${sent} bytes some never came`)
-    await pause(10)
-  }
-  await closePipe(kind)
+  const rate = await windowRate(() => consumer.call<Count>('received', kind), extent)
+  await finishPipe(scene, kind)
   return rate
 }
 
@@ -122,6 +129,16 @@ async function openStreams({ ends }: Scene, port: number, streams: number): Prom
     ids.push(await ends.call<number>('open', { port, bytes: endlessBytes }))
   }
   return ids
+}
+
+/** TCP to TCP as the tunnel is, over the raw channel with nothing else in between. */
+async function bridgeRate(scene: Scene, extent: Extent): Promise<number> {
+  await scene.openPipe('raw')
+  const ids = await openStreams(scene, await scene.bridge(), 1)
+  const rate = await windowRate(() => countOf(scene, ids), extent)
+  await finishPipe(scene, 'raw')
+  await scene.ends.call('close', ids)
+  return rate
 }
 
 async function tunnelRate(scene: Scene, kind: TunnelKind, streams: number, extent: Extent): Promise<number> {
@@ -162,6 +179,7 @@ async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
 
 interface Round {
   readonly raw: number
+  readonly bridge: number
   readonly stream: number
   readonly tunnel1: number
   readonly free1: number
@@ -196,6 +214,7 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
     for (let round = 0; round < extent.rounds; round++) {
       const raw = await pipeRate(scene, 'raw', bestMessageBytes, extent)
       await Promise.all([consumer.call('memory'), seeder.call('memory')])
+      const bridge = await bridgeRate(scene, extent)
       const tunnel1 = await tunnelRate(scene, 'counted', 1, extent)
       const free1 = await tunnelRate(scene, 'uncounted', 1, extent)
       const tunnel10 = await tunnelRate(scene, 'counted', 10, extent)
@@ -205,7 +224,7 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       const stream = await pipeRate(scene, 'simple-peer', streamPieceBytes, extent)
       const fresh = await firstRate(scene, 'fresh')
       const freeFirst = await firstRate(scene, 'uncounted')
-      rounds.push({ raw, stream, tunnel1, free1, tunnel10, free10, fresh, freeFirst })
+      rounds.push({ raw, bridge, stream, tunnel1, free1, tunnel10, free10, fresh, freeFirst })
     }
 
     port = await openTunnel()
@@ -222,6 +241,9 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       bestMessageBytes,
       raw: spread(rounds.map(({ raw }) => raw)),
       simplePeer: spread(rounds.map(({ stream }) => stream)),
+      bridge: spread(rounds.map(({ bridge }) => bridge)),
+      bridgeRatio: spread(rounds.map(({ raw, bridge }) => bridge / raw)),
+      ratioToBridge: ratios(rounds.map(({ bridge, tunnel1 }) => tunnel1 / bridge)),
       tunnel1: spread(rounds.map(({ tunnel1 }) => tunnel1)),
       tunnel10: spread(rounds.map(({ tunnel10 }) => tunnel10)),
       ratio1: spread(rounds.map(({ raw, tunnel1 }) => tunnel1 / raw)),

@@ -1,4 +1,5 @@
 /** One end of everything that is measured: a peer of the network, and beside it the bare channels it is compared with. */
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { filter, firstValueFrom, type Observable, type Subscription, switchMap, take } from 'rxjs'
 import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
 import type { WebRtcImplementation } from '../src/adapters/rtc-connection.js'
@@ -8,7 +9,7 @@ import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import { relayedRtc, throughRelay } from './candidates.js'
 import { peakMemory, watchMemory } from './memory.js'
-import { type Pipe, rawPipe, simplePeerPipe } from './raw.js'
+import { type Pipe, type RawPipe, rawPipe, simplePeerPipe } from './raw.js'
 import { answerCalls } from './rpc.js'
 import { type BenchPeer, uncountedPeer$ } from './uncounted.js'
 
@@ -25,6 +26,7 @@ export interface PeerChildOptions {
 }
 
 const pipes = new Map<PipeKind, Pipe>()
+let raw: RawPipe | undefined
 /** By nickname: a process may be two peers, of which one is idle. */
 const running = new Map<string, Subscription>()
 const peers = new Map<string, BenchPeer>()
@@ -79,7 +81,23 @@ async function openPipe(options: {
       if (announced !== undefined) await call('signal', { kind, signal: announced })
     })
   }
-  pipes.set(kind, (kind === 'raw' ? rawPipe : simplePeerPipe)({ initiator, implementation, onSignal }))
+  const pipeOptions = { initiator, implementation, onSignal }
+  pipes.set(kind, kind === 'raw' ? (raw = rawPipe(pipeOptions)) : simplePeerPipe(pipeOptions))
+}
+
+/** The raw channel to the program at that port, or, without one, from a port of its own for one connection. */
+async function bridge(port: number | undefined): Promise<number> {
+  const carry = (socket: Socket): void => raw!.carry(socket.setNoDelay(true))
+  if (port !== undefined) {
+    carry(connect({ host: '127.0.0.1', port }))
+    return port
+  }
+  const server = createServer(socket => {
+    server.close()
+    carry(socket)
+  })
+  await new Promise<void>(resolve => server.listen({ host: '127.0.0.1', port: 0 }, resolve))
+  return (server.address() as AddressInfo).port
 }
 
 const call = answerCalls({
@@ -92,6 +110,7 @@ const call = answerCalls({
     pipes.get(kind)!.close()
     pipes.delete(kind)
   },
+  bridge: ({ port }: { port?: number }) => bridge(port),
   opened: (kind: PipeKind) => pipes.get(kind)!.opened,
   signal: ({ kind, signal }: { kind: PipeKind; signal: RtcSignal }) => pipes.get(kind)?.signal(signal),
   push: ({ kind, messageBytes }: { kind: PipeKind; messageBytes: number }) => pipes.get(kind)!.push(messageBytes),

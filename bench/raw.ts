@@ -1,7 +1,8 @@
 /**
  * What the tunnel is compared with: a data channel of the WebRTC implementation with nothing of this project in between,
- * and simple-peer's own stream over the same implementation.
+ * the same between two TCP connections, and simple-peer's own stream over the same implementation.
  */
+import type { Socket } from 'node:net'
 import SimplePeer from 'simple-peer'
 import { channelLabel, oneChannelOnly, type WebRtcImplementation } from '../src/adapters/rtc-connection.js'
 import type { RtcSignal } from '../src/ports.js'
@@ -19,6 +20,14 @@ export interface Pipe {
   readonly receivedBytes: () => number
   readonly opened: Promise<void>
   readonly close: () => void
+}
+
+export interface RawPipe extends Pipe {
+  /**
+   * Joins a TCP connection with the channel as shortly as that can be written: its reads are messages, messages are written to
+   * it. No frames, no streams, no windows, and nothing ends properly. `stop` ends it.
+   */
+  readonly carry: (socket: Socket) => void
 }
 
 export interface PipeOptions {
@@ -75,7 +84,7 @@ function pump(turn: () => number): { start(): void; stop(): number } {
 }
 
 /** The bare channel, with a gate on the buffered amount, which does not move within a turn. */
-export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): Pipe {
+export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): RawPipe {
   const connection = new implementation.RTCPeerConnection({ iceServers: [] }) as unknown as Connection
   let received = 0
   let current: Channel | undefined
@@ -121,6 +130,35 @@ export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): P
     use(connection.createDataChannel('data', { ordered: true }))
     void connection.createOffer().then(describe)
   }
+  let carried: Socket | undefined
+  let carriedBytes = 0
+  const carry = (socket: Socket): void => {
+    const channel = current!
+    let ahead = 0
+    let timer: NodeJS.Timeout | undefined
+    const look = (): void => {
+      ahead = channel.bufferedAmount
+      if (ahead >= rawGateBytes) return
+      clearInterval(timer)
+      socket.resume()
+    }
+    carried = socket
+    channel.onmessage = ({ data }) => {
+      received += data.byteLength
+      socket.write(new Uint8Array(data))
+    }
+    socket.on('data', (bytes: Uint8Array) => {
+      channel.send(bytes)
+      carriedBytes += bytes.length
+      ahead += bytes.length
+      if (ahead < rawGateBytes) return
+      socket.pause()
+      timer = setInterval(look, 1)
+    })
+    // The client hangs up when it has read enough, which is no failure here.
+    socket.on('error', () => socket.destroy())
+    socket.on('close', () => clearInterval(timer))
+  }
   const { start, stop } = pump(() => {
     let bytes = 0
     for (const before = current!.bufferedAmount; before + bytes < rawGateBytes; bytes += message.length) {
@@ -134,7 +172,11 @@ export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): P
       message = new Uint8Array(messageBytes).fill(7)
       start()
     },
-    stop,
+    carry,
+    stop: () => {
+      carried?.destroy()
+      return stop() + carriedBytes
+    },
     receivedBytes: () => received,
     opened: opened$,
     close: () => connection.close(),

@@ -36,6 +36,8 @@ export interface Scene {
   /** Both. */
   readonly openTunnel: (kind?: TunnelKind) => Promise<number>
   readonly openPipe: (kind: PipeKind) => Promise<void>
+  /** The raw pipe, which is open, between the source and a new port. Resolves with the port. */
+  readonly bridge: () => Promise<number>
   readonly closePipe: (kind: PipeKind) => Promise<void>
   readonly close: () => Promise<void>
 }
@@ -101,6 +103,10 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
       await seeder.call('openPipe', { kind, initiator: false, rtcName, relayed })
       await consumer.call('openPipe', { kind, initiator: true, rtcName, relayed })
       await Promise.all([consumer.call('opened', kind), seeder.call('opened', kind)])
+    },
+    bridge: async () => {
+      await seeder.call('bridge', { port: sourcePort })
+      return consumer.call<number>('bridge', {})
     },
     closePipe: async kind => {
       await Promise.all([consumer.call('closePipe', kind), seeder.call('closePipe', kind)])
