@@ -40,6 +40,28 @@ describe('nodeCrypto', () => {
     expect(nodeCrypto.verify(key, '', signature)).toBe(false)
   })
 
+  it('says the same of a signature that it found good before, and of none that is like it', () => {
+    const [a, b] = [nodeCrypto.generateKeyPair(), nodeCrypto.generateKeyPair()]
+    const texts = [
+      '',
+      'a',
+      'x'.repeat(1024),
+      'x'.repeat(1025),
+      ...Array.from({ length: 300 }, (_, index) => `text ${index}`),
+    ]
+    const signed = texts.map(text => ({ text, signature: nodeCrypto.sign(a.privKey, text) }))
+    for (let round = 0; round < 2; round++) {
+      for (const [index, { text, signature }] of signed.entries()) {
+        const other = signed[(index + 1) % signed.length]!
+        expect(nodeCrypto.verify(a.pubKey, text, signature)).toBe(true)
+        expect(nodeCrypto.verify(a.pubKey, text, signature)).toBe(true)
+        expect(nodeCrypto.verify(b.pubKey, text, signature)).toBe(false)
+        expect(nodeCrypto.verify(a.pubKey, `${text} `, signature)).toBe(false)
+        expect(nodeCrypto.verify(a.pubKey, text, other.signature)).toBe(false)
+      }
+    }
+  })
+
   it('digests with SHA-256', () => {
     expect(nodeCrypto.sha256('abc')).toBe(base64('ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad'))
   })
