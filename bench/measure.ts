@@ -112,6 +112,9 @@ async function countOf({ ends }: Scene, ids: readonly number[]): Promise<Count> 
 /** A sixteenth of it is the largest window of credit that a seeder gives. */
 const paidAheadBytes = 256_000_000
 
+/** SCTP's own buffer takes that long to empty on a slow path. */
+const underWayMs = 1000
+
 /** On a slow path less has to be open at a time. */
 const payAheadMs = 15_000
 
@@ -120,7 +123,16 @@ export async function payAhead(scene: Scene, port: number): Promise<void> {
   const id = await scene.ends.call<number>('open', { port, bytes: endlessBytes })
   const start = performance.now()
   while ((await countOf(scene, [id])).bytes < paidAheadBytes && performance.now() - start < payAheadMs) await pause(50)
-  await scene.ends.call('close', [id])
+  await closeStreams(scene, [id])
+}
+
+/**
+ * Lets what is under way arrive before the consumer starts anew: it is paid for, as in a tunnel that stays. Bytes that a
+ * connection loses as it closes stay a debt that nobody can sign for, and some dozens of such would use up the key's window.
+ */
+async function closeStreams({ ends }: Scene, ids: readonly number[]): Promise<void> {
+  await ends.call('close', ids)
+  await pause(underWayMs)
 }
 
 async function openStreams({ ends }: Scene, port: number, streams: number): Promise<readonly number[]> {
@@ -145,7 +157,7 @@ async function tunnelRate(scene: Scene, kind: TunnelKind, streams: number, exten
   const port = await scene.openTunnel(kind)
   const ids = await openStreams(scene, port, streams)
   const rate = await windowRate(() => countOf(scene, ids), extent)
-  await scene.ends.call('close', ids)
+  await closeStreams(scene, ids)
   return rate
 }
 
@@ -156,7 +168,7 @@ async function firstRate(scene: Scene, kind: TunnelKind): Promise<number> {
   const port = await scene.openTunnel(kind)
   const ids = await openStreams(scene, port, 1)
   const rate = await windowRate(() => countOf(scene, ids), { warmUpMs: 0, windowMs: firstMs })
-  await scene.ends.call('close', ids)
+  await closeStreams(scene, ids)
   return rate
 }
 
