@@ -37,6 +37,20 @@ function until<T>(look: () => Promise<T>, fits: (value: T) => boolean): Promise<
 const coinsOf = async ({ proxy }: ClusterPeer): Promise<number> =>
   Math.round(Number((await readText(`${proxy}coins`)).text) * coin)
 
+/** Bytes that reached the consumer when the seeder holds the rest. Figures are made once a second, and are zero before. */
+async function receivedWhenHeld(seeder: ClusterPeer, consumer: ClusterPeer): Promise<number> {
+  const { connections } = await until(
+    () => seeder.stats(),
+    ({ connections: [only] }) => only !== undefined && only.sentBytes > 0 && only.sendRate === 0,
+  )
+  const { sentBytes } = connections[0]!
+  await until(
+    () => consumer.stats(),
+    ({ connections: [only] }) => only?.receivedBytes === sentBytes,
+  )
+  return sentBytes
+}
+
 /** A cluster in which everybody shares a folder with `film.bin` in it. */
 async function stage(names: readonly string[], coins: number, filmBytes: number) {
   const cluster = await startCluster({}, { coins })
@@ -153,11 +167,7 @@ it.concurrent(
     await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
     await hub().end('SIGKILL')
     // On credit from now on: it is held when bob's window for alice is used up.
-    await until(
-      () => bob.stats(),
-      ({ connections }) => connections.length === 1 && connections[0]!.sendRate === 0,
-    )
-    const received = (await alice.stats()).connections[0]!.receivedBytes
+    const received = await receivedWhenHeld(bob, alice)
     await alice.program.end('SIGKILL')
     await restartHub()
     await expect(rest).rejects.toThrow(broken)
@@ -185,10 +195,7 @@ it.concurrent(
     const film = download(filmOf(alice, 'bob'))
     await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
     await hub().end('SIGKILL')
-    await until(
-      () => bob.stats(),
-      ({ connections }) => connections.length === 1 && connections[0]!.sendRate === 0,
-    )
+    await receivedWhenHeld(bob, alice)
     // Longer than a seeder waits for a consumer that does not pay: nobody can pay now.
     await firstValueFrom(
       merge(
