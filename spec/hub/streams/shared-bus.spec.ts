@@ -187,9 +187,26 @@ describe('sharedBus$', () => {
         expect(sessions.every(({ session }) => session.replaced <= 1)).toBe(true)
         expect(new Set(outcomes)).toEqual(new Set([standing.length === 1 ? 'delivered' : 'offline']))
       }),
-      { numRuns: 300 },
+      { numRuns: 5_000 },
     )
   }, 60_000)
+
+  it.each([
+    ['an answer to an outage', [0, 0, 0]],
+    ['one by a clock that is ahead', [0, 5_000, 0]],
+    ['one by a clock that is behind', [5_000, 0, 0]],
+  ])('leaves one session where a new claim crosses an old one: %s', async (_name, clocks) => {
+    const moves: readonly Move[] = [
+      { type: 'enter', index: 1 },
+      { type: 'enter', index: 0 },
+      { type: 'cut', index: 1 },
+      { type: 'pass', index: 0 },
+      { type: 'pass', index: 0 },
+    ]
+    const { standing, outcomes } = await play(clocks, moves)
+    expect(standing).toHaveLength(1)
+    expect(new Set(outcomes)).toEqual(new Set(['delivered']))
+  })
 
   it('lets the newer session stay, although the clock of the older one is ahead', async () => {
     const enter = (index: number): readonly Move[] => [

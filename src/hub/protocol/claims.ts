@@ -16,7 +16,7 @@ export interface HeardClaim extends Claim {
 
 /** A session that this process holds. */
 export interface Holding extends Claim {
-  /** From when its own fresh claim came back, or none is under way. */
+  /** Whether no claim of its own is under way. */
   readonly settled: boolean
 }
 
@@ -33,8 +33,9 @@ function beganLater(claim: Claim, than: Claim): boolean {
 /**
  * Decides on a claim to the key of `mine`. All processes hear the claims to a key in one order, each from before it makes
  * its own, so that no clock decides between fresh claims: the last one wins. Who hears another claim before its own came
- * back knows that its own is later, and that the other process will hear it. Clocks decide only between sessions that
- * began while the processes could not hear each other.
+ * back knows that its own is later, and that the other process will hear it: of two claims that cross, only the one who
+ * made the earlier judges, so that they never give way to each other. Clocks decide only between sessions that began while
+ * the processes could not hear each other.
  */
 export function judgeClaim(mine: Holding, theirs: HeardClaim): Judgement {
   if (theirs.process === mine.process) return theirs.session === mine.session ? 'settle' : 'ignore'

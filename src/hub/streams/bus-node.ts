@@ -91,12 +91,14 @@ export class BusNode implements HubBus {
 
   /** Claims may have been missed while there was no connection, so all sessions are claimed again, by their age. */
   async #announce(connection: BusConnection): Promise<void> {
-    for (const [pubKey, held] of this.#held) this.#held.set(pubKey, { ...held, settled: true })
-    const keys = [...this.#held.keys()]
-    await connection.subscribe([this.#names.ofProcess(this.process), ...keys.map(key => this.#names.ofKey(key))])
-    const claims = [...this.#held].map(([key, held]) =>
-      connection.publish(this.#names.ofKey(key), text(claimOf(held, null))),
-    )
+    const all = [...this.#held]
+    for (const [pubKey, held] of all) this.#held.set(pubKey, { ...held, settled: false })
+    const channels = all.map(([pubKey]) => this.#names.ofKey(pubKey))
+    await connection.subscribe([this.#names.ofProcess(this.process), ...channels])
+    // One claim each: who came in meanwhile makes its own.
+    const claims = all
+      .filter(([pubKey, { session }]) => this.#held.get(pubKey)?.session === session)
+      .map(([pubKey, held]) => connection.publish(this.#names.ofKey(pubKey), text(claimOf(held, null))))
     await Promise.all(claims)
   }
 
@@ -161,6 +163,7 @@ export class BusNode implements HubBus {
         mine.holder.replace()
         break
       case 'answer':
+        this.#held.set(pubKey, { ...mine, settled: false })
         this.#tell(this.#names.ofKey(pubKey), claimOf(mine, null))
         break
       case 'ignore':
