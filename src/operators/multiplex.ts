@@ -1,7 +1,6 @@
-import { type OperatorFunction, pipe, scan } from 'rxjs'
+import { observeOn, type OperatorFunction, pipe, queueScheduler, scan } from 'rxjs'
 import { createMux, step } from '../protocol/mux.js'
 import type { MuxConfig, MuxEvent, MuxTransition } from '../protocol/mux-state.js'
-import { trampoline } from './trampoline.js'
 
 /**
  * Carries many virtual streams over one ordered byte channel: events in, the effects they ask for out.
@@ -21,7 +20,7 @@ import { trampoline } from './trampoline.js'
 export function multiplex(config: MuxConfig): OperatorFunction<MuxEvent, MuxTransition> {
   const seed: MuxTransition = { state: createMux(config), effects: [] }
   return pipe(
-    trampoline<MuxEvent>(),
+    observeOn<MuxEvent>(queueScheduler),
     scan((transition, event): MuxTransition => {
       const [state, effects] = step(transition.state, event)
       return { state, effects }
