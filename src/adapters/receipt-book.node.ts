@@ -41,14 +41,7 @@ function failed(error: unknown, path: string): LighthouseError {
 function openBook(library: SqliteLibrary, path: string, pubKey: string, nowMs: number): Database {
   try {
     if (path !== memoryPath) ensurePrivateFolder(dirname(path), 'store-failed')
-    const database = openDatabase(library, path)
-    try {
-      prepareReceiptBook(database, pubKey, nowMs)
-      return database
-    } catch (error) {
-      closeBook(database)
-      throw error
-    }
+    return openDatabase(library, path, database => prepareReceiptBook(database, pubKey, nowMs), closeBook)
   } catch (error) {
     throw failed(error, path)
   }

@@ -15,10 +15,15 @@ const busyTimeoutMs = 1_000
 const openDatabases = new Set<Database>()
 
 /**
- * Opens a file for its owner alone, or `:memory:`. It stays open until `closeDatabase`, also when nobody holds it. Throws
- * what the library or the file system throws.
+ * Opens a file for its owner alone, or `:memory:`, and prepares it. It stays open until `closeDatabase`, also when nobody
+ * holds it. Throws what the library, the file system or `prepare` throws; after the last it was closed by `close`.
  */
-export function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Database {
+export function openDatabase(
+  { DatabaseSync }: SqliteLibrary,
+  path: string,
+  prepare: (database: Database) => void,
+  close: (database: Database) => void = closeDatabase,
+): Database {
   if (path !== memoryPath) {
     // A hub's private key, or whom a peer watched: made for its owner alone, and made so again when it is not. SQLite gives
     // the write-ahead log the same mode.
@@ -27,7 +32,13 @@ export function openDatabase({ DatabaseSync }: SqliteLibrary, path: string): Dat
   }
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
   openDatabases.add(database)
-  return database
+  try {
+    prepare(database)
+    return database
+  } catch (error) {
+    close(database)
+    throw error
+  }
 }
 
 /** Closes what `openDatabase` opened. */

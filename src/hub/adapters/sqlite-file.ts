@@ -11,14 +11,7 @@ export function storeFailed(error: unknown, what = 'The database cannot be read 
 /** Opens a file, or `:memory:`, and brings its schema to this version. Throws `store-failed`. */
 export function openStore(library: SqliteLibrary, path: string): Database {
   try {
-    const database = openDatabase(library, path)
-    try {
-      prepareSchema(database)
-      return database
-    } catch (error) {
-      closeDatabase(database)
-      throw error
-    }
+    return openDatabase(library, path, prepareSchema)
   } catch (error) {
     throw storeFailed(
       error,
