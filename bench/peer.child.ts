@@ -25,8 +25,7 @@ export interface PeerChildOptions {
   readonly book: string | undefined
 }
 
-const pipes = new Map<PipeKind, Pipe>()
-let raw: RawPipe | undefined
+const pipes: { raw?: RawPipe; 'simple-peer'?: Pipe } = {}
 /** By nickname: a process may be two peers, of which one is idle. */
 const running = new Map<string, Subscription>()
 const peers = new Map<string, BenchPeer>()
@@ -82,12 +81,13 @@ async function openPipe(options: {
     })
   }
   const pipeOptions = { initiator, implementation, onSignal }
-  pipes.set(kind, kind === 'raw' ? (raw = rawPipe(pipeOptions)) : simplePeerPipe(pipeOptions))
+  if (kind === 'raw') pipes.raw = rawPipe(pipeOptions)
+  else pipes[kind] = simplePeerPipe(pipeOptions)
 }
 
 /** The raw channel to the program at that port, or, without one, from a port of its own for one connection. */
 async function bridge(port: number | undefined): Promise<number> {
-  const carry = (socket: Socket): void => raw!.carry(socket.setNoDelay(true))
+  const carry = (socket: Socket): void => pipes.raw!.carry(socket.setNoDelay(true))
   if (port !== undefined) {
     carry(connect({ host: '127.0.0.1', port }))
     return port
@@ -107,15 +107,15 @@ const call = answerCalls({
     (await firstValueFrom(peers.get(from)!.connect$(to).pipe(take(1)))).port,
   openPipe,
   closePipe: (kind: PipeKind) => {
-    pipes.get(kind)!.close()
-    pipes.delete(kind)
+    pipes[kind]!.close()
+    delete pipes[kind]
   },
   bridge: ({ port }: { port?: number }) => bridge(port),
-  opened: (kind: PipeKind) => pipes.get(kind)!.opened,
-  signal: ({ kind, signal }: { kind: PipeKind; signal: RtcSignal }) => pipes.get(kind)?.signal(signal),
-  push: ({ kind, messageBytes }: { kind: PipeKind; messageBytes: number }) => pipes.get(kind)!.push(messageBytes),
-  stop: (kind: PipeKind): number => pipes.get(kind)!.stop(),
-  received: (kind: PipeKind) => ({ bytes: pipes.get(kind)!.receivedBytes(), at: performance.now() }),
+  opened: (kind: PipeKind) => pipes[kind]!.opened,
+  signal: ({ kind, signal }: { kind: PipeKind; signal: RtcSignal }) => pipes[kind]?.signal(signal),
+  push: ({ kind, messageBytes }: { kind: PipeKind; messageBytes: number }) => pipes[kind]!.push(messageBytes),
+  stop: (kind: PipeKind): number => pipes[kind]!.stop(),
+  received: (kind: PipeKind) => ({ bytes: pipes[kind]!.receivedBytes(), at: performance.now() }),
   memory: peakMemory,
 })
 
