@@ -54,6 +54,20 @@ describe('multiplex', () => {
     expect(done.filter((text, index) => text.startsWith('start') === (index % 2 === 0))).toHaveLength(done.length)
   })
 
+  it('asks how much may be sent right before each event, and not when that was made', () => {
+    const source$ = new Subject<MuxEvent>()
+    let credit = 0
+    const sent: number[] = []
+    source$.pipe(multiplex(config, () => credit)).subscribe(({ state }) => sent.push(state.sentBytes))
+    source$.next(values['o']!)
+    source$.next({ type: 'write', id: 3, bytes: new Uint8Array(100) })
+    credit = 30
+    source$.next({ type: 'credit', bytes: Infinity })
+    credit = 50
+    source$.next({ type: 'tick' })
+    expect(sent).toEqual([0, 0, 30, 50])
+  })
+
   it('starts each subscription with a state of its own', () => {
     const source$ = new Subject<MuxEvent>()
     const counts: number[] = []

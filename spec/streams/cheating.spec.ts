@@ -8,7 +8,15 @@ import { memoryChannelPair } from '../support/memory-channel.js'
 import { memorySocket } from '../support/memory-socket.js'
 import { patternBytes } from '../support/pattern.js'
 import { carol, bob as cheater, self as seeder, sessionOf } from '../support/receipts.js'
-import { carried, type CoinPeer, coinPeer, type PlayHub, playHub, signedReceipt } from './support/coins.js'
+import {
+  carried,
+  type CoinPeer,
+  coinPeer,
+  type PlayHub,
+  playHub,
+  signedReceipt,
+  signedSettlement,
+} from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const agreement = { version: 2, rst: true, receipts: true } as const
@@ -165,6 +173,40 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
     }
     expect(received).toBe(1_000_000)
   })
+
+  it.each([0, 5_000_000, 30_000_000, 400_000_000])(
+    'that paid %i once and pays a little on one of four connections gets what it pays and its window, over all of them',
+    paidBefore => {
+      const w = world()
+      if (paidBefore > 0) {
+        w.book.keep(signedReceipt('before', paidBefore, seeder, cheater))
+        w.book.settle(signedSettlement('before', paidBefore, 0))
+        w.book.serve(cheater, paidBefore)
+      }
+      let received = 0
+      for (let count = 0; count < tries / 20; count++) {
+        const connections = [0, 1, 2, 3].map(index => connect(w.time, w.peer, `little ${count} ${index}`))
+        for (const connection of connections) for (const streamId of [3, 5, 7]) connection.open(streamId)
+        w.time.advance(60)
+        for (let turn = 0; turn < 3; turn++) {
+          // Its settlement opens the window to all four in the same moment, each of which has more to send.
+          connections[0]!.sign(Math.max(1, Math.floor(connections[0]!.received() / 2)) + turn)
+          w.time.advance(2_100)
+          const paid = paidBefore + w.hub.moved
+          const got = received + connections.reduce((sum, connection) => sum + connection.received(), 0)
+          const window = Math.min(16_000_000, Math.max(1_000_000, Math.floor(paid / 16)))
+          expect(got - w.hub.moved).toBeLessThanOrEqual(window)
+        }
+        for (const connection of connections) connection.leave()
+        received += connections.reduce((sum, connection) => sum + connection.received(), 0)
+      }
+      expect(received).toBeGreaterThan(900_000)
+      expect(w.book.account(cheater)).toEqual({
+        servedBytes: paidBefore + received,
+        paidBytes: paidBefore + w.hub.moved,
+      })
+    },
+  )
 
   it('and signs for other sessions, other seeders or with other keys gets a megabyte, and is cut off', () => {
     const w = world()

@@ -33,12 +33,12 @@ function world(book: ReceiptBook = createMemoryReceiptBook(self), time: VirtualT
     const event$ = new Subject<SessionEvent>()
     const account = crediting.account({ hubKey: hub, session: sessionOf(name), consumer })
     const errors: LighthouseError[] = []
-    const limits: number[] = []
     const following = account
       .follow$(event$)
       .subscribe({ error: (error: LighthouseError) => errors.push(error), next: () => errors.push(full) })
-    following.add(account.creditBytes$!.subscribe(limit => limits.push(limit)))
-    const credit = (): number => limits.at(-1)!
+    const credit = (): number => account.credit!.bytes()
+    const grown: number[] = []
+    following.add(account.credit!.grown$.subscribe(() => grown.push(credit())))
     let sentBytes = 0
     const send = (bytes: number): void => {
       sentBytes += bytes
@@ -56,13 +56,12 @@ function world(book: ReceiptBook = createMemoryReceiptBook(self), time: VirtualT
     }
     const sign = (bytes: number): void => give(signedReceipt(name, bytes, self, consumer))
     /** As the accounts do when the hub has settled. */
-    const settle = (bytes: number): void =>
-      crediting.settled(sessionOf(name), consumer, book.settle(signedSettlement(name, bytes, 0)))
+    const settle = (bytes: number): void => crediting.settled(consumer, book.settle(signedSettlement(name, bytes, 0)))
     return {
       event$,
       account,
       errors,
-      limits,
+      grown,
       credit,
       send,
       exhaust,
@@ -91,11 +90,8 @@ describe('crediting', () => {
   it('gives nothing before it follows the session, and to nobody else', () => {
     const { crediting, serve } = world()
     serve('one', carol)
-    const limits: number[] = []
-    crediting
-      .account({ hubKey: hub, session: sessionOf('two'), consumer: bob })
-      .creditBytes$!.subscribe(limit => limits.push(limit))
-    expect(limits).toEqual([0])
+    const account = crediting.account({ hubKey: hub, session: sessionOf('two'), consumer: bob })
+    expect(account.credit!.bytes()).toBe(0)
   })
 
   it('tells the book before anything goes, and puts it right at the end', () => {
@@ -109,6 +105,18 @@ describe('crediting', () => {
     session.end()
     expect(book.account(bob).servedBytes).toBe(800_000)
     expect(book.parties(sessionOf('one'))).toEqual({ seeder: self, consumer: bob })
+  })
+
+  it('says when there is more: for a settlement, for what the book was told, to each session of the key', () => {
+    const { serve } = world()
+    const [one, two, other] = [serve('one'), serve('two'), serve('three', carol)]
+    const before = [one.grown.length, two.grown.length, other.grown.length]
+    one.send(1_000)
+    expect([one.grown.length, two.grown.length]).toEqual(before.slice(0, 2))
+    one.exhaust()
+    one.settle(250_000)
+    expect([one.grown.at(-1), two.grown.at(-1)]).toEqual([1_250_000, 250_000])
+    expect(other.grown).toHaveLength(before[2]!)
   })
 
   it('has one window for all sessions of a key, those that are over included', () => {
@@ -165,7 +173,7 @@ describe('crediting', () => {
     session.settle(400_000)
     expect(book.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
     expect(serve('two').exhaust()).toBe(400_000)
-    crediting.settled(sessionOf('never'), carol, 5)
+    crediting.settled(carol, 5)
   })
 
   describe('unpaid', () => {

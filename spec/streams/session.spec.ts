@@ -371,17 +371,21 @@ describe('the coins of a session', () => {
     side.events.filter((event): event is SessionEvent & { type: Type } => event.type === type)
   const bytesOf = (receipt: number): FramedReceipt => ({ bytes: receipt, signature: new Uint8Array(64).fill(receipt) })
   /** A server whose program says so much at once. */
-  const serving = (creditBytes$: SessionOptions['creditBytes$'], bytes: number, more: Partial<SessionOptions> = {}) =>
+  const serving = (credit: SessionOptions['credit'], bytes: number, more: Partial<SessionOptions> = {}) =>
     alone(
       'server',
       () => memorySocket({ onStart: socket => socket.receive(patternBytes(1, 0, bytes)) }),
       withReceipts,
-      { ...(creditBytes$ && { creditBytes$ }), ...more },
+      { credit, ...more },
     )
+  const creditOf = (credit$: BehaviorSubject<number>): NonNullable<SessionOptions['credit']> => ({
+    bytes: () => credit$.value,
+    grown$: credit$,
+  })
 
-  it('sends nothing before it knows the credit, and never more than that', () => {
-    const credit$ = new Subject<number>()
-    const { say, received, side } = serving(credit$, 200_000)
+  it('sends no more than it has credit for', () => {
+    const credit$ = new BehaviorSubject(0)
+    const { say, received, side } = serving(creditOf(credit$), 200_000)
     say({ command: 'syn', streamId: 3 })
     expect(payload(received)).toBe(0)
     expect(of(side, 'held').at(-1)).toEqual({ type: 'held', on: true })
@@ -412,7 +416,7 @@ describe('the coins of a session', () => {
 
   it('asks for the credit anew when what it sent changes it, and goes on', () => {
     const credit$ = new BehaviorSubject(1000)
-    const { say, received, side, time } = serving(credit$, 100_000)
+    const { say, received, side, time } = serving(creditOf(credit$), 100_000)
     side.subscription.add(
       time.scheduler.schedule(function () {
         const sent = of(side, 'account').at(-1)?.sentBytes ?? 0
@@ -464,9 +468,9 @@ describe('the coins of a session', () => {
   })
 
   it('lets the credit and the receipts go when it is unsubscribed from', () => {
-    const credit$ = new Subject<number>()
+    const credit$ = new BehaviorSubject(0)
     const receipt$ = new Subject<FramedReceipt>()
-    const { side, time } = serving(credit$, 10, { receipt$ })
+    const { side, time } = serving(creditOf(credit$), 10, { receipt$ })
     side.subscription.unsubscribe()
     expect([credit$.observed, receipt$.observed, time.pending()]).toEqual([false, false, 0])
   })

@@ -1,6 +1,6 @@
 import { observeOn, type OperatorFunction, pipe, queueScheduler, scan } from 'rxjs'
 import { createMux, step } from '../protocol/mux.js'
-import type { MuxConfig, MuxEvent, MuxTransition } from '../protocol/mux-state.js'
+import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/mux-state.js'
 
 /**
  * Carries many virtual streams over one ordered byte channel: events in, the effects they ask for out.
@@ -14,15 +14,24 @@ import type { MuxConfig, MuxEvent, MuxTransition } from '../protocol/mux-state.j
  * how much, stands at `step`.
  *
  * @param config see `defaultMuxConfig`.
+ * @param creditBytes how much may be sent in all, asked right before each event is applied: several connections may draw
+ * on one credit, and what was asked when an event was made may have been used by another meanwhile. An event `credit` is
+ * then the reason to look, whatever it says. Default: what the last `credit` event said, without limit before the first.
  * @see docs/PROTOCOL.md section 1
  * @example merge(message$.pipe(deframeBatch(agreement), map(toEvent)), socketEvent$).pipe(multiplex(config))
  */
-export function multiplex(config: MuxConfig): OperatorFunction<MuxEvent, MuxTransition> {
+export function multiplex(config: MuxConfig, creditBytes?: () => number): OperatorFunction<MuxEvent, MuxTransition> {
   const seed: MuxTransition = { state: createMux(config), effects: [] }
+  const apply = (state: MuxState, event: MuxEvent): ReturnType<typeof step> => {
+    if (creditBytes === undefined) return step(state, event)
+    const bytes = creditBytes()
+    if (event.type === 'credit') return step(state, { type: 'credit', bytes })
+    return step(bytes === state.creditBytes ? state : { ...state, creditBytes: bytes }, event)
+  }
   return pipe(
     observeOn<MuxEvent>(queueScheduler),
     scan((transition, event): MuxTransition => {
-      const [state, effects] = step(transition.state, event)
+      const [state, effects] = apply(transition.state, event)
       return { state, effects }
     }, seed),
   )

@@ -1,7 +1,7 @@
 /**
  * The consumer's side of the coins: what it may sign now, and how often.
  */
-import { creditWindow, maxOpenBytes } from './credit.js'
+import { creditWindow } from './credit.js'
 
 /** What the owner of a wallet lets it cost, in bytes. Undefined: no limit. */
 export interface SpendingLimits {
@@ -63,5 +63,5 @@ export function signable(spending: Spending): Signable {
  * megabyte and four; below 16 MB/s the quarter second of `receiptPace` comes first.
  */
 export function receiptStep(paidBytes: number): number {
-  return Math.floor(Math.min(creditWindow(paidBytes), maxOpenBytes) / 4)
+  return Math.floor(creditWindow(paidBytes) / 4)
 }

@@ -1,12 +1,12 @@
 import type { Observable } from 'rxjs'
 import type { LighthouseError } from '../protocol/errors.js'
 import type { FramedReceipt } from '../protocol/smux.js'
-import type { SessionEvent } from './session.js'
+import type { SessionCredit, SessionEvent } from './session.js'
 
 /** What the bytes of one session mean in coins: the consumer pays (`paying`), the seeder gives credit (`crediting`). */
 export interface SessionAccount {
-  /** How many payload bytes the other side may be sent in all. */
-  readonly creditBytes$?: Observable<number>
+  /** Default: no limit. */
+  readonly credit?: SessionCredit
   /** Receipts for the other side. */
   readonly receipt$?: Observable<FramedReceipt>
   /** Runs beside the session as long as that does. Never emits; errors when the connection has to end. */

@@ -88,7 +88,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const parties = book.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) paying.settled(ahead)
-    else crediting.settled(settlement.session, parties.consumer, ahead)
+    else crediting.settled(parties.consumer, ahead)
   }
 
   return {

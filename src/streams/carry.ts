@@ -63,15 +63,14 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
         map(path => path.roundTripMs),
         filter(milliseconds => milliseconds !== undefined),
       )
-      const { creditBytes$, receipt$ } = account ?? {}
       const carried$ = session$({
         channel: open.channel,
         role: role === 'consumer' ? 'client' : 'server',
         agreement: open.agreement,
         socket$,
         ...(dial && { dial }),
-        ...(creditBytes$ && { creditBytes$ }),
-        ...(receipt$ && { receipt$ }),
+        credit: account?.credit,
+        receipt$: account?.receipt$,
         roundTripMs$,
         clock,
         scheduler,

@@ -68,8 +68,8 @@ export interface CreditingOptions {
 
 /** The seeder's side of the coins: a window of credit for each key, and data held when it is used up. */
 export interface Crediting {
-  /** The hub settled so much more of this session. */
-  settled(session: string, consumer: string, bytes: number): void
+  /** The hub settled so much more of a session with this key. */
+  settled(consumer: string, bytes: number): void
   /** Receipts that consumers gave and did not bring to the hub in time. */
   readonly receipt$: Observable<SignedReceipt>
   account(session: ServedSession): SessionAccount
@@ -82,7 +82,7 @@ export interface Crediting {
 export function createCrediting(options: CreditingOptions): Crediting {
   const { identity, crypto, book, signedIn$, onFailure, scheduler } = options
   const credits = new Map<string, Credit>()
-  const changed$ = new Subject<string>()
+  const grown$ = new Subject<string>()
   const paid$ = new Subject<string>()
   const late$ = new Subject<SignedReceipt>()
 
@@ -93,17 +93,16 @@ export function createCrediting(options: CreditingOptions): Crediting {
 
   /** What was announced is on disk before anything of it is sent. */
   const update = (consumer: string, change: (credit: Credit) => Credit): void => {
-    const credit = change(credits.get(consumer) ?? createCredit(book.account(consumer)))
+    const before = credits.get(consumer) ?? createCredit(book.account(consumer))
+    const credit = change(before)
     // Before the book is told, which may fail: what was sent is a debt all the same.
     remember(consumer, credit)
-    try {
-      const due = announcement(credit)
-      if (due === undefined) return
+    const due = announcement(credit)
+    if (due !== undefined) {
       book.serve(consumer, due)
       remember(consumer, announced(credit, due))
-    } finally {
-      changed$.next(consumer)
     }
+    if (due !== undefined || credit.paidBytes > before.paidBytes) grown$.next(consumer)
   }
 
   /** For the end of a session, where no connection is left to end for what the book cannot do. */
@@ -116,11 +115,15 @@ export function createCrediting(options: CreditingOptions): Crediting {
   }
 
   return {
-    settled(session, consumer, bytes) {
+    settled(consumer, bytes) {
       // With no session live the book alone knows the key, and it has been told.
       if (bytes <= 0 || !credits.has(consumer)) return
-      update(consumer, credit => settled(credit, session, bytes))
-      paid$.next(consumer)
+      try {
+        update(consumer, credit => settled(credit, bytes))
+      } finally {
+        // Who paid has paid, also where the book could not be told of what may be sent now.
+        paid$.next(consumer)
+      }
     },
     receipt$: late$,
     account({ hubKey, session, consumer }) {
@@ -146,14 +149,7 @@ export function createCrediting(options: CreditingOptions): Crediting {
         late$.next(kept)
       }
       return {
-        creditBytes$: defer(() =>
-          changed$.pipe(
-            filter(key => key === consumer),
-            startWith(consumer),
-            map(limit),
-            distinctUntilChanged(),
-          ),
-        ),
+        credit: { bytes: limit, grown$: grown$.pipe(filter(key => key === consumer)) },
         follow$: event$ =>
           defer(() => {
             book.open({ session, seeder: identity.pubKey, consumer })

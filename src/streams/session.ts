@@ -33,6 +33,14 @@ import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-s
 import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
 import { Arena } from './arena.js'
 
+/** What a session may send, drawn on by other sessions of the same key too. */
+export interface SessionCredit {
+  /** How many payload bytes the other side may be sent in all, as of now. */
+  bytes(): number
+  /** Emits when that has grown otherwise than by what this session sent. */
+  readonly grown$: Observable<unknown>
+}
+
 export interface SessionOptions {
   readonly channel: ByteChannel
   readonly role: 'client' | 'server'
@@ -43,10 +51,10 @@ export interface SessionOptions {
   readonly dial?: () => ByteSocket
   /** Newest round trip of the path, in milliseconds: the receive windows grow with it. */
   readonly roundTripMs$: Observable<number>
-  /** How many payload bytes the other side may be sent in all. Nothing is sent before the first. Default: no limit. */
-  readonly creditBytes$?: Observable<number>
+  /** How many payload bytes the other side may be sent in all. Default: no limit. */
+  readonly credit?: SessionCredit | undefined
   /** Receipts for the other side, where RCP was agreed. Default: none. */
-  readonly receipt$?: Observable<FramedReceipt>
+  readonly receipt$?: Observable<FramedReceipt> | undefined
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -104,7 +112,7 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
  * change, receipts as they come, and traffic once a second.
  */
 export function session$(options: SessionOptions): Observable<SessionEvent> {
-  const { channel, role, agreement, socket$, dial, roundTripMs$, creditBytes$, receipt$, clock, scheduler } = options
+  const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
   const arena = new Arena()
   const config: MuxConfig = {
     ...defaultMuxConfig(role, agreement),
@@ -133,7 +141,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       ),
       channel.drained$.pipe(map((bytes): MuxEvent => ({ type: 'room', bytes }))),
       roundTripMs$.pipe(map((milliseconds): MuxEvent => ({ type: 'round-trip', milliseconds }))),
-      (creditBytes$?.pipe(startWith(0)) ?? EMPTY).pipe(map((bytes): MuxEvent => ({ type: 'credit', bytes }))),
+      (credit?.grown$ ?? EMPTY).pipe(map((): MuxEvent => ({ type: 'credit', bytes: Infinity }))),
       (receipt$ ?? EMPTY).pipe(map((receipt): MuxEvent => ({ type: 'receipt', receipt }))),
       socket$.pipe(
         mergeMap(socket => {
@@ -189,7 +197,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
 
     return event$.pipe(
       keepAlive({ scheduler }),
-      multiplex(config),
+      multiplex(config, credit && (() => credit.bytes())),
       tap(({ effects }) => {
         effects.forEach(perform)
         arena.reset()
