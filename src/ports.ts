@@ -218,12 +218,12 @@ export interface ReceiptBook {
   settle(settlement: Settlement): number
   /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
   unsettled(limit: number): readonly SignedReceipt[]
-  /** As consumer: signed and not settled, over all sessions, those given up left out. */
-  unsettledBytes(consumer: string): number
-  /** As consumer: a session ended and this much was received in it, of which the receipt leaves some unpaid. */
+  /** As consumer: signed and not settled, over all sessions at this hub, those given up left out. */
+  unsettledBytes(consumer: string, hubKey: string): number
+  /** As consumer: this much was received in a session, of which the receipt leaves some unpaid. */
   owe(debt: Receipt): void
-  /** Those of them that are not signed for up to their bytes, oldest first. */
-  owed(): readonly Receipt[]
+  /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
+  owed(hubKey: string): readonly Receipt[]
   /** The hub will never settle this session further (it does not know it): its receipts are evidence, and no longer due. */
   giveUp(session: string): void
   /** The highest receipt of a session. */

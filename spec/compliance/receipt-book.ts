@@ -36,7 +36,7 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.settlement(sessionOf('one'))).toBeUndefined()
       expect([...book.settlements()]).toEqual([])
       expect(book.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
-      expect([book.signedSince(0), book.signedFor(bob), book.unsettledBytes(self)]).toEqual([0, 0, 0])
+      expect([book.signedSince(0), book.signedFor(bob), book.unsettledBytes(self, hub)]).toEqual([0, 0, 0])
       expect([book.headsAt(hub, 1), book.newestHead(hub)]).toEqual([[], undefined])
     })
 
@@ -95,15 +95,15 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(due()).toEqual(['one', 'three', 'four'].map(sessionOf))
       expect(due(2)).toEqual(['one', 'three'].map(sessionOf))
       expect(due(0)).toEqual([])
-      expect(book.unsettledBytes(self)).toBe(2000 + 600 + 1000)
+      expect(book.unsettledBytes(self, hub)).toBe(2000 + 600 + 1000)
       book.giveUp(sessionOf('one'))
       book.giveUp(sessionOf('unknown'))
       expect(due()).toEqual(['three', 'four'].map(sessionOf))
-      expect(book.unsettledBytes(self)).toBe(1600)
+      expect(book.unsettledBytes(self, hub)).toBe(1600)
       expect(book.receipt(sessionOf('one'))).toEqual(receipt('one', 2000, { seeder: bob }))
       book.keep(receipt('three', 1100, { seeder: bob }))
-      expect(book.unsettledBytes(self)).toBe(1700)
-      expect(book.unsettledBytes(bob)).toBe(0)
+      expect(book.unsettledBytes(self, hub)).toBe(1700)
+      expect(book.unsettledBytes(bob, hub)).toBe(0)
     })
 
     it('knows what each consumer was served and has paid, over its sessions', () => {

@@ -6,7 +6,7 @@ import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { isSame, patternBytes } from '../support/pattern.js'
-import { bob, carol, hub as hubKey, self, sessionOf } from '../support/receipts.js'
+import { bob, carol, hub as hubKey, key, self, sessionOf } from '../support/receipts.js'
 import { carried, type CoinPeer, coinPeer, playHub, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
@@ -172,12 +172,76 @@ describe('two peers with accounts', () => {
     expect(hub.moved).toBe(received + 100_000)
   })
 
-  it('end with spending-limit where the owner’s limit is what stops it', () => {
-    const { time, here, there } = peers(1e8, { connectionBytes: 1_500_000 })
+  it('end with spending-limit as soon as the owner’s limit is reached, which locks nobody out', () => {
+    const { time, hub, here, there } = peers(1e8, { connectionBytes: 1_500_000 })
     const connection = connect({ time, here, there }, 'one')
-    connection.fetch(6_000_000).run(30_000)
-    connection.close()
+    const download = connection.fetch(6_000_000)
+    download.run(500)
     expect(connection.client.errors.map(({ code }) => code)).toEqual(['spending-limit'])
+    connection.close()
+    time.advance(3_000)
+    expect(hub.moved).toBe(1_500_000)
+    let received = download.socket.written.length
+    for (const name of ['two', 'three', 'four']) {
+      const next = connect({ time, here, there }, name)
+      const again = next.fetch(6_000_000)
+      again.run(1_000)
+      next.close()
+      time.advance(3_000)
+      received += again.socket.written.length
+    }
+    // Each costs what a connection may, what the ones before left unpaid included.
+    expect(hub.moved).toBe(6_000_000)
+    expect(received).toBeGreaterThanOrEqual(6_000_000)
+  })
+
+  it('go on the day after the owner’s limit of a day was reached', () => {
+    const { time, hub, here, there } = peers(1e8, { dayBytes: 2_000_000 })
+    const one = connect({ time, here, there }, 'one')
+    one.fetch(10_000_000).run(1_000)
+    one.close()
+    expect([hub.moved, here.accounts.stop()]).toEqual([2_000_000, 'spending-limit'])
+    time.advance(86_400_000)
+    const again = connect({ time, here, there }, 'two').fetch(500_000)
+    again.run(1_000)
+    expect([again.socket.finished, hub.moved > 2_500_000]).toEqual([true, true])
+  })
+
+  it('pay for what lies ready for programs that have paused, which hold nobody else up', () => {
+    const { time, here, there } = peers(1e8)
+    const connection = connect({ time, here, there }, 'one')
+    // Four windows of a quarter megabyte are all that a seeder gives who was never paid.
+    for (let count = 0; count < 4; count++) connection.fetch(5_000_000, memorySocket({ reads: false })).run(100)
+    const active = connection.fetch(300_000)
+    active.run(30_000)
+    expect(active.socket.finished).toBe(true)
+    time.advance(60_000)
+    expect([connection.client.errors, connection.server.errors]).toEqual([[], []])
+  })
+
+  it('remember a debt as soon as it cannot be paid, and not only when a session ends', () => {
+    const { time, hub, here, there } = peers(400_000)
+    connect({ time, here, there }, 'one').fetch(3_000_000).run(1_000)
+    // As a process that is killed leaves its book.
+    const book = createMemoryReceiptBook(consumer)
+    for (const debt of here.book.owed(hubKey)) book.owe(debt)
+    expect(book.owed(hubKey)).toMatchObject([{ session: sessionOf('one'), bytes: 1_400_000 }])
+    hub.grant(consumer, 1e7)
+    time.advance(100)
+    expect(here.book.owed(hubKey)).toEqual([])
+    expect(hub.moved).toBeGreaterThanOrEqual(1_400_000)
+  })
+
+  it('owe nothing at one hub for what they signed and owed at another', () => {
+    const { time, hub, here, there } = peers(2_000_000)
+    const elsewhere = key('E')
+    here.book.keep({ ...signedReceipt('old', 1_500_000, seeder, consumer), hub_key: elsewhere })
+    here.book.owe({ hub_key: elsewhere, session: sessionOf('older'), seeder, consumer, bytes: 400_000 })
+    const download = connect({ time, here, there }, 'one').fetch(1_900_000)
+    download.run(5_000)
+    time.advance(300)
+    expect([download.socket.finished, hub.moved]).toEqual([true, 1_900_000])
+    expect(here.book.owed(elsewhere)).toHaveLength(1)
   })
 
   it('lose nothing while the hub is away for a while: what was signed is settled after the sign-in', () => {
@@ -261,7 +325,7 @@ describe('two peers with accounts', () => {
 })
 
 describe('createAccounts', () => {
-  it('cannot be made over a book that cannot be read', () => {
+  it('tells of a book that cannot be read, and signs nothing', () => {
     const time = virtualTime()
     const full = new LighthouseError('store-failed', 'the disk is broken')
     const book: ReceiptBook = {
@@ -270,7 +334,10 @@ describe('createAccounts', () => {
         throw full
       },
     }
-    expect(() => coinPeer(time, playHub(time, {}), self, { book })).toThrow(full)
+    const peer = coinPeer(time, playHub(time, { [self]: 1e8 }), self, { book })
+    peer.signIn()
+    expect(peer.reports).toEqual([{ type: 'book-failed', reason: full }])
+    expect([book.owed(hubKey), peer.outcomes]).toEqual([[], []])
   })
 
   it('believes no settlement in an acknowledgement that the hub did not sign', () => {
@@ -294,7 +361,7 @@ describe('createAccounts', () => {
     here.signIn()
     time.advance(100)
     expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'unknown-session' }])
-    expect([here.book.unsettled(10), here.book.unsettledBytes(consumer)]).toEqual([[], 0])
+    expect([here.book.unsettled(10), here.book.unsettledBytes(consumer, hubKey)]).toEqual([[], 0])
     here.signIn()
     time.advance(100)
     expect(hub.given).toHaveLength(1)

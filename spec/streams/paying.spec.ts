@@ -13,6 +13,16 @@ import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
 import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
+const traffic: SessionEvent = {
+  type: 'traffic',
+  receivedBytes: 0,
+  sentBytes: 0,
+  receiveRate: 0,
+  sendRate: 0,
+  bufferedBytes: 0,
+  silentSeconds: 0,
+}
+
 const lost = new LighthouseError('channel-closed', 'the other side closed the connection')
 
 function world({
@@ -37,6 +47,7 @@ function world({
     expect(book.receipt(receipt.session)).toEqual(receipt)
     signed.push(receipt)
   })
+  paying.signedIn(hub)
   if (wallet !== undefined) paying.wallet(wallet)
 
   const pay = (name: string, seeder = bob) => {
@@ -60,6 +71,8 @@ function world({
       count: (countedBytes: number, receivedBytes = countedBytes) =>
         event$.next({ type: 'account', sentBytes: 0, receivedBytes, countedBytes }),
       streams: (open: number) => event$.next({ type: 'streams', open }),
+      /** What a session says once a second. */
+      second: () => event$.next(traffic),
       end: () => following.unsubscribe(),
       signed: () => signed.filter(({ session }) => session === sessionOf(name)).map(({ bytes }) => bytes),
     }
@@ -130,7 +143,7 @@ describe('paying', () => {
       if (way === 'lost') session.event$.error(lost)
       else session.end()
       expect(session.signed()).toEqual([1_800])
-      expect([time.pending(), session.event$.observed, book.owed()]).toEqual([0, false, []])
+      expect([time.pending(), session.event$.observed, book.owed(hub)]).toEqual([0, false, []])
     }
   })
 
@@ -165,7 +178,7 @@ describe('paying', () => {
       settle('one', 400_000)
       settle('two', 0)
       two.count(900_000)
-      expect([one.signed(), two.signed(), book.unsettledBytes(self)]).toEqual([[600_000], [400_000], 0])
+      expect([one.signed(), two.signed(), book.unsettledBytes(self, hub)]).toEqual([[600_000], [400_000], 0])
     })
 
     it('bounds it with what earlier runs signed and did not settle', () => {
@@ -221,16 +234,16 @@ describe('paying', () => {
       one.end()
       two.end()
       expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000])
-      expect(book.owed().map(({ session, bytes }) => [session, bytes])).toEqual([
+      expect(book.owed(hub).map(({ session, bytes }) => [session, bytes])).toEqual([
         [sessionOf('one'), 300_000],
         [sessionOf('two'), 300_000],
       ])
       first.paying.wallet(250_000)
       expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000, 250_000])
       const second = world({ book, time, wallet: 1e6 })
-      expect(book.owed()).toEqual([])
+      expect(book.owed(hub)).toEqual([])
       expect([book.receipt(sessionOf('one'))!.bytes, book.receipt(sessionOf('two'))!.bytes]).toEqual([300_000, 300_000])
-      expect(book.unsettledBytes(self)).toBe(600_000)
+      expect(book.unsettledBytes(self, hub)).toBe(600_000)
       expect(second.failures).toEqual([])
     })
 
@@ -288,10 +301,56 @@ describe('paying', () => {
       one.count(900_000)
       expect(one.signed()).toEqual([300_000])
       time.advance(86_400_000)
-      const two = pay('two')
+      const two = pay('two', carol)
       two.count(250_000)
       expect(two.signed()).toEqual([250_000])
     })
+
+    it('end the connection at once', () => {
+      for (const limits of [{ connectionBytes: 300_000 }, { dayBytes: 300_000 }, { peerBytes: 300_000 }]) {
+        const { pay } = world({ wallet: 1e8, limits })
+        const session = pay('one')
+        session.count(300_000)
+        expect(session.errors).toEqual([])
+        session.count(600_000)
+        expect(session.errors.map(({ code }) => code)).toEqual(['spending-limit'])
+        expect(session.account.reason(session.errors[0]!)).toBe(session.errors[0])
+      }
+    })
+
+    it('on a connection leave to the next one what they left unpaid, out of what that may cost', () => {
+      const { pay, book } = world({ wallet: 1e8, limits: { connectionBytes: 300_000 } })
+      pay('one').count(800_000)
+      const other = pay('other', carol)
+      other.count(300_000)
+      expect([pay('two').errors, other.signed()]).toEqual([[], [300_000]])
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(600_000)
+      const three = pay('three')
+      three.count(500_000)
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(800_000)
+      expect(three.signed()).toEqual([100_000])
+      expect(book.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 500_000 }])
+    })
+  })
+
+  it('signs for what arrived and is not taken when nothing else has been for a second', () => {
+    const { pay } = world({ wallet: 1e8 })
+    const session = pay('one')
+    session.second()
+    session.count(300_000, 900_000)
+    session.second()
+    session.count(310_000, 950_000)
+    session.second()
+    expect(session.signed()).toEqual([300_000])
+    session.second()
+    expect(session.signed()).toEqual([300_000, 950_000])
+    session.count(950_000)
+    session.count(1_000_000)
+    session.second()
+    session.second()
+    expect(session.signed()).toEqual([300_000, 950_000])
+    session.count(1_200_000)
+    expect(session.signed()).toEqual([300_000, 950_000, 1_200_000])
   })
 
   describe('a book that fails', () => {
@@ -327,7 +386,7 @@ describe('paying', () => {
       expect(failures).toEqual([full, full])
     })
 
-    it('cannot be begun with', () => {
+    it('cannot be signed in with', () => {
       expect(() => world({ book: failingBook(self, { now: true }, 'unsettledBytes') })).toThrow(full)
     })
   })

@@ -73,9 +73,9 @@ export class SqliteReceiptBook implements ReceiptBook {
     return this.sql.all<SessionRow>(sql, limit).flatMap(row => toReceipt(row) ?? [])
   }
 
-  unsettledBytes(consumer: string): number {
-    const sql = `SELECT coalesce(sum(bytes - settled_bytes), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ?`
-    return this.sql.get<{ bytes: number }>(sql, consumer)!.bytes
+  unsettledBytes(consumer: string, hubKey: string): number {
+    const sql = `SELECT coalesce(sum(bytes - settled_bytes), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ? AND hub_key = ?`
+    return this.sql.get<{ bytes: number }>(sql, consumer, hubKey)!.bytes
   }
 
   owe({ hub_key, session, seeder, consumer, bytes }: Receipt): void {
@@ -86,9 +86,9 @@ export class SqliteReceiptBook implements ReceiptBook {
     })
   }
 
-  owed(): readonly Receipt[] {
-    const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 ORDER BY id'
-    return this.sql.all<SessionRow>(sql).flatMap(row => {
+  owed(hubKey: string): readonly Receipt[] {
+    const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 AND hub_key = ? ORDER BY id'
+    return this.sql.all<SessionRow>(sql, hubKey).flatMap(row => {
       const parties = toParties(row)
       if (parties === undefined) return []
       return { hub_key: row.hub_key, session: row.session, ...parties, bytes: row.owed_bytes }

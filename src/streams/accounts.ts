@@ -96,6 +96,10 @@ export function createAccounts(options: AccountsOptions): Accounts {
     served: session => crediting.account(session),
     wallet,
     heard(event) {
+      if (event.type === 'session' && event.session !== undefined) {
+        const { hubKey } = event.session
+        attempt(() => paying.signedIn(hubKey))
+      }
       if (event.type === 'coins') wallet(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },

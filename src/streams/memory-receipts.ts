@@ -109,9 +109,11 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     unsettled: limit => [...due()].slice(0, limit).map(({ receipt }) => receipt),
 
-    unsettledBytes(consumer) {
+    unsettledBytes(consumer, hubKey) {
       let bytes = 0
-      for (const { receipt, unsettledBytes } of due()) if (receipt.consumer === consumer) bytes += unsettledBytes
+      for (const { receipt, unsettledBytes } of due()) {
+        if (receipt.consumer === consumer && receipt.hub_key === hubKey) bytes += unsettledBytes
+      }
       return bytes
     },
 
@@ -120,10 +122,10 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
         debts.set(session, { hub_key, session, seeder, consumer, bytes })
     },
 
-    owed: () =>
-      [...debts.values()].filter(({ session, bytes }) => {
+    owed: hubKey =>
+      [...debts.values()].filter(({ hub_key, session, bytes }) => {
         const { receipt, givenUp = false } = sessions.get(session) ?? {}
-        return !givenUp && bytes > (receipt?.bytes ?? 0)
+        return hub_key === hubKey && !givenUp && bytes > (receipt?.bytes ?? 0)
       }),
 
     giveUp(session) {

@@ -9,6 +9,7 @@ import {
   type Observable,
   of,
   pairwise,
+  scan,
   type SchedulerLike,
   share,
   Subject,
@@ -46,6 +47,8 @@ export interface PayingOptions {
 
 /** The consumer's side of the coins: what was received is signed for, as far as wallet and limits go. */
 export interface Paying {
+  /** This peer is signed in at this hub: wallet, receipts and debts are those there. Before, nothing is signed. */
+  signedIn(hubKey: string): void
   /** Wallet in bytes as the hub told it last. */
   wallet(bytes: number): void
   /** Settled of sessions in which this peer pays: so much more than before. */
@@ -64,6 +67,9 @@ interface Signed {
   readonly stop: SpendingStop | undefined
 }
 
+const dryMessage = 'your coins are used up, so the transfer was held and then ended; what arrived is incomplete'
+const limitMessage = 'a limit that you set on what may be spent is reached, so the connection was ended'
+
 function startOfDay(scheduler: SchedulerLike): number {
   const now = scheduler.now()
   return now - (now % 86_400_000)
@@ -77,23 +83,25 @@ function startOfDay(scheduler: SchedulerLike): number {
 export function createPaying({ identity, crypto, book, limits, onFailure, scheduler }: PayingOptions): Paying {
   const receipt$ = new Subject<SignedReceipt>()
   const funds$ = new Subject<void>()
+  /** Sessions that sign for themselves. */
+  const live = new Set<string>()
+  let hubKey: string | undefined
   let walletBytes: number | undefined
-  // Of earlier runs too: what was signed then comes off the wallet when it is settled.
-  let unsettledBytes = book.unsettledBytes(identity.pubKey)
+  let unsettledBytes = 0
 
-  const spendingOf = (seeder: string, receivedBytes: number, signedBytes: number) => ({
+  const spendingOf = (seeder: string, receivedBytes: number, signedBytes: number, connectionBytes?: number) => ({
     receivedBytes,
     signedBytes,
     walletBytes: walletBytes ?? 0,
     unsettledBytes,
     signedTodayBytes: limits.dayBytes === undefined ? 0 : book.signedSince(startOfDay(scheduler)),
     signedForPeerBytes: limits.peerBytes === undefined ? 0 : book.signedFor(seeder),
-    limits,
+    limits: { ...limits, connectionBytes },
   })
 
   /** Signs as far as wallet and limits go, and keeps it before it is anywhere else. */
-  const signUpTo = (due: Receipt, signedBytes: number): Signed => {
-    const { bytes, stop } = signable(spendingOf(due.seeder, due.bytes, signedBytes))
+  const signUpTo = (due: Receipt, signedBytes: number, connectionBytes = limits.connectionBytes): Signed => {
+    const { bytes, stop } = signable(spendingOf(due.seeder, due.bytes, signedBytes, connectionBytes))
     if (bytes <= signedBytes) return { stop, receipt: undefined }
     const receipt = { ...due, bytes }
     const signed: SignedReceipt = { ...receipt, signature: crypto.sign(identity.privKey, receiptText(receipt)) }
@@ -102,13 +110,43 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     return { stop, receipt: signed }
   }
 
-  /** What sessions that ended without coins still owe is paid first: their seeders give no more before. */
+  /** What is owed of sessions that are over, and what was signed of each. */
+  const debts = (): readonly (readonly [Receipt, number])[] =>
+    (hubKey === undefined ? [] : book.owed(hubKey))
+      .filter(({ session }) => !live.has(session))
+      .map(debt => [debt, book.receipt(debt.session)?.bytes ?? 0])
+
+  /**
+   * What sessions that ended without coins still owe is paid first: their seeders give no more before. Where the owner
+   * limits what a connection may cost, it waits for one to that seeder.
+   */
   const payDebts = (): void => {
-    for (const debt of book.owed()) {
-      const { receipt, stop } = signUpTo(debt, book.receipt(debt.session)?.bytes ?? 0)
+    if (limits.connectionBytes !== undefined) return
+    for (const [debt, signedBytes] of debts()) {
+      const { receipt, stop } = signUpTo(debt, signedBytes)
       if (receipt !== undefined) receipt$.next(receipt)
       if (stop === 'no-coins') return
     }
+  }
+
+  /**
+   * What connections to this seeder left unpaid because the owner's limit was reached. It comes off what the new one may
+   * cost: so no connection costs more than it may, and nobody is locked out by his own limit.
+   */
+  const payDebtsTo = (to: string): { readonly paidBytes: number; readonly stop: SpendingStop | undefined } => {
+    let paidBytes = 0
+    for (const [debt, signedBytes] of debts()) {
+      if (debt.seeder !== to) continue
+      const { connectionBytes } = limits
+      const most = connectionBytes === undefined ? undefined : signedBytes + connectionBytes - paidBytes
+      const { receipt, stop } = signUpTo(debt, signedBytes, most)
+      if (receipt !== undefined) {
+        paidBytes += receipt.bytes - signedBytes
+        receipt$.next(receipt)
+      }
+      if (stop !== undefined) return { paidBytes, stop }
+    }
+    return { paidBytes, stop: undefined }
   }
 
   const funded = (): void => {
@@ -121,6 +159,13 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
   }
 
   return {
+    signedIn(key) {
+      if (key === hubKey) return
+      // Of earlier runs too: what was signed then comes off the wallet when it is settled.
+      unsettledBytes = book.unsettledBytes(identity.pubKey, key)
+      hubKey = key
+      walletBytes = undefined
+    },
     wallet(bytes) {
       if (bytes === walletBytes) return
       walletBytes = bytes
@@ -131,27 +176,34 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
       funded()
     },
     recount() {
-      unsettledBytes = book.unsettledBytes(identity.pubKey)
+      if (hubKey !== undefined) unsettledBytes = book.unsettledBytes(identity.pubKey, hubKey)
       funded()
     },
     receipt$,
     stop: () => signable({ ...spendingOf('', 1, 0), limits: { dayBytes: limits.dayBytes } }).stop,
-    account({ hubKey, session, seeder }) {
+    account({ hubKey: hub, session, seeder }) {
       const framed$ = new Subject<FramedReceipt>()
       let receivedBytes = 0
+      let countedBytes = 0
       let signedBytes = 0
+      /** Paid for connections before this one. */
+      let carriedBytes = 0
       let stop: SpendingStop | undefined
 
       const dueOf = (bytes: number): Receipt => ({
-        hub_key: hubKey,
+        hub_key: hub,
         session,
         seeder,
         consumer: identity.pubKey,
         bytes,
       })
       const sign = (dueBytes: number): void => {
-        const { receipt, stop: reached } = signUpTo(dueOf(dueBytes), signedBytes)
+        const { connectionBytes } = limits
+        const most = connectionBytes === undefined ? undefined : Math.max(0, connectionBytes - carriedBytes)
+        const { receipt, stop: reached } = signUpTo(dueOf(dueBytes), signedBytes, most)
         stop = reached
+        // Now and not at the end, which a process that is killed does not come to.
+        if (stop !== undefined) book.owe(dueOf(Math.max(dueBytes, receivedBytes)))
         if (receipt === undefined) return
         signedBytes = receipt.bytes
         framed$.next({ bytes: signedBytes, signature: fromBase64(receipt.signature) })
@@ -165,8 +217,20 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
             const session$ = event$.pipe(share())
             const counted$ = session$.pipe(
               filter(event => event.type === 'account'),
-              tap(event => (receivedBytes = event.receivedBytes)),
+              tap(event => ({ receivedBytes, countedBytes } = event)),
               map(event => event.countedBytes),
+            )
+            // What arrived for programs that have stopped to read counts too when it is all that there is: a film that is
+            // paused would use up the seeder's credit with it otherwise, and hold everything else until that ends.
+            const stalled$ = session$.pipe(
+              filter(event => event.type === 'traffic'),
+              map(() => countedBytes),
+              pairwise(),
+              filter(([before, now]) => now === before),
+              map(() => receivedBytes),
+            )
+            const countable$ = merge(counted$, stalled$).pipe(
+              scan((most, bytes) => Math.max(most, bytes), 0),
               distinctUntilChanged(),
             )
             const streamEnded$ = session$.pipe(
@@ -177,23 +241,28 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
               share(),
             )
             book.open({ session, seeder, consumer: identity.pubKey })
+            live.add(session)
+            ;({ paidBytes: carriedBytes, stop } = payDebtsTo(seeder))
             const before = book.signedFor(seeder)
             const step = (): number => receiptStep(before + signedBytes)
-            const due$ = counted$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
+            const due$ = countable$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
             // What cannot be signed now is looked at again when coins arrive.
             const signed$ = due$.pipe(
               switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
-              tap(sign),
+              tap(due => {
+                sign(due)
+                if (stop === 'spending-limit') throw new LighthouseError(stop, limitMessage)
+              }),
             )
             // All the time, and not only while something is unsigned: it compares with the number of streams before.
             return merge(streamEnded$, signed$)
           }).pipe(
             ignoreElements(),
             finalize(() => {
+              live.delete(session)
               try {
-                // What local programs had not taken was received all the same.
+                // What local programs had not taken was received all the same. What cannot be paid is owed.
                 sign(receivedBytes)
-                if (receivedBytes > signedBytes) book.owe(dueOf(receivedBytes))
               } catch (error) {
                 // There is no connection left to end for it.
                 onFailure(toLighthouseError('store-failed', error, 'receipts'))
@@ -201,12 +270,8 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
             }),
           ),
         reason: error => {
-          if (stop === undefined) return error
-          const message =
-            stop === 'no-coins'
-              ? 'your coins are used up, so the transfer was held and then ended; what arrived is incomplete'
-              : 'a limit that you set on what may be spent is reached, so the transfer was held and then ended'
-          return new LighthouseError(stop, message, {}, { cause: error })
+          if (stop === undefined || error.code === stop) return error
+          return new LighthouseError(stop, stop === 'no-coins' ? dryMessage : limitMessage, {}, { cause: error })
         },
       }
     },
