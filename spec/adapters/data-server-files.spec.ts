@@ -51,6 +51,15 @@ async function finish(res: IncomingMessage): Promise<number | 'broken'> {
   )
 }
 
+/** What comes back when a program asks, says that it will ask no more, and reads to the end. */
+async function askAndFinish(path: string): Promise<Buffer> {
+  const socket = connect({ port: share.port, host: '127.0.0.1', allowHalfOpen: true })
+  socket.end(`GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${share.port}\r\n\r\n`)
+  const pieces: Buffer[] = []
+  for await (const piece of socket) pieces.push(piece as Buffer)
+  return Buffer.concat(pieces)
+}
+
 /** The parts of a multipart answer, taken apart by its boundary. */
 function takeApart({ headers, body }: Answer): readonly { readonly range: string; readonly bytes: Buffer }[] {
   const boundary = /^multipart\/byteranges; boundary=(\w+)$/.exec(headers['content-type'] ?? '')?.[1]
@@ -67,6 +76,13 @@ function takeApart({ headers, body }: Answer): readonly { readonly range: string
 }
 
 describe('a file', () => {
+  it('answers in full when the other side has finished to ask', async () => {
+    const answer = await askAndFinish('/film.mp4')
+    expect(answer.subarray(-content.length).equals(content)).toBe(true)
+    const large = await askAndFinish('/large.bin')
+    expect(large.length).toBeGreaterThan(largeBytes)
+  })
+
   it('comes whole, with what a player needs to know', async () => {
     const { status, headers, body } = await fetchFile()
     expect(status).toBe(200)

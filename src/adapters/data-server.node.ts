@@ -187,6 +187,9 @@ function boundedServer(listener: RequestListener): Server {
     },
     listener,
   )
+  // A program may say that it asks no more and still wait for its answer: a half-close, which streams carry as FIN.
+  // Node's types leave it out.
+  Object.assign(server, { httpAllowHalfOpen: true })
   server.maxHeadersCount = 100
   // Each may hold a file handle, and 1,024 of those is what a process commonly gets. A peer's connection has 256 streams.
   server.maxConnections = 768

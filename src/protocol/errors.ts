@@ -58,7 +58,7 @@ export const errorCodes = {
   'ledger-broken': 'trust',
   /** A signal has not the shape of the protocol. It is dropped. */
   'malformed-signal': 'input',
-  /** WebRTC could not connect, or lost the connection. Try again; `doctor` tells more. */
+  /** WebRTC could not connect, or lost the connection. Try again; `cause` tells more. */
   'webrtc-failed': 'connect',
   /** The other side refused, or said goodbye before the connection was open. */
   'peer-refused': 'connect',

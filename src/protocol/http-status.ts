@@ -29,7 +29,7 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'connect-timeout': {
     status: 504,
     title: '{peer} did not answer in time',
-    next: 'Try again in a moment. If it stays so, run "lighthouse-peer doctor" on both sides.',
+    next: 'Try again in a moment. If it stays so, look at "lighthouse-peer status" on both sides.',
   },
   'peer-offline': {
     status: 502,
@@ -107,7 +107,7 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'webrtc-failed': {
     status: 502,
     title: 'No connection to {peer}',
-    next: 'Try again. If it stays so, run "lighthouse-peer doctor" on both sides.',
+    next: 'Try again. If it stays so, look at "lighthouse-peer status" on both sides.',
   },
   'peer-refused': { status: 502, title: '{peer} refused the connection', next: 'Ask its owner, or try again later.' },
   'too-many-connections': {
