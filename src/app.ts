@@ -216,6 +216,7 @@ function run$(environment: Environment): Observable<Peer> {
         return answerConnection$(connectionOptions(hubSession), offer).pipe(counted)
       },
       dial,
+      refusal: key => accounts.refusal(key),
       refuse,
       account: ({ hubKey, session, pubKey: consumer }) => accounts.served({ hubKey, session, consumer }),
       clock,

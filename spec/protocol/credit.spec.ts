@@ -9,6 +9,7 @@ import {
   type Credit,
   creditWindow,
   firstCreditBytes,
+  forgive,
   limitOf,
   limits,
   maxCreditBytes,
@@ -120,6 +121,13 @@ describe('the credit window', () => {
     const over = closeSession(sent(credit, 'one', 1000), 'one')
     expect(announcement(over)).toBe(1005)
     expect(announcement(told(over))).toBeUndefined()
+  })
+
+  it('is whole again for a key that was forgiven, and what it paid ahead stays its own', () => {
+    const owing = exhaust(fresh(), 'one')
+    expect(forgive(owing)).toMatchObject({ servedBytes: 0, paidBytes: 0 })
+    const ahead = settled(fresh(), 5_000)
+    expect(forgive(ahead)).toEqual(ahead)
   })
 
   const session = fc.constantFrom('one', 'two', 'three')

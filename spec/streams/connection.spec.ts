@@ -176,6 +176,22 @@ describe('a connection', () => {
     expect(offering.events.at(-1)).toMatchObject({ type: 'open', agreement: { version: 1, rst: false } })
   })
 
+  it.each([[[]], [[3]]])('is refused, in words and at once, where the offer speaks versions %j alone', versions => {
+    const { b, sent, inbox } = world()
+    const payload = { sdp: nodeCrypto.packSdp(offer.sdp), mux: { versions } }
+    const session = 'S'.repeat(22)
+    const digest = nodeCrypto.sha256(`{"mux":{"versions":${JSON.stringify(versions)}},"sdp":"${payload.sdp}"}`)
+    const text = ['lighthouse/offer/1', hubKey, session, alice.pubKey, bob.pubKey, digest].join('\n')
+    const signature = nodeCrypto.sign(alice.privKey, text)
+    const foreign = { type: 'offer', session, from: alice.pubKey, to: bob.pubKey, payload, signature } as const
+    inbox(bob).next(foreign)
+    const answering = record(answerConnection$(b.options, foreign))
+    expect(answering.reason()?.code).toBe('peer-refused')
+    expect(sent).toEqual([
+      expect.objectContaining({ type: 'bye', session, payload: { reason: expect.stringContaining('no version') } }),
+    ])
+  })
+
   it('is closed, and says why, when the other side closes an open connection', () => {
     const { connect, b, nothingLeft, a, sent } = world()
     const { offering, answering } = connect()

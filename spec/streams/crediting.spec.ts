@@ -238,6 +238,56 @@ describe('crediting', () => {
     })
   })
 
+  describe('a key that was given up as unpaid', () => {
+    const givenUp = () => {
+      const w = world()
+      const session = w.serve('one')
+      session.exhaust()
+      w.time.advance(20_000)
+      session.end()
+      return { ...w, session }
+    }
+
+    it('is told what it owes for a minute, then it may try again', () => {
+      const { crediting, time } = givenUp()
+      expect(crediting.refusal(bob)).toContain('1.000000 coins are owed here')
+      expect(crediting.refusal(carol)).toBeUndefined()
+      time.advance(59_999)
+      expect(crediting.refusal(bob)).toBeDefined()
+      time.advance(1)
+      expect(crediting.refusal(bob)).toBeUndefined()
+    })
+
+    it('is welcome as soon as it pays', () => {
+      const { crediting, session, serve } = givenUp()
+      session.settle(400_000)
+      expect(crediting.refusal(bob)).toBeUndefined()
+      expect(serve('two').exhaust()).toBe(400_000)
+    })
+
+    it('is welcome when it is forgiven, on disk too, and gets its window anew', () => {
+      const { crediting, book, serve } = givenUp()
+      expect(crediting.forgive(bob)).toBe(window)
+      expect(book.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
+      expect(crediting.refusal(bob)).toBeUndefined()
+      expect(serve('two').exhaust()).toBe(window)
+      expect([crediting.forgive(carol), book.account(carol).servedBytes]).toEqual([0, 0])
+    })
+
+    it('goes on at once when it is forgiven while it is held, and counts from there', () => {
+      const { crediting, book, serve } = world()
+      const session = serve('one')
+      session.exhaust()
+      session.settle(300_000)
+      session.exhaust()
+      expect(crediting.forgive(bob)).toBe(window)
+      expect(session.grown.at(-1)).toBeGreaterThan(1_300_000)
+      expect(session.exhaust()).toBe(2_300_000)
+      session.end()
+      expect(book.account(bob)).toEqual({ servedBytes: 1_300_000, paidBytes: 300_000 })
+    })
+  })
+
   describe('receipts', () => {
     it('are kept, and brought to the hub when the consumer does not', () => {
       const { serve, book, late, time } = world()

@@ -13,7 +13,7 @@ import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { fakeConnections } from './support/fake-connection.js'
 import { virtualTime } from './support/virtual-time.js'
 
-function world({ shares = true } = {}) {
+function world({ shares = true, unwanted = '' } = {}) {
   const time = virtualTime()
   const connections = fakeConnections(time)
   const offer$ = new Subject<Offer>()
@@ -31,6 +31,7 @@ function world({ shares = true } = {}) {
     offer$,
     answer$: ({ session }) => connections.connect$(session),
     dial: shares ? dial : undefined,
+    refusal: key => (key === unwanted ? 'you owe me' : undefined),
     refuse: (_offer, reason) => refused.push(reason),
     clock: time.clock,
     scheduler: time.scheduler,
@@ -83,6 +84,14 @@ describe('seeding$', () => {
     offer('alice')
     expect(refused).toEqual(['this peer shares nothing'])
     expect(connections.made).toEqual([])
+  })
+
+  it('turns a key away that is not wanted now, in words, and no other', () => {
+    const { offer, refused, connections } = world({ unwanted: 'mallory' })
+    offer('mallory')
+    expect([refused, connections.made.length]).toEqual([['you owe me'], 0])
+    offer('alice')
+    expect([refused.length, connections.made.length]).toEqual([1, 1])
   })
 
   it('turns a session away that exists already', () => {

@@ -81,6 +81,11 @@ export function closeSession(credit: Credit, session: string): Credit {
   return { ...credit, sessions }
 }
 
+/** Nothing is owed any more, of live sessions either. What was paid ahead stays so. */
+export function forgive(credit: Credit): Credit {
+  return { ...credit, servedBytes: Math.min(credit.servedBytes, credit.paidBytes) }
+}
+
 /** What may be sent now in all sessions together, whether or not it was announced. */
 function creditLeft({ servedBytes, paidBytes }: Credit): number {
   return Math.max(0, creditWindow(paidBytes) - (servedBytes - paidBytes))

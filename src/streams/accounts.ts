@@ -43,6 +43,10 @@ export interface Accounts {
   heard(event: SignalingEvent): void
   /** The wallet as somebody asked the hub for it. */
   wallet(bytes: number): void
+  /** Why this key is not served now, in words for its owner. Undefined when it is, or the book cannot say. */
+  refusal(consumer: string): string | undefined
+  /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
+  forgive(consumer: string): number
   /** Why nothing can be paid for now. */
   stop(): SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
@@ -103,6 +107,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (event.type === 'coins') wallet(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
+    refusal(consumer) {
+      let reason: string | undefined
+      attempt(() => (reason = crediting.refusal(consumer)))
+      return reason
+    },
+    forgive: consumer => crediting.forgive(consumer),
     stop: () => paying.stop(),
     report$: defer(() =>
       merge(

@@ -29,7 +29,7 @@ import type {
   TrustStore,
 } from '../ports.js'
 import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
 import { agreeMux, type DescriptionPayload, type LedgerHead, type Signal } from '../protocol/signal.js'
 import type { MuxAgreement } from '../protocol/smux.js'
@@ -79,14 +79,21 @@ function negotiate$(
   const { rtc, hubSession, signal$, iceServers, relayOnly } = options
   const { session, other: pubKey } = parties
   return defer(() => {
-    let agreement = offer && agreementOf(offer.payload)
+    let agreement: MuxAgreement | undefined
     let opened = false
     let introduced = offer !== undefined
+    let goodbye = 'the attempt was given up'
     const outgoing$ = new Subject<Signal>()
     const opened$ = new Subject<void>()
     const what = 'the other peer'
 
-    const remote$ = concat(offer === undefined ? EMPTY : defer(() => of(openDescription(parties, offer))), NEVER)
+    const offer$ = defer(() => {
+      if (offer === undefined) return EMPTY
+      const description = openDescription(parties, offer)
+      agreement = agreementOf(offer.payload)
+      return of(description)
+    })
+    const remote$ = concat(offer$, NEVER)
     const theirs$ = remoteSignals$(
       parties,
       signal$,
@@ -131,12 +138,18 @@ function negotiate$(
       )
     const ended$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     return merge(sent$.pipe(ignoreElements()), concat(rtc$, ended$)).pipe(
+      tap({
+        error: (error: unknown) => {
+          // What this side does not accept is said in words; why its network fails is nobody's business.
+          if (isLighthouseError(error, 'peer-refused')) goodbye = error.message
+        },
+      }),
       finalize(() => {
         if (opened || !introduced) return
         const envelope = { session, from: parties.identity.pubKey, to: pubKey }
         // A courtesy that spares the other side its twenty seconds: whether it arrives changes nothing here.
         hubSession.connection
-          .send$({ ...envelope, type: 'bye', payload: { reason: 'the attempt was given up' } })
+          .send$({ ...envelope, type: 'bye', payload: { reason: goodbye } })
           .pipe(catchError(() => EMPTY))
           .subscribe()
       }),

@@ -20,12 +20,15 @@ import {
 } from 'rxjs'
 import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { toBase64 } from '../protocol/base64.js'
+import { setBounded } from '../protocol/bounded-map.js'
+import { formatCoins } from '../protocol/coins.js'
 import {
   announced,
   announcement,
   closeSession,
   createCredit,
   type Credit,
+  forgive,
   limitOf,
   openSession,
   sent,
@@ -43,6 +46,12 @@ const unpaidMs = 20_000
 
 /** A signature is checked at most so often for each session: only the newest receipt counts, and a flood costs no more. */
 const receiptAuditMs = 50
+
+/** How long a key is turned away, with the reason in words, that has just been given up as unpaid. */
+const turnedAwayMs = 60_000
+
+/** Keys that are turned away at a time; beyond, the oldest may come again sooner, and gets nothing all the same. */
+const maxTurnedAway = 1_000
 
 /** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder. */
 const patienceMs = 2_000
@@ -70,6 +79,13 @@ export interface CreditingOptions {
 export interface Crediting {
   /** The hub settled so much more of a session with this key. */
   settled(consumer: string, bytes: number): void
+  /**
+   * Why this key gets no connection now: it was given up as unpaid within the last minute, and has not paid since. In
+   * words for its owner, who sees nothing but a transfer that stops otherwise. Later it may try again, and pay then.
+   */
+  refusal(consumer: string): string | undefined
+  /** Asks nothing more for what this key owes. Returns how many bytes that was. Throws `store-failed`. */
+  forgive(consumer: string): number
   /** Receipts that consumers gave and did not bring to the hub in time. */
   readonly receipt$: Observable<SignedReceipt>
   account(session: ServedSession): SessionAccount
@@ -85,6 +101,8 @@ export function createCrediting(options: CreditingOptions): Crediting {
   const grown$ = new Subject<string>()
   const paid$ = new Subject<string>()
   const late$ = new Subject<SignedReceipt>()
+  /** Until when, by key. */
+  const turnedAway = new Map<string, number>()
 
   const remember = (consumer: string, credit: Credit): void => {
     if (credit.sessions.size === 0) credits.delete(consumer)
@@ -116,14 +134,36 @@ export function createCrediting(options: CreditingOptions): Crediting {
 
   return {
     settled(consumer, bytes) {
+      if (bytes <= 0) return
+      turnedAway.delete(consumer)
       // With no session live the book alone knows the key, and it has been told.
-      if (bytes <= 0 || !credits.has(consumer)) return
+      if (!credits.has(consumer)) return
       try {
         update(consumer, credit => settled(credit, bytes))
       } finally {
         // Who paid has paid, also where the book could not be told of what may be sent now.
         paid$.next(consumer)
       }
+    },
+    refusal(consumer) {
+      if ((turnedAway.get(consumer) ?? 0) <= scheduler.now()) return undefined
+      const { servedBytes, paidBytes } = credits.get(consumer) ?? book.account(consumer)
+      return (
+        `${formatCoins(servedBytes - paidBytes)} coins are owed here for what was sent to you and not paid, what was under ` +
+        'way when a connection broke included; there is nothing more before they are paid, or the owner forgives them'
+      )
+    },
+    forgive(consumer) {
+      const credit = credits.get(consumer) ?? createCredit(book.account(consumer))
+      const forgiven = forgive(credit)
+      const bytes = credit.servedBytes - forgiven.servedBytes
+      if (bytes > 0) {
+        book.serve(consumer, forgiven.servedBytes)
+        remember(consumer, announced(forgiven, forgiven.servedBytes))
+      }
+      turnedAway.delete(consumer)
+      update(consumer, same => same)
+      return bytes
     },
     receipt$: late$,
     account({ hubKey, session, consumer }) {
@@ -173,6 +213,7 @@ export function createCrediting(options: CreditingOptions): Crediting {
             const unpaid$ = combineLatest([held$, signedIn$, paidNow$]).pipe(
               switchMap(([held, signedIn]) => (held && signedIn ? timer(unpaidMs, scheduler) : NEVER)),
               map(() => {
+                setBounded(turnedAway, consumer, scheduler.now() + turnedAwayMs, maxTurnedAway)
                 const message = 'the other side took what it may on credit and paid nothing for 20 s'
                 throw new LighthouseError('unpaid', message)
               }),

@@ -25,6 +25,8 @@ export interface SeedingOptions {
   readonly answer$: (offer: Offer) => Observable<ConnectionEvent>
   /** Connects a stream of that key to what is shared. Without it nothing is: every offer is turned away. */
   readonly dial: ((pubKey: string) => ByteSocket) | undefined
+  /** Why this key gets no connection now. Default: it does. */
+  readonly refusal?: (pubKey: string) => string | undefined
   /** Tells the offerer why it is turned away. */
   readonly refuse: (offer: Offer, reason: string) => void
   /** The account of a connection, once it is open. Default: nothing is counted. */
@@ -44,7 +46,7 @@ export type SeedingReport =
  * the making and 8 of one key; an offer beyond is turned away. Buffers nothing.
  */
 export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
-  const { offer$, answer$, dial, refuse, account, clock, scheduler } = options
+  const { offer$, answer$, dial, refusal: unwanted, refuse, account, clock, scheduler } = options
   return defer(() => {
     const served = new Map<string, { readonly pubKey: string; open: boolean }>()
 
@@ -56,7 +58,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
         all.length >= maxServed ||
         all.filter(({ open }) => !open).length >= maxServedAttempts ||
         all.filter(({ pubKey }) => pubKey === offer.from).length >= maxServedPerKey
-      return full ? 'this peer serves as many as it can; try again later' : undefined
+      return full ? 'this peer serves as many as it can; try again later' : unwanted?.(offer.from)
     }
 
     const serve$ = (offer: Offer): Observable<SeedingReport> => {
