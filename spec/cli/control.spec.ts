@@ -1,24 +1,15 @@
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { type RequestListener, type Server, createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { RequestListener } from 'node:http'
 import { run } from '../../src/cli/program.js'
-import { claimRunFile } from '../../src/cli/running.js'
 import type { PeerStats } from '../../src/protocol/stats.js'
 import { fakeIo } from './support/fake-io.js'
+import { peerHomes } from './support/peer-home.js'
 import { temporaryFolders } from './support/temporary.js'
 
 const temporary = temporaryFolders()
-const servers: Server[] = []
-
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  }
-})
+const homeOf = peerHomes(temporary)
 
 const stats: PeerStats = {
   nickname: 'alice',
@@ -49,18 +40,6 @@ const stats: PeerStats = {
   bufferedBytes: 0,
   memory: { rss: 50_000_000, heapUsed: 1, external: 1 },
   uptimeMs: 65_000,
-}
-
-/** A home whose peer is this handler in the given process. */
-async function homeOf(handler: RequestListener, pid = process.pid): Promise<string> {
-  const server = createServer(handler)
-  servers.push(server)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const home = temporary()
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  claimRunFile(home, { pid, url, controlToken: 'the-token', startedAt: new Date().toISOString() })
-  return home
 }
 
 describe('status', () => {
