@@ -53,7 +53,7 @@ describe('the command line', () => {
     expect(io.err()).toContain('Exit codes:')
   })
 
-  it.each(['demo', 'hub', 'register', 'up', 'status', 'coins', 'ledger', 'stop'])('teaches %s', async name => {
+  it.each(['demo', 'hub', 'register', 'up', 'status', 'coins', 'get', 'ledger', 'stop'])('teaches %s', async name => {
     const io = fakeIo(temporary())
     expect(await run([name, '--help'], io)).toBe(0)
     expect(io.out()).toContain(`$ lighthouse-peer ${name}`)

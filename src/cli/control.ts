@@ -4,6 +4,7 @@ import { text } from 'node:stream/consumers'
 import { type ErrorCode, LighthouseError, errorCodes } from '../protocol/errors.js'
 import { parseCoins } from '../protocol/coins.js'
 import type { PeerStats } from '../protocol/stats.js'
+import { CommandFailure } from './failure.js'
 import { isAlive, readRunFile, type RunFile } from './running.js'
 
 /** A peer on this machine answers within milliseconds; after this long it hangs. */
@@ -22,21 +23,42 @@ export type Answer<T> =
   /** It answers that it cannot, and why. */
   | { readonly type: 'failed'; readonly run: RunFile; readonly error: LighthouseError }
 
+/** Why there is no good answer. */
+export type NoAnswer = Exclude<Answer<unknown>, { type: 'answered' }>
+
+/** The same as an error. */
+export function silence(home: string, answer: NoAnswer): CommandFailure | LighthouseError {
+  if (answer.type === 'not-running') return new CommandFailure('not-running', `no peer of "${home}" is running`)
+  if (answer.type === 'failed') return answer.error
+  const message = `the peer (process ${answer.run.pid}) cannot be asked: ${answer.reason}`
+  return new CommandFailure('not-answering', message)
+}
+
+interface Question {
+  readonly method: 'GET' | 'POST'
+  readonly path: string
+  readonly timeoutMs: number
+  readonly signal?: AbortSignal
+}
+
 interface Reply {
   readonly status: number
   readonly body: string
+  readonly location: string | undefined
 }
 
 /** Plain HTTP/1.1: `fetch` refuses some ports that a peer may well have, and sends headers of a browser. */
-async function request(run: RunFile, method: string, path: string): Promise<Reply> {
-  const signal = AbortSignal.timeout(answerTimeoutMs)
+async function request(run: RunFile, { method, path, timeoutMs, signal: given }: Question): Promise<Reply> {
+  const late = AbortSignal.timeout(timeoutMs)
+  const signal = given === undefined ? late : AbortSignal.any([given, late])
   const headers = { accept: 'application/json', 'x-lighthouse-token': run.controlToken, 'content-length': 0 }
   const asked = httpRequest(new URL(path, run.url ?? undefined), { method, headers, signal, agent: false })
   // Told through the promises below; without a listener an abort in mid-body would end the process.
   asked.on('error', () => undefined)
   asked.end()
   const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
-  return { status: response.statusCode ?? 0, body: await text(response) }
+  const { statusCode: status = 0, headers: answered } = response
+  return { status, body: await text(response), location: answered.location }
 }
 
 /** The failure in a problem document (RFC 9457), when it names one of our codes. */
@@ -55,12 +77,11 @@ function isRefused(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
-/** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. */
-export async function askPeer<T>(
+/** Asks the peer that runs in `home`; `read` takes the answer, or gives undefined for one that was not hoped for. */
+async function ask<T>(
   home: string,
-  method: 'GET' | 'POST',
-  path: string,
-  read: (body: string) => T,
+  question: Question,
+  read: (reply: Reply) => { readonly value: T } | undefined,
 ): Promise<Answer<T>> {
   const run = readRunFile(home)
   if (run === undefined || !isAlive(run.pid)) return { type: 'not-running' }
@@ -72,22 +93,57 @@ export async function askPeer<T>(
       : { type: 'not-running' }
   }
   try {
-    const { status, body } = await request(run, method, path)
-    if (status < 200 || status > 299) {
-      const error = problemIn(body)
-      if (error !== undefined) return { type: 'failed', run, error }
-      return { type: 'silent', run, reason: `it answers with status ${status}` }
-    }
-    return { type: 'answered', value: read(body), run }
+    const reply = await request(run, question)
+    const found = read(reply)
+    if (found !== undefined) return { type: 'answered', value: found.value, run }
+    const error = problemIn(reply.body)
+    if (error !== undefined) return { type: 'failed', run, error }
+    return { type: 'silent', run, reason: `it answers with status ${reply.status}` }
   } catch (error) {
     // Nobody listens there any more: it was killed, and the process id is another's.
     if (isRefused(error)) return { type: 'not-running' }
     const reason =
       error instanceof SyntaxError
         ? 'it does not speak as a peer does'
-        : `it gave no answer within ${answerTimeoutMs / 1000} s`
+        : `it gave no answer within ${question.timeoutMs / 1000} s`
     return { type: 'silent', run, reason }
   }
+}
+
+/** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. */
+export function askPeer<T>(
+  home: string,
+  method: 'GET' | 'POST',
+  path: string,
+  read: (body: string) => T,
+): Promise<Answer<T>> {
+  return ask(home, { method, path, timeoutMs: answerTimeoutMs }, ({ status, body }) =>
+    status >= 200 && status <= 299 ? { value: read(body) } : undefined,
+  )
+}
+
+/** Where a peer is reached on this machine, and what to ask there. */
+export interface TunnelAddress {
+  readonly port: number
+  readonly path: string
+}
+
+/** A peer is reached, or given up, within 20 s; the hub may have been asked for the wallet before. */
+const connectTimeoutMs = 30_000
+
+/** Asks the peer that runs in `home` for the tunnel to `nickname`. Aborting drops the wish. */
+export function askTunnel(
+  home: string,
+  nickname: string,
+  path: string,
+  signal: AbortSignal,
+): Promise<Answer<TunnelAddress>> {
+  const question: Question = { method: 'GET', path: `/proxy/${nickname}${path}`, timeoutMs: connectTimeoutMs, signal }
+  return ask(home, question, ({ status, location }) => {
+    const [, port, there] = /^http:\/\/127\.0\.0\.1:(\d{1,5})(\/.*)$/.exec(location ?? '') ?? []
+    if (status !== 302 || port === undefined || there === undefined) return undefined
+    return { value: { port: Number(port), path: there } }
+  })
 }
 
 /** The body of `/stats`. Throws SyntaxError when it is something else. */

@@ -25,6 +25,12 @@ export type CommandCode =
   | 'still-running'
   | 'not-answering'
   | 'demo-failed'
+  | 'not-a-file'
+  | 'no-such-file'
+  | 'file-exists'
+  | 'transfer-broken'
+  | 'unexpected-answer'
+  | 'not-as-announced'
   | 'interrupted'
   | 'unexpected'
 
@@ -40,6 +46,7 @@ const table: Record<FailureCode, ExitCode> = {
   'malformed-nickname': usage,
   'own-nickname': usage,
   'invalid-share': usage,
+  'not-a-file': usage,
   // Nobody is registered here, or the hub does not accept who is.
   'not-registered': notRegistered,
   'invalid-metadata': notRegistered,
@@ -58,11 +65,13 @@ const table: Record<FailureCode, ExitCode> = {
   'channel-closed': peerUnreachable,
   'stream-reset': peerUnreachable,
   unpaid: peerUnreachable,
+  'transfer-broken': peerUnreachable,
   'no-coins': outOfCoins,
   'spending-limit': outOfCoins,
   'bad-signature': integrity,
   'key-changed': integrity,
   'ledger-broken': integrity,
+  'not-as-announced': integrity,
   // The rest.
   'frame-version': failure,
   'frame-command': failure,
@@ -84,6 +93,9 @@ const table: Record<FailureCode, ExitCode> = {
   'still-running': failure,
   'not-answering': failure,
   'demo-failed': failure,
+  'no-such-file': failure,
+  'file-exists': failure,
+  'unexpected-answer': failure,
   interrupted: failure,
   unexpected: failure,
 }

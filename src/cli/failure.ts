@@ -20,6 +20,9 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'ledger-broken': 'Keep what you have, and ask the operator of the hub.',
   'spending-limit': 'Start the peer with a higher limit, or wait for the next day.',
   'no-coins': 'Share something: serving others earns coins.',
+  'own-nickname': 'What you share is in your own folder.',
+  'no-such-file': 'Look at the folder on the dashboard, and write the name as it is there.',
+  'not-as-announced': 'Remove what is kept to begin anew; if it stays so, ask the other side.',
   unexpected: 'This should not happen: please report it, with what you did.',
 }
 

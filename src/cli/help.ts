@@ -8,6 +8,7 @@ With a friend:
   $ lighthouse-peer register --hub hub.example:3000 --nickname alice
   $ lighthouse-peer up --share ~/Films      share a folder, open the dashboard
   then open http://127.0.0.1:42000/proxy/bob/ to see what bob shares
+  $ lighthouse-peer get bob/film.mp4        fetch one of the files
 
 Exit codes:
   0 done   1 failure   2 usage   3 not registered or not authenticated   4 hub unreachable
@@ -66,6 +67,17 @@ Examples:
 Examples:
   $ lighthouse-peer coins                   61.947635
   $ lighthouse-peer coins --json`,
+  get: `
+Examples:
+  $ lighthouse-peer get bob/films/film.mp4  as film.mp4 into the current folder
+  $ lighthouse-peer get 'bob/été, 100 %.ogg' -o ~/Music
+  $ lighthouse-peer get lighthouse://bob/a%20b.mp4 -o b.mp4 --force
+
+Through the running peer, and paid for like everything: a coin for a megabyte. While it grows it is FILE.part, with
+FILE.part.json beside it, and it gets its name when all of it is there. A file that is there already is left alone,
+unless you say --force. A connection that breaks is made again, until ten attempts in a row brought nothing. After
+Ctrl-C, or when the coins run out (exit code 6), the same command goes on where it stopped; a file that has changed
+since is fetched from its beginning. Exit code 7 means that what was sent is not what was announced.`,
   ledger: `
 Examples:
   $ lighthouse-peer ledger verify           is the ledger of my hub right?

@@ -9,6 +9,7 @@ import {
   ledgerVerifyCommand,
   type LedgerVerifyValues,
 } from './commands/ledger.js'
+import { getCommand, type GetValues } from './commands/get.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
 import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
 import { type RegisterValues, registerCommand } from './commands/register.js'
@@ -147,6 +148,12 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)
+  add<GetValues>('get', 'fetch a file that somebody shares', getCommand)
+    .argument('<file>', 'NICK/PATH, as in the listing, or lighthouse://NICK/PATH, percent-encoded')
+    .addOption(
+      option('-o, --output <file>', 'where to, a file or a folder (default: its own name, here)', 'LIGHTHOUSE_OUTPUT'),
+    )
+    .addOption(option('-f, --force', 'replace the file if it is there', 'LIGHTHOUSE_FORCE'))
   const ledger = program
     .command('ledger')
     .description('verify or export the ledger of coins')

@@ -1,4 +1,4 @@
-import { type Answer, askPeer, readStats } from '../control.js'
+import { askPeer, type NoAnswer, readStats, silence } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { toFailure } from '../failure.js'
 import { formatStatus } from '../format.js'
@@ -6,16 +6,8 @@ import { printable } from '../output.js'
 import type { Context } from './context.js'
 
 /** Says why there is no good answer. */
-export function reportSilence(
-  { output, home }: Context,
-  answer: Exclude<Answer<unknown>, { type: 'answered' }>,
-): ExitCode {
-  if (answer.type === 'not-running') {
-    return output.fail({ code: 'not-running', message: `no peer of "${home}" is running` })
-  }
-  if (answer.type === 'failed') return output.fail(toFailure(answer.error))
-  const message = `the peer (process ${answer.run.pid}) cannot be asked: ${answer.reason}`
-  return output.fail({ code: 'not-answering', message })
+export function reportSilence({ output, home }: Context, answer: NoAnswer): ExitCode {
+  return output.fail(toFailure(silence(home, answer)))
 }
 
 /** `status`: what the running peer carries. */
