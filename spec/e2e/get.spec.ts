@@ -72,7 +72,7 @@ it.concurrent(
     expect(await folder.ended).toMatchObject({ code: 2 })
     await stop()
   },
-  60_000,
+  120_000,
 )
 
 it.concurrent(
@@ -121,7 +121,7 @@ it.concurrent(
     expect(sha256Of(target)).toBe(sha256('film.bin'))
     await stop()
   },
-  60_000,
+  120_000,
 )
 
 it.concurrent(
@@ -145,7 +145,7 @@ it.concurrent(
     expect(sha256Of(target)).toBe(sha256('film.bin'))
     await stop()
   },
-  60_000,
+  120_000,
 )
 
 it.concurrent(

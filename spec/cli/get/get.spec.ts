@@ -326,8 +326,31 @@ describe('get, when the connection breaks', () => {
       code: 'transfer-broken',
     })
     expect(partial.length).toBe(150_000)
-    expect(waits).toEqual([1, 2, 3, 1, 2, 3, 1, 2, 3])
+    expect(waits).toEqual([0, 1, 2, 0, 1, 2, 0, 1, 2])
     await partial.close()
+  })
+
+  it('gives up sooner where nothing ever came', async () => {
+    const bob = new Bob([status(503)])
+    const { get, files } = stageAt(await homeWith(bob))
+    expect(await get('bob/film.bin')).toBe(5)
+    expect(bob.asked).toHaveLength(3)
+    expect(files()).toEqual([])
+  })
+
+  it('says on a terminal that nothing comes', async () => {
+    const silent: RequestListener = (_req, res) => {
+      res.writeHead(200, { etag: tag, 'content-length': film.length })
+      res.write(begun)
+    }
+    const { get, io } = stageAt(await homeWith(new Bob([silent])), true)
+    const write = io.stderr.write.bind(io.stderr)
+    jest.spyOn(io.stderr, 'write').mockImplementation(text => {
+      write(text)
+      if (/nothing for \d+ s/.test(text)) io.interrupt$.next()
+    })
+    expect(await get('bob/film.bin')).toBe(1)
+    expect(io.err()).toMatch(/\rfilm\.bin {2}100\.0 kB of 300\.0 kB {2}33 % {2}nothing for \d+ s/)
   })
 
   it('takes silence for a break', async () => {
@@ -445,6 +468,14 @@ describe('get, when it cannot', () => {
     expect(await get('bob/film.bin')).toBe(exit)
     expect(io.err()).toMatch(words)
     expect(files()).toEqual([])
+  })
+
+  it('says how to write a name that was copied from a browser', async () => {
+    const { get, io } = stageAt(await homeWith(new Bob([status(404)])))
+    expect(await get('bob/a%20b.bin')).toBe(1)
+    expect(io.err()).toContain('write "lighthouse://bob/a%20b.bin"')
+    expect(await get('lighthouse://bob/c%20d.bin')).toBe(1)
+    expect(io.err()).not.toContain('write "lighthouse://bob/c')
   })
 
   it.each<[string, readonly string[], number]>([

@@ -11,6 +11,7 @@ describe('progressText', () => {
     expect(progressText({ ...film, rate: 1_000 })).toMatch(/2 h left$/)
     expect(progressText({ ...film, rate: 0 })).toMatch(/0 B\/s$/)
     expect(progressText({ ...film, size: undefined })).toBe('film.mp4  3.2 MB  1.5 MB/s')
+    expect(progressText({ ...film, silentSeconds: 12 })).toBe('film.mp4  3.2 MB of 10.0 MB  32 %  nothing for 12 s')
     expect(progressText({ ...film, bytes: 0, size: 0, rate: undefined })).toBe('film.mp4  0 B of 0 B  100 %')
   })
 
@@ -31,6 +32,9 @@ describe('progressLine', () => {
       [100, 100_000],
       [1_000, 1_000_000],
       [2_000, 3_000_000],
+      [3_000, 3_000_000],
+      [6_500, 3_000_000],
+      [7_500, 4_000_000],
     ] as const) {
       at = ms
       line.show(bytes, 10_000_000)
@@ -47,6 +51,9 @@ describe('progressLine', () => {
       'film.mp4  0 B of 10.0 MB  0 %\u001b[K',
       'film.mp4  1.0 MB of 10.0 MB  10 %  1.0 MB/s  9 s left\u001b[K',
       'film.mp4  3.0 MB of 10.0 MB  30 %  1.1 MB/s  7 s left\u001b[K',
+      'film.mp4  3.0 MB of 10.0 MB  30 %  990.0 kB/s  8 s left\u001b[K',
+      'film.mp4  3.0 MB of 10.0 MB  30 %  nothing for 4 s\u001b[K',
+      'film.mp4  4.0 MB of 10.0 MB  40 %  901.9 kB/s  7 s left\u001b[K',
       '\u001b[K',
     ])
   })

@@ -1,13 +1,13 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
 import { basename, join, resolve } from 'node:path'
-import { lastValueFrom, takeUntil, tap } from 'rxjs'
-import { formatCoins } from '../../protocol/coins.js'
+import { ignoreElements, lastValueFrom, merge, takeUntil, takeWhile, tap, timer } from 'rxjs'
 import { toLighthouseError } from '../../protocol/errors.js'
-import { type ExitCode, exitCodes, type FailureCode } from '../exit-codes.js'
-import { CommandFailure, type Failure, toFailure } from '../failure.js'
+import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { CommandFailure, toFailure } from '../failure.js'
 import { formatBytes } from '../format.js'
 import { type FileAddress, parseFileAddress } from '../get/address.js'
 import { type DownloadEvent, download$ } from '../get/download.js'
+import { describeFailure } from '../get/failure-text.js'
 import { PartialFile } from '../get/partial-file.js'
 import { progressLine } from '../get/progress.js'
 import { printable } from '../output.js'
@@ -46,28 +46,8 @@ function targetOf(cwd: string, { output, force }: GetValues, { name }: FileAddre
   throw new CommandFailure('file-exists', `"${target}" is there already; replace it with --force, or choose -o FILE`)
 }
 
-/** What is there, and how to go on; nothing where nothing is kept that can be gone on from. */
-function keptText({ path, held, size }: PartialFile): string {
-  if (held === undefined) return ''
-  const all = size === undefined ? '' : ` of ${formatBytes(size)}`
-  return ` ${formatBytes(held.from)}${all} are kept in "${path}": the same command goes on from there.`
-}
-
-/** What the missing bytes cost, as far as one knows. */
-function priceText({ length, size }: PartialFile): string {
-  if (size === undefined) return ' One coin buys one megabyte.'
-  return ` The missing ${formatBytes(size - length)} cost ${formatCoins(size - length)} coins.`
-}
-
-/** Where the message alone does not say of which file. */
-const aboutFile = new Set<FailureCode>(['not-a-file', 'no-such-file', 'unexpected-answer', 'not-as-announced'])
-
-function describe({ code, message }: Failure, address: FileAddress, partial: PartialFile): Failure {
-  const isCoins = code === 'no-coins'
-  const about = isCoins ? 'out of coins: ' : aboutFile.has(code) ? `${address.text}: ` : ''
-  const said = /[.!?]$/.test(message) ? message : `${message}.`
-  return { code, message: `${about}${said}${isCoins ? priceText(partial) : ''}${keptText(partial)}` }
-}
+/** How often progress is shown while nothing comes, as when a transfer is held for want of coins. */
+const lookAgainMs = 1_000
 
 async function fetchInto(context: Context, address: FileAddress, partial: PartialFile): Promise<number> {
   const { io, output, home } = context
@@ -94,9 +74,15 @@ async function fetchInto(context: Context, address: FileAddress, partial: Partia
         progress.show(partial.length, partial.size)
     }
   }
-  const last = await lastValueFrom(download$({ home, address, partial }).pipe(tap(tell), takeUntil(io.interrupt$)), {
-    defaultValue: undefined,
-  }).finally(progress.clear)
+  const show$ = timer(lookAgainMs, lookAgainMs).pipe(
+    tap(() => progress.show(partial.length, partial.size)),
+    ignoreElements(),
+  )
+  const told$ = merge(download$({ home, address, partial }).pipe(tap(tell)), show$).pipe(
+    takeWhile(({ type }) => type !== 'whole', true),
+    takeUntil(io.interrupt$),
+  )
+  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(progress.clear)
   if (last?.type !== 'whole') throw new CommandFailure('interrupted', 'it was interrupted before the end')
   return resumedFrom ?? partial.length
 }
@@ -122,7 +108,7 @@ export async function getCommand(context: Context, values: GetValues): Promise<E
     )
     return exitCodes.done
   } catch (error) {
-    return output.fail(describe(toFailure(error), address, partial))
+    return output.fail(describeFailure(toFailure(error), values.file, address, partial))
   } finally {
     await partial.close()
   }

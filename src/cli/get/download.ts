@@ -15,16 +15,19 @@ export type DownloadEvent =
 export interface DownloadLimits {
   /** How long nothing may come. Longer than the 20 s after which a seeder ends what is not paid for, and tells the peer so. */
   readonly stallMs: number
-  /** Attempts in a row that bring nothing; with the waits between them the other side has most of a minute to come back. */
+  /** Attempts in a row that bring nothing, before anything came at all: enough to replace a connection that is dead. */
+  readonly firstAttempts: number
+  /** The same afterwards; with the waits between them the other side has most of a minute to come back. */
   readonly fruitlessAttempts: number
-  /** The wait after so many of them. */
+  /** The wait after so many of them; 0 when the last one did bring something. */
   readonly waitMs: (fruitless: number) => number
 }
 
 export const downloadLimits: DownloadLimits = {
   stallMs: 60_000,
+  firstAttempts: 3,
   fruitlessAttempts: 10,
-  waitMs: fruitless => backoffMs(fruitless, Math.random()),
+  waitMs: fruitless => backoffMs(fruitless + 1, Math.random()),
 }
 
 /** May be otherwise a moment later, once it has worked: somebody restarts, a connection makes room, a hub is away. */
@@ -67,9 +70,10 @@ export function download$(
     const goOn$ = (error: unknown): Observable<DownloadEvent> => {
       const failure = toFailure(error)
       const mayPass = failure.code === 'transfer-broken' || (isReached && passing.has(failure.code))
-      fruitless = partial.length > highest ? 1 : fruitless + 1
+      fruitless = partial.length > highest ? 0 : fruitless + 1
       highest = Math.max(highest, partial.length)
-      if (!mayPass || fruitless > limits.fruitlessAttempts) return throwError(() => error)
+      const most = isReached ? limits.fruitlessAttempts : limits.firstAttempts
+      if (!mayPass || fruitless >= most) return throwError(() => error)
       const waitMs = limits.waitMs(fruitless)
       return concat(of<DownloadEvent>({ type: 'waiting', failure, waitMs }), timer(waitMs).pipe(ignoreElements()))
     }

@@ -187,7 +187,9 @@ export class PartialFile {
   async #writeNote(pid: number): Promise<void> {
     const { etag = null, size = null } = this.#version ?? {}
     const note: Note = { address: this.address, etag, size, pid }
-    await writeFile(`${this.path}.json`, `${JSON.stringify(note)}\n`)
+    // As one step: without its note what is there would be nobody's.
+    await writeFile(`${this.path}.json.tmp`, `${JSON.stringify(note)}\n`)
+    await rename(`${this.path}.json.tmp`, `${this.path}.json`)
   }
 
   async #do(work: () => Promise<void>): Promise<void> {

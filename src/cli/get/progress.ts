@@ -8,6 +8,9 @@ const betweenMs = 200
 /** How much the newest rate counts against those before: about two seconds' worth. */
 const newestShare = 0.1
 
+/** Silence from which on it is said how long it has lasted, instead of a rate that was. */
+const silentMs = 3_000
+
 /** Room for the name, so that the line fits 80 columns. */
 const nameWidth = 24
 
@@ -18,6 +21,8 @@ export interface Progress {
   readonly size: number | undefined
   /** Bytes a second; undefined before there are two moments to compare. */
   readonly rate: number | undefined
+  /** For how long nothing has come, when that is worth saying. */
+  readonly silentSeconds?: number | undefined
 }
 
 function duration(seconds: number): string {
@@ -25,21 +30,27 @@ function duration(seconds: number): string {
   return seconds < 3600 ? `${Math.ceil(seconds / 60)} min` : `${Math.ceil(seconds / 3600)} h`
 }
 
+function paceTexts(bytes: number, size: number | undefined, rate: number | undefined): readonly string[] {
+  if (rate === undefined) return []
+  const pace = `${formatBytes(Math.round(rate))}/s`
+  return size === undefined || rate < 1 ? [pace] : [pace, `${duration((size - bytes) / rate)} left`]
+}
+
 /** `film.mp4  3.2 MB of 10.0 MB  32 %  1.5 MB/s  5 s left`. */
-export function progressText({ name, bytes, size, rate }: Progress): string {
+export function progressText({ name, bytes, size, rate, silentSeconds }: Progress): string {
   const shown = printable(name)
   const letters = Array.from(shown)
   return [
     letters.length > nameWidth ? `${letters.slice(0, nameWidth - 1).join('')}…` : shown,
     size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`,
     ...(size === undefined ? [] : [`${size === 0 ? 100 : Math.floor((bytes / size) * 100)} %`]),
-    ...(rate === undefined ? [] : [`${formatBytes(Math.round(rate))}/s`]),
-    ...(size === undefined || rate === undefined || rate < 1 ? [] : [`${duration((size - bytes) / rate)} left`]),
+    ...(silentSeconds === undefined ? paceTexts(bytes, size, rate) : [`nothing for ${silentSeconds} s`]),
   ].join('  ')
 }
 
 /** A line on a terminal that follows a transfer. Nothing where stderr is no terminal, or under --json. */
 export interface ProgressLine {
+  /** What there is now; also from time to time while nothing comes. */
   show(bytes: number, size: number | undefined): void
   /** Takes the line away. */
   clear(): void
@@ -47,25 +58,25 @@ export interface ProgressLine {
 
 export function progressLine(io: Io, output: Output, name: string, now = () => performance.now()): ProgressLine {
   if (!io.stderr.isTTY || output.json) return { show: () => undefined, clear: () => undefined }
-  let last: { readonly at: number; readonly bytes: number } | undefined
+  let shown: { readonly at: number; readonly bytes: number } | undefined
+  let moved = { at: now(), bytes: 0 }
   let rate: number | undefined
-  let isShown = false
   return {
     show(bytes, size) {
       const at = now()
-      if (last !== undefined && at - last.at < betweenMs) return
-      if (last !== undefined && bytes >= last.bytes) {
-        const newest = ((bytes - last.bytes) / (at - last.at)) * 1000
+      if (shown !== undefined && at - shown.at < betweenMs) return
+      if (bytes !== moved.bytes) moved = { at, bytes }
+      if (shown !== undefined && bytes >= shown.bytes) {
+        const newest = ((bytes - shown.bytes) / (at - shown.at)) * 1000
         rate = rate === undefined ? newest : rate + (newest - rate) * newestShare
       }
-      last = { at, bytes }
-      isShown = true
-      io.stderr.write(`\r${progressText({ name, bytes, size, rate })}\u001b[K`)
+      shown = { at, bytes }
+      const silentSeconds = at - moved.at < silentMs ? undefined : Math.floor((at - moved.at) / 1000)
+      io.stderr.write(`\r${progressText({ name, bytes, size, rate, silentSeconds })}\u001b[K`)
     },
     clear() {
-      if (isShown) io.stderr.write('\r\u001b[K')
-      isShown = false
-      last = undefined
+      if (shown !== undefined) io.stderr.write('\r\u001b[K')
+      shown = undefined
       rate = undefined
     },
   }

@@ -1,0 +1,42 @@
+import { formatCoins } from '../../protocol/coins.js'
+import type { FailureCode } from '../exit-codes.js'
+import type { Failure } from '../failure.js'
+import { formatBytes } from '../format.js'
+import type { FileAddress } from './address.js'
+import type { PartialFile } from './partial-file.js'
+
+/** What is there, and how to go on; nothing where nothing is kept that can be gone on from. */
+function keptText({ path, held, size }: PartialFile): string {
+  if (held === undefined) return ''
+  const all = size === undefined ? '' : ` of ${formatBytes(size)}`
+  return ` ${formatBytes(held.from)}${all} are kept in "${path}": the same command goes on from there.`
+}
+
+/** What the missing bytes cost, as far as one knows. */
+function priceText({ length, size }: PartialFile): string {
+  if (size === undefined) return ' One coin buys one megabyte.'
+  return ` The missing ${formatBytes(size - length)} cost ${formatCoins(size - length)} coins.`
+}
+
+/** Whoever copied a name from a browser's address bar meant what its codes stand for. */
+function asUrlText(file: string): string {
+  if (!/%[0-9a-f]{2}/i.test(file) || /^lighthouse:/i.test(file)) return ''
+  return ` If its name is percent-encoded, write "lighthouse://${file}".`
+}
+
+/** Where the message alone does not say of which file. */
+const aboutFile = new Set<FailureCode>(['not-a-file', 'no-such-file', 'unexpected-answer', 'not-as-announced'])
+
+/** Why a file was not fetched: with the file as it was asked for, what is kept of it, and what the rest costs. */
+export function describeFailure(
+  { code, message }: Failure,
+  file: string,
+  { text }: FileAddress,
+  partial: PartialFile,
+): Failure {
+  const isCoins = code === 'no-coins'
+  const about = isCoins ? 'out of coins: ' : aboutFile.has(code) ? `${text}: ` : ''
+  const said = /[.!?]$/.test(message) ? message : `${message}.`
+  const more = isCoins ? priceText(partial) : code === 'no-such-file' ? asUrlText(file) : ''
+  return { code, message: `${about}${said}${more}${keptText(partial)}` }
+}
