@@ -330,6 +330,20 @@ describe('get, when the connection breaks', () => {
     await partial.close()
   })
 
+  it('does not pay for ever for a file that is another one each time', async () => {
+    const answers = Array.from({ length: 9 }, (_, at) => breaking(10_000 + at, { etag: `"${at}"` }))
+    const bob = new Bob(answers)
+    const partial = await PartialFile.open(join(temporary(), 'film.bin'), 'lighthouse://bob/film.bin', process.pid)
+    const home = await homeWith(bob)
+    const address = parseFileAddress('bob/film.bin')
+    const limits = { ...downloadLimits, waitMs: () => 0 }
+    await expect(lastValueFrom(download$({ home, address, partial }, limits))).rejects.toMatchObject({
+      code: 'transfer-broken',
+    })
+    expect(bob.asked).toHaveLength(downloadLimits.beginnings)
+    await partial.close()
+  })
+
   it('gives up sooner where nothing ever came', async () => {
     const bob = new Bob([status(503)])
     const { get, files } = stageAt(await homeWith(bob))

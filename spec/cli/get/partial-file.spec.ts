@@ -44,19 +44,17 @@ describe('PartialFile', () => {
     expect(readFileSync(target, 'utf8')).toBe('abcdef')
   })
 
-  it.each<[string, (target: string) => void, string]>([
-    ['another address', () => undefined, 'lighthouse://carol/film.bin'],
-    ['nothing held', target => writeFileSync(`${target}.part`, ''), address],
-    ['more bytes than the version has', target => writeFileSync(`${target}.part`, 'abcdefg'), address],
+  it.each<[string, (target: string) => void]>([
+    ['nothing held', target => writeFileSync(`${target}.part`, '')],
+    ['more bytes than the version has', target => writeFileSync(`${target}.part`, 'abcdefg')],
     [
       'no strong tag',
       target => writeFileSync(`${target}.part.json`, JSON.stringify({ address, etag: 'W/"one"', size: 6 })),
-      address,
     ],
-  ])('begins anew with %s', async (_what, change, whose) => {
+  ])('begins anew with %s', async (_what, change) => {
     const target = await halfway()
     change(target)
-    const partial = await PartialFile.open(target, whose, process.pid)
+    const partial = await PartialFile.open(target, address, process.pid)
     expect([partial.held, partial.length]).toEqual([undefined, 0])
     expect(readFileSync(`${target}.part`, 'utf8')).toBe('')
     await partial.close()
@@ -78,6 +76,15 @@ describe('PartialFile', () => {
     await expect(PartialFile.open(target, address, process.pid)).rejects.toMatchObject({ code: 'file-exists' })
     expect(readFileSync(`${target}.part`, 'utf8')).toBe('theirs')
     expect(existsSync(`${target}.part.json`)).toBe(note !== '')
+  })
+
+  it('drops nothing of another file of that name, which was paid for', async () => {
+    const target = await halfway()
+    await expect(PartialFile.open(target, 'lighthouse://carol/film.bin', process.pid)).rejects.toMatchObject({
+      code: 'file-exists',
+      message: expect.stringContaining(`a part of ${address}`),
+    })
+    expect(readFileSync(`${target}.part`, 'utf8')).toBe('abc')
   })
 
   it('follows no link, and takes no folder for a file', async () => {

@@ -19,7 +19,9 @@ export interface DownloadLimits {
   readonly firstAttempts: number
   /** The same afterwards; with the waits between them the other side has most of a minute to come back. */
   readonly fruitlessAttempts: number
-  /** The wait after so many of them; 0 when the last one did bring something. */
+  /** How often the file may be begun, all of which is paid for: other versions of it, or a server that cannot resume. */
+  readonly beginnings: number
+  /** The wait after so many fruitless attempts; 0 when the last one did bring something. */
   readonly waitMs: (fruitless: number) => number
 }
 
@@ -27,6 +29,7 @@ export const downloadLimits: DownloadLimits = {
   stallMs: 60_000,
   firstAttempts: 3,
   fruitlessAttempts: 10,
+  beginnings: 5,
   waitMs: fruitless => backoffMs(fruitless + 1, Math.random()),
 }
 
@@ -65,7 +68,9 @@ export function download$(
   const { partial } = options
   return defer(() => {
     let fruitless = 0
+    // Of all versions: one that grows anew brings nothing before it is longer than what there was.
     let highest = partial.length
+    let beginnings = 0
     let isReached = false
     const goOn$ = (error: unknown): Observable<DownloadEvent> => {
       const failure = toFailure(error)
@@ -73,7 +78,7 @@ export function download$(
       fruitless = partial.length > highest ? 0 : fruitless + 1
       highest = Math.max(highest, partial.length)
       const most = isReached ? limits.fruitlessAttempts : limits.firstAttempts
-      if (!mayPass || fruitless >= most) return throwError(() => error)
+      if (!mayPass || fruitless >= most || beginnings >= limits.beginnings) return throwError(() => error)
       const waitMs = limits.waitMs(fruitless)
       return concat(of<DownloadEvent>({ type: 'waiting', failure, waitMs }), timer(waitMs).pipe(ignoreElements()))
     }
@@ -82,8 +87,9 @@ export function download$(
       // Events only, taken synchronously: the bytes wait for the disk inside.
       return from(transfer({ ...options, stallMs: limits.stallMs }, abort.signal)).pipe(finalize(() => abort.abort()))
     }).pipe(
-      tap(({ type }) => {
-        if (type === 'received') isReached = true
+      tap(event => {
+        if (event.type === 'received') isReached = true
+        if (event.type === 'began' && event.from === 0) beginnings += 1
       }),
       catchError(goOn$),
       repeat(),

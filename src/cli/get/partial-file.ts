@@ -87,7 +87,7 @@ export class PartialFile {
     this.#version = held?.version
   }
 
-  /** Rejects with `file-exists` when the partial file is another program's, or another process writes it. */
+  /** Rejects with `file-exists` when the partial file is another program's or of another file, or somebody writes it now. */
   static async open(target: string, address: string, pid: number): Promise<PartialFile> {
     const path = `${target}.part`
     try {
@@ -102,6 +102,10 @@ export class PartialFile {
         const stats = await file.stat()
         if (!stats.isFile() || (note === undefined && stats.size > 0)) {
           throw new CommandFailure('file-exists', `"${path}" is there and not of this command; move it away`)
+        }
+        if (note !== undefined && note.address !== address && stats.size > 0) {
+          const message = `"${path}" is a part of ${note.address}; fetch the rest of that, remove it, or choose -o FILE`
+          throw new CommandFailure('file-exists', message)
         }
         const isSame = note?.address === address && note.etag !== null && stats.size <= (note.size ?? Infinity)
         const version = isSame ? { etag: note.etag, size: note.size ?? undefined } : undefined
