@@ -143,7 +143,7 @@ export interface HubClient {
     readonly invite?: string
   }): Observable<void>
   health$(): Observable<{ readonly hubKey: string }>
-  /** The hub's key and the newest head that it vouches for (unchecked), undefined while its ledger is empty. */
+  /** The hub's key and the newest head that it vouches for (unchecked), undefined while its ledger is empty. Errors when it cannot read it. */
   head$(): Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined }>
   /**
    * The lines of the ledger after a block, as they arrive: each emission is what one piece of the answer completed, so an

@@ -40,6 +40,26 @@ describe("a hub's ledger over HTTP", () => {
     expect(await linesOf(hub.url, 7)).toEqual([])
   })
 
+  it.each<[string, number, (keys: { hub_key: string }) => object, string, RegExp]>([
+    [
+      'while its database fails',
+      503,
+      keys => ({ ...keys, head: null, detail: 'The database cannot be read.' }),
+      'hub-unreachable',
+      /is failing: The database cannot be read/,
+    ],
+    ['that is not one', 200, keys => ({ ...keys, head: { seq: 1 } }), 'hub-protocol', /a head that is not one/],
+  ])('shows no head %s, which is not an empty ledger', async (_what, status, answer, code, message) => {
+    const keys = { hub_key: smallLedger().ledger.hub.pubKey }
+    const url = await serve((_, response) => void response.writeHead(status).end(JSON.stringify(answer(keys))))
+    const client = fetchHubClient(url)
+    await expect(firstValueFrom(client.head$())).rejects.toMatchObject({
+      code,
+      message: expect.stringMatching(message),
+    })
+    expect(await firstValueFrom(client.health$())).toEqual({ hubKey: keys.hub_key })
+  })
+
   it('puts lines together again however they are cut', async () => {
     const text = 'one\ntwo\n\nfour\n'
     const url = await serve((_request, response) => {

@@ -133,11 +133,11 @@ export function fetchHubClient(hub: string | URL): HubClient {
     )
   }
 
-  const health$ = (): ReturnType<HubClient['head$']> =>
+  const health$ = <Value>(read: (answer: Answer, hubKey: string) => Value): Observable<Value> =>
     ask$('/v1/health').pipe(
       map(answer => {
-        const { hub_key: hubKey, head } = parseJson(answer.text)
-        if (isPublicKey(hubKey)) return { hubKey, head: parseHead(head) }
+        const { hub_key: hubKey } = parseJson(answer.text)
+        if (isPublicKey(hubKey)) return read(answer, hubKey)
         throw answer.status === 200 ? nonsense(origin, 'something else') : unexpected(origin, answer)
       }),
     )
@@ -161,8 +161,18 @@ export function fetchHubClient(hub: string | URL): HubClient {
           if (answer.status !== 201) throw unexpected(origin, answer)
         }),
       ),
-    health$: () => health$().pipe(map(({ hubKey }) => ({ hubKey }))),
-    head$: health$,
+    // A hub that fails has its key all the same.
+    health$: () => health$((_answer, hubKey) => ({ hubKey })),
+    head$: () =>
+      health$((answer, hubKey) => {
+        // While its database cannot be read it has no head to show, which does not make its ledger empty.
+        if (answer.status !== 200) throw unexpected(origin, answer)
+        const { head } = parseJson(answer.text)
+        const parsed = parseHead(head)
+        if (parsed === undefined && head !== undefined && head !== null)
+          throw nonsense(origin, 'a head that is not one')
+        return { hubKey, head: parsed }
+      }),
     ledger$: after => request$(`/v1/ledger?after=${after}`, {}, readLines),
   }
 }
