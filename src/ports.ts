@@ -206,7 +206,7 @@ export interface ConsumerAccount {
  * told survives the end of the process. Errors are thrown as `store-failed`.
  */
 export interface ReceiptBook {
-  /** Keeps who the parties of a session are, so that a settlement can be booked to them even where no receipt came here. */
+  /** Keeps who the parties of a session are, so that settlements can be booked to them even where no receipt came here. */
   open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
   parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
   /**
@@ -214,7 +214,10 @@ export interface ReceiptBook {
    * one of other parties.
    */
   keep(receipt: SignedReceipt): void
-  /** Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before (0: nothing new). */
+  /**
+   * Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before. 0, and nothing is
+   * kept, when it is not, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the book.
+   */
   settle(settlement: Settlement): number
   /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
   unsettled(limit: number): readonly SignedReceipt[]

@@ -113,6 +113,22 @@ describe('the file of a receipt book', () => {
     expect(third.book.unsettled(10)).toHaveLength(1)
   })
 
+  it('of an earlier version loses what a hub said of sessions that were never its own', async () => {
+    const path = receiptsPath(folder())
+    const first = await open(path)
+    first.book.keep(receipt('sold', 900, { consumer: key('C') }))
+    first.book.settle(settlement('sold', 300))
+    first.close()
+    await alter(
+      path,
+      `INSERT INTO sessions (session, began_ms, settled_bytes, coins, seq, hash, hub_signature)
+        VALUES ('pushed', 1, 5, '1.000000', 3, 'a', 'b');
+      PRAGMA user_version = 1`,
+    )
+    const { book } = await open(path)
+    expect([...book.settlements()].map(({ session }) => session)).toEqual([settlement('sold', 300).session])
+  })
+
   it('is refused to a second process, also after the first opened it again, and free when that one ended', async () => {
     const path = receiptsPath(folder())
     const child = startProcess(path, 'hold')

@@ -117,15 +117,21 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.account(carol)).toEqual({ servedBytes: 10, paidBytes: 0 })
     })
 
+    it('keeps nothing of sessions that nobody opened or signed for', () => {
+      for (let seq = 1; seq <= 100; seq++) expect(book.settle(settlement(`strange ${seq}`, 700, seq))).toBe(0)
+      expect([...book.settlements()]).toEqual([])
+      expect(book.parties(sessionOf('strange 1'))).toBeUndefined()
+    })
+
     it.each([
       ['opened', (known: ReceiptBook) => known.open({ session: sessionOf('one'), seeder: self, consumer: bob })],
       ['signed for', (known: ReceiptBook) => known.keep(receipt('one', 900, { consumer: bob }))],
-    ])('books a settlement that came before the session was %s', (_how, learn) => {
-      expect(book.settle(settlement('one', 700))).toBe(700)
+    ])('books a settlement once the session was %s', (_how, learn) => {
+      expect(book.settle(settlement('one', 700))).toBe(0)
+      learn(book)
+      learn(book)
       expect(book.account(bob).paidBytes).toBe(0)
-      learn(book)
-      learn(book)
-      expect(book.account(bob).paidBytes).toBe(700)
+      expect(book.settle(settlement('one', 700))).toBe(700)
       expect(book.settle(settlement('one', 900))).toBe(200)
       expect(book.account(bob).paidBytes).toBe(900)
     })
@@ -163,6 +169,7 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
     })
 
     it('gives settlements in the order of their blocks, with receipts where they are', () => {
+      for (const name of ['one', 'three']) book.open({ session: sessionOf(name), seeder: self, consumer: bob })
       book.settle(settlement('one', 100, 30))
       book.keep(receipt('two', 200, { consumer: bob }))
       book.settle(settlement('two', 150, 10))
@@ -175,7 +182,10 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
     })
 
     it('can be written to while its settlements are read', () => {
-      for (let seq = 1; seq <= 2500; seq++) book.settle(settlement(`session ${seq}`, seq, seq))
+      for (let seq = 1; seq <= 2500; seq++) {
+        book.open({ session: sessionOf(`session ${seq}`), seeder: self, consumer: bob })
+        book.settle(settlement(`session ${seq}`, seq, seq))
+      }
       let seen = 0
       for (const { seq, bytes } of book.settlements()) {
         seen++

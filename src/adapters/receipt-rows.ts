@@ -9,8 +9,8 @@ export interface Parties {
 export interface SessionRow {
   readonly id: number
   readonly session: string
-  readonly seeder: string | null
-  readonly consumer: string | null
+  readonly seeder: string
+  readonly consumer: string
   readonly hub_key: string
   readonly bytes: number
   readonly signature: string
@@ -22,16 +22,10 @@ export interface SessionRow {
   readonly owed_bytes: number
 }
 
-/** Undefined while nobody said whose session it was: it was settled by what the hub pushed. */
-export function toParties({ seeder, consumer }: SessionRow): Parties | undefined {
-  return seeder === null || consumer === null ? undefined : { seeder, consumer }
-}
-
 /** Undefined where there is none. */
 export function toReceipt(row: SessionRow): SignedReceipt | undefined {
-  const { hub_key, session, bytes, signature } = row
-  const parties = toParties(row)
-  return bytes === 0 || parties === undefined ? undefined : { hub_key, session, ...parties, bytes, signature }
+  const { hub_key, session, seeder, consumer, bytes, signature } = row
+  return bytes === 0 ? undefined : { hub_key, session, seeder, consumer, bytes, signature }
 }
 
 /** Undefined where there is none. */

@@ -57,6 +57,8 @@ const migrations = [
     PRIMARY KEY (hub_key, seq, hash)
   ) STRICT, WITHOUT ROWID;
   `,
+  // What a hub said of sessions that this peer was never party to. Since then each has its parties from the start.
+  'DELETE FROM sessions WHERE seeder IS NULL OR consumer IS NULL',
 ]
 
 /**

@@ -1,7 +1,7 @@
 import type { ConsumerAccount, ReceiptBook } from '../ports.js'
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
-import { type Parties, type SessionRow, toParties, toReceipt, toSettlement } from './receipt-rows.js'
+import { type Parties, type SessionRow, toReceipt, toSettlement } from './receipt-rows.js'
 import type { SqliteConnection } from './sqlite-connection.node.js'
 
 /** Settlements that are read at a time: half a megabyte. */
@@ -32,7 +32,7 @@ export class SqliteReceiptBook implements ReceiptBook {
 
   parties(session: string): Parties | undefined {
     const row = this.#session(session)
-    return row && toParties(row)
+    return row && { seeder: row.seeder, consumer: row.consumer }
   }
 
   keep(receipt: SignedReceipt): void {
@@ -56,14 +56,14 @@ export class SqliteReceiptBook implements ReceiptBook {
     const { session, bytes, coins, seq, hash, signature } = settlement
     return this.sql.transaction(() => {
       const row = this.#session(session)
-      const ahead = bytes - (row?.settled_bytes ?? 0)
+      if (row === undefined) return 0
+      const ahead = bytes - row.settled_bytes
       if (ahead <= 0) return 0
-      if (row === undefined) this.sql.run('INSERT INTO sessions (session, began_ms) VALUES (?, ?)', session, this.now())
       this.sql.run(
         'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
         ...[bytes, coins, seq, hash, signature, session],
       )
-      if (row?.consumer) this.#paid(row.consumer, ahead)
+      this.#paid(row.consumer, ahead)
       return ahead
     })
   }
@@ -88,10 +88,9 @@ export class SqliteReceiptBook implements ReceiptBook {
 
   owed(hubKey: string): readonly Receipt[] {
     const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 AND hub_key = ? ORDER BY id'
-    return this.sql.all<SessionRow>(sql, hubKey).flatMap(row => {
-      const parties = toParties(row)
-      if (parties === undefined) return []
-      return { hub_key: row.hub_key, session: row.session, ...parties, bytes: row.owed_bytes }
+    return this.sql.all<SessionRow>(sql, hubKey).map(row => {
+      const { hub_key, session, seeder, consumer, owed_bytes: bytes } = row
+      return { hub_key, session, seeder, consumer, bytes }
     })
   }
 
@@ -183,25 +182,19 @@ export class SqliteReceiptBook implements ReceiptBook {
     return this.sql.get<SessionRow>('SELECT * FROM sessions WHERE session = ?', session)
   }
 
-  /**
-   * The session with these parties: as it is, or new, or now that one learns whose it was. Its consumer may have paid for it
-   * already. Undefined when it has others.
-   */
+  /** The session with these parties, as it is or new. Undefined when it has others. */
   #known(session: string, { seeder, consumer }: Parties): SessionRow | undefined {
     const row = this.#session(session)
-    const parties = row && toParties(row)
-    if (parties !== undefined) return parties.seeder === seeder && parties.consumer === consumer ? row : undefined
+    if (row !== undefined) return row.seeder === seeder && row.consumer === consumer ? row : undefined
     this.sql.run(
-      `INSERT INTO sessions (session, began_ms, seeder, consumer) VALUES (?, ?, ?, ?)
-        ON CONFLICT (session) DO UPDATE SET seeder = excluded.seeder, consumer = excluded.consumer`,
+      'INSERT INTO sessions (session, began_ms, seeder, consumer) VALUES (?, ?, ?, ?)',
       ...[session, this.now(), seeder, consumer],
     )
-    if (row !== undefined) this.#paid(consumer, row.settled_bytes)
     return this.#session(session)
   }
 
   #paid(consumer: string, bytes: number): void {
-    if (bytes === 0 || consumer === this.pubKey) return
+    if (consumer === this.pubKey) return
     const sql =
       'INSERT INTO consumers (pub_key, paid) VALUES (?, ?) ON CONFLICT DO UPDATE SET paid = min(paid + excluded.paid, 9007199254740991)'
     this.sql.run(sql, consumer, bytes)

@@ -13,7 +13,7 @@ interface Parties {
 
 interface Entry {
   readonly order: number
-  readonly parties: Parties | undefined
+  readonly parties: Parties
   readonly receipt: SignedReceipt | undefined
   readonly settlement: Settlement | undefined
   readonly givenUp: boolean
@@ -49,15 +49,6 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
   const signedByMinute = new Map<number, number>()
   const heads = new Map<string, Map<number, LedgerHead[]>>()
 
-  const entryOf = (session: string): Entry =>
-    sessions.get(session) ?? {
-      order: sessions.size,
-      parties: undefined,
-      receipt: undefined,
-      settlement: undefined,
-      givenUp: false,
-    }
-
   const due = function* (): Iterable<{ readonly receipt: SignedReceipt; readonly unsettledBytes: number }> {
     for (const { receipt, settlement, givenUp } of sessions.values()) {
       if (receipt === undefined || givenUp) continue
@@ -66,15 +57,15 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
     }
   }
 
-  /** The session with these parties, whose consumer may have paid for it already. Undefined when it has others. */
+  /** The session with these parties, as it is or new. Undefined when it has others. */
   function known(session: string, { seeder, consumer }: Parties): Entry | undefined {
-    const entry = entryOf(session)
-    const { parties } = entry
-    if (parties !== undefined) return parties.seeder === seeder && parties.consumer === consumer ? entry : undefined
-    const grown = { ...entry, parties: { seeder, consumer } }
-    sessions.set(session, grown)
-    if (consumer !== pubKey) add(paid, consumer, entry.settlement?.bytes ?? 0)
-    return grown
+    const entry = sessions.get(session)
+    if (entry !== undefined)
+      return entry.parties.seeder === seeder && entry.parties.consumer === consumer ? entry : undefined
+    const parties = { seeder, consumer }
+    const opened = { order: sessions.size, parties, receipt: undefined, settlement: undefined, givenUp: false }
+    sessions.set(session, opened)
+    return opened
   }
 
   return {
@@ -98,12 +89,13 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     settle(settlement) {
       const { session, bytes, coins, seq, hash, signature } = settlement
-      const entry = entryOf(session)
+      const entry = sessions.get(session)
+      if (entry === undefined) return 0
       const ahead = bytes - (entry.settlement?.bytes ?? 0)
       if (ahead <= 0) return 0
       sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature } })
-      const consumer = entry.parties?.consumer
-      if (consumer !== undefined && consumer !== pubKey) add(paid, consumer, ahead)
+      const { consumer } = entry.parties
+      if (consumer !== pubKey) add(paid, consumer, ahead)
       return ahead
     },
 
