@@ -348,6 +348,33 @@ describe('ledgerAudit$', () => {
     }
   })
 
+  it.each<[string, (head: LedgerHead) => LedgerHead]>([
+    ['with a huge number', head => ({ ...head, seq: 9e15 })],
+    ['with another hash', head => ({ ...head, hash: 'd'.repeat(128) })],
+    ['behind what it signed', head => ({ ...head, seq: 2 })],
+  ])('takes no mark and finds nothing in a head %s that the hub shows and did not sign', (_what, twist) => {
+    const marks = createMemoryMarks()
+    const { events, signIn, hubKey, ledger, asked, options, session$, time } = scene({}, { marks })
+    const bad = twist(ledger.head())
+    const message = `the head ${bad.seq} that the hub shows is not signed by its key`
+    Object.assign(options.hub, { head$: () => of({ hubKey, head: bad }) })
+    signIn(bad)
+    const fault = { type: 'postponed', reason: { code: 'bad-signature', message } }
+    expect(events).toMatchObject([fault, { ...fault }])
+    expect([marks.read(hubKey), asked]).toEqual([undefined, []])
+    // With a mark it is neither followed nor held against the hub.
+    Object.assign(options.hub, { head$: () => of({ hubKey, head: ledger.head(5) }) })
+    session$.next(undefined)
+    signIn(ledger.head(4))
+    expect(marks.read(hubKey)?.seq).toBe(5)
+    Object.assign(options.hub, { head$: () => of({ hubKey, head: bad }) })
+    time.advance(10_000)
+    session$.next(undefined)
+    signIn(bad)
+    expect(kinds(events)).toEqual(['postponed', 'postponed', 'checked', 'postponed', 'postponed'])
+    expect(marks.read(hubKey)?.seq).toBe(5)
+  })
+
   it('takes nothing from heads that the hub did not sign', () => {
     const { signIn, offer, events, asked, ledger } = scene()
     signIn()

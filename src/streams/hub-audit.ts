@@ -1,5 +1,6 @@
 import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook } from '../ports.js'
 import { setBounded } from '../protocol/bounded-map.js'
+import { LighthouseError } from '../protocol/errors.js'
 import type { Evidence } from '../protocol/evidence.js'
 import {
   headAgainstLine,
@@ -80,10 +81,9 @@ export class HubAudit {
 
   /** A head from anywhere. Kept when the hub has signed it; nothing otherwise, since anybody can make one up. */
   onHead(head: LedgerHead): Evidence[] {
-    const { crypto, book } = this.options
+    const { book } = this.options
     const kept = book.headsAt(this.hubKey, head.seq)
-    if (kept.some(({ hash }) => hash === head.hash)) return []
-    if (!crypto.verify(this.hubKey, headText(head.seq, head.hash), head.signature)) return []
+    if (kept.some(({ hash }) => hash === head.hash) || !this.#isSigned(head)) return []
     const due = this.#due.get(head.seq)
     const checked = this.#hashes.get(head.seq)
     const found = [
@@ -95,8 +95,14 @@ export class HubAudit {
     return found.filter(evidence => evidence !== undefined)
   }
 
-  /** A head that the hub itself shows as its newest, and what it had signed before it was asked. */
+  /**
+   * A head that the hub itself shows as its newest, and what it had signed before it was asked. Throws `bad-signature` for one
+   * that it has not signed, which says nothing and is not gone by.
+   */
   onOwnHead(head: LedgerHead | undefined, before: ReturnType<HubAudit['signed']>): Evidence[] {
+    if (head !== undefined && !this.#isSigned(head)) {
+      throw new LighthouseError('bad-signature', `the head ${head.seq} that the hub shows is not signed by its key`)
+    }
     const found = head === undefined ? [] : this.onHead(head)
     const { head: signed, settled } = before
     const rollback = signed && headRollback(this.hubKey, head, signed)
@@ -153,6 +159,10 @@ export class HubAudit {
   /** Keeps how far it has come. */
   keep(): void {
     if (this.#mark !== undefined) this.options.marks.write(this.hubKey, this.#mark)
+  }
+
+  #isSigned({ seq, hash, signature }: LedgerHead): boolean {
+    return this.options.crypto.verify(this.hubKey, headText(seq, hash), signature)
   }
 
   #advance({ seq, hash }: LedgerMark): void {

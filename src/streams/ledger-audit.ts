@@ -206,7 +206,7 @@ function sessionAudit$(
  * Keeps every head that the hub signed, its own and those that other peers send along, and compares them with each other,
  * with settlements, and with the blocks that the hub gives out, which it follows from the last one it has checked; at first
  * from the first head that it sees. Says a fork, a rollback, a missing, changed or forged line, and coins that nothing
- * covers, each once.
+ * covers, each once. A head of the hub's own that it has not signed is not gone by.
  *
  * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`. Looks at the hub after
  * signing in, after a settlement and when another peer knows a newer head, for at most a minute and 10,000 blocks at a
