@@ -24,6 +24,14 @@ function audit(text: string, verify: boolean): { readonly problem: string; reado
   return splitter.rest === '' ? undefined : { problem: 'cut off', seq: state.seq + 1 }
 }
 
+describe('the hash of a block', () => {
+  it('is over all of it, however long its texts are', () => {
+    const grant = smallLedger().ledger.entries[0]!
+    const long = { ...grant, to: 'x'.repeat(5_000) }
+    expect(ledgerHash(long)).not.toBe(ledgerHash({ ...long, bytes: long.bytes + 1 }))
+  })
+})
+
 describe('a line of the ledger', () => {
   it('is read as it is written, and in no other way', () => {
     for (const entry of smallLedger().ledger.entries) {

@@ -5,7 +5,8 @@ import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { ledgerHash } from '../../src/adapters/ledger-hash.node.js'
 import type { HubClient } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import type { Settlement } from '../../src/protocol/receipt.js'
+import type { LedgerEntry } from '../../src/protocol/ledger-line.js'
+import type { Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead, Signal } from '../../src/protocol/signal.js'
 import { type AuditEvent, ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
 import { createMemoryMarks } from '../../src/streams/memory-marks.js'
@@ -346,6 +347,38 @@ describe('ledgerAudit$', () => {
     for (const { statements } of said) {
       for (const { by, text, signature } of statements) expect(nodeCrypto.verify(by, text, signature)).toBe(true)
     }
+  })
+
+  it.each<[string, Partial<LedgerEntry>]>([
+    ['another payee', { to: 'x'.repeat(5_000) }],
+    ['a payee beyond ASCII', { to: '\u0141'.repeat(44) }],
+    ['another payer', { from: 'somebody' }],
+    ['another predecessor', { prev_hash: 'f'.repeat(127) }],
+    ['another hash', { hash: '' }],
+    ['a receipt of no session', { receipt: { session: 'x' } as SignedReceipt }],
+    ['a receipt of no hub', { receipt: { hub_key: '' } as SignedReceipt }],
+    ['a receipt of no parties', { receipt: { seeder: 'x' } as SignedReceipt }],
+    ['a receipt without a signature', { receipt: { signature: '' } as SignedReceipt }],
+  ])('hashes and remembers nothing of a block with %s than a block can have', (_what, change) => {
+    let hashed = 0
+    const { events, signIn, ledger, marks, hubKey } = scene({}, { hash: entry => ((hashed += 1), ledgerHash(entry)) })
+    const block = ledger.entries[5]!
+    ledger.entries[5] = { ...block, ...change, receipt: { ...block.receipt!, ...change.receipt } }
+    signIn()
+    expect(events[0]).toMatchObject({
+      kind: 'fork',
+      message: 'the hub has forked its ledger before block 6: what it gives out there is not a block',
+      lines: [{ seq: 6 }],
+    })
+    expect([hashed, marks.read(hubKey)?.seq]).toEqual([2, 5])
+  })
+
+  it('says that coins were taken also where the block is none', () => {
+    const { events, signIn, ledger, people } = scene()
+    const receipt = ledger.receipt(people[0], people[1], 's'.repeat(16), 9)
+    ledger.transfer({ ...receipt, signature: '' })
+    signIn()
+    expect(kinds(events)).toEqual(['fork', 'forged', 'checked'])
   })
 
   it.each<[string, (head: LedgerHead) => LedgerHead]>([

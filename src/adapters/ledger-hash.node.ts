@@ -15,9 +15,15 @@ const views: Buffer[] = []
 const hashOnce: ((data: Uint8Array) => string) | undefined =
   'hash' in crypto ? data => crypto.hash('blake2b512', data, 'hex') : undefined
 
+/** All of it: what does not fit is no block, and must not get the hash of its beginning. */
+function dataOf(text: string): Buffer {
+  if (text.length > scratchBytes) return Buffer.from(text, 'latin1')
+  const length = scratch.write(text, 0, 'latin1')
+  return (views[length] ??= scratch.subarray(0, length))
+}
+
 /** Lowercase hex BLAKE2b-512 of a block's MessagePack. For entries that `blockBytes` is for. */
 export function ledgerHash(entry: LedgerEntry): string {
-  const length = scratch.write(blockBytes(entry), 0, 'latin1')
-  const data = (views[length] ??= scratch.subarray(0, length))
+  const data = dataOf(blockBytes(entry))
   return hashOnce === undefined ? crypto.createHash('blake2b512').update(data).digest('hex') : hashOnce(data)
 }

@@ -59,12 +59,12 @@ export function rewritten(
   hubKey: string,
   seq: number,
   entry: LedgerEntry | undefined,
+  isBlock: boolean,
   signed: LedgerHead | undefined,
 ): Evidence {
-  const what =
-    entry === undefined
-      ? 'what it gives out there is not a block'
-      : 'what it gives out there does not follow from what was there before'
+  const what = isBlock
+    ? 'what it gives out there does not follow from what was there before'
+    : 'what it gives out there is not a block'
   const statements = signed === undefined ? [] : [headStatement(hubKey, signed)]
   const message = `the hub has forked its ledger before block ${seq}: ${what}`
   return { kind: 'fork', message, statements, lines: entry === undefined ? [] : [entry] }

@@ -1,4 +1,5 @@
 import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook } from '../ports.js'
+import { isWellFormed } from '../protocol/block-shape.js'
 import { setBounded } from '../protocol/bounded-map.js'
 import { LighthouseError } from '../protocol/errors.js'
 import type { Evidence } from '../protocol/evidence.js'
@@ -14,7 +15,7 @@ import {
 } from '../protocol/head-rules.js'
 import { type LedgerEntry, parseLedgerLine } from '../protocol/ledger-line.js'
 import { LineRules } from '../protocol/line-rules.js'
-import { brokenPromise, keepsPromise } from '../protocol/own-lines.js'
+import { brokenPromise, forgedTransfer, keepsPromise } from '../protocol/own-lines.js'
 import type { Settlement } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { headText, settledText } from '../protocol/signed-texts.js'
@@ -133,12 +134,16 @@ export class HubAudit {
 
   /** The next line of the ledger. False when nothing can be said of what follows. */
   onLine(text: string, found: Evidence[]): boolean {
-    const { book, hash } = this.options
+    const { book, hash, identity, crypto } = this.options
     const mark = this.#mark!
     const seq = mark.seq + 1
     const entry = parseLedgerLine(text)
-    if (entry === undefined || entry.seq !== seq || entry.prev_hash !== mark.hash || hash(entry) !== entry.hash) {
-      found.push(rewritten(this.hubKey, seq, entry, book.newestHead(this.hubKey)))
+    // Nothing is hashed, and nothing remembered, before it has the shape of a block.
+    const isBlock = entry !== undefined && isWellFormed(entry)
+    if (!isBlock || entry.seq !== seq || entry.prev_hash !== mark.hash || hash(entry) !== entry.hash) {
+      found.push(rewritten(this.hubKey, seq, entry, isBlock, book.newestHead(this.hubKey)))
+      const forged = entry && forgedTransfer(entry, identity.pubKey, crypto.verify)
+      if (forged !== undefined) found.push(forged)
       return false
     }
     for (const head of book.headsAt(this.hubKey, seq)) {
