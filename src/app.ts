@@ -117,10 +117,7 @@ function run$(environment: Environment): Observable<Peer> {
     marks: environment.auditMarks,
     session$,
     signal$,
-    settled$: signaling.pipe(
-      filter(event => event.type === 'settled'),
-      map(({ settlement }) => settlement),
-    ),
+    settled$: accounts.settled$,
   }).pipe(counted)
   const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({
     ...environment,

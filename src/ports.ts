@@ -241,6 +241,10 @@ export interface ReceiptBook {
   /** The settlement kept for a session, and all of them in the order of their blocks. */
   settlement(session: string): Settlement | undefined
   settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
+  /** Settlements that were not compared with the hub's ledger yet, in the order of their blocks. */
+  uncompared(): Iterable<Settlement>
+  /** These were. Where a session has a newer one by now, that one was not. */
+  compared(settlements: readonly Settlement[]): void
   /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
   keepHead(hubKey: string, head: LedgerHead): void
   /** Heads of this hub with that number (more than one is a fork), and the newest one. */

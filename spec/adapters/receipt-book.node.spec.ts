@@ -123,6 +123,8 @@ describe('the file of a receipt book', () => {
       path,
       `INSERT INTO sessions (session, began_ms, settled_bytes, coins, seq, hash, hub_signature)
         VALUES ('pushed', 1, 5, '1.000000', 3, 'a', 'b');
+      DROP INDEX sessions_uncompared;
+      ALTER TABLE sessions DROP COLUMN compared;
       PRAGMA user_version = 1`,
     )
     const { book } = await open(path)

@@ -181,6 +181,22 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       ])
     })
 
+    it('knows which settlements were compared with the ledger', () => {
+      for (const name of ['one', 'two']) book.open({ session: sessionOf(name), seeder: self, consumer: bob })
+      book.settle(settlement('one', 100, 30))
+      book.settle(settlement('two', 150, 10))
+      expect([...book.uncompared()]).toEqual([settlement('two', 150, 10), settlement('one', 100, 30)])
+      // Of an earlier or another one of the session nothing follows.
+      book.compared([settlement('two', 100, 10), settlement('two', 150, 11), settlement('three', 1)])
+      book.compared([{ ...settlement('two', 150, 10), hash: 'b'.repeat(128) }])
+      expect([...book.uncompared()]).toHaveLength(2)
+      book.compared([settlement('two', 150, 10), settlement('one', 100, 30)])
+      expect([...book.uncompared()]).toEqual([])
+      book.settle(settlement('one', 200, 40))
+      expect([...book.uncompared()]).toEqual([settlement('one', 200, 40)])
+      expect([...book.settlements()]).toHaveLength(2)
+    })
+
     it('can be written to while its settlements are read', () => {
       for (let seq = 1; seq <= 2500; seq++) {
         book.open({ session: sessionOf(`session ${seq}`), seeder: self, consumer: bob })

@@ -426,6 +426,18 @@ describe('createAccounts', () => {
     expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
   })
 
+  it('passes on every settlement, pushed and acknowledged', () => {
+    const { time, hub, here } = peers(1_000_000)
+    const settled: string[] = []
+    here.accounts.settled$.subscribe(({ session, bytes }) => settled.push(`${session} ${bytes}`))
+    hub.silent = true
+    here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
+    here.signIn()
+    time.advance(100)
+    here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
+    expect(settled).toEqual([`${sessionOf('old')} 400000`, `${sessionOf('strange')} 500`])
+  })
+
   it('takes the wallet alone from a settlement of a session that it was never party to', () => {
     const { here } = peers(0)
     here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })

@@ -8,10 +8,11 @@ import { LighthouseError } from '../../src/protocol/errors.js'
 import type { LedgerEntry } from '../../src/protocol/ledger-line.js'
 import type { Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead, Signal } from '../../src/protocol/signal.js'
+import { settledText } from '../../src/protocol/signed-texts.js'
 import { type AuditEvent, ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
 import { createMemoryMarks } from '../../src/streams/memory-marks.js'
 import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
-import { newKeys, smallLedger } from '../support/ledger.js'
+import { newKeys, smallLedger, type SpecLedger } from '../support/ledger.js'
 import { virtualTime } from './support/virtual-time.js'
 
 /** An audit in virtual time, at a hub that shows `ledger`, seven blocks of which the first three are trusted. */
@@ -35,9 +36,10 @@ function scene(hub: Partial<HubClient> = {}, change: Partial<LedgerAuditOptions>
     ...hub,
   }
   const events: AuditEvent[] = []
+  const book = createMemoryReceiptBook(people[0].pubKey)
   const options: LedgerAuditOptions = {
     ...{ identity: people[0], crypto: nodeCrypto, hash: ledgerHash, hub: client, marks, session$, signal$, settled$ },
-    book: createMemoryReceiptBook(people[0].pubKey),
+    book,
     scheduler: time.scheduler,
     ...change,
   }
@@ -72,6 +74,7 @@ function scene(hub: Partial<HubClient> = {}, change: Partial<LedgerAuditOptions>
     offer,
     hubKey,
     options,
+    book,
   }
 }
 
@@ -406,6 +409,124 @@ describe('ledgerAudit$', () => {
     signIn(bad)
     expect(kinds(events)).toEqual(['postponed', 'postponed', 'checked', 'postponed', 'postponed'])
     expect(marks.read(hubKey)?.seq).toBe(5)
+  })
+
+  /** A settlement that the hub signed as a spec likes. */
+  const lie = (ledger: SpecLedger, change: Partial<Settlement>): Settlement => {
+    const said = {
+      session: 'lied-session-16chars',
+      bytes: 5,
+      coins: '1.000000',
+      seq: 7,
+      hash: 'a'.repeat(128),
+      ...change,
+    }
+    return { ...said, signature: nodeCrypto.sign(ledger.hub.privKey, settledText(said)) }
+  }
+  const evidenceOf = (events: readonly AuditEvent[]) => events.filter(event => event.type === 'evidence')
+
+  it('catches a settlement for a block that it has followed, with the right hash and other content', () => {
+    const { events, signIn, ledger, settled$ } = scene()
+    signIn()
+    const { seq, hash } = ledger.entries[6]!
+    settled$.next(ledger.settlement(ledger.entries[6]!))
+    expect(evidenceOf(events)).toEqual([])
+    settled$.next(lie(ledger, { seq, hash }))
+    expect(evidenceOf(events)).toMatchObject([{ kind: 'missing', lines: [{ seq, hash }], statements: [{}] }])
+  })
+
+  it('catches a lie about a block that is followed by the truth', () => {
+    const { events, signIn, ledger, people, settled$, time } = scene()
+    signIn()
+    const entry = ledger.transfer(ledger.receipt(people[0], people[1], 'true-session-16chars', 7))
+    settled$.next(lie(ledger, { seq: entry.seq, hash: entry.hash }))
+    settled$.next(ledger.settlement(entry))
+    expect(evidenceOf(events)).toMatchObject([
+      { kind: 'fork', message: expect.stringContaining('two different settlements for one block 8') },
+    ])
+    time.advance(10_000)
+    expect(evidenceOf(events).slice(1)).toMatchObject([
+      { kind: 'missing', message: expect.stringContaining('lied-session-16chars'), lines: [{ seq: 8 }] },
+    ])
+  })
+
+  it('fetches the one block that a settlement names and that it does not remember, and compares', () => {
+    const { events, signIn, ledger, settled$, time, asked } = scene()
+    signIn()
+    expect(asked).toEqual([3])
+    settled$.next(lie(ledger, { seq: 2, hash: ledger.entries[1]!.hash }))
+    settled$.next(lie(ledger, { seq: 3 }))
+    expect(evidenceOf(events)).toMatchObject([{ kind: 'missing', message: expect.stringContaining('block 3') }])
+    time.advance(10_000)
+    expect(asked).toEqual([3, 1, 2])
+    expect(evidenceOf(events).slice(1)).toMatchObject([
+      { kind: 'missing', lines: [{ seq: 2 }] },
+      { kind: 'missing', lines: [{ seq: 3 }] },
+    ])
+    time.advance(60_000)
+    expect(asked).toHaveLength(3)
+  })
+
+  it.each<[string, (lines: readonly string[]) => readonly string[]]>([
+    ['nothing', () => []],
+    ['another block', lines => lines.slice(1)],
+    ['no block', () => ['{}']],
+  ])('says that a settlement is missing when the hub gives out %s in its place', (_what, twist) => {
+    const { events, signIn, ledger, settled$, time, options } = scene()
+    signIn()
+    settled$.next(lie(ledger, { seq: 2 }))
+    Object.assign(options.hub, { ledger$: (after: number) => of(twist(ledger.lines().slice(after))) })
+    time.advance(10_000)
+    expect(evidenceOf(events)).toMatchObject([
+      {
+        kind: 'missing',
+        message: expect.stringMatching(/block 2 settles .* does not give out a block with that number/),
+      },
+    ])
+  })
+
+  it('compares what the book has and nobody told it of, also after a restart, once', () => {
+    const { events, signIn, ledger, people, session$, time, asked, options, subscription, book } = scene()
+    const settle = (name: string, settlement: Partial<Settlement>): void => {
+      const session = name.padEnd(22, '-')
+      book.open({ session, seeder: people[0].pubKey, consumer: people[1].pubKey })
+      book.settle(lie(ledger, { session, ...settlement }))
+    }
+    signIn()
+    settle('acknowledged', { seq: 6 })
+    session$.next(undefined)
+    time.advance(10_000)
+    signIn()
+    expect(evidenceOf(events)).toMatchObject([{ kind: 'missing', message: expect.stringContaining('acknowledged') }])
+    subscription.unsubscribe()
+    settle('crashed', { seq: 5 })
+    book.settle({ ...lie(ledger, { session: 'foreign'.padEnd(22, '-') }), signature: 'A'.repeat(86) + '==' })
+    for (const said of [1, 0]) {
+      const again: AuditEvent[] = []
+      const restarted = ledgerAudit$(options).subscribe(event => again.push(event))
+      signIn()
+      expect(evidenceOf(again)).toHaveLength(said)
+      restarted.unsubscribe()
+    }
+    expect(asked).toEqual([3, 4])
+    expect([...book.uncompared()]).toEqual([])
+  })
+
+  it('looks back at 32 blocks at a time', () => {
+    const { signIn, ledger, people, time, asked, options, events, book } = scene()
+    const marks = createMemoryMarks()
+    for (let count = 0; count < 40; count += 1) {
+      const session = `session ${count}`.padEnd(22, '-').replace(' ', '-')
+      book.open({ session, seeder: people[1].pubKey, consumer: people[0].pubKey })
+      book.settle(ledger.settlement(ledger.transfer(ledger.receipt(people[0], people[1], session, 1))))
+    }
+    Object.assign(options, { marks })
+    signIn()
+    expect(asked).toHaveLength(32)
+    time.advance(10_000)
+    expect(asked).toHaveLength(40)
+    time.advance(20_000)
+    expect([asked.length, evidenceOf(events)]).toEqual([40, []])
   })
 
   it('takes nothing from heads that the hub did not sign', () => {

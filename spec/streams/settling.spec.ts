@@ -169,6 +169,21 @@ describe('settling$', () => {
     expect(asked()).toEqual([])
   })
 
+  it('tells of an acknowledgement with another block than it had heard of, and not of the same again', () => {
+    const { give, questions, events, book } = world()
+    give('one', 100)
+    const pushed = signedSettlement('one', 100, 0)
+    book.settle(pushed)
+    questions[0]!.answer({ settled: pushed })
+    expect(events).toEqual([])
+    give('one', 200)
+    book.settle(signedSettlement('one', 200, 0))
+    const other = signedSettlement('one', 200, 0, 3)
+    questions[1]!.answer({ settled: other })
+    expect(events).toEqual([{ type: 'repeated', settlement: other }])
+    expect(book.settlement(sessionOf('one'))).toEqual(signedSettlement('one', 200, 0))
+  })
+
   it.each<[string, (receipt: SignedReceipt) => ReceiptAck]>([
     ['that the hub did not sign', () => ({ settled: { ...signedSettlement('one', 100, 0), coins: '9.000000' } })],
     ['for another session', () => ({ settled: signedSettlement('two', 100, 0) })],

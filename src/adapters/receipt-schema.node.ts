@@ -59,6 +59,11 @@ const migrations = [
   `,
   // What a hub said of sessions that this peer was never party to. Since then each has its parties from the start.
   'DELETE FROM sessions WHERE seeder IS NULL OR consumer IS NULL',
+  // Whether the settlement was compared with the block that it names.
+  `
+  ALTER TABLE sessions ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX sessions_uncompared ON sessions (seq, id) WHERE settled_bytes > 0 AND compared = 0;
+  `,
 ]
 
 /**

@@ -60,7 +60,7 @@ export class SqliteReceiptBook implements ReceiptBook {
       const ahead = bytes - row.settled_bytes
       if (ahead <= 0) return 0
       this.sql.run(
-        'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
+        'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ?, compared = 0 WHERE session = ?',
         ...[bytes, coins, seq, hash, signature, session],
       )
       this.#paid(row.consumer, ahead)
@@ -133,16 +133,18 @@ export class SqliteReceiptBook implements ReceiptBook {
   }
 
   *settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }> {
-    let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
-    while (after !== undefined) {
-      // By pages, so that the book can be written to while somebody reads it.
-      const rows: readonly SessionRow[] = this.sql.all<SessionRow>(
-        'SELECT * FROM sessions WHERE settled_bytes > 0 AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?',
-        ...[after.seq, after.id, pageRows],
-      )
-      for (const row of rows) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
-      after = rows.length < pageRows ? undefined : rows.at(-1)
-    }
+    for (const row of this.#settled('settled_bytes > 0')) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
+  }
+
+  *uncompared(): Iterable<Settlement> {
+    for (const row of this.#settled('settled_bytes > 0 AND compared = 0')) yield toSettlement(row)!
+  }
+
+  compared(settlements: readonly Settlement[]): void {
+    const sql = 'UPDATE sessions SET compared = 1 WHERE session = ? AND settled_bytes = ? AND seq = ? AND hash = ?'
+    this.sql.transaction(() => {
+      for (const { session, bytes, seq, hash } of settlements) this.sql.run(sql, session, bytes, seq, hash)
+    })
   }
 
   keepHead(hubKey: string, head: LedgerHead): void {
@@ -176,6 +178,19 @@ export class SqliteReceiptBook implements ReceiptBook {
     const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? ORDER BY seq DESC, hash LIMIT 1'
     const head = this.sql.get<LedgerHead>(sql, hubKey)
     return head && { ...head }
+  }
+
+  /** By pages, so that the book can be written to while somebody reads it. */
+  *#settled(which: string): Iterable<SessionRow> {
+    let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
+    while (after !== undefined) {
+      const rows: readonly SessionRow[] = this.sql.all<SessionRow>(
+        `SELECT * FROM sessions WHERE ${which} AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?`,
+        ...[after.seq, after.id, pageRows],
+      )
+      yield* rows
+      after = rows.length < pageRows ? undefined : rows.at(-1)
+    }
   }
 
   #session(session: string): SessionRow | undefined {

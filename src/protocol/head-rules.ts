@@ -23,10 +23,16 @@ export function settlementFork(hubKey: string, head: LedgerHead, settlement: Set
   }
 }
 
-/** Two settlements in one block. */
+/** Two settlements in one block. A block settles one session up to one receipt. */
 export function settlementsFork(hubKey: string, first: Settlement, second: Settlement): Evidence | undefined {
-  if (first.seq !== second.seq || first.hash === second.hash) return undefined
-  const message = `the hub has forked its ledger: it signed two different blocks ${first.seq} for settlements`
+  if (first.seq !== second.seq) return undefined
+  const { session, bytes, seq } = second
+  if (first.hash === second.hash && first.session === session && first.bytes === bytes) return undefined
+  const what =
+    first.hash === second.hash
+      ? `two different settlements for one block ${seq}`
+      : `two different blocks ${seq} for settlements`
+  const message = `the hub has forked its ledger: it signed ${what}`
   const statements = [settlementStatement(hubKey, first), settlementStatement(hubKey, second)]
   return { kind: 'fork', message, statements, lines: [] }
 }
@@ -74,6 +80,13 @@ export function rewritten(
 export function headAgainstLine(hubKey: string, head: LedgerHead): Evidence {
   const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block ${head.seq} that it gave out before`
   return { kind: 'fork', message, statements: [headStatement(hubKey, head)], lines: [] }
+}
+
+/** A settlement for another block than the one with its number that the hub vouched for before. */
+export function settlementAgainstLine(hubKey: string, settlement: Settlement): Evidence {
+  const { seq, session } = settlement
+  const message = `the hub signed that block ${seq} settles session ${session}, and its ledger has another block in that place`
+  return { kind: 'missing', message, statements: [settlementStatement(hubKey, settlement)], lines: [] }
 }
 
 /** A block that is not the one whose hash the hub signed as a head. */

@@ -31,6 +31,11 @@ export interface Settlement {
   readonly signature: string
 }
 
+/** Whether two settlements say the same; the wallets in them are as large as each was when it was sent. */
+export function isSameSettlement(one: Settlement, other: Settlement): boolean {
+  return one.session === other.session && one.bytes === other.bytes && one.seq === other.seq && one.hash === other.hash
+}
+
 /** The codes with which the hub refuses a receipt. */
 export const receiptRefusals = [
   'malformed',

@@ -47,6 +47,8 @@ export interface Accounts {
   refusal(consumer: string): string | undefined
   /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
+  /** Every settlement whose signature was checked, pushed or as an acknowledgement, also those that move nothing. Hot. */
+  readonly settled$: Observable<Settlement>
   /** Why nothing can be paid for now. */
   stop(): SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
@@ -84,7 +86,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
     }
   }
 
+  const settled$ = new Subject<Settlement>()
   const settle = (settlement: Settlement): void => {
+    settled$.next(settlement)
     const ahead = book.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
@@ -99,6 +103,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     paid: session => paying.account(session),
     served: session => crediting.account(session),
     wallet,
+    settled$,
     heard(event) {
       if (event.type === 'session' && event.session !== undefined) {
         const { hubKey } = event.session
@@ -127,6 +132,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         }).pipe(
           tap(event => {
             if (event.type === 'settled') attempt(() => settle(event.settlement))
+            if (event.type === 'repeated') settled$.next(event.settlement)
             if (event.type !== 'receipt-refused') return
             // Without coins it stays due: it is offered again when there are some, and at the next sign-in.
             if (event.code === 'no-coins') short = true
@@ -137,6 +143,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
               })
           }),
           map((event): AccountsReport | undefined => {
+            if (event.type === 'repeated') return undefined
             if (event.type !== 'settled') return event
             const bytes = parseCoins(event.settlement.coins)
             return bytes === undefined ? undefined : { type: 'coins', bytes }

@@ -9,22 +9,20 @@ import {
   headRollback,
   lineFork,
   rewritten,
+  settlementAgainstLine,
   settlementFork,
   settlementRollback,
-  settlementsFork,
 } from '../protocol/head-rules.js'
 import { type LedgerEntry, parseLedgerLine } from '../protocol/ledger-line.js'
 import { LineRules } from '../protocol/line-rules.js'
-import { brokenPromise, forgedTransfer, keepsPromise } from '../protocol/own-lines.js'
+import { forgedTransfer } from '../protocol/own-lines.js'
+import { Promises } from '../protocol/promises.js'
 import type { Settlement } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { headText, settledText } from '../protocol/signed-texts.js'
 
-/** Checked blocks whose hashes are remembered, for settlements that arrive after a look has passed them: 1.5 MB. */
+/** Followed blocks that are remembered, for heads and settlements that arrive after a look has passed them: 4 MB. */
 const rememberedBlocks = 4_096
-
-/** Settlements whose blocks were not seen yet. */
-const maxDue = 10_000
 
 /** What is needed to judge what a hub says. */
 export interface HubAuditOptions {
@@ -32,41 +30,46 @@ export interface HubAuditOptions {
   readonly crypto: Pick<CryptoPort, 'verify'>
   /** Of a block, as lowercase hex. */
   readonly hash: (entry: LedgerEntry) => string
-  readonly book: Pick<ReceiptBook, 'keepHead' | 'headsAt' | 'newestHead' | 'settlements'>
+  readonly book: Pick<ReceiptBook, 'keepHead' | 'headsAt' | 'newestHead' | 'uncompared' | 'compared'>
   readonly marks: AuditMarks
 }
 
-/** What is known of one hub while one session with it lasts. */
+/** A block that was followed; its line where it was not only vouched for by a head. */
+interface Followed {
+  readonly hash: string
+  readonly line: string | undefined
+}
+
+/** A copy that does not keep the piece alive of which it is a slice. */
+const copy = (text: string): string => JSON.parse(JSON.stringify(text)) as string
+
+/** What is known of one hub, from one session with it to the next. */
 export class HubAudit {
-  readonly #due = new Map<number, Settlement>()
-  readonly #hashes = new Map<number, string>()
+  readonly #followed = new Map<number, Followed>()
+  readonly #promises: Promises
   readonly #rules: LineRules
   #mark: LedgerMark | undefined
   #settled: Settlement | undefined
+  /** Blocks that were looked at, by which a look can be told that came to nothing. */
+  #steps = 0
 
   constructor(
-    private readonly hubKey: string,
+    readonly hubKey: string,
     private readonly options: HubAuditOptions,
   ) {
-    const { identity, crypto, marks, book } = options
+    const { identity, crypto, marks } = options
+    this.#promises = new Promises(hubKey)
     this.#rules = new LineRules({ pubKey: identity.pubKey, hubKey, verify: crypto.verify })
     this.#mark = marks.read(hubKey)
-    if (this.#mark !== undefined) this.#hashes.set(this.#mark.seq, this.#mark.hash)
-    for (const settlement of book.settlements()) {
-      // At first only the newest counts: what was settled before the first head is not looked at.
-      if (this.#mark === undefined) this.#due.clear()
-      else if (settlement.seq <= this.#mark.seq || this.#due.size >= maxDue) continue
-      this.#due.set(settlement.seq, settlement)
-    }
-    for (const settlement of this.#due.values()) {
-      // What another hub signed says nothing about this one.
-      if (crypto.verify(hubKey, settledText(settlement), settlement.signature)) this.#settled = settlement
-      else this.#due.delete(settlement.seq)
-    }
+    if (this.#mark !== undefined) this.#remember(this.#mark.seq, { hash: this.#mark.hash, line: undefined })
   }
 
   get mark(): LedgerMark | undefined {
     return this.#mark
+  }
+
+  get steps(): number {
+    return this.#steps
   }
 
   /** The newest that the hub has signed until now: what it shows to a question from now on must not be behind. */
@@ -77,7 +80,24 @@ export class HubAudit {
   /** Whether the hub has signed for blocks that were not looked at. */
   isBehind(): boolean {
     const signed = this.options.book.newestHead(this.hubKey)
-    return signed !== undefined && signed.seq > (this.#mark?.seq ?? 0)
+    return (signed !== undefined && signed.seq > (this.#mark?.seq ?? 0)) || this.unseen(1).length > 0
+  }
+
+  /** Takes up the settlements of the book that were never compared with the ledger, as far as there is room. */
+  refill(): Evidence[] {
+    const { book, crypto } = this.options
+    const found: Evidence[] = []
+    const foreign: Settlement[] = []
+    for (const settlement of book.uncompared()) {
+      if (this.#promises.isFull) break
+      if (this.#promises.has(settlement)) continue
+      if (crypto.verify(this.hubKey, settledText(settlement), settlement.signature)) {
+        found.push(...this.onSettlement(settlement))
+      } else foreign.push(settlement)
+    }
+    // What another hub signed says nothing about this one.
+    if (foreign.length > 0) book.compared(foreign)
+    return found
   }
 
   /** A head from anywhere. Kept when the hub has signed it; nothing otherwise, since anybody can make one up. */
@@ -85,12 +105,11 @@ export class HubAudit {
     const { book } = this.options
     const kept = book.headsAt(this.hubKey, head.seq)
     if (kept.some(({ hash }) => hash === head.hash) || !this.#isSigned(head)) return []
-    const due = this.#due.get(head.seq)
-    const checked = this.#hashes.get(head.seq)
+    const followed = this.#followed.get(head.seq)
     const found = [
       headFork(this.hubKey, head, kept),
-      due && settlementFork(this.hubKey, head, due),
-      checked === undefined || checked === head.hash ? undefined : headAgainstLine(this.hubKey, head),
+      ...this.#promises.at(head.seq).map(settlement => settlementFork(this.hubKey, head, settlement)),
+      followed === undefined || followed.hash === head.hash ? undefined : headAgainstLine(this.hubKey, head),
     ]
     book.keepHead(this.hubKey, head)
     return found.filter(evidence => evidence !== undefined)
@@ -110,37 +129,40 @@ export class HubAudit {
     const unsettled = head && settled && settlementRollback(this.hubKey, head, settled)
     // Trust starts with the first head.
     if (this.#mark === undefined && head !== undefined) {
-      this.#advance(head)
+      this.#advance(head, undefined)
       this.keep()
     }
     return [...found, rollback, unsettled].filter(evidence => evidence !== undefined)
   }
 
+  /** A settlement whose signature was checked. Compared with its block at once where that is remembered, else when it is seen. */
   onSettlement(settlement: Settlement): Evidence[] {
     const { seq, hash } = settlement
-    const found = this.options.book.headsAt(this.hubKey, seq).map(head => settlementFork(this.hubKey, head, settlement))
+    const { book } = this.options
     if (this.#settled === undefined || this.#settled.seq < seq) this.#settled = settlement
-    const due = this.#due.get(seq)
-    if (due !== undefined) found.push(settlementsFork(this.hubKey, due, settlement))
-    const checked = this.#hashes.get(seq)
-    if (checked !== undefined && checked !== hash) {
-      const message = `the hub signed that block ${seq} settles session ${settlement.session}, and its ledger has another block in that place`
-      const statements = [{ by: this.hubKey, text: settledText(settlement), signature: settlement.signature }]
-      found.push({ kind: 'missing', message, statements, lines: [] })
-    }
-    if (seq > (this.#mark?.seq ?? 0) && this.#due.size < maxDue) this.#due.set(seq, settlement)
+    const followed = this.#followed.get(seq)
+    const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
+    const found = [
+      ...book.headsAt(this.hubKey, seq).map(head => settlementFork(this.hubKey, head, settlement)),
+      this.#promises.add(settlement),
+      ...(entry === undefined ? [] : this.#promises.compare(entry)),
+      entry === undefined && followed !== undefined && followed.hash !== hash
+        ? settlementAgainstLine(this.hubKey, settlement)
+        : undefined,
+    ]
     return found.filter(evidence => evidence !== undefined)
   }
 
   /** The next line of the ledger. False when nothing can be said of what follows. */
   onLine(text: string, found: Evidence[]): boolean {
-    const { book, hash, identity, crypto } = this.options
+    const { book, identity, crypto } = this.options
     const mark = this.#mark!
     const seq = mark.seq + 1
-    const entry = parseLedgerLine(text)
-    // Nothing is hashed, and nothing remembered, before it has the shape of a block.
-    const isBlock = entry !== undefined && isWellFormed(entry)
-    if (!isBlock || entry.seq !== seq || entry.prev_hash !== mark.hash || hash(entry) !== entry.hash) {
+    const line = copy(text)
+    const entry = parseLedgerLine(line)
+    this.#steps += 1
+    if (!this.#isBlock(entry, seq) || entry.prev_hash !== mark.hash) {
+      const isBlock = entry !== undefined && isWellFormed(entry)
       found.push(rewritten(this.hubKey, seq, entry, isBlock, book.newestHead(this.hubKey)))
       const forged = entry && forgedTransfer(entry, identity.pubKey, crypto.verify)
       if (forged !== undefined) found.push(forged)
@@ -150,29 +172,49 @@ export class HubAudit {
       const fork = lineFork(this.hubKey, entry, head)
       if (fork !== undefined) found.push(fork)
     }
-    const due = this.#due.get(seq)
-    this.#due.delete(seq)
-    if (due !== undefined && !keepsPromise(entry, due)) {
-      found.push(brokenPromise(this.hubKey, entry, { ...due, receipt: undefined }))
-    }
+    found.push(...this.#promises.compare(entry))
     const wrong = this.#rules.step(entry)
     if (wrong !== undefined) found.push(wrong)
-    this.#advance(entry)
+    this.#advance(entry, line)
     return true
   }
 
-  /** Keeps how far it has come. */
+  /** Blocks that were passed, are not remembered, and for which a settlement waits; at most so many. */
+  unseen(limit: number): readonly number[] {
+    return this.#promises.upTo(this.#mark?.seq ?? 0, limit)
+  }
+
+  /** What the hub gives out as the block with a number that was passed; undefined when that is nothing. */
+  onOldLine(seq: number, text: string | undefined): readonly Evidence[] {
+    const entry = text === undefined ? undefined : parseLedgerLine(text)
+    this.#steps += 1
+    return this.#isBlock(entry, seq) ? this.#promises.compare(entry) : this.#promises.absent(seq, entry)
+  }
+
+  /** Keeps how far it has come, and which settlements were compared. */
   keep(): void {
-    if (this.#mark !== undefined) this.options.marks.write(this.hubKey, this.#mark)
+    const { marks, book } = this.options
+    const kept = marks.read(this.hubKey)
+    if (this.#mark !== undefined && kept?.hash !== this.#mark.hash) marks.write(this.hubKey, this.#mark)
+    const compared = this.#promises.takeCompared()
+    if (compared.length > 0) book.compared(compared)
+  }
+
+  /** Nothing is hashed, and nothing remembered, before it has the shape of a block. */
+  #isBlock(entry: LedgerEntry | undefined, seq: number): entry is LedgerEntry {
+    return entry !== undefined && isWellFormed(entry) && entry.seq === seq && this.options.hash(entry) === entry.hash
   }
 
   #isSigned({ seq, hash, signature }: LedgerHead): boolean {
     return this.options.crypto.verify(this.hubKey, headText(seq, hash), signature)
   }
 
-  #advance({ seq, hash }: LedgerMark): void {
-    // Copies: the texts are slices of what was read.
-    this.#mark = JSON.parse(JSON.stringify({ seq, hash })) as LedgerMark
-    setBounded(this.#hashes, seq, this.#mark.hash, rememberedBlocks)
+  #advance({ seq, hash }: LedgerMark, line: string | undefined): void {
+    this.#mark = { seq, hash: copy(hash) }
+    this.#remember(seq, { hash: this.#mark.hash, line })
+  }
+
+  #remember(seq: number, followed: Followed): void {
+    setBounded(this.#followed, seq, followed, rememberedBlocks)
   }
 }

@@ -2,6 +2,7 @@ import {
   catchError,
   concat,
   concatMap,
+  defaultIfEmpty,
   defer,
   EMPTY,
   filter,
@@ -16,6 +17,7 @@ import {
   startWith,
   Subject,
   switchMap,
+  take,
   takeUntil,
   takeWhile,
   throwError,
@@ -39,6 +41,9 @@ const roundLimitMs = 60_000
 /** Blocks that are fetched in one look: 10 MB, and a second and a half of checking signatures, spread over its pieces. */
 const roundBlocks = 10_000
 
+/** Blocks that were passed before somebody said what they settle, and are fetched one by one in a look. */
+const roundOldBlocks = 32
+
 /** Findings that are not said again. */
 const maxReported = 1_000
 
@@ -58,7 +63,7 @@ export interface LedgerAuditOptions extends HubAuditOptions {
   readonly session$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   /** Every signal for this peer: offers and answers carry heads. */
   readonly signal$: Observable<Signal>
-  /** Settlements whose signature was checked. */
+  /** Settlements whose signature was checked, however they came. */
   readonly settled$: Observable<Settlement>
   readonly scheduler: SchedulerLike
 }
@@ -98,7 +103,7 @@ function follow$(
     )
     const end$ = defer(() => {
       const { seq } = audit.mark!
-      if (seq > start) audit.keep()
+      audit.keep()
       const early = !isBroken && seq < target ? said(hubKey, [earlyEnd(hubKey, seq, head)]) : EMPTY
       return seq > start ? concat(early, of<AuditEvent>({ type: 'checked', hub: hubKey, seq })) : early
     })
@@ -106,7 +111,22 @@ function follow$(
   })
 }
 
-/** One look at the hub: its head now, and the blocks up to it. */
+/** Fetches blocks that were passed, for settlements that were not compared with them. */
+function lookBack$(hubKey: string, audit: HubAudit, hub: LedgerAuditOptions['hub']): Observable<AuditEvent> {
+  return defer(() => from(audit.unseen(roundOldBlocks))).pipe(
+    concatMap(seq =>
+      hub.ledger$(seq - 1).pipe(
+        filter(lines => lines.length > 0),
+        map(([line]) => line),
+        take(1),
+        defaultIfEmpty(undefined),
+        concatMap(line => said(hubKey, audit.onOldLine(seq, line))),
+      ),
+    ),
+  )
+}
+
+/** One look at the hub: its head now, the blocks up to it, and those that there is something new to ask about. */
 function round$(hubKey: string, audit: HubAudit, { hub, scheduler }: LedgerAuditOptions): Observable<AuditEvent> {
   const tooLate$ = timer(roundLimitMs, scheduler).pipe(
     map(() => {
@@ -115,8 +135,9 @@ function round$(hubKey: string, audit: HubAudit, { hub, scheduler }: LedgerAudit
     }),
   )
   return defer(() => {
+    const refilled = said(hubKey, audit.refill())
     const before = audit.signed()
-    return hub.head$().pipe(
+    const look$ = hub.head$().pipe(
       concatMap(answer => {
         if (answer.hubKey !== hubKey) {
           const message = 'the hub shows another key over HTTP than where this peer signed in'
@@ -126,9 +147,15 @@ function round$(hubKey: string, audit: HubAudit, { hub, scheduler }: LedgerAudit
         }
         const { head } = answer
         const found = said(hubKey, audit.onOwnHead(head, before))
-        return head === undefined || audit.mark === undefined ? found : concat(found, follow$(hubKey, audit, head, hub))
+        if (head === undefined || audit.mark === undefined) return found
+        const keep$ = defer(() => {
+          audit.keep()
+          return EMPTY
+        })
+        return concat(found, follow$(hubKey, audit, head, hub), lookBack$(hubKey, audit, hub), keep$)
       }),
     )
+    return concat(refilled, look$)
   }).pipe(
     takeUntil(tooLate$),
     catchError((error: unknown) => postponed(error)),
@@ -141,13 +168,13 @@ function postponed(error: unknown): Observable<AuditEvent> {
 
 /** All that is heard while one session with the hub lasts. */
 function sessionAudit$(
-  hubKey: string,
-  head: LedgerHead | undefined,
+  auditOf: (hubKey: string) => HubAudit,
+  { hubKey, head }: { readonly hubKey: string; readonly head: LedgerHead | undefined },
   options: LedgerAuditOptions,
 ): Observable<AuditEvent> {
   const { signal$, settled$, scheduler } = options
   return defer(() => {
-    const audit = new HubAudit(hubKey, options)
+    const audit = auditOf(hubKey)
     const look$ = new Subject<void>()
     /** What one event comes to. That a store failed ends nothing. */
     const say$ = (work: () => readonly Evidence[], isNews: () => boolean): Observable<AuditEvent> =>
@@ -157,7 +184,7 @@ function sessionAudit$(
         return found
       }).pipe(catchError(postponed))
     const own$ = say$(
-      () => audit.onOwnHead(head, audit.signed()),
+      () => [...audit.refill(), ...audit.onOwnHead(head, audit.signed())],
       () => false,
     )
     const heads$ = signal$.pipe(
@@ -181,10 +208,10 @@ function sessionAudit$(
     const rounds$ = look$.pipe(
       startWith(undefined),
       exhaustMapWithTrailing(() => {
-        const before = audit.mark
+        const before = audit.steps
         const more$ = defer(() => {
           // A look has its bounds; the rest is for the next one.
-          if (audit.mark !== before && audit.isBehind()) look$.next()
+          if (audit.steps !== before && audit.isBehind()) look$.next()
           return EMPTY
         })
         const gap$ = timer(roundGapMs, scheduler).pipe(ignoreElements())
@@ -210,16 +237,21 @@ function sessionAudit$(
  *
  * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`. Looks at the hub after
  * signing in, after a settlement and when another peer knows a newer head, for at most a minute and 10,000 blocks at a
- * time. Holds 4,096 hashes, 10,000 settlements whose blocks were not seen yet, 10,000 sessions and keys, and one piece of the
- * hub's answer.
+ * time, and for 32 older blocks of which it heard a settlement only then. Holds 4,096 blocks, 10,000 settlements whose blocks
+ * were not seen yet, 10,000 sessions and keys, and one piece of the hub's answer, from one session with the hub to the next.
  *
  * @see docs/PROTOCOL.md section 4
  */
 export function ledgerAudit$(options: LedgerAuditOptions): Observable<AuditEvent> {
   return defer(() => {
     const reported = new Set<string>()
+    let audit: HubAudit | undefined
+    const auditOf = (hubKey: string): HubAudit => {
+      if (audit?.hubKey !== hubKey) audit = new HubAudit(hubKey, options)
+      return audit
+    }
     return options.session$.pipe(
-      switchMap(session => (session === undefined ? EMPTY : sessionAudit$(session.hubKey, session.head, options))),
+      switchMap(session => (session === undefined ? EMPTY : sessionAudit$(auditOf, session, options))),
       filter(event => {
         if (event.type !== 'evidence') return true
         const isNew = !reported.has(event.message) && reported.size < maxReported

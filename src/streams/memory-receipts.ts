@@ -16,6 +16,8 @@ interface Entry {
   readonly parties: Parties
   readonly receipt: SignedReceipt | undefined
   readonly settlement: Settlement | undefined
+  /** Whether the settlement was compared with its block. */
+  readonly compared: boolean
   readonly givenUp: boolean
 }
 
@@ -57,13 +59,26 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
     }
   }
 
+  /** In the order of their blocks. */
+  const settled = (): readonly (Entry & { readonly settlement: Settlement })[] =>
+    [...sessions.values()]
+      .filter((entry): entry is Entry & { readonly settlement: Settlement } => entry.settlement !== undefined)
+      .toSorted((one, other) => one.settlement.seq - other.settlement.seq || one.order - other.order)
+
   /** The session with these parties, as it is or new. Undefined when it has others. */
   function known(session: string, { seeder, consumer }: Parties): Entry | undefined {
     const entry = sessions.get(session)
     if (entry !== undefined)
       return entry.parties.seeder === seeder && entry.parties.consumer === consumer ? entry : undefined
     const parties = { seeder, consumer }
-    const opened = { order: sessions.size, parties, receipt: undefined, settlement: undefined, givenUp: false }
+    const opened = {
+      order: sessions.size,
+      parties,
+      receipt: undefined,
+      settlement: undefined,
+      compared: false,
+      givenUp: false,
+    }
     sessions.set(session, opened)
     return opened
   }
@@ -93,7 +108,7 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       if (entry === undefined) return 0
       const ahead = bytes - (entry.settlement?.bytes ?? 0)
       if (ahead <= 0) return 0
-      sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature } })
+      sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature }, compared: false })
       const { consumer } = entry.parties
       if (consumer !== pubKey) add(paid, consumer, ahead)
       return ahead
@@ -144,11 +159,18 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     settlement: session => sessions.get(session)?.settlement,
 
-    settlements: () =>
-      [...sessions.values()]
-        .flatMap(({ settlement, receipt, order }) => (settlement === undefined ? [] : [{ settlement, receipt, order }]))
-        .toSorted((one, other) => one.settlement.seq - other.settlement.seq || one.order - other.order)
-        .map(({ settlement, receipt }) => ({ ...settlement, receipt })),
+    settlements: () => settled().map(({ settlement, receipt }) => ({ ...settlement, receipt })),
+
+    uncompared: () => settled().flatMap(({ settlement, compared }) => (compared ? [] : [settlement])),
+
+    compared(settlements) {
+      for (const { session, bytes, seq, hash } of settlements) {
+        const entry = sessions.get(session)
+        const { settlement } = entry ?? {}
+        if (entry === undefined || settlement?.bytes !== bytes) continue
+        if (settlement.seq === seq && settlement.hash === hash) sessions.set(session, { ...entry, compared: true })
+      }
+    },
 
     keepHead(hubKey, head) {
       heads.set(hubKey, withHead(heads.get(hubKey) ?? new Map(), head))

@@ -23,7 +23,7 @@ import {
 import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
 import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { isLighthouseError, type LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import type { ReceiptRefusal, Settlement, SignedReceipt } from '../protocol/receipt.js'
+import { isSameSettlement, type ReceiptRefusal, type Settlement, type SignedReceipt } from '../protocol/receipt.js'
 import { settledText } from '../protocol/signed-texts.js'
 import type { HubSession } from './signaling.js'
 
@@ -53,6 +53,8 @@ export interface SettlingOptions {
 export type SettlingEvent =
   /** The hub's word, checked. */
   | { readonly type: 'settled'; readonly settlement: Settlement }
+  /** The hub's word, checked, for what the book has as settled with another block. It moves nothing. */
+  | { readonly type: 'repeated'; readonly settlement: Settlement }
   /** The hub will not take it, today or tomorrow. */
   | {
       readonly type: 'receipt-refused'
@@ -89,13 +91,16 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         concatMap((ack): Observable<SettlingEvent> => {
           if ('settled' in ack) {
             const { settled } = ack
+            const known = book.settlement(receipt.session)
             const genuine =
               settled.session === receipt.session &&
               settled.bytes >= receipt.bytes &&
               // Often it came as an event before, and was checked then.
-              !isSettled({ ...receipt, bytes: settled.bytes }) &&
+              !(known !== undefined && isSameSettlement(known, settled)) &&
               crypto.verify(hub.hubKey, settledText(settled), settled.signature)
-            return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
+            if (!genuine) return EMPTY
+            const isNew = settled.bytes > (known?.bytes ?? 0)
+            return of({ type: isNew ? 'settled' : 'repeated', settlement: settled })
           }
           const { code, message } = ack.error
           if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
