@@ -193,6 +193,12 @@ export interface LedgerMark {
   readonly hash: string
 }
 
+/** A block of the ledger, and the bytes of the receipt in it. */
+export interface SessionCharge {
+  readonly seq: number
+  readonly bytes: number
+}
+
 /** What this peer has served to one consumer, in payload bytes since ever. */
 export interface ConsumerAccount {
   /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
@@ -245,6 +251,10 @@ export interface ReceiptBook {
   uncompared(): Iterable<Settlement>
   /** These were. Where a session has a newer one by now, that one was not. */
   compared(settlements: readonly Settlement[]): void
+  /** Up to how many bytes the ledger has charged a session, as far as it was followed, and with which block. */
+  charged(session: string): SessionCharge | undefined
+  /** Keeps that where the session is in the book and the block is higher than before. */
+  charge(session: string, charge: SessionCharge): void
   /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
   keepHead(hubKey: string, head: LedgerHead): void
   /** Heads of this hub with that number (more than one is a fork), and the newest one. */

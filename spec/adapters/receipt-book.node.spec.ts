@@ -125,6 +125,8 @@ describe('the file of a receipt book', () => {
         VALUES ('pushed', 1, 5, '1.000000', 3, 'a', 'b');
       DROP INDEX sessions_uncompared;
       ALTER TABLE sessions DROP COLUMN compared;
+      ALTER TABLE sessions DROP COLUMN charged_seq;
+      ALTER TABLE sessions DROP COLUMN charged_bytes;
       PRAGMA user_version = 1`,
     )
     const { book } = await open(path)

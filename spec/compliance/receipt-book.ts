@@ -197,6 +197,21 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect([...book.settlements()]).toHaveLength(2)
     })
 
+    it('keeps up to where the ledger has charged its sessions', () => {
+      const session = sessionOf('one')
+      book.charge(session, { seq: 1, bytes: 100 })
+      expect(book.charged(session)).toBeUndefined()
+      book.open({ session, seeder: self, consumer: bob })
+      expect(book.charged(session)).toBeUndefined()
+      book.charge(session, { seq: 5, bytes: 100 })
+      book.charge(session, { seq: 5, bytes: 900 })
+      book.charge(session, { seq: 4, bytes: 900 })
+      expect(book.charged(session)).toEqual({ seq: 5, bytes: 100 })
+      book.charge(session, { seq: 6, bytes: 90 })
+      expect(book.charged(session)).toEqual({ seq: 6, bytes: 90 })
+      expect([...book.settlements()]).toEqual([])
+    })
+
     it('can be written to while its settlements are read', () => {
       for (let seq = 1; seq <= 2500; seq++) {
         book.open({ session: sessionOf(`session ${seq}`), seeder: self, consumer: bob })

@@ -12,7 +12,7 @@ import { settledText } from '../../src/protocol/signed-texts.js'
 import { type AuditEvent, ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
 import { createMemoryMarks } from '../../src/streams/memory-marks.js'
 import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
-import { newKeys, smallLedger, type SpecLedger } from '../support/ledger.js'
+import { type Keys, newKeys, smallLedger, type SpecLedger } from '../support/ledger.js'
 import { virtualTime } from './support/virtual-time.js'
 
 /** An audit in virtual time, at a hub that shows `ledger`, seven blocks of which the first three are trusted. */
@@ -510,6 +510,62 @@ describe('ledgerAudit$', () => {
     }
     expect(asked).toEqual([3, 4])
     expect([...book.uncompared()]).toEqual([])
+  })
+
+  describe('knows what its own sessions were charged', () => {
+    /** The first session's last receipt, charged a second time as a whole. */
+    const chargeAgain = (ledger: SpecLedger): void => void ledger.transfer(ledger.entries[5]!.receipt!)
+
+    it('by the settlements in its book, which prove it', () => {
+      const { events, signIn, ledger, marks, hubKey, book } = scene()
+      const { receipt, hash } = ledger.entries[5]!
+      marks.write(hubKey, { seq: 7, hash: ledger.entries[6]!.hash })
+      book.keep(receipt!)
+      book.settle(ledger.settlement(ledger.entries[5]!))
+      chargeAgain(ledger)
+      signIn()
+      const [first, ...rest] = evidenceOf(events)
+      expect(first).toMatchObject({
+        kind: 'credit',
+        message: expect.stringContaining('block 6 had charged this session up to 1.500000 coins already'),
+        statements: [{ by: hubKey, text: expect.stringContaining(hash) }],
+        lines: [{ seq: 8 }],
+      })
+      expect(rest).toEqual([])
+    })
+
+    it('by the blocks that it followed before it was started again', () => {
+      const { signIn, ledger, options, subscription, book } = scene()
+      book.keep(ledger.entries[5]!.receipt!)
+      signIn()
+      subscription.unsubscribe()
+      ledger.transfer(ledger.receipt(options.identity as Keys, newKeys(), 's'.repeat(16), 5))
+      chargeAgain(ledger)
+      const again: AuditEvent[] = []
+      ledgerAudit$(options).subscribe(event => again.push(event))
+      signIn()
+      expect(evidenceOf(again)).toMatchObject([{ kind: 'credit', lines: [{ seq: 9 }], statements: [] }])
+    })
+
+    it('by what it saw before it signed in again', () => {
+      const { events, signIn, ledger, session$, time } = scene()
+      signIn()
+      session$.next(undefined)
+      chargeAgain(ledger)
+      time.advance(10_000)
+      signIn()
+      expect(evidenceOf(events)).toMatchObject([{ kind: 'credit', lines: [{ seq: 8 }] }])
+    })
+
+    it('and finds nothing in what goes on where the block before ended', () => {
+      const { events, signIn, ledger, people, marks, hubKey, book } = scene()
+      marks.write(hubKey, { seq: 7, hash: ledger.entries[6]!.hash })
+      book.keep(ledger.entries[5]!.receipt!)
+      book.settle(ledger.settlement(ledger.entries[5]!))
+      ledger.transfer(ledger.receipt(people[0], people[1], 'session-of-a-and-b', 1_600_000), 1_500_000)
+      signIn()
+      expect(kinds(events)).toEqual(['checked'])
+    })
   })
 
   it('looks back at 32 blocks at a time', () => {

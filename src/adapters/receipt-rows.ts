@@ -20,6 +20,8 @@ export interface SessionRow {
   readonly hash: string
   readonly hub_signature: string
   readonly owed_bytes: number
+  readonly charged_seq: number
+  readonly charged_bytes: number
 }
 
 /** Undefined where there is none. */

@@ -64,6 +64,11 @@ const migrations = [
   ALTER TABLE sessions ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX sessions_uncompared ON sessions (seq, id) WHERE settled_bytes > 0 AND compared = 0;
   `,
+  // The newest block of the session that was seen in the ledger.
+  `
+  ALTER TABLE sessions ADD COLUMN charged_seq INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE sessions ADD COLUMN charged_bytes INTEGER NOT NULL DEFAULT 0;
+  `,
 ]
 
 /**

@@ -1,4 +1,4 @@
-import type { ConsumerAccount, ReceiptBook } from '../ports.js'
+import type { ConsumerAccount, ReceiptBook, SessionCharge } from '../ports.js'
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { type Parties, type SessionRow, toReceipt, toSettlement } from './receipt-rows.js'
@@ -145,6 +145,18 @@ export class SqliteReceiptBook implements ReceiptBook {
     this.sql.transaction(() => {
       for (const { session, bytes, seq, hash } of settlements) this.sql.run(sql, session, bytes, seq, hash)
     })
+  }
+
+  charged(session: string): SessionCharge | undefined {
+    const row = this.#session(session)
+    return row && row.charged_seq > 0 ? { seq: row.charged_seq, bytes: row.charged_bytes } : undefined
+  }
+
+  charge(session: string, { seq, bytes }: SessionCharge): void {
+    this.sql.run(
+      'UPDATE sessions SET charged_seq = ?1, charged_bytes = ?2 WHERE session = ?3 AND charged_seq < ?1',
+      ...[seq, bytes, session],
+    )
   }
 
   keepHead(hubKey: string, head: LedgerHead): void {

@@ -1,15 +1,26 @@
 import { setBounded } from './bounded-map.js'
 import { formatCoins } from './coins.js'
-import type { Evidence } from './evidence.js'
+import { type Evidence, settlementStatement } from './evidence.js'
 import { transferProblem } from './ledger-audit.js'
 import type { LedgerEntry } from './ledger-line.js'
 import { forgedTransfer } from './own-lines.js'
+import type { Settlement } from './receipt.js'
+import { settledText } from './signed-texts.js'
 
 /** Whose ledger is looked at by whom, and with what. */
 export interface LineRulesOptions {
   readonly pubKey: string
   readonly hubKey: string
   readonly verify: (pubKey: string, text: string, signature: string) => boolean
+  /** What is known from elsewhere of blocks that charged a session of this key's owner. */
+  readonly charges: (session: string) => readonly KnownCharge[]
+}
+
+/** A block, the bytes up to which it had charged a session, and the hub's word for that where it is held. */
+export interface KnownCharge {
+  readonly seq: number
+  readonly bytes: number
+  readonly settlement?: Settlement
 }
 
 /** Sessions and granted keys that are remembered: those of the last hours of a busy hub, in about 2 MB. */
@@ -45,7 +56,7 @@ export class LineRules {
     const problem = transferProblem(entry, verify)
     if (problem !== undefined) return forgedTransfer(entry, pubKey, verify) ?? credit(problem)
     const rule = this.#increaseRule(entry)
-    return rule === undefined ? undefined : credit(rule)
+    return rule === undefined ? this.#chargedTwice(entry, credit) : credit(rule)
   }
 
   #grantRule({ to }: LedgerEntry): string | undefined {
@@ -65,6 +76,25 @@ export class LineRules {
       return 'it does not move what its receipt is ahead of what was settled of the session before'
     }
     setBounded(this.#settled, copy(session), receipted, maxRemembered)
+    return undefined
+  }
+
+  /** What all blocks move of one session is never more than its highest receipt: each goes on where the one before ended. */
+  #chargedTwice(entry: LedgerEntry, credit: (rule: string) => Evidence): Evidence | undefined {
+    const { pubKey, hubKey, verify, charges } = this.options
+    const { seq, from, to, bytes, receipt } = entry
+    if (from !== pubKey && to !== pubKey) return undefined
+    for (const known of charges(receipt!.session)) {
+      if (known.seq >= seq || receipt!.bytes - bytes >= known.bytes) continue
+      const evidence = credit(
+        `block ${known.seq} had charged this session up to ${formatCoins(known.bytes)} coins already`,
+      )
+      const { settlement } = known
+      if (settlement === undefined) return evidence
+      // What another hub signed says nothing about this one.
+      if (!verify(hubKey, settledText(settlement), settlement.signature)) continue
+      return { ...evidence, statements: [settlementStatement(hubKey, settlement)] }
+    }
     return undefined
   }
 }

@@ -1,4 +1,4 @@
-import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook } from '../ports.js'
+import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook, SessionCharge } from '../ports.js'
 import { isWellFormed } from '../protocol/block-shape.js'
 import { setBounded } from '../protocol/bounded-map.js'
 import { LighthouseError } from '../protocol/errors.js'
@@ -14,7 +14,7 @@ import {
   settlementRollback,
 } from '../protocol/head-rules.js'
 import { type LedgerEntry, parseLedgerLine } from '../protocol/ledger-line.js'
-import { LineRules } from '../protocol/line-rules.js'
+import { type KnownCharge, LineRules } from '../protocol/line-rules.js'
 import { forgedTransfer } from '../protocol/own-lines.js'
 import { Promises } from '../protocol/promises.js'
 import type { Settlement } from '../protocol/receipt.js'
@@ -30,7 +30,10 @@ export interface HubAuditOptions {
   readonly crypto: Pick<CryptoPort, 'verify'>
   /** Of a block, as lowercase hex. */
   readonly hash: (entry: LedgerEntry) => string
-  readonly book: Pick<ReceiptBook, 'keepHead' | 'headsAt' | 'newestHead' | 'uncompared' | 'compared'>
+  readonly book: Pick<
+    ReceiptBook,
+    'keepHead' | 'headsAt' | 'newestHead' | 'settlement' | 'uncompared' | 'compared' | 'charged' | 'charge'
+  >
   readonly marks: AuditMarks
 }
 
@@ -48,6 +51,8 @@ export class HubAudit {
   readonly #followed = new Map<number, Followed>()
   readonly #promises: Promises
   readonly #rules: LineRules
+  /** Of this peer's sessions, since they were kept last. */
+  readonly #charges = new Map<string, SessionCharge>()
   #mark: LedgerMark | undefined
   #settled: Settlement | undefined
   /** Blocks that were looked at, by which a look can be told that came to nothing. */
@@ -59,7 +64,12 @@ export class HubAudit {
   ) {
     const { identity, crypto, marks } = options
     this.#promises = new Promises(hubKey)
-    this.#rules = new LineRules({ pubKey: identity.pubKey, hubKey, verify: crypto.verify })
+    this.#rules = new LineRules({
+      pubKey: identity.pubKey,
+      hubKey,
+      verify: crypto.verify,
+      charges: session => this.#known(session),
+    })
     this.#mark = marks.read(hubKey)
     if (this.#mark !== undefined) this.#remember(this.#mark.seq, { hash: this.#mark.hash, line: undefined })
   }
@@ -175,6 +185,10 @@ export class HubAudit {
     found.push(...this.#promises.compare(entry))
     const wrong = this.#rules.step(entry)
     if (wrong !== undefined) found.push(wrong)
+    const { from, to, receipt } = entry
+    if (receipt !== null && (from === identity.pubKey || to === identity.pubKey)) {
+      this.#charges.set(receipt.session, { seq, bytes: receipt.bytes })
+    }
     this.#advance(entry, line)
     return true
   }
@@ -191,9 +205,11 @@ export class HubAudit {
     return this.#isBlock(entry, seq) ? this.#promises.compare(entry) : this.#promises.absent(seq, entry)
   }
 
-  /** Keeps how far it has come, and which settlements were compared. */
+  /** Keeps how far it has come, what this peer was charged and paid there, and which settlements were compared. */
   keep(): void {
     const { marks, book } = this.options
+    for (const [session, charge] of this.#charges) book.charge(session, charge)
+    this.#charges.clear()
     const kept = marks.read(this.hubKey)
     if (this.#mark !== undefined && kept?.hash !== this.#mark.hash) marks.write(this.hubKey, this.#mark)
     const compared = this.#promises.takeCompared()
@@ -203,6 +219,15 @@ export class HubAudit {
   /** Nothing is hashed, and nothing remembered, before it has the shape of a block. */
   #isBlock(entry: LedgerEntry | undefined, seq: number): entry is LedgerEntry {
     return entry !== undefined && isWellFormed(entry) && entry.seq === seq && this.options.hash(entry) === entry.hash
+  }
+
+  #known(session: string): readonly KnownCharge[] {
+    const { book } = this.options
+    const [settlement, charge] = [book.settlement(session), book.charged(session)]
+    return [
+      ...(settlement === undefined ? [] : [{ seq: settlement.seq, bytes: settlement.bytes, settlement }]),
+      ...(charge === undefined ? [] : [charge]),
+    ]
   }
 
   #isSigned({ seq, hash, signature }: LedgerHead): boolean {

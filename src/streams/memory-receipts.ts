@@ -1,4 +1,4 @@
-import type { ConsumerAccount, ReceiptBook } from '../ports.js'
+import type { ConsumerAccount, ReceiptBook, SessionCharge } from '../ports.js'
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 
@@ -18,6 +18,7 @@ interface Entry {
   readonly settlement: Settlement | undefined
   /** Whether the settlement was compared with its block. */
   readonly compared: boolean
+  readonly charge: SessionCharge | undefined
   readonly givenUp: boolean
 }
 
@@ -77,6 +78,7 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       receipt: undefined,
       settlement: undefined,
       compared: false,
+      charge: undefined,
       givenUp: false,
     }
     sessions.set(session, opened)
@@ -169,6 +171,15 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
         const { settlement } = entry ?? {}
         if (entry === undefined || settlement?.bytes !== bytes) continue
         if (settlement.seq === seq && settlement.hash === hash) sessions.set(session, { ...entry, compared: true })
+      }
+    },
+
+    charged: session => sessions.get(session)?.charge,
+
+    charge(session, { seq, bytes }) {
+      const entry = sessions.get(session)
+      if (entry !== undefined && seq > (entry.charge?.seq ?? 0)) {
+        sessions.set(session, { ...entry, charge: { seq, bytes } })
       }
     },
 
