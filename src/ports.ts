@@ -191,6 +191,11 @@ export interface AuditMarks {
 export interface LedgerMark {
   readonly seq: number
   readonly hash: string
+  /**
+   * Where the ledger was found not to go on from what it was before: the highest number for which the hub had signed until then.
+   * What it had signed up to there is reported, and is not held against what it shows now.
+   */
+  readonly disputed?: number
 }
 
 /** A block of the ledger, and the bytes of the receipt in it. */

@@ -60,9 +60,9 @@ describe('openAuditMarks', () => {
     expect(marks.read(one)).toBeUndefined()
     marks.write(one, { seq: 1, hash: 'b'.repeat(128) })
     marks.write(one, mark)
-    marks.write(two, { seq: 2, hash: 'c'.repeat(128) })
+    marks.write(two, { seq: 2, hash: 'c'.repeat(128), disputed: 9 })
     expect(openAuditMarks(home).read(one)).toEqual(mark)
-    expect(openAuditMarks(home).read(two)?.seq).toBe(2)
+    expect(openAuditMarks(home).read(two)).toEqual({ seq: 2, hash: 'c'.repeat(128), disputed: 9 })
     expect(statSync(auditMarksPath(home)).mode & 0o777).toBe(0o600)
   })
 

@@ -206,7 +206,7 @@ describe('a peer that audits a hostile hub', () => {
     for (let count = 0; count < 3; count += 1) hub.ledger.grant(newKeys().pubKey)
     expect(await watch(hub, alice, known).evidence()).toMatchObject({
       kind: 'fork',
-      message: expect.stringContaining('before block 3'),
+      message: expect.stringContaining('before block 2'),
     })
   })
 })

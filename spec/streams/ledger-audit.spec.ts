@@ -364,7 +364,7 @@ describe('ledgerAudit$', () => {
     ['a receipt without a signature', { receipt: { signature: '' } as SignedReceipt }],
   ])('hashes and remembers nothing of a block with %s than a block can have', (_what, change) => {
     let hashed = 0
-    const { events, signIn, ledger, marks, hubKey } = scene({}, { hash: entry => ((hashed += 1), ledgerHash(entry)) })
+    const { events, signIn, ledger } = scene({}, { hash: entry => ((hashed += 1), ledgerHash(entry)) })
     const block = ledger.entries[5]!
     ledger.entries[5] = { ...block, ...change, receipt: { ...block.receipt!, ...change.receipt } }
     signIn()
@@ -373,7 +373,7 @@ describe('ledgerAudit$', () => {
       message: 'the hub has forked its ledger before block 6: what it gives out there is not a block',
       lines: [{ seq: 6 }],
     })
-    expect([hashed, marks.read(hubKey)?.seq]).toEqual([2, 5])
+    expect([hashed, events.at(-1)]).toMatchObject([2, { type: 'checked', seq: 5 }])
   })
 
   it('says that coins were taken also where the block is none', () => {
@@ -565,6 +565,71 @@ describe('ledgerAudit$', () => {
       ledger.transfer(ledger.receipt(people[0], people[1], 'session-of-a-and-b', 1_600_000), 1_500_000)
       signIn()
       expect(kinds(events)).toEqual(['checked'])
+    })
+  })
+
+  describe('after the hub broke its chain', () => {
+    /** The hub shows another ledger from now on; what one start of the peer finds there. */
+    function restarting({ options, signIn, hubKey, time }: ReturnType<typeof scene>) {
+      let shown: SpecLedger
+      Object.assign(options.hub, {
+        head$: () => defer(() => of({ hubKey, head: shown.head() })),
+        ledger$: (after: number) => defer(() => of(shown.lines().slice(after))),
+      })
+      return (ledger: SpecLedger): readonly string[] => {
+        shown = ledger
+        const events: AuditEvent[] = []
+        const subscription = ledgerAudit$(options).subscribe(event => events.push(event))
+        signIn(shown.head())
+        time.advance(30_000)
+        subscription.unsubscribe()
+        return kinds(events)
+      }
+    }
+
+    it.each<[string, number, string]>([
+      ['its ledger is restored from a backup', 5, 'rollback'],
+      ['it has grown beyond where the peer was', 20, 'fork'],
+      ['it has as many blocks again', 7, 'fork'],
+    ])('when %s, says so once, and follows the present one', (_what, blocks, kind) => {
+      const all = scene()
+      const { ledger, people, marks, hubKey, signIn, subscription, book } = all
+      signIn()
+      subscription.unsubscribe()
+      book.keep(ledger.entries[5]!.receipt!)
+      book.settle(ledger.settlement(ledger.entries[5]!))
+      const other = ledger.branch(5)
+      while (other.entries.length < blocks) other.grant(newKeys().pubKey)
+      const start = restarting(all)
+      expect(start(other)).toContain(kind)
+      expect(marks.read(hubKey)).toMatchObject({ seq: blocks, disputed: Math.max(blocks, 7) })
+      expect([start(other), start(other)]).toEqual([[], []])
+      // The session goes on from what it had in the backup, which is no second charge.
+      other.transfer(ledger.receipt(people[0], people[1], 'session-of-a-and-b', 1_500_000), 1_000_000)
+      other.grant(newKeys().pubKey)
+      expect(start(other).filter(said => said !== 'fork')).toEqual(['checked'])
+      const receipt = ledger.receipt(people[0], people[1], 'z'.repeat(16), 1)
+      other.transfer({ ...receipt, bytes: 7_000_000 })
+      expect(start(other)).toEqual(['forged', 'checked'])
+      // And a second time it is noticed again.
+      const back = other.branch(other.entries.length - 1)
+      expect(start(back)).toEqual(['rollback'])
+      expect(start(back)).toEqual([])
+    })
+
+    it('does not ask for what other peers had heard of what is gone', () => {
+      const all = scene()
+      const { ledger, signIn, asked, offer, time, events, session$ } = all
+      signIn()
+      session$.next(undefined)
+      const gone = ledger.head(7)
+      ledger.entries.splice(5)
+      time.advance(10_000)
+      signIn()
+      expect(kinds(events)).toEqual(['checked', 'rollback'])
+      offer(gone)
+      time.advance(60_000)
+      expect([asked, kinds(events)]).toEqual([[3], ['checked', 'rollback']])
     })
   })
 

@@ -12,9 +12,13 @@ export function auditMarksPath(home: string): string {
   return join(home, 'audit.json')
 }
 
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
 function isMark(value: unknown): value is LedgerMark {
-  const { seq, hash } = (value ?? {}) as { readonly seq?: unknown; readonly hash?: unknown }
-  return Number.isSafeInteger(seq) && (seq as number) >= 0 && isBlockHash(hash)
+  const { seq, hash, disputed = 0 } = (value ?? {}) as { readonly [Name in keyof LedgerMark]?: unknown }
+  return isCount(seq) && isCount(disputed) && isBlockHash(hash)
 }
 
 function parse(path: string, text: string): Map<string, LedgerMark> {
@@ -44,12 +48,13 @@ export function openAuditMarks(home: string): AuditMarks {
   const marks = text === undefined ? new Map<string, LedgerMark>() : parse(path, text)
   return {
     read: hubKey => marks.get(hubKey),
-    write(hubKey, { seq, hash }) {
-      const grown = new Map(marks).set(hubKey, { seq, hash })
+    write(hubKey, { seq, hash, disputed }) {
+      const mark = { seq, hash, ...(disputed === undefined ? {} : { disputed }) }
+      const grown = new Map(marks).set(hubKey, mark)
       ensurePrivateFolder(home, 'store-failed')
       const file = { version: 1, hubs: Object.fromEntries(grown) }
       writePrivateFile(path, `${JSON.stringify(file, null, 2)}\n`, 'store-failed')
-      marks.set(hubKey, { seq, hash })
+      marks.set(hubKey, mark)
     },
   }
 }

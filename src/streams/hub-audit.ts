@@ -50,7 +50,7 @@ const copy = (text: string): string => JSON.parse(JSON.stringify(text)) as strin
 export class HubAudit {
   readonly #followed = new Map<number, Followed>()
   readonly #promises: Promises
-  readonly #rules: LineRules
+  #rules: LineRules
   /** Of this peer's sessions, since they were kept last. */
   readonly #charges = new Map<string, SessionCharge>()
   #mark: LedgerMark | undefined
@@ -62,15 +62,9 @@ export class HubAudit {
     readonly hubKey: string,
     private readonly options: HubAuditOptions,
   ) {
-    const { identity, crypto, marks } = options
     this.#promises = new Promises(hubKey)
-    this.#rules = new LineRules({
-      pubKey: identity.pubKey,
-      hubKey,
-      verify: crypto.verify,
-      charges: session => this.#known(session),
-    })
-    this.#mark = marks.read(hubKey)
+    this.#rules = this.#newRules()
+    this.#mark = options.marks.read(hubKey)
     if (this.#mark !== undefined) this.#remember(this.#mark.seq, { hash: this.#mark.hash, line: undefined })
   }
 
@@ -84,12 +78,18 @@ export class HubAudit {
 
   /** The newest that the hub has signed until now: what it shows to a question from now on must not be behind. */
   signed(): { readonly head: LedgerHead | undefined; readonly settled: Settlement | undefined } {
-    return { head: this.options.book.newestHead(this.hubKey), settled: this.#settled }
+    const { book } = this.options
+    const newest = book.newestHead(this.hubKey)
+    const mark = this.#mark
+    // Of what is disputed only the head counts from which was gone on.
+    const isDisputed = newest !== undefined && mark !== undefined && newest.seq <= this.#disputed
+    const head = isDisputed ? book.headsAt(this.hubKey, mark.seq).find(({ hash }) => hash === mark.hash) : newest
+    return { head, settled: this.#settled }
   }
 
   /** Whether the hub has signed for blocks that were not looked at. */
   isBehind(): boolean {
-    const signed = this.options.book.newestHead(this.hubKey)
+    const { head: signed } = this.signed()
     return (signed !== undefined && signed.seq > (this.#mark?.seq ?? 0)) || this.unseen(1).length > 0
   }
 
@@ -102,7 +102,8 @@ export class HubAudit {
       if (this.#promises.isFull) break
       if (this.#promises.has(settlement)) continue
       if (crypto.verify(this.hubKey, settledText(settlement), settlement.signature)) {
-        found.push(...this.onSettlement(settlement))
+        found.push(...this.#hear(settlement))
+        if (settlement.seq > this.#disputed) this.#raise(settlement)
       } else foreign.push(settlement)
     }
     // What another hub signed says nothing about this one.
@@ -137,8 +138,10 @@ export class HubAudit {
     const { head: signed, settled } = before
     const rollback = signed && headRollback(this.hubKey, head, signed)
     const unsettled = head && settled && settlementRollback(this.hubKey, head, settled)
+    const isOther = head?.seq === this.#mark?.seq && head?.hash !== this.#mark?.hash
+    if (head !== undefined && (isOther || rollback !== undefined || unsettled !== undefined)) this.anchor(head)
     // Trust starts with the first head.
-    if (this.#mark === undefined && head !== undefined) {
+    else if (this.#mark === undefined && head !== undefined) {
       this.#advance(head, undefined)
       this.keep()
     }
@@ -147,9 +150,29 @@ export class HubAudit {
 
   /** A settlement whose signature was checked. Compared with its block at once where that is remembered, else when it is seen. */
   onSettlement(settlement: Settlement): Evidence[] {
+    this.#raise(settlement)
+    return this.#hear(settlement)
+  }
+
+  /** Goes on from this head, since the ledger does not go on from where it was; that was reported. */
+  anchor(head: LedgerHead): void {
+    const newest = this.options.book.newestHead(this.hubKey)
+    const disputed = Math.max(newest?.seq ?? 0, this.#settled?.seq ?? 0, this.#mark?.seq ?? 0, this.#disputed)
+    this.#settled = undefined
+    this.#followed.clear()
+    this.#charges.clear()
+    this.#rules = this.#newRules()
+    this.#advance({ ...head, disputed }, undefined)
+    this.keep()
+  }
+
+  #raise(settlement: Settlement): void {
+    if (this.#settled === undefined || this.#settled.seq < settlement.seq) this.#settled = settlement
+  }
+
+  #hear(settlement: Settlement): Evidence[] {
     const { seq, hash } = settlement
     const { book } = this.options
-    if (this.#settled === undefined || this.#settled.seq < seq) this.#settled = settlement
     const followed = this.#followed.get(seq)
     const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
     const found = [
@@ -211,7 +234,8 @@ export class HubAudit {
     for (const [session, charge] of this.#charges) book.charge(session, charge)
     this.#charges.clear()
     const kept = marks.read(this.hubKey)
-    if (this.#mark !== undefined && kept?.hash !== this.#mark.hash) marks.write(this.hubKey, this.#mark)
+    const isNew = kept?.hash !== this.#mark?.hash || kept?.disputed !== this.#mark?.disputed
+    if (this.#mark !== undefined && isNew) marks.write(this.hubKey, this.#mark)
     const compared = this.#promises.takeCompared()
     if (compared.length > 0) book.compared(compared)
   }
@@ -227,15 +251,27 @@ export class HubAudit {
     return [
       ...(settlement === undefined ? [] : [{ seq: settlement.seq, bytes: settlement.bytes, settlement }]),
       ...(charge === undefined ? [] : [charge]),
-    ]
+    ].filter(({ seq }) => seq > this.#disputed)
   }
 
   #isSigned({ seq, hash, signature }: LedgerHead): boolean {
     return this.options.crypto.verify(this.hubKey, headText(seq, hash), signature)
   }
 
-  #advance({ seq, hash }: LedgerMark, line: string | undefined): void {
-    this.#mark = { seq, hash: copy(hash) }
+  get #disputed(): number {
+    return this.#mark?.disputed ?? 0
+  }
+
+  #newRules(): LineRules {
+    const { identity, crypto } = this.options
+    return new LineRules({
+      ...{ pubKey: identity.pubKey, hubKey: this.hubKey, verify: crypto.verify },
+      charges: session => this.#known(session),
+    })
+  }
+
+  #advance({ seq, hash, disputed = this.#mark?.disputed }: LedgerMark, line: string | undefined): void {
+    this.#mark = { seq, hash: copy(hash), ...(disputed === undefined ? {} : { disputed }) }
     this.#remember(seq, { hash: this.#mark.hash, line })
   }
 

@@ -104,6 +104,7 @@ function follow$(
     const end$ = defer(() => {
       const { seq } = audit.mark!
       audit.keep()
+      if (isBroken) audit.anchor(head)
       const early = !isBroken && seq < target ? said(hubKey, [earlyEnd(hubKey, seq, head)]) : EMPTY
       return seq > start ? concat(early, of<AuditEvent>({ type: 'checked', hub: hubKey, seq })) : early
     })
@@ -232,7 +233,8 @@ function sessionAudit$(
  *
  * Keeps every head that the hub signed, its own and those that other peers send along, and compares them with each other,
  * with settlements, and with the blocks that the hub gives out, which it follows from the last one it has checked; at first
- * from the first head that it sees. Says a fork, a rollback, a missing, changed or forged line, and coins that nothing
+ * from the first head that it sees. Where the ledger does not go on from there it says so, and follows it from the head that the
+ * hub shows by then. Says a fork, a rollback, a missing, changed or forged line, and coins that nothing
  * covers, each once. A head of the hub's own that it has not signed is not gone by.
  *
  * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`. Looks at the hub after
