@@ -76,6 +76,10 @@ export type PeerEvent =
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
   /** Something that the hub did and cannot deny: what, and the statements that show it. Each is told once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
+  /** A look at the hub's ledger came to nothing. It is tried again by itself. */
+  | { readonly type: 'ledger-postponed'; readonly reason: LighthouseError }
+  /** Three in a row did: whether this hub is honest cannot be checked. Told once, until a look succeeds. */
+  | { readonly type: 'ledger-unchecked'; readonly hub: string; readonly reason: LighthouseError }
   /** Receipts could not be kept; what was promised to survive may not. */
   | { readonly type: 'book-failed'; readonly reason: LighthouseError }
 

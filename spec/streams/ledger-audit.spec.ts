@@ -147,6 +147,50 @@ describe('ledgerAudit$', () => {
     expect(events).toHaveLength(2)
   })
 
+  it('looks every ten minutes also where it hears of nothing', () => {
+    const { events, signIn, ledger, people, time } = scene()
+    signIn()
+    const receipt = ledger.receipt(people[0], people[1], 'z'.repeat(16), 1)
+    ledger.transfer({ ...receipt, bytes: 5_000_000 })
+    time.advance(599_999)
+    expect(kinds(events)).toEqual(['checked'])
+    time.advance(1)
+    expect(kinds(events)).toEqual(['checked', 'forged', 'checked'])
+  })
+
+  it.each<[string, Partial<HubClient>, RegExp]>([
+    [
+      'never gives out its ledger',
+      { ledger$: () => throwError(() => new LighthouseError('hub-protocol', 'no')) },
+      /no/,
+    ],
+    ['shows another key over HTTP', { head$: () => of({ hubKey: newKeys().pubKey, head: undefined }) }, /another key/],
+    ['gives out an empty one', { ledger$: () => EMPTY }, /its ledger ends with block 3/],
+  ])('says that it cannot check a hub that %s, after three looks, once', (_what, hub, message) => {
+    const { events, signIn, session$, ledger, time, options } = scene(hub)
+    signIn(ledger.head(3))
+    time.advance(600_000)
+    expect(kinds(events)).not.toContain('unchecked')
+    // Signing in again makes no new hub of it.
+    session$.next(undefined)
+    signIn(ledger.head(3))
+    expect(events.at(-1)).toMatchObject({ type: 'unchecked', hub: ledger.hub.pubKey })
+    expect((events.at(-1) as { reason: Error }).reason.message).toMatch(message)
+    time.advance(6_000_000)
+    expect(kinds(events).filter(kind => kind === 'unchecked')).toHaveLength(1)
+    Object.assign(options.hub, {
+      head$: () => defer(() => of({ hubKey: ledger.hub.pubKey, head: ledger.head() })),
+      ledger$: (after: number) => of(ledger.lines().slice(after)),
+    })
+    time.advance(600_000)
+    expect(kinds(events).at(-1)).toBe('checked')
+    Object.assign(options.hub, {
+      head$: () => throwError(() => new LighthouseError('hub-unreachable', 'away')),
+    })
+    time.advance(1_800_000)
+    expect(kinds(events).filter(kind => kind === 'unchecked')).toHaveLength(2)
+  })
+
   it('goes on when its store fails', () => {
     const book = createMemoryReceiptBook('')
     let fails = true

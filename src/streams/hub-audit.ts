@@ -57,6 +57,7 @@ export class HubAudit {
   #settled: Settlement | undefined
   /** Blocks that were looked at, by which a look can be told that came to nothing. */
   #steps = 0
+  #failedLooks = 0
 
   constructor(
     readonly hubKey: string,
@@ -226,6 +227,12 @@ export class HubAudit {
     const entry = text === undefined ? undefined : parseLedgerLine(text)
     this.#steps += 1
     return this.#isBlock(entry, seq) ? this.#promises.compare(entry) : this.#promises.absent(seq, entry)
+  }
+
+  /** A look is over. Returns how many in a row came to nothing. */
+  looked(isDone: boolean): number {
+    this.#failedLooks = isDone ? 0 : this.#failedLooks + 1
+    return this.#failedLooks
   }
 
   /** Keeps how far it has come, what this peer was charged and paid there, and which settlements were compared. */

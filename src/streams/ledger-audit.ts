@@ -8,6 +8,7 @@ import {
   filter,
   from,
   ignoreElements,
+  interval,
   map,
   merge,
   mergeMap,
@@ -20,6 +21,7 @@ import {
   take,
   takeUntil,
   takeWhile,
+  tap,
   throwError,
   timer,
 } from 'rxjs'
@@ -34,6 +36,12 @@ import { HubAudit, type HubAuditOptions } from './hub-audit.js'
 
 /** Between two looks at the hub's ledger. What is dishonest stays so. */
 const roundGapMs = 10_000
+
+/** A peer that hears of nothing looks all the same: what is taken from its wallet meanwhile is seen within this time. */
+const idleGapMs = 600_000
+
+/** Looks in a row that come to nothing. A hub that is restarted or out of reach for a moment costs one or two. */
+const maxFailedLooks = 3
 
 /** For a whole look: a hub that gives out its ledger drop by drop holds up nothing but itself. */
 const roundLimitMs = 60_000
@@ -53,8 +61,10 @@ export type AuditEvent =
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** The ledger was followed up to this block. */
   | { readonly type: 'checked'; readonly hub: string; readonly seq: number }
-  /** A look had to be given up, or could not be kept; the next one is ten seconds later at the soonest. */
+  /** A look had to be given up, or could not be kept; the next one is ten seconds later at the soonest, ten minutes at the latest. */
   | { readonly type: 'postponed'; readonly reason: LighthouseError }
+  /** Three looks in a row came to nothing, the last for this reason: nobody knows what this hub does. Said once, until one succeeds. */
+  | { readonly type: 'unchecked'; readonly hub: string; readonly reason: LighthouseError }
 
 /** What the audit needs. The observables are hot; what they emit without a subscription is missed. */
 export interface LedgerAuditOptions extends HubAuditOptions {
@@ -75,6 +85,11 @@ function headOf(signal: Signal): LedgerHead | undefined {
 
 function said(hub: string, found: readonly Evidence[]): Observable<AuditEvent> {
   return from(found.map(evidence => ({ type: 'evidence' as const, hub, ...evidence })))
+}
+
+function endsEarly$(hubKey: string, seq: number, head: LedgerHead): Observable<AuditEvent> {
+  const evidence = earlyEnd(hubKey, seq, head)
+  return concat(said(hubKey, [evidence]), postponed(new LighthouseError('hub-protocol', evidence.message)))
 }
 
 /** Fetches what is new up to `head`, or `roundBlocks` of it, and checks it line by line. */
@@ -105,7 +120,7 @@ function follow$(
       const { seq } = audit.mark!
       audit.keep()
       if (isBroken) audit.anchor(head)
-      const early = !isBroken && seq < target ? said(hubKey, [earlyEnd(hubKey, seq, head)]) : EMPTY
+      const early = !isBroken && seq < target ? endsEarly$(hubKey, seq, head) : EMPTY
       return seq > start ? concat(early, of<AuditEvent>({ type: 'checked', hub: hubKey, seq })) : early
     })
     return concat(lines$, end$)
@@ -163,6 +178,24 @@ function round$(hubKey: string, audit: HubAudit, { hub, scheduler }: LedgerAudit
   )
 }
 
+/** The look, and what is to be said when it is one too many that came to nothing. */
+function counted$(audit: HubAudit, look$: Observable<AuditEvent>): Observable<AuditEvent> {
+  return defer(() => {
+    let reason: LighthouseError | undefined
+    const outcome$ = defer(() => {
+      const failed = audit.looked(reason === undefined)
+      const isTold = reason === undefined || failed !== maxFailedLooks
+      return isTold ? EMPTY : of<AuditEvent>({ type: 'unchecked', hub: audit.hubKey, reason: reason! })
+    })
+    const heard$ = look$.pipe(
+      tap(event => {
+        if (event.type === 'postponed') reason = event.reason
+      }),
+    )
+    return concat(heard$, outcome$)
+  })
+}
+
 function postponed(error: unknown): Observable<AuditEvent> {
   return of({ type: 'postponed', reason: toLighthouseError('store-failed', error) })
 }
@@ -206,7 +239,7 @@ function sessionAudit$(
         ),
       ),
     )
-    const rounds$ = look$.pipe(
+    const rounds$ = merge(look$, interval(idleGapMs, scheduler)).pipe(
       startWith(undefined),
       exhaustMapWithTrailing(() => {
         const before = audit.steps
@@ -216,7 +249,7 @@ function sessionAudit$(
           return EMPTY
         })
         const gap$ = timer(roundGapMs, scheduler).pipe(ignoreElements())
-        return concat(round$(hubKey, audit, options), gap$, more$.pipe(catchError(postponed)))
+        return concat(counted$(audit, round$(hubKey, audit, options)), gap$, more$.pipe(catchError(postponed)))
       }),
     )
     return merge(own$, heads$, settlements$, rounds$)
@@ -237,8 +270,9 @@ function sessionAudit$(
  * hub shows by then. Says a fork, a rollback, a missing, changed or forged line, and coins that nothing
  * covers, each once. A head of the hub's own that it has not signed is not gone by.
  *
- * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`. Looks at the hub after
- * signing in, after a settlement and when another peer knows a newer head, for at most a minute and 10,000 blocks at a
+ * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`, and
+ * `unchecked` when that goes on. Looks at the hub after
+ * signing in, after a settlement, when another peer knows a newer head, and every ten minutes, for at most a minute and 10,000 blocks at a
  * time, and for 32 older blocks of which it heard a settlement only then. Holds 4,096 blocks, 10,000 settlements whose blocks
  * were not seen yet, 10,000 sessions and keys, and one piece of the hub's answer, from one session with the hub to the next.
  *

@@ -56,6 +56,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'evidence':
     case 'checked':
     case 'postponed':
+    case 'unchecked':
       return state
   }
 }

@@ -16,13 +16,11 @@ import {
   throttleTime,
   throwError,
 } from 'rxjs'
-import type { Logger } from 'pino'
 import { openAuditMarks } from '../../adapters/audit-marks.node.js'
-import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
 import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
-import type { Peer, PeerEvent, PeerOptions, Share } from '../../app.js'
+import type { Peer, PeerOptions, Share } from '../../app.js'
 import { formatCoins } from '../../protocol/coins.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/metadata.js'
@@ -38,6 +36,7 @@ import { type RunFile, claimRunFile, publishRunFile, readRunFile, removeRunFile 
 import { defaultShare, parseShare } from '../share.js'
 import { askRegistration } from './ask-registration.js'
 import type { Context } from './context.js'
+import { eventTeller } from './peer-events.js'
 
 /** Options of `up`. */
 export interface UpValues {
@@ -113,35 +112,6 @@ function followCoins$({ output }: Context, coins$: Observable<number>): Observab
   )
 }
 
-/** The hub was caught: said to whoever watches, and kept where it can be shown to others. */
-function keepEvidence({ output, home }: Context, event: Extract<PeerEvent, { type: 'evidence' }>): void {
-  const { type, ...evidence } = event
-  const said = `The hub is not honest: ${event.message}.`
-  let path: string | undefined
-  try {
-    path = writeEvidence(home, evidence, Date.now())
-  } catch (error) {
-    output.notice(`${said} The evidence could not be kept: ${error instanceof Error ? error.message : String(error)}.`)
-    return
-  }
-  if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
-  output.notice(
-    path === undefined
-      ? `${said} A hundred files of evidence are there already.`
-      : `${said} The evidence is in ${path}.`,
-  )
-}
-
-/** An error object as JSON would be its stack; the log gets what it says. */
-function logEvent(log: Logger, event: Exclude<PeerEvent, { type: 'evidence' }>): void {
-  if (event.type === 'receipt-refused') return log.warn(event, event.type)
-  if (event.type === 'book-failed')
-    return log.error({ code: event.reason.code, message: event.reason.message }, event.type)
-  if (event.type !== 'ended') return log.info(event, event.type)
-  const { code, message } = event.reason
-  log.info({ with: event.with, code, message }, 'ended')
-}
-
 function openDashboard$({ io, output }: Context, url: string): Observable<never> {
   return defer(() => io.openBrowser(url)).pipe(
     ignoreElements(),
@@ -159,7 +129,7 @@ function runPeer$(
   options: { readonly share: Share | undefined; readonly opens: boolean },
 ): Observable<ExitCode> {
   const { io, home, globals } = context
-  const log = createLog(io, globals.logLevel)
+  const tell = eventTeller(context, createLog(io, globals.logLevel))
   return peer$.pipe(
     switchMap(peer => {
       publishRunFile(home, { ...run, url: peer.addresses.proxy })
@@ -167,13 +137,7 @@ function runPeer$(
       return merge(
         followHub$(context, peer.state$),
         followCoins$(context, peer.coins$),
-        peer.event$.pipe(
-          tap(event => {
-            if (event.type === 'evidence') keepEvidence(context, event)
-            else logEvent(log, event)
-          }),
-          ignoreElements(),
-        ),
+        peer.event$.pipe(tap(tell), ignoreElements()),
         options.opens ? openDashboard$(context, peer.addresses.proxy) : EMPTY,
         peer.stopRequested$.pipe(map(() => exitCodes.done)),
       )

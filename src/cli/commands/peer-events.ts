@@ -1,0 +1,65 @@
+import type { Logger } from 'pino'
+import { writeEvidence } from '../../adapters/evidence-file.node.js'
+import type { PeerEvent } from '../../app.js'
+import type { LighthouseError } from '../../protocol/errors.js'
+import type { Context } from './context.js'
+
+type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>
+
+/** The hub was caught: said to whoever watches, and kept where it can be shown to others. */
+function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>): void {
+  const { type, ...evidence } = event
+  const said = `The hub is not honest: ${event.message}.`
+  let path: string | undefined
+  try {
+    path = writeEvidence(home, evidence, Date.now())
+  } catch (error) {
+    output.notice(`${said} The evidence could not be kept: ${error instanceof Error ? error.message : String(error)}.`)
+    return
+  }
+  if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
+  output.notice(
+    path === undefined
+      ? `${said} A hundred files of evidence are there already.`
+      : `${said} The evidence is in ${path}.`,
+  )
+}
+
+/** Nothing was found, since nothing could be looked at: no reason to be at ease. */
+function warn({ output }: Context, { type, reason: { code, message } }: EventOf<'ledger-unchecked'>): void {
+  if (output.json) output.result({ type, code, message }, '')
+  output.notice(`The ledger of this hub cannot be checked, so nobody knows whether it is honest: ${message}.`)
+}
+
+/** An error object as JSON would be its stack; the log gets what it says. */
+const words = ({ code, message }: LighthouseError): object => ({ code, message })
+
+/** Tells what happens to a running peer: to its log, and what concerns its owner to whoever watches. */
+export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
+  let postponed = ''
+  return event => {
+    switch (event.type) {
+      case 'evidence':
+        return keepEvidence(context, event)
+      case 'receipt-refused':
+        return log.warn(event, event.type)
+      case 'book-failed':
+        return log.error(words(event.reason), event.type)
+      case 'ledger-postponed': {
+        const { code, message } = event.reason
+        // A hub that is away is away for many looks.
+        if (postponed === `${code} ${message}`) return
+        postponed = `${code} ${message}`
+        return log.warn(words(event.reason), event.type)
+      }
+      case 'ledger-unchecked':
+        log.error({ hub: event.hub, ...words(event.reason) }, event.type)
+        return warn(context, event)
+      case 'ended':
+        return log.info({ with: event.with, ...words(event.reason) }, event.type)
+      case 'hub':
+      case 'tunnel':
+        return log.info(event, event.type)
+    }
+  }
+}
