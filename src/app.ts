@@ -79,6 +79,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'state') return { type: 'hub', state: report.state }
   if (report.type === 'tunnel') return { type: 'tunnel', tunnel: report.tunnel }
   if (report.type === 'book-failed' || report.type === 'evidence') return report
+  if (report.type === 'left-out') return { type: 'evidence-left-out', hub: report.hub, kind: report.kind }
   if (report.type === 'postponed') return { type: 'ledger-postponed', reason: report.reason }
   if (report.type === 'unchecked') return { type: 'ledger-unchecked', hub: report.hub, reason: report.reason }
   if (report.type === 'receipt-refused') {

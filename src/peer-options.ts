@@ -18,7 +18,7 @@ import type {
   Tunnel,
 } from './ports.js'
 import { LighthouseError } from './protocol/errors.js'
-import type { Evidence } from './protocol/evidence.js'
+import type { Evidence, EvidenceKind } from './protocol/evidence.js'
 import { hubUrl, type Identity } from './protocol/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { SpendingLimits } from './protocol/spending.js'
@@ -76,6 +76,8 @@ export type PeerEvent =
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
   /** Something that the hub did and cannot deny: what, and the statements that show it. Each is told once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
+  /** A hundred findings of this kind were told, and there are more. */
+  | { readonly type: 'evidence-left-out'; readonly hub: string; readonly kind: EvidenceKind }
   /** A look at the hub's ledger came to nothing. It is tried again by itself. */
   | { readonly type: 'ledger-postponed'; readonly reason: LighthouseError }
   /** Three in a row did: whether this hub is honest cannot be checked. Told once, until a look succeeds. */

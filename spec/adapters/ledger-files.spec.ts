@@ -39,14 +39,25 @@ describe('writeEvidence', () => {
     })
   })
 
-  it('never writes over one, and stops at a hundred', () => {
+  it('never writes over one, and stops at a hundred of a kind', () => {
     const home = temporary()
     const first = writeEvidence(home, evidence, timeMs)!
-    const paths = Array.from({ length: 99 }, () => writeEvidence(home, { ...evidence, message: 'another' }, timeMs))
+    const other = (message: string) => ({ ...evidence, message })
+    const paths = Array.from({ length: 99 }, (_, count) => writeEvidence(home, other(`number ${count}`), timeMs))
     expect(new Set([first, ...paths]).size).toBe(100)
     expect(readFileSync(first, 'utf8')).toContain('two heads')
-    expect(writeEvidence(home, evidence, timeMs + 1)).toBeUndefined()
+    expect(writeEvidence(home, other('one more'), timeMs + 1)).toBeUndefined()
     expect(readdirSync(home)).toHaveLength(100)
+    expect(writeEvidence(home, { ...evidence, kind: 'forged' }, timeMs)).toMatch(/-forged\.json$/)
+  })
+
+  it('writes what is there already no second time', () => {
+    const home = temporary()
+    const first = writeEvidence(home, evidence, timeMs)
+    expect(writeEvidence(home, evidence, timeMs + 1)).toBe(first)
+    expect(writeEvidence(home, { ...evidence, hub: 'yek' }, timeMs + 1)).not.toBe(first)
+    expect(writeEvidence(home, { ...evidence, message: 'two other' }, timeMs + 1)).not.toBe(first)
+    expect(readdirSync(home)).toHaveLength(3)
   })
 })
 

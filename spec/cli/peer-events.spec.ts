@@ -53,4 +53,15 @@ describe('what a running peer tells', () => {
     expect(name).toMatch(/^evidence-.*-fork\.json$/)
     expect(io.err()).toContain(`The hub is not honest: two heads. The evidence is in ${home}`)
   })
+
+  it('says of each kind once that no more of it is kept', () => {
+    const { home, io, tell } = scene()
+    const evidence = { kind: 'fork', hub: 'key', statements: [], lines: [] } as const
+    for (let count = 0; count < 102; count += 1) tell({ type: 'evidence', ...evidence, message: `number ${count}` })
+    tell({ type: 'evidence-left-out', hub: 'key', kind: 'fork' })
+    expect(readdirSync(home)).toHaveLength(100)
+    expect(io.err().match(/It is not kept: a hundred files/g)).toHaveLength(1)
+    expect(io.err()).toContain('The hub is not honest: number 101.')
+    expect(io.err()).toContain('More of the kind "fork" was found')
+  })
 })

@@ -354,10 +354,18 @@ describe('ledgerAudit$', () => {
       },
     ],
     [
-      'more than a receipt is ahead of the one before',
-      'credit',
+      'more from its wallet than a receipt is ahead of the one before',
+      'forged',
       ({ ledger, people: [a, b], signIn }) => {
         ledger.transfer(ledger.receipt(a, b, 'session-of-a-and-b', 1_600_000), 1_400_000)
+        signIn()
+      },
+    ],
+    [
+      'more than a receipt is ahead of the one before',
+      'credit',
+      ({ ledger, people: [, b, c], signIn }) => {
+        ledger.transfer(ledger.receipt(c, b, 'session-of-c-and-b', 40_000_000), 1_000_000)
         signIn()
       },
     ],
@@ -570,8 +578,10 @@ describe('ledgerAudit$', () => {
       signIn()
       const [first, ...rest] = evidenceOf(events)
       expect(first).toMatchObject({
-        kind: 'credit',
-        message: expect.stringContaining('block 6 had charged this session up to 1.500000 coins already'),
+        kind: 'forged',
+        message: expect.stringMatching(
+          /from your wallet a second time: block 6 had charged their session up to 1\.500000/,
+        ),
         statements: [{ by: hubKey, text: expect.stringContaining(hash) }],
         lines: [{ seq: 8 }],
       })
@@ -588,7 +598,7 @@ describe('ledgerAudit$', () => {
       const again: AuditEvent[] = []
       ledgerAudit$(options).subscribe(event => again.push(event))
       signIn()
-      expect(evidenceOf(again)).toMatchObject([{ kind: 'credit', lines: [{ seq: 9 }], statements: [] }])
+      expect(evidenceOf(again)).toMatchObject([{ kind: 'forged', lines: [{ seq: 9 }], statements: [] }])
     })
 
     it('by what it saw before it signed in again', () => {
@@ -675,6 +685,21 @@ describe('ledgerAudit$', () => {
       time.advance(60_000)
       expect([asked, kinds(events)]).toEqual([[3], ['checked', 'rollback']])
     })
+  })
+
+  it('says a hundred of each kind, and once that there are more', () => {
+    const { events, signIn, ledger, people, session$, time } = scene()
+    const twice = newKeys().pubKey
+    for (let count = 0; count < 1_001; count += 1) ledger.grant(twice)
+    ledger.transfer({ ...ledger.receipt(people[0], people[1], 'z'.repeat(16), 1), bytes: 7_000_000 })
+    signIn()
+    session$.next(undefined)
+    ledger.grant(twice)
+    time.advance(10_000)
+    signIn()
+    const counted = (which: string): number => kinds(events).filter(kind => kind === which).length
+    expect(['credit', 'left-out', 'forged', 'checked'].map(counted)).toEqual([100, 1, 1, 2])
+    expect(events).toContainEqual({ type: 'left-out', hub: ledger.hub.pubKey, kind: 'credit' })
   })
 
   it('looks back at 32 blocks at a time', () => {

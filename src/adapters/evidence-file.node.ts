@@ -1,22 +1,29 @@
-import { readdirSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { toLighthouseError } from '../protocol/errors.js'
 import type { Evidence } from '../protocol/evidence.js'
 import { createPrivateFile, ensurePrivateFolder } from './private-file.node.js'
 
-/** A hostile hub does not fill the disk. */
-const maxFiles = 100
-
-const pattern = /^evidence-.*\.json$/
+/** A hostile hub does not fill the disk, nor does it hide one kind of finding behind another. */
+const maxFilesOfKind = 100
 
 /** `2026-11-22T20-13-05.123Z`: a time that every file system takes for a name. */
 function stamp(timeMs: number): string {
   return new Date(timeMs).toISOString().replaceAll(':', '-')
 }
 
+/** The text of a file of evidence without what differs from one writing to the next. */
+const timeless = (text: string): string => text.replace(/"time": "[^"]*"/, '')
+
+/** Whether a file says the same. Times have one length, so that few files have to be read. */
+function saysSame(path: string, text: string): boolean {
+  return statSync(path).size === Buffer.byteLength(text) && timeless(readFileSync(path, 'utf8')) === timeless(text)
+}
+
 /**
  * Writes evidence to `evidence-<UTC time>-<kind>.json` in the home, mode 0600, and returns the path. A file that is there is
- * never replaced. Returns undefined, and writes nothing, when a hundred are there. Throws `store-failed`.
+ * never replaced, and where one says the same its path is returned. Returns undefined, and writes nothing, when a hundred of
+ * this kind are there. Throws `store-failed`.
  */
 export function writeEvidence(
   home: string,
@@ -24,15 +31,19 @@ export function writeEvidence(
   timeMs: number,
 ): string | undefined {
   ensurePrivateFolder(home, 'store-failed')
-  let files: number
-  try {
-    files = readdirSync(home).filter(name => pattern.test(name)).length
-  } catch (error) {
-    throw toLighthouseError('store-failed', error, `cannot read "${home}"`)
-  }
+  const { kind } = evidence
   const text = `${JSON.stringify({ version: 1, time: new Date(timeMs).toISOString(), ...evidence }, null, 2)}\n`
-  for (; files < maxFiles; files += 1) {
-    const path = join(home, `evidence-${stamp(timeMs)}-${evidence.kind}${files === 0 ? '' : `-${files}`}.json`)
+  const pattern = new RegExp(`^evidence-.*-${kind}(-\\d+)?\\.json$`)
+  let paths: readonly string[]
+  try {
+    paths = readdirSync(home).flatMap(name => (pattern.test(name) ? [join(home, name)] : []))
+    const same = paths.find(path => saysSame(path, text))
+    if (same !== undefined) return same
+  } catch (error) {
+    throw toLighthouseError('store-failed', error, `cannot read the evidence in "${home}"`)
+  }
+  for (let number = paths.length; number < maxFilesOfKind; number += 1) {
+    const path = join(home, `evidence-${stamp(timeMs)}-${kind}${number === 0 ? '' : `-${number}`}.json`)
     if (createPrivateFile(path, text, 'store-failed')) return path
   }
   return undefined

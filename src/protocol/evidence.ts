@@ -13,7 +13,7 @@ export const evidenceKinds = [
   'missing',
   /** A line is not what it signed for. */
   'changed',
-  /** A line takes coins without the payer's signature. */
+  /** A line takes coins without the payer's signature, or by one that was used before. */
   'forged',
   /** A line gives coins that nothing covers. */
   'credit',

@@ -56,7 +56,7 @@ export class LineRules {
     const problem = transferProblem(entry, verify)
     if (problem !== undefined) return forgedTransfer(entry, pubKey, verify) ?? credit(problem)
     const rule = this.#increaseRule(entry)
-    return rule === undefined ? this.#chargedTwice(entry, credit) : credit(rule)
+    return this.#chargedTwice(entry) ?? (rule === undefined ? undefined : credit(rule))
   }
 
   #grantRule({ to }: LedgerEntry): string | undefined {
@@ -80,15 +80,20 @@ export class LineRules {
   }
 
   /** What all blocks move of one session is never more than its highest receipt: each goes on where the one before ended. */
-  #chargedTwice(entry: LedgerEntry, credit: (rule: string) => Evidence): Evidence | undefined {
+  #chargedTwice(entry: LedgerEntry): Evidence | undefined {
     const { pubKey, hubKey, verify, charges } = this.options
     const { seq, from, to, bytes, receipt } = entry
     if (from !== pubKey && to !== pubKey) return undefined
     for (const known of charges(receipt!.session)) {
       if (known.seq >= seq || receipt!.bytes - bytes >= known.bytes) continue
-      const evidence = credit(
-        `block ${known.seq} had charged this session up to ${formatCoins(known.bytes)} coins already`,
-      )
+      const whose = from === pubKey ? 'from your wallet' : 'to your wallet'
+      const message = `block ${seq} of the hub's ledger moves ${formatCoins(bytes)} coins ${whose} a second time: block ${known.seq} had charged their session up to ${formatCoins(known.bytes)} coins already`
+      const evidence: Evidence = {
+        kind: from === pubKey ? 'forged' : 'credit',
+        message,
+        statements: [],
+        lines: [entry],
+      }
       const { settlement } = known
       if (settlement === undefined) return evidence
       // What another hub signed says nothing about this one.

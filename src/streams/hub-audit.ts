@@ -254,7 +254,7 @@ export class HubAudit {
 
   #known(session: string): readonly KnownCharge[] {
     const { book } = this.options
-    const [settlement, charge] = [book.settlement(session), book.charged(session)]
+    const [settlement, charge] = [book.settlement(session), this.#charges.get(session) ?? book.charged(session)]
     return [
       ...(settlement === undefined ? [] : [{ seq: settlement.seq, bytes: settlement.bytes, settlement }]),
       ...(charge === undefined ? [] : [charge]),

@@ -28,7 +28,7 @@ import {
 import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
 import type { HubClient } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import type { Evidence } from '../protocol/evidence.js'
+import type { Evidence, EvidenceKind } from '../protocol/evidence.js'
 import { earlyEnd } from '../protocol/head-rules.js'
 import type { Settlement } from '../protocol/receipt.js'
 import { type LedgerHead, parseHead, type Signal } from '../protocol/signal.js'
@@ -52,13 +52,15 @@ const roundBlocks = 10_000
 /** Blocks that were passed before somebody said what they settle, and are fetched one by one in a look. */
 const roundOldBlocks = 32
 
-/** Findings that are not said again. */
-const maxReported = 1_000
+/** Findings of one kind that are said, none of them twice. A hundred small ones must not hide a large one of another kind. */
+const maxOfKind = 100
 
 /** What the audit says. */
 export type AuditEvent =
   /** Something that the hub did and cannot deny. Each is said once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
+  /** More of this kind was found than is said: a hundred. Said once. */
+  | { readonly type: 'left-out'; readonly hub: string; readonly kind: EvidenceKind }
   /** The ledger was followed up to this block. */
   | { readonly type: 'checked'; readonly hub: string; readonly seq: number }
   /** A look had to be given up, or could not be kept; the next one is ten seconds later at the soonest, ten minutes at the latest. */
@@ -268,7 +270,7 @@ function sessionAudit$(
  * with settlements, and with the blocks that the hub gives out, which it follows from the last one it has checked; at first
  * from the first head that it sees. Where the ledger does not go on from there it says so, and follows it from the head that the
  * hub shows by then. Says a fork, a rollback, a missing, changed or forged line, and coins that nothing
- * covers, each once. A head of the hub's own that it has not signed is not gone by.
+ * covers, each once, and of each kind a hundred. A head of the hub's own that it has not signed is not gone by.
  *
  * Never completes before `session$` and never errors: what cannot be reached or kept is `postponed`, and
  * `unchecked` when that goes on. Looks at the hub after
@@ -280,7 +282,18 @@ function sessionAudit$(
  */
 export function ledgerAudit$(options: LedgerAuditOptions): Observable<AuditEvent> {
   return defer(() => {
-    const reported = new Set<string>()
+    const reported = new Map<EvidenceKind, Set<string>>()
+    const isNew = (event: AuditEvent): boolean =>
+      event.type !== 'evidence' || reported.get(event.kind)?.has(event.message) !== true
+    /** What goes beyond a hundred of its kind is not said, but that it is not. */
+    const bounded = (event: AuditEvent): AuditEvent | undefined => {
+      if (event.type !== 'evidence') return event
+      const { kind, hub, message } = event
+      const same = reported.get(kind) ?? new Set()
+      if (same.size > maxOfKind) return undefined
+      reported.set(kind, same.add(message))
+      return same.size > maxOfKind ? { type: 'left-out', hub, kind } : event
+    }
     let audit: HubAudit | undefined
     const auditOf = (hubKey: string): HubAudit => {
       if (audit?.hubKey !== hubKey) audit = new HubAudit(hubKey, options)
@@ -288,12 +301,9 @@ export function ledgerAudit$(options: LedgerAuditOptions): Observable<AuditEvent
     }
     return options.session$.pipe(
       switchMap(session => (session === undefined ? EMPTY : sessionAudit$(auditOf, session, options))),
-      filter(event => {
-        if (event.type !== 'evidence') return true
-        const isNew = !reported.has(event.message) && reported.size < maxReported
-        if (isNew) reported.add(event.message)
-        return isNew
-      }),
+      filter(isNew),
+      map(bounded),
+      filter(event => event !== undefined),
     )
   })
 }

@@ -54,6 +54,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'receipt-refused':
     case 'book-failed':
     case 'evidence':
+    case 'left-out':
     case 'checked':
     case 'postponed':
     case 'unchecked':

@@ -2,12 +2,13 @@ import type { Logger } from 'pino'
 import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import type { PeerEvent } from '../../app.js'
 import type { LighthouseError } from '../../protocol/errors.js'
+import type { EvidenceKind } from '../../protocol/evidence.js'
 import type { Context } from './context.js'
 
 type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>
 
-/** The hub was caught: said to whoever watches, and kept where it can be shown to others. */
-function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>): void {
+/** The hub was caught: said to whoever watches, and kept where it can be shown to others. `full` are kinds with no room left. */
+function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, full: Set<EvidenceKind>): void {
   const { type, ...evidence } = event
   const said = `The hub is not honest: ${event.message}.`
   let path: string | undefined
@@ -18,10 +19,11 @@ function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>): vo
     return
   }
   if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
+  if (path !== undefined) return output.notice(`${said} The evidence is in ${path}.`)
+  if (full.has(event.kind)) return output.notice(said)
+  full.add(event.kind)
   output.notice(
-    path === undefined
-      ? `${said} A hundred files of evidence are there already.`
-      : `${said} The evidence is in ${path}.`,
+    `${said} It is not kept: a hundred files of evidence of the kind "${event.kind}" are there already. Move them away first.`,
   )
 }
 
@@ -36,11 +38,15 @@ const words = ({ code, message }: LighthouseError): object => ({ code, message }
 
 /** Tells what happens to a running peer: to its log, and what concerns its owner to whoever watches. */
 export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
+  const full = new Set<EvidenceKind>()
   let postponed = ''
   return event => {
     switch (event.type) {
       case 'evidence':
-        return keepEvidence(context, event)
+        return keepEvidence(context, event, full)
+      case 'evidence-left-out':
+        log.warn(event, event.type)
+        return context.output.notice(`More of the kind "${event.kind}" was found than is said here.`)
       case 'receipt-refused':
         return log.warn(event, event.type)
       case 'book-failed':
