@@ -162,7 +162,7 @@ async function run(
     rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,
-    auditMarks: openAuditMarks(home),
+    auditMarks: openAuditMarks(home, identity.pubKey),
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(share === undefined ? {} : { share }),
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
