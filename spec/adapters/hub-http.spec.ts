@@ -35,6 +35,16 @@ describe('fetchHubClient', () => {
     expect(await firstValueFrom(client.balance$(newAccount('x').pubKey))).toBeUndefined()
   })
 
+  it('wants no answer out of a cache', async () => {
+    let asked: unknown
+    const client = await serve((request, response) => {
+      asked = request.headers['cache-control']
+      response.end('{}')
+    })
+    await expect(firstValueFrom(client.head$())).rejects.toMatchObject({ code: 'hub-protocol' })
+    expect(asked).toBe('no-cache')
+  })
+
   it('asks nothing before it is subscribed to', async () => {
     let asked = 0
     const client = await serve((_request, response) => void ((asked += 1), response.end('x')))

@@ -132,6 +132,13 @@ describe('lookups', () => {
     }
   })
 
+  it('are not kept by caches on the way', async () => {
+    const hub = await startHub()
+    const paths = ['health', 'coins', 'ledger', 'resolve/nobody']
+    const answers = await Promise.all(paths.map(path => fetch(`${hub.url}/v1/${path}`)))
+    expect(answers.map(({ headers }) => headers.get('cache-control'))).toEqual(paths.map(() => 'no-store'))
+  })
+
   it('carry the headers of helmet', async () => {
     const hub = await startHub()
     const { headers } = await fetch(`${hub.url}/v1/health`)

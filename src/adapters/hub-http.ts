@@ -13,6 +13,12 @@ const answerTimeoutMs = 10_000
 /** No answer that a peer asks for comes near it; more is not read. */
 const maxAnswerBytes = 65_536
 
+interface Request {
+  readonly method?: 'POST'
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: string
+}
+
 interface Answer {
   readonly status: number
   readonly text: string
@@ -88,7 +94,7 @@ function reason(error: unknown): string {
 
 /**
  * A hub's HTTP routes through `fetch`. Every observable asks once on each subscription, and unsubscribing aborts. An
- * answer has 10 s and 64 KiB, each piece of a ledger 10 s and each line 16 KiB, and redirects are not followed. Errors with `hub-unreachable`, `hub-protocol` or
+ * answer has 10 s and 64 KiB, each piece of a ledger 10 s and each line 16 KiB, redirects are not followed, and caches on the way are asked for nothing older. Errors with `hub-unreachable`, `hub-protocol` or
  * `rate-limited`, `register$` with `registration-refused` as well.
  */
 export function fetchHubClient(hub: string | URL): HubClient {
@@ -97,10 +103,11 @@ export function fetchHubClient(hub: string | URL): HubClient {
   /** Asks, and reads the answer with `selector`; each piece of it has 10 s. */
   function request$<Value>(
     path: string,
-    init: RequestInit,
+    init: Request,
     selector: (response: Response) => ObservableInput<Value>,
   ): Observable<Value> {
-    return fromFetch(`${origin}${path}`, { ...init, redirect: 'error', selector }).pipe(
+    const headers = { ...init.headers, 'cache-control': 'no-cache' }
+    return fromFetch(`${origin}${path}`, { ...init, headers, redirect: 'error', selector }).pipe(
       timeout({
         each: answerTimeoutMs,
         with: () =>
@@ -118,7 +125,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
     )
   }
 
-  const ask$ = (path: string, init: RequestInit = {}): Observable<Answer> => request$(path, init, readAnswer)
+  const ask$ = (path: string, init: Request = {}): Observable<Answer> => request$(path, init, readAnswer)
 
   /** The text of a 200 as `parse` reads it; undefined for 404. */
   function look$<Value>(path: string, parse: (text: string) => Value | undefined): Observable<Value | undefined> {

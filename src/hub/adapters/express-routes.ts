@@ -181,6 +181,12 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
   }
 }
 
+/** What was true before is no answer: out of a cache on the way an older head looks like a ledger that was rolled back. */
+const notToStore: RequestHandler = (_request, response, next) => {
+  response.set('Cache-Control', 'no-store')
+  next()
+}
+
 /** The hub's HTTP routes. Keeps no state of its own and starts nothing. */
 export function hubRoutes(context: RoutesContext): Express {
   const { metrics, registrationLimit, lookupLimit } = context
@@ -192,6 +198,7 @@ export function hubRoutes(context: RoutesContext): Express {
   }
   routes.set('query parser', 'simple')
   routes.use(helmet())
+  routes.use('/v1', notToStore)
   routes.post('/v1/register', registrationLimit, express.json({ limit: maxBodyBytes }), register(context))
   routes.get('/v1/resolve/:nickname', lookupLimit, resolve(context))
   routes.get('/v1/coins', lookupLimit, coins(context))
