@@ -14,7 +14,7 @@ import {
   map,
   merge,
   mergeMap,
-  type Observable,
+  Observable,
   of,
   ReplaySubject,
   share,
@@ -100,6 +100,8 @@ function run$(environment: Environment): Observable<Peer> {
     })
 
   const stop$ = new ReplaySubject<void>(1)
+  /** Connections end first: what they sign then is brought, and what cannot be kept is told. */
+  const closing$ = new Subject<void>()
   const over$ = new ReplaySubject<void>(1)
   const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
   const asked$ = new Subject<PeerReport>()
@@ -242,7 +244,7 @@ function run$(environment: Environment): Observable<Peer> {
       ? folderServer$({ path: shared.path, port: ports.data, fromPeer: port => dialledBy.get(port) })
       : of(undefined)
 
-  return data$.pipe(
+  const running$ = data$.pipe(
     switchMap(data =>
       proxyServer$({ port: ports.proxy, peer: backend, dataUrl: data?.url }).pipe(
         switchMap(proxy => {
@@ -261,8 +263,8 @@ function run$(environment: Environment): Observable<Peer> {
             ),
             accounts.report$,
             audit$,
-            serve$(dial),
-            tunnels.report$,
+            serve$(dial).pipe(takeUntil(closing$)),
+            tunnels.report$.pipe(takeUntil(closing$)),
             asked$,
           ).pipe(share())
           const event$ = report$.pipe(
@@ -302,6 +304,11 @@ function run$(environment: Environment): Observable<Peer> {
       state$.complete()
     }),
   )
+  return new Observable(subscriber => {
+    // Before anything else goes; `finalize` would come after.
+    subscriber.add(() => closing$.next())
+    return running$.subscribe(subscriber)
+  })
 }
 
 function tunnelsOf(state: PeerState): readonly Tunnel[] {
