@@ -216,6 +216,55 @@ describe('settling$', () => {
     },
   )
 
+  it('tries again what it got no answer to, as long as it is signed in at the same hub', () => {
+    const { give, questions, settled, asked, time, events, hubSession$, session } = world()
+    give('one', 100)
+    questions[0]!.fail(away)
+    time.advance(500)
+    expect(asked()).toEqual(['one 100', 'one 100'])
+    questions[1]!.answer(settled('one', 100))
+    expect(events.map(({ type }) => type)).toEqual(['settled'])
+    give('two', 100)
+    questions[2]!.fail(away)
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 100', 'one 100', 'two 100', 'two 100'])
+    questions[3]!.answer(settled('two', 100))
+    time.advance(60_000)
+    expect([asked().length, time.pending()]).toEqual([4, 0])
+  })
+
+  it('does not ask twice what the hub settled in the meantime', () => {
+    const { give, questions, asked, time, book } = world()
+    give('one', 100)
+    questions[0]!.fail(away)
+    book.settle(signedSettlement('one', 100, 0))
+    time.advance(60_000)
+    expect(asked()).toEqual(['one 100'])
+  })
+
+  it('tries a hub that cannot settle for a day ever less often, and holds no more for it', () => {
+    const { give, questions, refused, settled, events, time, subscription, outcomes } = world()
+    give('one', 100)
+    const waits: number[] = []
+    let waited = 0
+    questions[0]!.answer(refused('unavailable'))
+    for (let seconds = 0; seconds < 86_400; seconds += 0.5) {
+      time.advance(500)
+      waited += 500
+      if (questions.length === waits.length + 1) continue
+      waits.push(waited)
+      waited = 0
+      questions.at(-1)!.answer(refused('unavailable'))
+      expect(time.pending()).toBeLessThanOrEqual(2)
+    }
+    expect(waits.slice(0, 7)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000])
+    time.advance(8_000)
+    questions.at(-1)!.answer(settled('one', 100))
+    expect(events.map(({ type }) => type)).toEqual(['settled'])
+    expect(() => subscription.unsubscribe()).not.toThrow()
+    expect([outcomes, time.pending()]).toEqual([[], 0])
+  })
+
   it('gives up trying again when the hub goes away, and begins anew with the sign-in', () => {
     const { give, questions, refused, asked, time, hubSession$, session } = world()
     give('one', 100)

@@ -6,6 +6,7 @@ import {
   defer,
   distinctUntilChanged,
   EMPTY,
+  filter,
   finalize,
   from,
   groupBy,
@@ -14,6 +15,7 @@ import {
   mergeMap,
   type Observable,
   of,
+  repeat,
   type SchedulerLike,
   Subject,
   switchMap,
@@ -27,8 +29,13 @@ import type { ReceiptRefusal, Settlement, SignedReceipt } from '../protocol/rece
 import { settledText } from '../protocol/signed-texts.js'
 import type { HubSession } from './signaling.js'
 
-/** Before a receipt that the hub could not take now is offered again. */
-const retryMs = 500
+/**
+ * Before a receipt that the hub could not take now is offered again: half a second, doubled up to eight. Well within the
+ * 20 s for which a seeder holds its data, so that nobody is cut off for the wait after the hub can settle again.
+ */
+function retryMs(attempts: number): number {
+  return Math.min(8_000, 500 * 2 ** Math.min(attempts - 1, 4))
+}
 
 /** A session of which no receipt has come for so long is forgotten here; the book still has it. */
 const quietMs = 60_000
@@ -81,35 +88,51 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
 
   const isSettled = ({ session, bytes }: SignedReceipt): boolean => (book.settlement(session)?.bytes ?? 0) >= bytes
 
+  /** The hub's answer in one go: an event, nothing, or `again` when it passes by itself. */
+  const ask$ = (hub: HubSession, receipt: SignedReceipt, again: () => void): Observable<SettlingEvent> =>
+    hub.connection.settle$(receipt).pipe(
+      concatMap((ack): Observable<SettlingEvent> => {
+        if ('settled' in ack) {
+          const { settled } = ack
+          const genuine =
+            settled.session === receipt.session &&
+            settled.bytes >= receipt.bytes &&
+            // Often it came as an event before, and was checked then.
+            !isSettled({ ...receipt, bytes: settled.bytes }) &&
+            crypto.verify(hub.hubKey, settledText(settled), settled.signature)
+          return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
+        }
+        const { code, message } = ack.error
+        if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
+        again()
+        return EMPTY
+      }),
+      catchError((error: unknown) => {
+        // Nonsense: the next sign-in brings the receipt again.
+        if (isLighthouseError(error, 'hub-protocol')) return EMPTY
+        if (!isLighthouseError(error, 'hub-unreachable')) throw error
+        // The answer was lost. Whether the receipt was settled is found out by asking again.
+        again()
+        return EMPTY
+      }),
+    )
+
+  /** Until the hub has answered for good, or is another one or away: then the next sign-in brings the receipt. */
   const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> =>
     defer(() => {
       const hub = hubSession$.value
-      if (hub === undefined || hub.hubKey !== receipt.hub_key || isSettled(receipt)) return EMPTY
-      return hub.connection.settle$(receipt).pipe(
-        concatMap((ack): Observable<SettlingEvent> => {
-          if ('settled' in ack) {
-            const { settled } = ack
-            const genuine =
-              settled.session === receipt.session &&
-              settled.bytes >= receipt.bytes &&
-              // Often it came as an event before, and was checked then.
-              !isSettled({ ...receipt, bytes: settled.bytes }) &&
-              crypto.verify(hub.hubKey, settledText(settled), settled.signature)
-            return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
-          }
-          const { code, message } = ack.error
-          if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
-          // The newest of this session, which may be another by then.
-          return timer(retryMs, scheduler).pipe(concatMap(() => submit$(book.receipt(receipt.session) ?? receipt)))
-        }),
+      if (hub === undefined || hub.hubKey !== receipt.hub_key) return EMPTY
+      let again = false
+      const once$ = defer(() => {
+        again = false
+        const newest = book.receipt(receipt.session) ?? receipt
+        return isSettled(newest) ? EMPTY : ask$(hub, newest, () => (again = true))
+      })
+      return once$.pipe(
+        repeat({ delay: attempts => (again ? timer(retryMs(attempts), scheduler) : EMPTY) }),
+        takeUntil(hubSession$.pipe(filter(session => session !== hub))),
       )
-    }).pipe(
-      catchError((error: unknown): Observable<SettlingEvent> => {
-        // The hub went away or talks nonsense: the next sign-in brings the receipt again.
-        if (isLighthouseError(error, 'hub-unreachable', 'hub-protocol')) return EMPTY
-        return failed(error)
-      }),
-    )
+    }).pipe(catchError(failed))
 
   const old$ = merge(hubSession$.pipe(distinctUntilChanged()), again$.pipe(map(() => hubSession$.value))).pipe(
     switchMap(session =>
