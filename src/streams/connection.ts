@@ -220,6 +220,7 @@ export function answerConnection$(
   const { session, from: pubKey } = offer
   return concat(
     of<ConnectionEvent>({ type: 'connecting', session, pubKey }),
-    negotiate$(options, partiesOf(options, session, pubKey), offer),
+    // Deferred: what cannot be read for it costs this connection alone.
+    defer(() => negotiate$(options, partiesOf(options, session, pubKey), offer)),
   ).pipe(lifecycle('the peer that called', options.scheduler))
 }
