@@ -219,6 +219,32 @@ describe('two peers with accounts', () => {
     expect(book.account(consumer).paidBytes).toBe(600_000)
   })
 
+  it('agree on what was paid while the seeder was away: it asks when it is back', () => {
+    const world = peers(1e8)
+    const { time, hub, here, there } = world
+    const connection = connect(world, 'one')
+    connection.fetch(600_000).run(5_000)
+    time.advance(3_000)
+    expect(there.book.account(consumer).paidBytes).toBe(600_000)
+    // The seeder goes, and has at the end no more than the receipt before the last.
+    there.signOut()
+    const download = connection.fetch(300_000)
+    download.run(5_000)
+    connection.close()
+    time.advance(3_000)
+    const last = there.book.receipt(sessionOf('one'))!.bytes
+    const higher = signedReceipt('one', last + 5_000, seeder, consumer)
+    here.book.keep(higher)
+    here.signIn()
+    time.advance(100)
+    expect([hub.moved, there.book.account(consumer).paidBytes]).toEqual([last + 5_000, 600_000])
+    there.book.settle(signedSettlement('one', last, 0))
+    there.book.serve(consumer, last + 5_000)
+    there.signIn()
+    time.advance(100)
+    expect(there.book.account(consumer)).toEqual({ servedBytes: last + 5_000, paidBytes: last + 5_000 })
+  })
+
   it('share one window of a key over two connections, and pay both', () => {
     const { time, hub, here, there } = peers(1e8)
     const world = { time, here, there }
@@ -309,6 +335,24 @@ describe('createAccounts', () => {
     here.accounts.wallet(hub.wallet(consumer))
     time.advance(100)
     expect(hub.moved).toBe(2_000_000)
+  })
+
+  it('does not offer it again before there are enough, and never for what it earns itself when others cannot pay', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.book.keep(signedReceipt('of a poor one', 9_000_000, consumer, 'nobody'))
+    here.signIn()
+    time.advance(100)
+    const before = hub.given.length
+    for (let count = 0; count < 99; count++) hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect(hub.given.length).toBe(before)
+    hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect([hub.given.length, hub.moved]).toEqual([before + 1, 2_000_000])
+    for (let count = 0; count < 99; count++) hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect(hub.given.length).toBe(before + 1)
   })
 
   it('keeps due what there are no coins for, and offers it again at the next sign-in', () => {

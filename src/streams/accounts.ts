@@ -58,16 +58,16 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const paying = createPaying({ identity, crypto, book, limits, onFailure, scheduler })
   const crediting = createCrediting({ identity, crypto, book, signedIn$, onFailure, scheduler })
 
-  /** The hub refused receipts for want of coins: they are brought again when there are more. */
-  let short = false
+  /** The least that takes one of this peer's receipts which the hub refused for want of coins: with that they are brought again. */
+  let neededBytes: number | undefined
   let walletBytes = 0
   const again$ = new Subject<void>()
   const wallet = (bytes: number): void => {
-    const more = short && bytes > walletBytes
+    const enough = neededBytes !== undefined && bytes > walletBytes && bytes >= neededBytes
     walletBytes = bytes
     paying.wallet(bytes)
-    if (!more) return
-    short = false
+    if (!enough) return
+    neededBytes = undefined
     again$.next()
   }
 
@@ -91,6 +91,18 @@ export function createAccounts(options: AccountsOptions): Accounts {
     else crediting.settled(settlement.session, parties.consumer, ahead)
   }
 
+  const refused = ({ receipt, code }: Extract<SettlingEvent, { type: 'receipt-refused' }>): void => {
+    const { session, consumer, bytes } = receipt
+    if (code !== 'no-coins') {
+      book.giveUp(session)
+      return paying.recount()
+    }
+    // It stays due, and is offered again. Of the wallets of others nothing is known here.
+    if (consumer !== identity.pubKey) return
+    const moreBytes = bytes - (book.settlement(session)?.bytes ?? 0)
+    neededBytes = Math.min(neededBytes ?? Infinity, moreBytes)
+  }
+
   return {
     paid: session => paying.account(session),
     served: session => crediting.account(session),
@@ -106,6 +118,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         settling$({
           receipt$: merge(paying.receipt$, crediting.receipt$),
           again$,
+          pubKey: identity.pubKey,
           hubSession$,
           book,
           crypto,
@@ -114,13 +127,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
           tap(event => {
             if (event.type === 'settled') attempt(() => settle(event.settlement))
             if (event.type !== 'receipt-refused') return
-            // Without coins it stays due: it is offered again when there are some, and at the next sign-in.
-            if (event.code === 'no-coins') short = true
-            else
-              attempt(() => {
-                book.giveUp(event.receipt.session)
-                paying.recount()
-              })
+            attempt(() => refused(event))
           }),
           map((event): AccountsReport | undefined => {
             if (event.type !== 'settled') return event

@@ -1,16 +1,17 @@
 import {
   type BehaviorSubject,
   catchError,
+  concat,
   concatMap,
   debounceTime,
   defer,
   distinctUntilChanged,
   EMPTY,
+  exhaustMap,
   filter,
   finalize,
   from,
   groupBy,
-  map,
   merge,
   mergeMap,
   type Observable,
@@ -40,17 +41,30 @@ function retryMs(attempts: number): number {
 /** A session of which no receipt has come for so long is forgotten here; the book still has it. */
 const quietMs = 60_000
 
-/** Receipts of earlier runs that are offered at a sign-in, oldest first. More wait for the next one. */
-const maxOldReceipts = 1_000
+/** Receipts that the book has unsettled are read so many at a time, half a megabyte, until there are no more. */
+const pageReceipts = 1_000
 
 /** Of these, how many are under way to the hub at a time. */
 const oldAtOnce = 16
 
+/** Receipts of keys that owe which are asked about at a sign-in though they are settled here. */
+const maxAsked = 100
+
+/**
+ * Before everything unsettled is offered once more after the hub refused some of it for want of coins, others' or this peer's
+ * own: five minutes, doubled up to eighty. Nobody here hears when others' wallets grow.
+ */
+function reofferMs(times: number): number {
+  return 300_000 * 2 ** Math.min(times, 4)
+}
+
 export interface SettlingOptions {
   /** Receipts to settle, newer ones of a session replacing older ones. */
   readonly receipt$: Observable<SignedReceipt>
-  /** Emits when what is unsettled should be brought once more. */
+  /** Emits when what this peer itself owes should be brought once more. */
   readonly again$: Observable<void>
+  /** This peer's key. */
+  readonly pubKey: string
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
   readonly book: ReceiptBook
   readonly crypto: CryptoPort
@@ -80,11 +94,13 @@ const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
 
 /**
  * Brings receipts to the hub: one at a time for each session, always the newest, and at each sign-in all that the book has
- * unsettled, so that a crash or a hub that was away loses no claim. While the hub is away nothing is kept here: it is in
- * the book. Never completes and never errors.
+ * unsettled, newest session first, so that a crash or a hub that was away loses no claim. What keys that owe have settled is
+ * asked for then too: the hub tells a settlement to who is signed in, and to nobody later. While the hub is away nothing is kept
+ * here: it is in the book. Holds a page of the book. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
-  const { receipt$, again$, hubSession$, book, crypto, scheduler } = options
+  const { receipt$, again$, pubKey, hubSession$, book, crypto, scheduler } = options
+  const short$ = new Subject<void>()
 
   const isSettled = ({ session, bytes }: SignedReceipt): boolean => (book.settlement(session)?.bytes ?? 0) >= bytes
 
@@ -103,6 +119,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
           return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
         }
         const { code, message } = ack.error
+        if (code === 'no-coins') short$.next()
         if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
         again()
         return EMPTY
@@ -118,7 +135,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
     )
 
   /** Until the hub has answered for good, or is another one or away: then the next sign-in brings the receipt. */
-  const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> =>
+  const bring$ = (receipt: SignedReceipt, isDone: (newest: SignedReceipt) => boolean): Observable<SettlingEvent> =>
     defer(() => {
       const hub = hubSession$.value
       if (hub === undefined || hub.hubKey !== receipt.hub_key) return EMPTY
@@ -126,7 +143,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       const once$ = defer(() => {
         again = false
         const newest = book.receipt(receipt.session) ?? receipt
-        return isSettled(newest) ? EMPTY : ask$(hub, newest, () => (again = true))
+        return isDone(newest) ? EMPTY : ask$(hub, newest, () => (again = true))
       })
       return once$.pipe(
         repeat({ delay: attempts => (again ? timer(retryMs(attempts), scheduler) : EMPTY) }),
@@ -134,11 +151,44 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       )
     }).pipe(catchError(failed))
 
-  const old$ = merge(hubSession$.pipe(distinctUntilChanged()), again$.pipe(map(() => hubSession$.value))).pipe(
-    switchMap(session =>
-      session === undefined
+  const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> => bring$(receipt, isSettled)
+
+  const due$ = (wanted: (receipt: SignedReceipt) => boolean): Observable<SettlingEvent> =>
+    defer(() => {
+      let last: readonly SignedReceipt[] = []
+      const page$ = defer(() => {
+        last = book.due(pageReceipts, last.at(-1)?.session)
+        return from(last.filter(wanted)).pipe(mergeMap(submit$, oldAtOnce))
+      })
+      return page$.pipe(repeat({ delay: () => (last.length < pageReceipts ? EMPTY : timer(0, scheduler)) }))
+    }).pipe(catchError(failed))
+
+  /** A refusal says nothing new about what is settled already. */
+  const owing$ = defer(() => from(book.ofDebtors(maxAsked).filter(isSettled))).pipe(
+    mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
+    filter(({ type }) => type !== 'receipt-refused'),
+    catchError(failed),
+  )
+  const sparsely$ = defer(() =>
+    short$.pipe(
+      exhaustMap((_, times) => timer(reofferMs(times), scheduler)),
+      exhaustMap(() => due$(() => true)),
+    ),
+  )
+  const own$ = again$.pipe(switchMap(() => due$(({ consumer }) => consumer === pubKey)))
+  const old$ = hubSession$.pipe(
+    distinctUntilChanged(),
+    switchMap(hub =>
+      hub === undefined
         ? EMPTY
-        : defer(() => from(book.unsettled(maxOldReceipts))).pipe(mergeMap(submit$, oldAtOnce), catchError(failed)),
+        : merge(
+            sparsely$,
+            own$,
+            concat(
+              due$(() => true),
+              owing$,
+            ),
+          ),
     ),
   )
   const new$ = defer(() => {
