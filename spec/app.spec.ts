@@ -4,14 +4,26 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { filter, firstValueFrom, lastValueFrom, map, Observable, ReplaySubject, type Subscription, take } from 'rxjs'
+import {
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  NEVER,
+  Observable,
+  ReplaySubject,
+  type Subscription,
+  take,
+  throwError,
+} from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { fetchHubClient } from '../src/adapters/hub-http.js'
 import { loadRtc } from '../src/adapters/simple-peer.node.js'
 import { socketIoTransport } from '../src/adapters/socket-io.client.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
 import type { SignalTransport } from '../src/ports.js'
-import type { LighthouseError } from '../src/protocol/errors.js'
+import { LighthouseError } from '../src/protocol/errors.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
 import { registerText } from '../src/protocol/signed-texts.js'
@@ -184,6 +196,20 @@ describe('createPeer$', () => {
     )
     expect(late.length).toBe(streams.length)
     await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({ code: 'channel-closed' })
+  })
+
+  it('tells the wallet that it knows while the hub cannot be asked, and 503 when it knows none', async () => {
+    const away = new LighthouseError('hub-unreachable', 'the hub is away')
+    const client = { ...fetchHubClient(hub.url), balance$: () => throwError(() => away) }
+    const { peer } = await start({ identity: alice, ports: portBlock(0), hub: client })
+    const known = await firstValueFrom(peer.coins$)
+    const coins = (port: number): ReturnType<typeof ask> =>
+      ask({ port, path: '/coins', headers: { accept: 'application/json' } })
+    const { status, body } = await coins(Number(new URL(peer.addresses.proxy).port))
+    expect(status).toBe(200)
+    expect(JSON.parse(body.toString())).toMatchObject({ bytes: known, hub: 'away', asOf: expect.any(String) })
+    const fresh = await start({ identity: bob, ports: portBlock(0), hub: client, transport: { connect$: () => NEVER } })
+    expect((await coins(Number(new URL(fresh.peer.addresses.proxy).port))).status).toBe(503)
   })
 
   /** Ends the peer in the middle of a download; nothing of what came last has been signed then. */

@@ -23,11 +23,12 @@ import {
   takeUntil,
   tap,
   throwError,
+  timeout,
   timer,
 } from 'rxjs'
 import { type FolderServer, folderServer$ } from './adapters/data-server.node.js'
 import { processFigures } from './adapters/process-figures.node.js'
-import type { ProxyBackend } from './adapters/proxy-backend.js'
+import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
 import { ledgerHash } from './adapters/ledger-hash.node.js'
 import { loadRtc } from './adapters/simple-peer.node.js'
@@ -42,7 +43,7 @@ import {
 } from './peer-options.js'
 import type { ByteSocket, Tunnel } from './ports.js'
 import { bytesPerCoin, formatCoins } from './protocol/coins.js'
-import { LighthouseError } from './protocol/errors.js'
+import { isLighthouseError, LighthouseError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
@@ -56,6 +57,13 @@ import { createTunnels } from './streams/tunnels.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
 export { type PeerPorts, portBlock, type Tunnel }
+
+/** How long the wallet is asked for before the last one known is told: less than the 5 s that the command waits. */
+const balancePatienceMs = 3_000
+
+function hubAway(): LighthouseError {
+  return new LighthouseError('hub-unreachable', 'the hub did not answer in time; it is tried again by itself')
+}
 
 function statsOf(state: PeerState, nickname: string, subscriptions: number, uptimeMs: number): PeerStats {
   const connections = [...state.connections.values()]
@@ -104,7 +112,6 @@ function run$(environment: Environment): Observable<Peer> {
   const closing$ = new Subject<void>()
   const over$ = new ReplaySubject<void>(1)
   const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
-  const asked$ = new Subject<PeerReport>()
   const signaling = signaling$({ ...environment, random: Math.random }).pipe(counted, share())
   const signal$ = signaling.pipe(
     filter(event => event.type === 'signal'),
@@ -151,15 +158,23 @@ function run$(environment: Environment): Observable<Peer> {
     clock,
     scheduler,
   })
-  const balance$ = hub.balance$(pubKey).pipe(
-    map(bytes => {
-      if (bytes === undefined)
-        throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
-      return bytes
-    }),
-    tap(bytes => {
-      accounts.wallet(bytes)
-      asked$.next({ type: 'coins', bytes })
+  const balance$ = accounts.lookUp$(
+    hub.balance$(pubKey).pipe(
+      map(bytes => {
+        if (bytes === undefined)
+          throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
+        return bytes
+      }),
+    ),
+  )
+  /** The hub's answer, or what it said last where it is away. */
+  const lastBalance$ = balance$.pipe(
+    timeout({ first: balancePatienceMs, scheduler, with: () => throwError(hubAway) }),
+    map((bytes): Balance => ({ bytes, asOfMs: undefined })),
+    catchError((error: unknown) => {
+      const { wallet } = accounts
+      if (wallet === undefined || !isLighthouseError(error, 'hub-unreachable')) throw error
+      return of({ bytes: wallet.bytes, asOfMs: wallet.atMs })
     }),
   )
   /** Emits when there is something to pay with. A wallet that was empty is looked at again: others may have paid in. */
@@ -235,7 +250,7 @@ function run$(environment: Environment): Observable<Peer> {
     controlToken,
     stats$: snapshot$,
     connect$,
-    balance$: () => balance$,
+    balance$: () => lastBalance$,
     requestStop: () => stop$.next(),
   }
 
@@ -265,7 +280,6 @@ function run$(environment: Environment): Observable<Peer> {
             audit$,
             serve$(dial).pipe(takeUntil(closing$)),
             tunnels.report$.pipe(takeUntil(closing$)),
-            asked$,
           ).pipe(share())
           const event$ = report$.pipe(
             map(toEvent),

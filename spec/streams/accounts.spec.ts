@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
+import { Subject } from 'rxjs'
 import type { ReceiptBook } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
@@ -306,8 +307,9 @@ describe('createAccounts', () => {
     // Nor are they heard of otherwise: `signaling$` passes on nothing that is not signed.
     here.book.keep(signedReceipt('old', 5, seeder, consumer))
     here.signIn()
+    const before = here.reports.length
     time.advance(100)
-    expect(here.reports.filter(({ type }) => type === 'coins')).toEqual([])
+    expect(here.reports.slice(before)).toEqual([])
     expect(here.book.settlement(sessionOf('old'))).toBeUndefined()
     expect(here.book.unsettled(10).map(({ session }) => session)).toContain(sessionOf('old'))
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
@@ -332,7 +334,6 @@ describe('createAccounts', () => {
     here.signIn()
     time.advance(100)
     hub.grant(consumer, 5_000_000)
-    here.accounts.wallet(hub.wallet(consumer))
     time.advance(100)
     expect(hub.moved).toBe(2_000_000)
   })
@@ -397,10 +398,24 @@ describe('createAccounts', () => {
     const { time, hub, here } = peers(1_000_000)
     hub.silent = true
     here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
-    here.signIn()
+    here.hubSession$.next(hub.session(consumer))
     time.advance(100)
-    expect(here.reports).toEqual([{ type: 'coins', bytes: 600_000 }])
+    expect(here.reports.map(report => 'bytes' in report && report.bytes)).toEqual([1_000_000, 600_000])
     expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
+  })
+
+  it('takes the wallet of the highest block, in whatever order they come, and of a question that nothing overtook', () => {
+    const { here } = peers(10_000_000)
+    const settled = (name: string, wallet: number, seq: number): void =>
+      here.accounts.heard({ type: 'settled', settlement: signedSettlement(name, 500, wallet, seq) })
+    const answer$ = new Subject<number>()
+    const answers: number[] = []
+    here.accounts.lookUp$(answer$).subscribe(bytes => answers.push(bytes))
+    settled('nine', 2_000_000, 9)
+    settled('eight', 3_000_000, 8)
+    answer$.next(9_000_000)
+    expect([answers, here.accounts.wallet?.bytes]).toEqual([[2_000_000], 2_000_000])
+    expect(here.reports).toEqual([10_000_000, 2_000_000].map(bytes => ({ type: 'coins', bytes })))
   })
 
   it('books a settlement of sessions that it knows nothing of to nobody', () => {
@@ -413,7 +428,7 @@ describe('createAccounts', () => {
   it('says that nothing can be paid for while the wallet is unknown or empty', () => {
     const { here } = peers(0)
     expect(here.accounts.stop()).toBe('no-coins')
-    here.accounts.wallet(1_000_000)
+    here.accounts.heard({ type: 'coins', bytes: 1_000_000 })
     expect(here.accounts.stop()).toBeUndefined()
   })
 })

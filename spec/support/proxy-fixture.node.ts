@@ -3,7 +3,7 @@ import { createServer, request, type IncomingMessage, type RequestListener, type
 import { type AddressInfo, connect } from 'node:net'
 import { BehaviorSubject, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
-import type { ProxyBackend } from '../../src/adapters/proxy-backend.js'
+import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
 import type { Tunnel } from '../../src/ports.js'
 import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
 
@@ -51,7 +51,7 @@ export class FakeBackend implements ProxyBackend {
   waiting = 0
   stopped = 0
   connection$: (nickname: string) => Observable<Tunnel> = () => NEVER
-  coins$: Observable<number> = of(61_947_635)
+  coins$: Observable<Balance> = of({ bytes: 61_947_635, asOfMs: undefined })
 
   connect$(nickname: string): Observable<Tunnel> {
     return new Observable(subscriber => {
@@ -62,7 +62,7 @@ export class FakeBackend implements ProxyBackend {
     })
   }
 
-  balance$(): Observable<number> {
+  balance$(): Observable<Balance> {
     return this.coins$
   }
 

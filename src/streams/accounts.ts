@@ -21,6 +21,7 @@ import { createCrediting, type ServedSession } from './crediting.js'
 import { createPaying, type PaidSession } from './paying.js'
 import { type BookFailure, settling$, type SettlingEvent } from './settling.js'
 import type { HubSession, SignalingEvent } from './signaling.js'
+import { createWallet, type KnownWallet } from './wallet.js'
 
 export interface AccountsOptions {
   readonly identity: Identity
@@ -41,8 +42,10 @@ export interface Accounts {
   served(session: ServedSession): SessionAccount
   /** What the hub said: wallets and settlements. */
   heard(event: SignalingEvent): void
-  /** The wallet as somebody asked the hub for it. */
-  wallet(bytes: number): void
+  /** The wallet as the hub told it last. */
+  readonly wallet: KnownWallet | undefined
+  /** Asks the hub for the wallet with `balance$`; emits what counts then. */
+  lookUp$(balance$: Observable<number>): Observable<number>
   /** Why nothing can be paid for now. */
   stop(): SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
@@ -62,14 +65,16 @@ export function createAccounts(options: AccountsOptions): Accounts {
   let neededBytes: number | undefined
   let walletBytes = 0
   const again$ = new Subject<void>()
-  const wallet = (bytes: number): void => {
+  const told$ = new Subject<number>()
+  const wallet = createWallet(scheduler, bytes => {
+    told$.next(bytes)
     const enough = neededBytes !== undefined && bytes > walletBytes && bytes >= neededBytes
     walletBytes = bytes
     paying.wallet(bytes)
     if (!enough) return
     neededBytes = undefined
     again$.next()
-  }
+  })
 
   /** What the book cannot do is told; the peer goes on. */
   const attempt = (work: () => void): void => {
@@ -84,7 +89,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const ahead = book.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
-    if (bytes !== undefined) wallet(bytes)
+    if (bytes !== undefined) wallet.settled(settlement.seq, bytes)
     const parties = book.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) paying.settled(ahead)
@@ -106,15 +111,19 @@ export function createAccounts(options: AccountsOptions): Accounts {
   return {
     paid: session => paying.account(session),
     served: session => crediting.account(session),
-    wallet,
+    get wallet() {
+      return wallet.known
+    },
+    lookUp$: balance$ => wallet.lookUp$(balance$),
     heard(event) {
-      if (event.type === 'coins') wallet(event.bytes)
+      if (event.type === 'coins') wallet.signedIn(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
     stop: () => paying.stop(),
     report$: defer(() =>
       merge(
         failure$,
+        told$.pipe(map((bytes): AccountsReport => ({ type: 'coins', bytes }))),
         settling$({
           receipt$: merge(paying.receipt$, crediting.receipt$),
           again$,
@@ -129,12 +138,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
             if (event.type !== 'receipt-refused') return
             attempt(() => refused(event))
           }),
-          map((event): AccountsReport | undefined => {
-            if (event.type !== 'settled') return event
-            const bytes = parseCoins(event.settlement.coins)
-            return bytes === undefined ? undefined : { type: 'coins', bytes }
-          }),
-          filter(report => report !== undefined),
+          filter(event => event.type !== 'settled'),
         ),
       ),
     ).pipe(share()),
