@@ -42,7 +42,6 @@ import {
   type PeerOptions,
 } from './peer-options.js'
 import type { ByteSocket, Tunnel } from './ports.js'
-import { bytesPerCoin, formatCoins } from './protocol/coins.js'
 import { isLighthouseError, LighthouseError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
@@ -50,6 +49,7 @@ import type { PeerStats } from './protocol/stats.js'
 import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
 import { ledgerAudit$ } from './streams/ledger-audit.js'
+import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
@@ -136,6 +136,7 @@ function run$(environment: Environment): Observable<Peer> {
     hubSession,
     signal$,
     head: () => book.newestHead(hubSession.hubKey),
+    objection: other => unpayable(accounts, other),
   })
 
   const state$ = new BehaviorSubject<PeerState | undefined>(undefined)
@@ -177,22 +178,8 @@ function run$(environment: Environment): Observable<Peer> {
       return of({ bytes: wallet.bytes, asOfMs: wallet.atMs })
     }),
   )
-  /** Emits when there is something to pay with. A wallet that was empty is looked at again: others may have paid in. */
-  const payable$ = defer(() => {
-    const coins = state$.value?.coins
-    if (coins === undefined || coins >= bytesPerCoin) return of(coins)
-    return balance$.pipe(catchError(() => of(coins)))
-  }).pipe(
-    map(coins => {
-      if (accounts.stop() === 'spending-limit') {
-        throw new LighthouseError('spending-limit', 'the limit that you set on what may be spent in a day is reached')
-      }
-      if (coins !== undefined && coins < bytesPerCoin) {
-        const left = formatCoins(coins)
-        throw new LighthouseError('no-coins', `your wallet holds ${left} coins, and a new request needs at least one`)
-      }
-    }),
-  )
+  const keyIfConnected = (name: string): string | undefined =>
+    [...(state$.value?.connections.values() ?? [])].find(({ nickname: other }) => other === name)?.pubKey
   const connect$ = (name: string): Observable<Tunnel> => {
     if (!isNickname(name)) {
       return throwError(
@@ -201,7 +188,9 @@ function run$(environment: Environment): Observable<Peer> {
     }
     if (name === nickname)
       return throwError(() => new LighthouseError('own-nickname', `"${name}" is you`, { nickname }))
-    return payable$.pipe(mergeMap(() => tunnels.connect$(name).pipe(counted)))
+    return defer(() => payable$(accounts, balance$, keyIfConnected(name))).pipe(
+      mergeMap(() => tunnels.connect$(name).pipe(counted)),
+    )
   }
 
   /** Local TCP ports of the connections that streams of others dialled, and whose streams they are. */

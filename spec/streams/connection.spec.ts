@@ -469,6 +469,17 @@ describe('a connection', () => {
   })
 })
 
+describe('an objection to a key', () => {
+  it('is the reason for which nothing is offered to it', () => {
+    const { a, sent, nothingLeft } = world()
+    const reason = new LighthouseError('spending-limit', 'the limit is reached')
+    const objection = (pubKey: string): LighthouseError | undefined => (pubKey === bob.pubKey ? reason : undefined)
+    const { types, reason: closed } = record(offerConnection$({ ...a.options, objection }, 'bob'))
+    expect([types(), closed(), sent]).toEqual([['resolving', 'closed'], reason, []])
+    nothingLeft()
+  })
+})
+
 describe('a ledger head that cannot be read', () => {
   const broken = new LighthouseError('store-failed', 'the disk is broken')
   const head = (): never => {

@@ -46,8 +46,8 @@ export interface Accounts {
   readonly wallet: KnownWallet | undefined
   /** Asks the hub for the wallet with `balance$`; emits what counts then. */
   lookUp$(balance$: Observable<number>): Observable<number>
-  /** Why nothing can be paid for now. */
-  stop(): SpendingStop | undefined
+  /** Why nothing can be paid for now; for one seeder where its key is given. */
+  stop(seeder?: string): SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
   readonly report$: Observable<AccountsReport>
 }
@@ -119,7 +119,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (event.type === 'coins') wallet.signedIn(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
-    stop: () => paying.stop(),
+    stop(seeder) {
+      const { peerBytes } = limits
+      const spent = seeder !== undefined && peerBytes !== undefined && book.signedFor(seeder) >= peerBytes
+      return spent ? 'spending-limit' : paying.stop()
+    },
     report$: defer(() =>
       merge(
         failure$,
