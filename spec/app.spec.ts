@@ -198,6 +198,17 @@ describe('createPeer$', () => {
     await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({ code: 'channel-closed' })
   })
 
+  it('refuses a peer for which the limit is reached, also where no connection to it was made yet', async () => {
+    const receipts = createMemoryReceiptBook(alice.pubKey)
+    const session = nodeCrypto.randomId(16)
+    receipts.keep({ hub_key: hub.hubKey, session, seeder: bob.pubKey, consumer: alice.pubKey, bytes: 9, signature: '' })
+    receipts.giveUp(session)
+    const { peer } = await start({ identity: alice, ports: portBlock(0), receipts, spending: { peerBytes: 9 } })
+    const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await Promise.all([signedIn(peer), signedIn(b.peer)])
+    await expect(lastValueFrom(peer.connect$('bob'))).rejects.toMatchObject({ code: 'spending-limit' })
+  })
+
   it('tells the wallet that it knows while the hub cannot be asked, and 503 when it knows none', async () => {
     const away = new LighthouseError('hub-unreachable', 'the hub is away')
     const client = { ...fetchHubClient(hub.url), balance$: () => throwError(() => away) }

@@ -53,6 +53,7 @@ import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
+import { createTunnelEnds } from './streams/tunnel-ends.js'
 import { createTunnels } from './streams/tunnels.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
@@ -159,6 +160,7 @@ function run$(environment: Environment): Observable<Peer> {
     clock,
     scheduler,
   })
+  const ends = createTunnelEnds(() => unpayable(accounts))
   const balance$ = accounts.lookUp$(
     hub.balance$(pubKey).pipe(
       map(bytes => {
@@ -239,6 +241,7 @@ function run$(environment: Environment): Observable<Peer> {
     controlToken,
     stats$: snapshot$,
     connect$,
+    endOf: name => ends.of(name),
     balance$: () => lastBalance$,
     requestStop: () => stop$.next(),
   }
@@ -268,7 +271,10 @@ function run$(environment: Environment): Observable<Peer> {
             accounts.report$,
             audit$,
             serve$(dial).pipe(takeUntil(closing$)),
-            tunnels.report$.pipe(takeUntil(closing$)),
+            tunnels.report$.pipe(
+              tap(report => ends.note(report)),
+              takeUntil(closing$),
+            ),
           ).pipe(share())
           const event$ = report$.pipe(
             map(toEvent),

@@ -3,6 +3,7 @@ import { createServer, request, type IncomingMessage, type RequestListener, type
 import { type AddressInfo, connect } from 'node:net'
 import { BehaviorSubject, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
+import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
 import type { Tunnel } from '../../src/ports.js'
 import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
@@ -50,6 +51,7 @@ export class FakeBackend implements ProxyBackend {
   readonly asked: string[] = []
   waiting = 0
   stopped = 0
+  readonly ends = new Map<string, LighthouseError>()
   connection$: (nickname: string) => Observable<Tunnel> = () => NEVER
   coins$: Observable<Balance> = of({ bytes: 61_947_635, asOfMs: undefined })
 
@@ -60,6 +62,10 @@ export class FakeBackend implements ProxyBackend {
       subscriber.add(() => (this.waiting -= 1))
       subscriber.add(this.connection$(nickname).subscribe(subscriber))
     })
+  }
+
+  endOf(nickname: string): LighthouseError | undefined {
+    return this.ends.get(nickname)
   }
 
   balance$(): Observable<Balance> {

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs'
 import type { Tunnel } from '../ports.js'
+import type { LighthouseError } from '../protocol/errors.js'
 import type { PeerStats } from '../protocol/stats.js'
 
 /** What is in the wallet, in bytes. */
@@ -18,6 +19,8 @@ export interface ProxyBackend {
   readonly stats$: Observable<PeerStats>
   /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
   connect$(nickname: string): Observable<Tunnel>
+  /** Why the last tunnel to that peer is over; undefined while there is one. For a request that broke with it. */
+  endOf(nickname: string): LighthouseError | undefined
   /** Asks the hub now; emits the wallet once. */
   balance$(): Observable<Balance>
   /** Somebody with the control token wants the peer to stop. */
