@@ -1,12 +1,13 @@
 /** One end of everything that is measured: a peer of the network, and beside it the bare channels it is compared with. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { filter, firstValueFrom, type Observable, type Subscription, switchMap, take } from 'rxjs'
+import { filter, firstValueFrom, type Observable, type Subscription, take } from 'rxjs'
 import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
 import type { WebRtcImplementation } from '../src/adapters/rtc-connection.js'
 import { loadRtc } from '../src/adapters/simple-peer.node.js'
 import { createPeer$, portBlock, type Share } from '../src/app.js'
 import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
+import { usingValue$ } from '../src/streams/using-value.js'
 import { relayedRtc, throughRelay } from './candidates.js'
 import { peakMemory, watchMemory } from './memory.js'
 import { type Pipe, type RawPipe, rawPipe, simplePeerPipe } from './raw.js'
@@ -50,7 +51,7 @@ async function startPeer({ rtcName, relayed, identity, share, book }: PeerChildO
   const peer$: Observable<BenchPeer> =
     book === undefined
       ? uncountedPeer$(options)
-      : receiptBook$(book, pubKey).pipe(switchMap(receipts => createPeer$({ ...options, receipts })))
+      : usingValue$(receiptBook$(book, pubKey), receipts => createPeer$({ ...options, receipts }))
   const peer = await new Promise<BenchPeer>((resolve, reject) => {
     running.set(nickname, peer$.subscribe({ next: resolve, error: reject }))
   })

@@ -4,15 +4,32 @@ import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
-import { filter, firstValueFrom, lastValueFrom, Observable, ReplaySubject, type Subscription, take } from 'rxjs'
+import {
+  filter,
+  firstValueFrom,
+  lastValueFrom,
+  map,
+  NEVER,
+  Observable,
+  ReplaySubject,
+  type Subscription,
+  take,
+  throwError,
+} from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { fetchHubClient } from '../src/adapters/hub-http.js'
 import { loadRtc } from '../src/adapters/simple-peer.node.js'
+import { socketIoTransport } from '../src/adapters/socket-io.client.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
-import type { LighthouseError } from '../src/protocol/errors.js'
+import type { SignalTransport } from '../src/ports.js'
+import { LighthouseError } from '../src/protocol/errors.js'
 import type { Identity } from '../src/protocol/metadata.js'
+import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
 import { registerText } from '../src/protocol/signed-texts.js'
+import { createMemoryReceiptBook } from '../src/streams/memory-receipts.js'
 import { backTo, resources } from './compliance/support/resources.js'
+import { failingBook } from './streams/support/coins.js'
 import { ask } from './support/http-client.node.js'
 import { isSame, patternBytes } from './support/pattern.js'
 
@@ -179,6 +196,78 @@ describe('createPeer$', () => {
     )
     expect(late.length).toBe(streams.length)
     await expect(lastValueFrom(a.peer.connect$('bob'))).rejects.toMatchObject({ code: 'channel-closed' })
+  })
+
+  it('refuses a peer for which the limit is reached, also where no connection to it was made yet', async () => {
+    const receipts = createMemoryReceiptBook(alice.pubKey)
+    const session = nodeCrypto.randomId(16)
+    receipts.keep({ hub_key: hub.hubKey, session, seeder: bob.pubKey, consumer: alice.pubKey, bytes: 9, signature: '' })
+    receipts.giveUp(session)
+    const { peer } = await start({ identity: alice, ports: portBlock(0), receipts, spending: { peerBytes: 9 } })
+    const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await Promise.all([signedIn(peer), signedIn(b.peer)])
+    await expect(lastValueFrom(peer.connect$('bob'))).rejects.toMatchObject({ code: 'spending-limit' })
+  })
+
+  it('tells the wallet that it knows while the hub cannot be asked, and 503 when it knows none', async () => {
+    const away = new LighthouseError('hub-unreachable', 'the hub is away')
+    const client = { ...fetchHubClient(hub.url), balance$: () => throwError(() => away) }
+    const { peer } = await start({ identity: alice, ports: portBlock(0), hub: client })
+    const known = await firstValueFrom(peer.coins$)
+    const coins = (port: number): ReturnType<typeof ask> =>
+      ask({ port, path: '/coins', headers: { accept: 'application/json' } })
+    const { status, body } = await coins(Number(new URL(peer.addresses.proxy).port))
+    expect(status).toBe(200)
+    expect(JSON.parse(body.toString())).toMatchObject({ bytes: known, hub: 'away', asOf: expect.any(String) })
+    const fresh = await start({ identity: bob, ports: portBlock(0), hub: client, transport: { connect$: () => NEVER } })
+    expect((await coins(Number(new URL(fresh.peer.addresses.proxy).port))).status).toBe(503)
+  })
+
+  /** Ends the peer in the middle of a download; nothing of what came last has been signed then. */
+  async function endMidway(options: Partial<PeerOptions>, atTheEnd: () => void): Promise<readonly PeerEvent[]> {
+    const a = await start({ identity: alice, ports: portBlock(0), ...options })
+    const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+    const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+    const socket = connect(tunnel.port, '127.0.0.1').on('error', () => undefined)
+    socket.write('GET /film.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    await once(socket, 'data')
+    const events: PeerEvent[] = []
+    a.peer.event$.subscribe(event => events.push(event))
+    atTheEnd()
+    a.subscription.unsubscribe()
+    return events
+  }
+
+  it('tells what it cannot keep when it ends', async () => {
+    const broken = { now: false }
+    const receipts = failingBook(alice.pubKey, broken, 'keep', 'owe')
+    const events = await endMidway({ receipts }, () => (broken.now = true))
+    expect(events.map(({ type }) => type)).toContain('book-failed')
+  })
+
+  it('brings what it signs when it ends to the hub', async () => {
+    const brought: SignedReceipt[] = []
+    const transport: SignalTransport = {
+      connect$: pubKey =>
+        socketIoTransport(hub.url)
+          .connect$(pubKey)
+          .pipe(
+            map(event => {
+              if (event.type !== 'authenticated') return event
+              const { connection } = event
+              const settle$ = (receipt: SignedReceipt): Observable<ReceiptAck> => {
+                brought.push(receipt)
+                return connection.settle$(receipt)
+              }
+              return { ...event, connection: { ...connection, settle$ } }
+            }),
+          ),
+    }
+    const receipts = createMemoryReceiptBook(alice.pubKey)
+    await endMidway({ receipts, transport }, () => brought.splice(0))
+    expect(brought).toHaveLength(1)
+    expect(brought[0]).toEqual(receipts.receipt(brought[0]!.session))
   })
 
   it.each([

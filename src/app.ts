@@ -14,7 +14,7 @@ import {
   map,
   merge,
   mergeMap,
-  type Observable,
+  Observable,
   of,
   ReplaySubject,
   share,
@@ -23,11 +23,12 @@ import {
   takeUntil,
   tap,
   throwError,
+  timeout,
   timer,
 } from 'rxjs'
 import { type FolderServer, folderServer$ } from './adapters/data-server.node.js'
 import { processFigures } from './adapters/process-figures.node.js'
-import type { ProxyBackend } from './adapters/proxy-backend.js'
+import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
 import { ledgerHash } from './adapters/ledger-hash.node.js'
 import { loadRtc } from './adapters/simple-peer.node.js'
@@ -41,21 +42,29 @@ import {
   type PeerOptions,
 } from './peer-options.js'
 import type { ByteSocket, Tunnel } from './ports.js'
-import { bytesPerCoin, formatCoins } from './protocol/coins.js'
-import { LighthouseError } from './protocol/errors.js'
+import { isLighthouseError, LighthouseError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
 import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
 import { ledgerAudit$ } from './streams/ledger-audit.js'
+import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
+import { createTunnelEnds } from './streams/tunnel-ends.js'
 import { createTunnels } from './streams/tunnels.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
 export { type PeerPorts, portBlock, type Tunnel }
+
+/** How long the wallet is asked for before the last one known is told: less than the 5 s that the command waits. */
+const balancePatienceMs = 3_000
+
+function hubAway(): LighthouseError {
+  return new LighthouseError('hub-unreachable', 'the hub did not answer in time; it is tried again by itself')
+}
 
 function statsOf(state: PeerState, nickname: string, subscriptions: number, uptimeMs: number): PeerStats {
   const connections = [...state.connections.values()]
@@ -103,9 +112,10 @@ function run$(environment: Environment): Observable<Peer> {
     })
 
   const stop$ = new ReplaySubject<void>(1)
+  /** Connections end first: what they sign then is brought, and what cannot be kept is told. */
+  const closing$ = new Subject<void>()
   const over$ = new ReplaySubject<void>(1)
   const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
-  const asked$ = new Subject<PeerReport>()
   const signaling = signaling$({ ...environment, random: Math.random }).pipe(counted, share())
   const signal$ = signaling.pipe(
     filter(event => event.type === 'signal'),
@@ -127,6 +137,7 @@ function run$(environment: Environment): Observable<Peer> {
     hubSession,
     signal$,
     head: () => book.newestHead(hubSession.hubKey),
+    objection: other => unpayable(accounts, other),
   })
 
   const state$ = new BehaviorSubject<PeerState | undefined>(undefined)
@@ -149,33 +160,28 @@ function run$(environment: Environment): Observable<Peer> {
     clock,
     scheduler,
   })
-  const balance$ = hub.balance$(pubKey).pipe(
-    map(bytes => {
-      if (bytes === undefined)
-        throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
-      return bytes
-    }),
-    tap(bytes => {
-      accounts.wallet(bytes)
-      asked$.next({ type: 'coins', bytes })
+  const ends = createTunnelEnds(() => unpayable(accounts))
+  const balance$ = accounts.lookUp$(
+    hub.balance$(pubKey).pipe(
+      map(bytes => {
+        if (bytes === undefined)
+          throw new LighthouseError('not-authenticated', 'the hub does not know this peer; register again')
+        return bytes
+      }),
+    ),
+  )
+  /** The hub's answer, or what it said last where it is away. */
+  const lastBalance$ = balance$.pipe(
+    timeout({ first: balancePatienceMs, scheduler, with: () => throwError(hubAway) }),
+    map((bytes): Balance => ({ bytes, asOfMs: undefined })),
+    catchError((error: unknown) => {
+      const { wallet } = accounts
+      if (wallet === undefined || !isLighthouseError(error, 'hub-unreachable')) throw error
+      return of({ bytes: wallet.bytes, asOfMs: wallet.atMs })
     }),
   )
-  /** Emits when there is something to pay with. A wallet that was empty is looked at again: others may have paid in. */
-  const payable$ = defer(() => {
-    const coins = state$.value?.coins
-    if (coins === undefined || coins >= bytesPerCoin) return of(coins)
-    return balance$.pipe(catchError(() => of(coins)))
-  }).pipe(
-    map(coins => {
-      if (accounts.stop() === 'spending-limit') {
-        throw new LighthouseError('spending-limit', 'the limit that you set on what may be spent in a day is reached')
-      }
-      if (coins !== undefined && coins < bytesPerCoin) {
-        const left = formatCoins(coins)
-        throw new LighthouseError('no-coins', `your wallet holds ${left} coins, and a new request needs at least one`)
-      }
-    }),
-  )
+  const keyIfConnected = (name: string): string | undefined =>
+    [...(state$.value?.connections.values() ?? [])].find(({ nickname: other }) => other === name)?.pubKey
   const connect$ = (name: string): Observable<Tunnel> => {
     if (!isNickname(name)) {
       return throwError(
@@ -184,7 +190,9 @@ function run$(environment: Environment): Observable<Peer> {
     }
     if (name === nickname)
       return throwError(() => new LighthouseError('own-nickname', `"${name}" is you`, { nickname }))
-    return payable$.pipe(mergeMap(() => tunnels.connect$(name).pipe(counted)))
+    return defer(() => payable$(accounts, balance$, keyIfConnected(name))).pipe(
+      mergeMap(() => tunnels.connect$(name).pipe(counted)),
+    )
   }
 
   /** Local TCP ports of the connections that streams of others dialled, and whose streams they are. */
@@ -234,7 +242,8 @@ function run$(environment: Environment): Observable<Peer> {
     controlToken,
     stats$: snapshot$,
     connect$,
-    balance$: () => balance$,
+    endOf: name => ends.of(name),
+    balance$: () => lastBalance$,
     requestStop: () => stop$.next(),
   }
 
@@ -243,7 +252,7 @@ function run$(environment: Environment): Observable<Peer> {
       ? folderServer$({ path: shared.path, port: ports.data, fromPeer: port => dialledBy.get(port) })
       : of(undefined)
 
-  return data$.pipe(
+  const running$ = data$.pipe(
     switchMap(data =>
       proxyServer$({ port: ports.proxy, peer: backend, dataUrl: data?.url }).pipe(
         switchMap(proxy => {
@@ -262,9 +271,11 @@ function run$(environment: Environment): Observable<Peer> {
             ),
             accounts.report$,
             audit$,
-            serve$(dial),
-            tunnels.report$,
-            asked$,
+            serve$(dial).pipe(takeUntil(closing$)),
+            tunnels.report$.pipe(
+              tap(report => ends.note(report)),
+              takeUntil(closing$),
+            ),
           ).pipe(share())
           const event$ = report$.pipe(
             map(toEvent),
@@ -303,6 +314,11 @@ function run$(environment: Environment): Observable<Peer> {
       state$.complete()
     }),
   )
+  return new Observable(subscriber => {
+    // Before anything else goes; `finalize` would come after.
+    subscriber.add(() => closing$.next())
+    return running$.subscribe(subscriber)
+  })
 }
 
 function tunnelsOf(state: PeerState): readonly Tunnel[] {

@@ -232,6 +232,13 @@ export interface ReceiptBook {
   settle(settlement: Settlement): number
   /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
   unsettled(limit: number): readonly SignedReceipt[]
+  /** The same a page at a time, newest session first: at most `limit`, of sessions that began before the one named `before`. */
+  due(limit: number, before?: string): readonly SignedReceipt[]
+  /**
+   * As seeder, of keys that were served more than they have paid: the highest receipts of their sessions among the newest
+   * thousand, newest first, at most `limit`. Settled ones too: the hub may have settled more than it could tell this peer.
+   */
+  ofDebtors(limit: number): readonly SignedReceipt[]
   /** As consumer: signed and not settled, over all sessions at this hub, those given up left out. */
   unsettledBytes(consumer: string, hubKey: string): number
   /** As consumer: this much was received in a session, of which the receipt leaves some unpaid. */

@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
-import { firstValueFrom, Observable, Subject, throwError } from 'rxjs'
+import { firstValueFrom, Observable, Subject, of, throwError } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { PeerStats } from '../../src/protocol/stats.js'
@@ -68,6 +68,14 @@ describe('GET /coins', () => {
     const { headers, body } = await ask(proxy.port, '/coins', { headers: { accept: 'application/json' } })
     expect(headers['content-type']).toMatch(/^application\/json/)
     expect(JSON.parse(body)).toEqual({ coins: '61.947635', bytes: 61_947_635 })
+  })
+
+  it('says as of when while the hub is away; the text stays the number', async () => {
+    peer.coins$ = of({ bytes: 61_947_635, asOfMs: Date.UTC(2026, 0, 2, 3, 4, 5) })
+    const { body } = await ask(proxy.port, '/coins', { headers: { accept: 'application/json' } })
+    const asOf = '2026-01-02T03:04:05.000Z'
+    expect(JSON.parse(body)).toEqual({ coins: '61.947635', bytes: 61_947_635, hub: 'away', asOf })
+    expect((await ask(proxy.port, '/coins')).body).toBe('61.947635\n')
   })
 
   it('says 503 when the hub cannot be asked', async () => {

@@ -3,6 +3,7 @@ import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { LighthouseError } from '../../src/protocol/errors.js'
 import {
   ask,
   cleanUp,
@@ -182,6 +183,17 @@ describe('/inline/:nickname/*', () => {
     server.close()
     await once(server, 'close')
     expect((await ask(proxy.port, '/inline/bob/')).status).toBe(502)
+  })
+
+  it('says why the tunnel is over when the connection ended before an answer', async () => {
+    const { port } = await startUpstream(req => {
+      peer.ends.set('bob', new LighthouseError('no-coins', 'your coins are used up'))
+      req.socket.resetAndDestroy()
+    })
+    peer.leadTo(port)
+    const { status, body } = await ask(proxy.port, '/inline/bob/')
+    expect(status).toBe(402)
+    expect(JSON.parse(body)).toMatchObject({ code: 'no-coins', detail: 'your coins are used up' })
   })
 
   it.each([

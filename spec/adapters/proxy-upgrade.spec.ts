@@ -170,6 +170,15 @@ describe('WebSocket upgrades', () => {
     expect(await answer).toMatch(/^HTTP\/1.1 502 /)
   })
 
+  it('get the reason when the connection ended before an answer', async () => {
+    const sockets = await bytesUpstream('')
+    const answer = exchange(proxy.port, handshake('/proxy/bob/'))
+    await until(() => sockets.length === 1)
+    peer.ends.set('bob', new LighthouseError('no-coins', 'your coins are used up'))
+    sockets[0]!.destroy()
+    expect(await answer).toMatch(/^HTTP\/1.1 402 /)
+  })
+
   it('get the refusal of the other side', async () => {
     await bytesUpstream('HTTP/1.1 403 N\x01o\r\nContent-Length: 4\r\nSet-Cookie: a=b\r\n\r\nnope')
     const answer = await exchange(proxy.port, handshake('/proxy/bob/'))

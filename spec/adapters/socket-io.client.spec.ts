@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { filter, firstValueFrom, lastValueFrom, type Observable, ReplaySubject, tap, toArray } from 'rxjs'
@@ -9,6 +9,8 @@ import { authText } from '../../src/protocol/signed-texts.js'
 import type { SignalTransportEvent } from '../../src/ports.js'
 import type { Signal } from '../../src/protocol/signal.js'
 import type { Hub } from '../../src/hub/app.js'
+import { signedReceipt } from '../streams/support/coins.js'
+import { bob, self } from '../support/receipts.js'
 import { type Account, cleanup, description, newAccount, register, startHub } from '../hub/support.js'
 
 type EventOf<Type> = Extract<SignalTransportEvent, { type: Type }>
@@ -145,6 +147,23 @@ describe('socketIoTransport', () => {
       const { connection } = await connect(hub, alice).first('authenticated')
       const offer = description('offer', { ...hub, port: 0, hubKey: '' }, alice, newAccount('x')) as unknown as Signal
       await expect(firstValueFrom(connection.send$(offer))).rejects.toMatchObject({ code: 'hub-protocol' })
+    })
+
+    it('waits for the word on a receipt longer than a hub takes to give a batch up, and no longer', async () => {
+      const errors: unknown[] = []
+      const hub = await hostile(socket => void socket.emit('authenticated', {}))
+      // The library takes its timers when it connects. Nothing else that it waits for is one.
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] })
+      try {
+        const { connection } = await connect(hub, newAccount('alice')).first('authenticated')
+        connection.settle$(signedReceipt('one', 1, bob, self)).subscribe({ error: error => errors.push(error) })
+        jest.advanceTimersByTime(15_500)
+        expect(errors).toEqual([])
+        jest.advanceTimersByTime(1_000)
+      } finally {
+        jest.useRealTimers()
+      }
+      expect(errors).toMatchObject([{ code: 'hub-unreachable' }])
     })
 
     it('loses the connection to one that sends too much', async () => {

@@ -86,6 +86,18 @@ describe('coins', () => {
     expect(json.messages()).toEqual([{ coins: '61.947635', bytes: 61_947_635 }])
   })
 
+  it('says as of when the number is while the hub is away', async () => {
+    const asOf = '2026-01-02T03:04:05.000Z'
+    const home = await homeOf((_req, res) => res.end(JSON.stringify({ coins: '61.947635', hub: 'away', asOf })))
+    const io = fakeIo(temporary())
+    expect(await run(['coins', '--home', home], io)).toBe(0)
+    expect(io.out()).toBe('61.947635\n')
+    expect(io.err()).toContain(asOf)
+    const json = fakeIo(temporary())
+    expect(await run(['coins', '--home', home, '--json'], json)).toBe(0)
+    expect(json.messages()).toEqual([{ coins: '61.947635', bytes: 61_947_635, hub: 'away', asOf }])
+  })
+
   it('passes on why the peer cannot say', async () => {
     const problem = { title: 'The hub cannot be reached', status: 503, detail: 'refused', code: 'hub-unreachable' }
     const home = await homeOf((_req, res) => res.writeHead(503).end(JSON.stringify(problem)))

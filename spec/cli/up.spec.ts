@@ -1,10 +1,21 @@
 import { describe, expect, it } from '@jest/globals'
 import { mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { BehaviorSubject, NEVER, Observable, ReplaySubject, Subject, filter, firstValueFrom, throwError } from 'rxjs'
+import {
+  BehaviorSubject,
+  NEVER,
+  Observable,
+  ReplaySubject,
+  Subject,
+  filter,
+  firstValueFrom,
+  map,
+  throwError,
+} from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
 import { commitPending, writePending } from '../../src/adapters/metadata-file.node.js'
-import { type Peer, type PeerOptions, portBlock } from '../../src/app.js'
+import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
 import { run } from '../../src/cli/program.js'
 import { claimRunFile, readRunFile, runPath } from '../../src/cli/running.js'
 import type { Parts } from '../../src/cli/io.js'
@@ -23,8 +34,8 @@ function registered(): string {
   return home
 }
 
-/** A peer that listens nowhere and does what the spec says. */
-function fakePeer(): {
+/** A peer that listens nowhere and does what the spec says, and `lastly` when it ends. */
+function fakePeer(lastly: (given: PeerOptions, event$: Subject<PeerEvent>) => void = () => undefined): {
   readonly parts: Partial<Parts>
   readonly options: PeerOptions[]
   readonly state$: BehaviorSubject<HubState>
@@ -34,6 +45,7 @@ function fakePeer(): {
   const options: PeerOptions[] = []
   const state$ = new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 })
   const stop$ = new Subject<void>()
+  const event$ = new Subject<PeerEvent>()
   let alive = 0
   const createPeer$ = (given: PeerOptions): Observable<Peer> =>
     new Observable(subscriber => {
@@ -48,10 +60,11 @@ function fakePeer(): {
         coins$: new BehaviorSubject(100_000_000),
         stats$: NEVER,
         stopRequested$: stop$,
-        event$: NEVER,
+        event$,
         connect$: () => NEVER,
       })
       return () => {
+        lastly(given, event$)
         alive -= 1
       }
     })
@@ -114,6 +127,30 @@ describe('up', () => {
     expect(await code).toBe(0)
     expect(peer.alive()).toBe(false)
   })
+
+  it.each(['Ctrl-C', 'stop'])(
+    'closes the receipts after the peer, and logs what that could not keep: %s',
+    async how => {
+      const session = 's'.repeat(22)
+      const peer = fakePeer(({ receipts, identity }, event$) => {
+        receipts!.open({ session, seeder: 'bob', consumer: identity.pubKey })
+        event$.next({ type: 'book-failed', reason: new LighthouseError('store-failed', 'the disk is full') })
+      })
+      const home = registered()
+      const io = fakeIo(temporary(), { parts: peer.parts })
+      const { code } = await start(io, ['--home', home])
+      if (how === 'stop') peer.stop$.next()
+      else io.interrupt$.next()
+      expect(await code).toBe(0)
+      expect(io.err()).toContain('the disk is full')
+      const book = await firstValueFrom(
+        receiptBook$(receiptsPath(home), peer.options[0]!.identity.pubKey).pipe(
+          map(receipts => receipts.parties(session)),
+        ),
+      )
+      expect(book).toMatchObject({ seeder: 'bob' })
+    },
+  )
 
   it.each([
     ['', true],

@@ -106,6 +106,49 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.unsettledBytes(bob, hub)).toBe(0)
     })
 
+    it('gives what is due a page at a time too, newest session first', () => {
+      const names = ['one', 'two', 'three', 'four', 'five']
+      for (const name of names) book.keep(receipt(name, 1000, { consumer: bob }))
+      book.settle(settlement('three', 1000))
+      book.giveUp(sessionOf('four'))
+      const due = (limit: number, before?: string): string[] =>
+        book.due(limit, before === undefined ? undefined : sessionOf(before)).map(({ session }) => session)
+      expect(due(2)).toEqual(['five', 'two'].map(sessionOf))
+      expect(due(2, 'two')).toEqual([sessionOf('one')])
+      // A cursor stays one when its session is settled meanwhile.
+      expect(due(2, 'three')).toEqual(['two', 'one'].map(sessionOf))
+      expect([due(2, 'one'), due(2, 'unknown'), due(0)]).toEqual([[], [], []])
+      expect(book.due(1)).toEqual([receipt('five', 1000, { consumer: bob })])
+    })
+
+    it('has the newest receipts of keys that owe, settled or not', () => {
+      book.keep(receipt('one', 1000, { consumer: bob }))
+      book.keep(receipt('two', 1000, { consumer: bob }))
+      book.keep(receipt('three', 1000, { consumer: carol }))
+      book.keep(receipt('four', 1000, { seeder: bob }))
+      book.open({ session: sessionOf('five'), seeder: self, consumer: bob })
+      const owing = (limit = 10): string[] => book.ofDebtors(limit).map(({ session }) => session)
+      expect(owing()).toEqual([])
+      book.serve(bob, 2500)
+      book.serve(carol, 1000)
+      for (const name of ['one', 'two', 'three']) book.settle(settlement(name, 1000))
+      expect(owing()).toEqual(['two', 'one'].map(sessionOf))
+      expect([owing(1), owing(0)]).toEqual([[sessionOf('two')], []])
+      book.giveUp(sessionOf('two'))
+      expect(owing()).toEqual([sessionOf('one')])
+      book.settle(settlement('one', 1500))
+      expect(owing()).toEqual([])
+    })
+
+    it('looks for those among the newest thousand sessions', () => {
+      book.serve(bob, 5000)
+      for (const name of ['old', 'one']) book.keep(receipt(name, 1000, { consumer: bob }))
+      for (let count = 0; count < 999; count++) {
+        book.open({ session: sessionOf(`carol ${count}`), seeder: self, consumer: carol })
+      }
+      expect(book.ofDebtors(10)).toEqual([receipt('one', 1000, { consumer: bob })])
+    })
+
     it('knows what each consumer was served and has paid, over its sessions', () => {
       book.serve(bob, 5000)
       book.serve(carol, 10)

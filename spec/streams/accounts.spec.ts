@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
+import { Subject } from 'rxjs'
 import type { ReceiptBook } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
@@ -283,6 +284,32 @@ describe('two peers with accounts', () => {
     expect(book.account(consumer).paidBytes).toBe(600_000)
   })
 
+  it('agree on what was paid while the seeder was away: it asks when it is back', () => {
+    const world = peers(1e8)
+    const { time, hub, here, there } = world
+    const connection = connect(world, 'one')
+    connection.fetch(600_000).run(5_000)
+    time.advance(3_000)
+    expect(there.book.account(consumer).paidBytes).toBe(600_000)
+    // The seeder goes, and has at the end no more than the receipt before the last.
+    there.signOut()
+    const download = connection.fetch(300_000)
+    download.run(5_000)
+    connection.close()
+    time.advance(3_000)
+    const last = there.book.receipt(sessionOf('one'))!.bytes
+    const higher = signedReceipt('one', last + 5_000, seeder, consumer)
+    here.book.keep(higher)
+    here.signIn()
+    time.advance(100)
+    expect([hub.moved, there.book.account(consumer).paidBytes]).toEqual([last + 5_000, 600_000])
+    there.book.settle(signedSettlement('one', last, 0))
+    there.book.serve(consumer, last + 5_000)
+    there.signIn()
+    time.advance(100)
+    expect(there.book.account(consumer)).toEqual({ servedBytes: last + 5_000, paidBytes: last + 5_000 })
+  })
+
   it('share one window of a key over two connections, and pay both', () => {
     const { time, hub, here, there } = peers(1e8)
     const world = { time, here, there }
@@ -347,8 +374,9 @@ describe('createAccounts', () => {
     // Nor are they heard of otherwise: `signaling$` passes on nothing that is not signed.
     here.book.keep(signedReceipt('old', 5, seeder, consumer))
     here.signIn()
+    const before = here.reports.length
     time.advance(100)
-    expect(here.reports.filter(({ type }) => type === 'coins')).toEqual([])
+    expect(here.reports.slice(before)).toEqual([])
     expect(here.book.settlement(sessionOf('old'))).toBeUndefined()
     expect(here.book.unsettled(10).map(({ session }) => session)).toContain(sessionOf('old'))
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
@@ -373,9 +401,26 @@ describe('createAccounts', () => {
     here.signIn()
     time.advance(100)
     hub.grant(consumer, 5_000_000)
-    here.accounts.wallet(hub.wallet(consumer))
     time.advance(100)
     expect(hub.moved).toBe(2_000_000)
+  })
+
+  it('does not offer it again before there are enough, and never for what it earns itself when others cannot pay', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.book.keep(signedReceipt('of a poor one', 9_000_000, consumer, 'nobody'))
+    here.signIn()
+    time.advance(100)
+    const before = hub.given.length
+    for (let count = 0; count < 99; count++) hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect(hub.given.length).toBe(before)
+    hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect([hub.given.length, hub.moved]).toEqual([before + 1, 2_000_000])
+    for (let count = 0; count < 99; count++) hub.grant(consumer, 10_000)
+    time.advance(100)
+    expect(hub.given.length).toBe(before + 1)
   })
 
   it('keeps due what there are no coins for, and offers it again at the next sign-in', () => {
@@ -420,10 +465,24 @@ describe('createAccounts', () => {
     const { time, hub, here } = peers(1_000_000)
     hub.silent = true
     here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
-    here.signIn()
+    here.hubSession$.next(hub.session(consumer))
     time.advance(100)
-    expect(here.reports).toEqual([{ type: 'coins', bytes: 600_000 }])
+    expect(here.reports.map(report => 'bytes' in report && report.bytes)).toEqual([1_000_000, 600_000])
     expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
+  })
+
+  it('takes the wallet of the highest block, in whatever order they come, and of a question that nothing overtook', () => {
+    const { here } = peers(10_000_000)
+    const settled = (name: string, wallet: number, seq: number): void =>
+      here.accounts.heard({ type: 'settled', settlement: signedSettlement(name, 500, wallet, seq) })
+    const answer$ = new Subject<number>()
+    const answers: number[] = []
+    here.accounts.lookUp$(answer$).subscribe(bytes => answers.push(bytes))
+    settled('nine', 2_000_000, 9)
+    settled('eight', 3_000_000, 8)
+    answer$.next(9_000_000)
+    expect([answers, here.accounts.wallet?.bytes]).toEqual([[2_000_000], 2_000_000])
+    expect(here.reports).toEqual([10_000_000, 2_000_000].map(bytes => ({ type: 'coins', bytes })))
   })
 
   it('passes on every settlement, pushed and acknowledged', () => {
@@ -449,7 +508,7 @@ describe('createAccounts', () => {
   it('says that nothing can be paid for while the wallet is unknown or empty', () => {
     const { here } = peers(0)
     expect(here.accounts.stop()).toBe('no-coins')
-    here.accounts.wallet(1_000_000)
+    here.accounts.heard({ type: 'coins', bytes: 1_000_000 })
     expect(here.accounts.stop()).toBeUndefined()
   })
 })

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { NEVER, type Observable, of, Subject, type Subscription, throwError } from 'rxjs'
+import { filter, NEVER, type Observable, of, Subject, type Subscription, throwError } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import type { HubClient } from '../../src/ports.js'
 import { mayFollow } from '../../src/protocol/connection-state.js'
@@ -12,9 +12,10 @@ import {
   type ConnectionOptions,
   offerConnection$,
 } from '../../src/streams/connection.js'
-import type { Offer } from '../../src/streams/seeding.js'
+import { type Offer, seeding$, type SeedingReport } from '../../src/streams/seeding.js'
 import { createMemoryTrust } from '../../src/streams/trust.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
+import { memorySocket } from '../support/memory-socket.js'
 import { fakeRtc } from './support/fake-rtc.js'
 import { newIdentity } from './support/fake-transport.js'
 import { virtualTime } from './support/virtual-time.js'
@@ -107,7 +108,7 @@ function world() {
     expect(time.pending()).toBe(0)
   }
   const inbox = (identity: Identity): Subject<Signal> => inboxes.get(identity.pubKey)!
-  return { time, sent, hub, client, trust, a, b, dial, take, negotiate, connect, channels, nothingLeft, inbox }
+  return { time, sent, hub, client, trust, a, b, offers, dial, take, negotiate, connect, channels, nothingLeft, inbox }
 }
 
 const byes = (sent: readonly Signal[]): readonly string[] =>
@@ -481,5 +482,67 @@ describe('a connection', () => {
       time.advance(3_600_000)
       expect([offering.reason(), answering.reason()]).toEqual([undefined, undefined])
     })
+  })
+})
+
+describe('an objection to a key', () => {
+  it('is the reason for which nothing is offered to it', () => {
+    const { a, sent, nothingLeft } = world()
+    const reason = new LighthouseError('spending-limit', 'the limit is reached')
+    const objection = (pubKey: string): LighthouseError | undefined => (pubKey === bob.pubKey ? reason : undefined)
+    const { types, reason: closed } = record(offerConnection$({ ...a.options, objection }, 'bob'))
+    expect([types(), closed(), sent]).toEqual([['resolving', 'closed'], reason, []])
+    nothingLeft()
+  })
+})
+
+describe('a ledger head that cannot be read', () => {
+  const broken = new LighthouseError('store-failed', 'the disk is broken')
+  const head = (): never => {
+    throw broken
+  }
+
+  it('costs the connection for which it was wanted, offered or answered', () => {
+    const { dial, a, b, offers, take, nothingLeft } = world()
+    const offering = dial()
+    a.rtc.link.emit({ type: 'signal', signal: offer })
+    const answering = record(answerConnection$({ ...b.options, head }, offers.at(-1)!))
+    expect([answering.types(), answering.reason(), answering.outcomes]).toEqual([
+      ['connecting', 'closed'],
+      broken,
+      ['complete'],
+    ])
+    const another = record(offerConnection$({ ...a.options, head }, 'bob'))
+    expect([another.reason(), another.outcomes]).toEqual([broken, ['complete']])
+    const next = take()
+    expect(next.types()).toEqual(['connecting'])
+    for (const { subscription } of [offering, next]) subscription.unsubscribe()
+    nothingLeft()
+  })
+
+  it('costs no peer that serves anything else: its next offer is answered', () => {
+    const { dial, a, b, offers, time, inbox } = world()
+    const full = { now: true }
+    const reports: SeedingReport[] = []
+    const outcomes: unknown[] = []
+    const options = { ...b.options, head: () => (full.now ? head() : undefined) }
+    const subscription = seeding$({
+      offer$: inbox(bob).pipe(filter((signal): signal is Offer => signal.type === 'offer')),
+      answer$: incoming => answerConnection$(options, incoming),
+      dial: () => memorySocket(),
+      refuse: (_offer, reason) => outcomes.push(reason),
+      clock: time.clock,
+      scheduler: time.scheduler,
+    }).subscribe({ next: report => reports.push(report), error: error => outcomes.push(error) })
+    const offering = dial()
+    a.rtc.link.emit({ type: 'signal', signal: offer })
+    const { session } = offers[0]!
+    expect(reports).toEqual([{ type: 'ended', pubKey: alice.pubKey, session, reason: broken }])
+    full.now = false
+    // The session that failed is not held on to.
+    inbox(bob).next(offers[0]!)
+    expect(outcomes).toEqual([])
+    expect(b.rtc.links).toHaveLength(1)
+    for (const one of [subscription, offering.subscription]) one.unsubscribe()
   })
 })

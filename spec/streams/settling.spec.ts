@@ -53,6 +53,7 @@ function world(book: ReceiptBook = createMemoryReceiptBook(self), begin: 'signed
   const subscription = settling$({
     receipt$,
     again$,
+    pubKey: self,
     hubSession$,
     book,
     crypto: playCrypto(),
@@ -130,9 +131,9 @@ describe('settling$', () => {
     give('two', 50)
     expect(asked()).toEqual([])
     hubSession$.next(session())
-    expect(asked()).toEqual(['one 200', 'two 50'])
+    expect(asked()).toEqual(['two 50', 'one 200'])
     give('one', 300)
-    expect(asked()).toEqual(['one 200', 'two 50', 'one 300'])
+    expect(asked()).toEqual(['two 50', 'one 200', 'one 300'])
   })
 
   it('brings again at each sign-in what was not settled: the hub went away, or its word was lost', () => {
@@ -155,7 +156,7 @@ describe('settling$', () => {
     }
     const { asked, questions, settled, events, subscription } = world(book)
     expect(asked()).toHaveLength(16)
-    for (let count = 0; count < 40; count++) questions[count]!.answer(settled(`old ${count}`, 10))
+    for (let count = 0; count < 40; count++) questions[count]!.answer(settled(`old ${39 - count}`, 10))
     expect(asked()).toHaveLength(40)
     expect(new Set(asked()).size).toBe(40)
     expect(events).toHaveLength(40)
@@ -231,6 +232,55 @@ describe('settling$', () => {
     },
   )
 
+  it('tries again what it got no answer to, as long as it is signed in at the same hub', () => {
+    const { give, questions, settled, asked, time, events, hubSession$, session } = world()
+    give('one', 100)
+    questions[0]!.fail(away)
+    time.advance(500)
+    expect(asked()).toEqual(['one 100', 'one 100'])
+    questions[1]!.answer(settled('one', 100))
+    expect(events.map(({ type }) => type)).toEqual(['settled'])
+    give('two', 100)
+    questions[2]!.fail(away)
+    hubSession$.next(session())
+    expect(asked()).toEqual(['one 100', 'one 100', 'two 100', 'two 100'])
+    questions[3]!.answer(settled('two', 100))
+    time.advance(60_000)
+    expect([asked().length, time.pending()]).toEqual([4, 0])
+  })
+
+  it('does not ask twice what the hub settled in the meantime', () => {
+    const { give, questions, asked, time, book } = world()
+    give('one', 100)
+    questions[0]!.fail(away)
+    book.settle(signedSettlement('one', 100, 0))
+    time.advance(60_000)
+    expect(asked()).toEqual(['one 100'])
+  })
+
+  it('tries a hub that cannot settle for a day ever less often, and holds no more for it', () => {
+    const { give, questions, refused, settled, events, time, subscription, outcomes } = world()
+    give('one', 100)
+    const waits: number[] = []
+    let waited = 0
+    questions[0]!.answer(refused('unavailable'))
+    for (let seconds = 0; seconds < 86_400; seconds += 0.5) {
+      time.advance(500)
+      waited += 500
+      if (questions.length === waits.length + 1) continue
+      waits.push(waited)
+      waited = 0
+      questions.at(-1)!.answer(refused('unavailable'))
+      expect(time.pending()).toBeLessThanOrEqual(2)
+    }
+    expect(waits.slice(0, 7)).toEqual([500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000])
+    time.advance(8_000)
+    questions.at(-1)!.answer(settled('one', 100))
+    expect(events.map(({ type }) => type)).toEqual(['settled'])
+    expect(() => subscription.unsubscribe()).not.toThrow()
+    expect([outcomes, time.pending()]).toEqual([[], 0])
+  })
+
   it('gives up trying again when the hub goes away, and begins anew with the sign-in', () => {
     const { give, questions, refused, asked, time, hubSession$, session } = world()
     give('one', 100)
@@ -259,9 +309,9 @@ describe('settling$', () => {
     const memory = createMemoryReceiptBook(self)
     const book: ReceiptBook = {
       ...memory,
-      unsettled: limit => {
+      due: limit => {
         if (broken.now) throw full
-        return memory.unsettled(limit)
+        return memory.due(limit)
       },
       settlement: session => {
         if (broken.now) throw full
@@ -293,10 +343,11 @@ describe('settling$', () => {
 })
 
 describe('what is unsettled', () => {
-  it('is brought once more when that is asked for, and not while the hub is away', () => {
-    const { give, questions, refused, settled, asked, again$, hubSession$, events } = world()
+  it('is brought once more when this peer can pay for it, and not while the hub is away', () => {
+    const { give, book, questions, refused, settled, asked, again$, hubSession$, events } = world()
     give('one', 100)
     questions[0]!.answer(refused('no-coins'))
+    book.keep(signedReceipt('of carol', 100, self, carol))
     again$.next()
     expect(asked()).toEqual(['one 100', 'one 100'])
     questions[1]!.answer(settled('one', 100))
@@ -306,6 +357,86 @@ describe('what is unsettled', () => {
     give('two', 50)
     again$.next()
     expect(asked()).toHaveLength(2)
+  })
+
+  it('is brought newest first, to the last of it, however much there is that cannot be paid', () => {
+    const book = createMemoryReceiptBook(self)
+    for (let count = 0; count < 2_500; count++) book.keep(signedReceipt(`old ${count}`, 10, self, carol))
+    const { time, questions, refused, asked, subscription } = world(book)
+    for (let count = 0; count < questions.length; count++) {
+      questions[count]!.answer(refused('no-coins'))
+      time.advance(1)
+    }
+    expect([asked()[0], asked().at(-1)]).toEqual(['old 2499 10', 'old 0 10'])
+    expect(new Set(asked()).size).toBe(2_500)
+    expect(asked()).toHaveLength(2_500)
+    subscription.unsubscribe()
+    expect(time.pending()).toBe(0)
+  })
+
+  it('is offered again ever less often when a wallet did not hold it', () => {
+    const { time, give, questions, refused, settled, asked, hubSession$, session } = world()
+    give('one', 100)
+    questions[0]!.answer(refused('no-coins'))
+    const waits: number[] = []
+    for (let minutes = 5, before = 0; minutes <= 400; minutes += 5) {
+      time.advance(300_000)
+      if (questions.length === waits.length + 1) continue
+      waits.push(minutes - before)
+      before = minutes
+      questions.at(-1)!.answer(refused('no-coins'))
+    }
+    expect(waits).toEqual([5, 10, 20, 40, 80, 80, 80, 80])
+    hubSession$.next(session())
+    questions.at(-1)!.answer(settled('one', 100))
+    const before = asked().length
+    time.advance(86_400_000)
+    expect([asked().length, time.pending()]).toEqual([before, 0])
+  })
+})
+
+describe('what keys that owe have settled', () => {
+  const served = (receipts: readonly SignedReceipt[], servedBytes: number): ReceiptBook => {
+    const book = createMemoryReceiptBook(self)
+    for (const receipt of receipts) book.keep(receipt)
+    book.serve(carol, servedBytes)
+    return book
+  }
+
+  it('is asked for at the sign-in, and taken though it is higher than the receipt here', () => {
+    const book = served([signedReceipt('one', 100, self, carol)], 250)
+    book.settle(signedSettlement('one', 100, 0))
+    const { asked, questions, events } = world(book)
+    expect(asked()).toEqual(['one 100'])
+    questions[0]!.answer({ settled: signedSettlement('one', 250, 0) })
+    expect(events).toEqual([{ type: 'settled', settlement: signedSettlement('one', 250, 0) }])
+    expect(book.account(carol)).toEqual({ servedBytes: 250, paidBytes: 250 })
+  })
+
+  it('is asked for after what is unsettled, once each, and not of who owes nothing', () => {
+    const book = served(
+      ['one', 'two'].map(name => signedReceipt(name, 100, self, carol)),
+      250,
+    )
+    book.keep(signedReceipt('of bob', 100, self, bob))
+    for (const name of ['one', 'of bob']) book.settle(signedSettlement(name, 100, 0))
+    const { asked, questions, settled } = world(book)
+    expect(asked()).toEqual(['two 100'])
+    questions[0]!.answer(settled('two', 100))
+    expect(asked()).toEqual(['two 100', 'two 100', 'one 100'])
+  })
+
+  it('stays as it is when the hub knows no more, or does not know the session any more', () => {
+    const book = served(
+      ['one', 'two'].map(name => signedReceipt(name, 100, self, carol)),
+      250,
+    )
+    for (const name of ['one', 'two']) book.settle(signedSettlement(name, 100, 0))
+    const { questions, settled, refused, events, time } = world(book)
+    questions[0]!.answer(settled('two', 100))
+    questions[1]!.answer(refused('unknown-session'))
+    time.advance(86_400_000)
+    expect([events, questions.length, time.pending()]).toEqual([[], 2, 0])
   })
 })
 
@@ -317,6 +448,7 @@ describe('a receipt that a hub answers within the call', () => {
     settling$({
       receipt$,
       again$: NEVER,
+      pubKey: self,
       hubSession$: new BehaviorSubject<HubSession | undefined>({
         hubKey: hub,
         iceServers: [],

@@ -3,7 +3,8 @@ import { createServer, request, type IncomingMessage, type RequestListener, type
 import { type AddressInfo, connect } from 'node:net'
 import { BehaviorSubject, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
-import type { ProxyBackend } from '../../src/adapters/proxy-backend.js'
+import type { LighthouseError } from '../../src/protocol/errors.js'
+import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
 import type { Tunnel } from '../../src/ports.js'
 import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
 
@@ -50,8 +51,9 @@ export class FakeBackend implements ProxyBackend {
   readonly asked: string[] = []
   waiting = 0
   stopped = 0
+  readonly ends = new Map<string, LighthouseError>()
   connection$: (nickname: string) => Observable<Tunnel> = () => NEVER
-  coins$: Observable<number> = of(61_947_635)
+  coins$: Observable<Balance> = of({ bytes: 61_947_635, asOfMs: undefined })
 
   connect$(nickname: string): Observable<Tunnel> {
     return new Observable(subscriber => {
@@ -62,7 +64,11 @@ export class FakeBackend implements ProxyBackend {
     })
   }
 
-  balance$(): Observable<number> {
+  endOf(nickname: string): LighthouseError | undefined {
+    return this.ends.get(nickname)
+  }
+
+  balance$(): Observable<Balance> {
     return this.coins$
   }
 

@@ -1,6 +1,14 @@
 import type { Observable } from 'rxjs'
 import type { Tunnel } from '../ports.js'
+import type { LighthouseError } from '../protocol/errors.js'
 import type { PeerStats } from '../protocol/stats.js'
+
+/** What is in the wallet, in bytes. */
+export interface Balance {
+  readonly bytes: number
+  /** The hub is away and said this then (wall clock, milliseconds); undefined when it said so now. */
+  readonly asOfMs: number | undefined
+}
 
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {
@@ -11,8 +19,10 @@ export interface ProxyBackend {
   readonly stats$: Observable<PeerStats>
   /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
   connect$(nickname: string): Observable<Tunnel>
-  /** Asks the hub now; emits the wallet in bytes once. */
-  balance$(): Observable<number>
+  /** Why the last tunnel to that peer is over; undefined while there is one. For a request that broke with it. */
+  endOf(nickname: string): LighthouseError | undefined
+  /** Asks the hub now; emits the wallet once. */
+  balance$(): Observable<Balance>
   /** Somebody with the control token wants the peer to stop. */
   requestStop(): void
 }

@@ -30,7 +30,7 @@ function tunnel$(peer: Pick<ProxyBackend, 'connect$'>, nickname: string): Observ
 
 /** Answers requests under `/proxy` and `/inline`; false when it is neither. */
 export function peerRequests(
-  peer: Pick<ProxyBackend, 'connect$'>,
+  peer: Pick<ProxyBackend, 'connect$' | 'endOf'>,
   stop$: Observable<unknown>,
 ): (req: IncomingMessage, res: ServerResponse, url: string) => boolean {
   return (req, res, url) => {
@@ -45,7 +45,7 @@ export function peerRequests(
           if (mount === '/proxy') return redirect(req, res, tunnel, path)
           // Asked for only now, so that a body is not sent before there is somewhere to put it.
           if (req.headers.expect !== undefined) res.writeContinue()
-          proxyRequest(req, res, { tunnel, path }, fail)
+          proxyRequest(req, res, { tunnel, path }, error => fail(peer.endOf(nickname) ?? error))
         },
         error: fail,
       })
@@ -65,7 +65,7 @@ function redirect(req: IncomingMessage, res: ServerResponse, tunnel: Tunnel, pat
 
 /** The same for WebSocket upgrades, which follow no redirect: both mounts carry them. False when it is neither. */
 export function peerUpgrades(
-  peer: Pick<ProxyBackend, 'connect$'>,
+  peer: Pick<ProxyBackend, 'connect$' | 'endOf'>,
   stop$: Observable<unknown>,
 ): (req: IncomingMessage, socket: Socket, head: Buffer) => boolean {
   return (req, socket, head) => {
@@ -82,7 +82,7 @@ export function peerUpgrades(
       .subscribe({
         next: tunnel => {
           stopWatching()
-          proxyUpgrade(req, socket, head, { tunnel, path }, fail)
+          proxyUpgrade(req, socket, head, { tunnel, path }, error => fail(peer.endOf(nickname) ?? error))
         },
         error: fail,
       })

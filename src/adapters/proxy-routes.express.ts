@@ -140,12 +140,13 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
     '/coins',
     answerWith(
       () => peer.balance$(),
-      (bytes, req, res) => {
+      ({ bytes, asOfMs }, req, res) => {
         const coins = formatCoins(bytes)
         res.vary('Accept')
         if (preferredType(req.headers.accept, ['text/plain', 'application/json']) === 'text/plain') {
           res.type('text/plain').send(`${coins}\n`)
-        } else res.json({ coins, bytes })
+        } else if (asOfMs === undefined) res.json({ coins, bytes })
+        else res.json({ coins, bytes, hub: 'away', asOf: new Date(asOfMs).toISOString() })
       },
     ),
   )

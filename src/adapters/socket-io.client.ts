@@ -5,8 +5,14 @@ import { LighthouseError } from '../protocol/errors.js'
 import { parseReceiptAck, type ReceiptAck } from '../protocol/receipt.js'
 import { maxSignalBytes, type SignalAck, signalRefusals } from '../protocol/signal.js'
 
-/** For the connection, and for each acknowledgement: half of the 20 s within which a peer must be reached. */
+/** For the connection, and for the acknowledgement of a signal: half of the 20 s within which a peer must be reached. */
 const answerTimeoutMs = 10_000
+
+/**
+ * For the acknowledgement of a receipt. A hub gives up a batch after 15 s and says so, which should be heard; and the seeder
+ * ends a connection that is not paid for after 20 s.
+ */
+const receiptTimeoutMs = 16_000
 
 /** Twice the largest signal, as the hub has it. A hub that sends more loses the connection. */
 const maxPacketBytes = 2 * maxSignalBytes
@@ -39,11 +45,16 @@ function unreachable(url: string, reason: string, cause?: unknown): LighthouseEr
 }
 
 function connectionOf(socket: Socket, url: string): SignalConnection {
-  const ask$ = <Ack>(event: string, body: object, parse: (answer: unknown) => Ack | undefined): Observable<Ack> =>
+  const ask$ = <Ack>(
+    event: string,
+    body: object,
+    timeoutMs: number,
+    parse: (answer: unknown) => Ack | undefined,
+  ): Observable<Ack> =>
     new Observable(subscriber => {
       // socket.io would keep it for a connection that is not coming back.
       if (!socket.connected) return subscriber.error(unreachable(url, 'the connection is over'))
-      socket.timeout(answerTimeoutMs).emit(event, body, (error: Error | null, answer: unknown) => {
+      socket.timeout(timeoutMs).emit(event, body, (error: Error | null, answer: unknown) => {
         if (error !== null) return subscriber.error(unreachable(url, `it did not acknowledge a ${event}`, error))
         const ack = parse(answer)
         if (ack === undefined) {
@@ -54,8 +65,8 @@ function connectionOf(socket: Socket, url: string): SignalConnection {
       })
     })
   return {
-    send$: signal => ask$('signal', signal, parseAck),
-    settle$: receipt => ask$('receipt', receipt, parseReceiptAnswer),
+    send$: signal => ask$('signal', signal, answerTimeoutMs, parseAck),
+    settle$: receipt => ask$('receipt', receipt, receiptTimeoutMs, parseReceiptAnswer),
   }
 }
 

@@ -10,6 +10,9 @@ const minuteMs = 60_000
 /** Numbers of blocks whose heads are kept for each hub. Peers that meet have seen heads of the same days. */
 const keptHeads = 1_000
 
+/** Sessions among which debts are looked into: more than a busy peer begins while it is away from its hub. */
+const newestSessions = 1_000
+
 /** What the index `sessions_due` holds. */
 const due = 'bytes > settled_bytes AND given_up = 0'
 
@@ -71,6 +74,21 @@ export class SqliteReceiptBook implements ReceiptBook {
   unsettled(limit: number): readonly SignedReceipt[] {
     const sql = `SELECT * FROM sessions WHERE ${due} ORDER BY id LIMIT ?`
     return this.sql.all<SessionRow>(sql, limit).flatMap(row => toReceipt(row) ?? [])
+  }
+
+  due(limit: number, before?: string): readonly SignedReceipt[] {
+    const older = before === undefined ? '' : 'AND id < (SELECT id FROM sessions WHERE session = ?)'
+    const sql = `SELECT * FROM sessions WHERE ${due} ${older} ORDER BY id DESC LIMIT ?`
+    const values = before === undefined ? [limit] : [before, limit]
+    return this.sql.all<SessionRow>(sql, ...values).flatMap(row => toReceipt(row) ?? [])
+  }
+
+  ofDebtors(limit: number): readonly SignedReceipt[] {
+    // By the order of arrival, so that no number of sessions makes it slow.
+    const sql = `SELECT newest.* FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
+      JOIN consumers ON pub_key = consumer
+      WHERE seeder = ? AND bytes > 0 AND given_up = 0 AND served > paid ORDER BY id DESC LIMIT ?`
+    return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
   }
 
   unsettledBytes(consumer: string, hubKey: string): number {

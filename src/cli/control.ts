@@ -153,10 +153,17 @@ export function readStats(body: string): PeerStats {
   return stats as PeerStats
 }
 
-/** The bytes in the wallet from the body of `/coins`. Throws SyntaxError when it is something else. */
-export function readCoins(body: string): number {
-  const { coins } = (JSON.parse(body) ?? {}) as { readonly coins?: unknown }
+/** The body of `/coins`. */
+export interface CoinsAnswer {
+  readonly bytes: number
+  /** When the hub said so, in ISO 8601, while it is away. */
+  readonly asOf: string | undefined
+}
+
+/** The body of `/coins`. Throws SyntaxError when it is something else. */
+export function readCoins(body: string): CoinsAnswer {
+  const { coins, asOf } = (JSON.parse(body) ?? {}) as { readonly coins?: unknown; readonly asOf?: unknown }
   const bytes = parseCoins(String(coins))
   if (bytes === undefined) throw new SyntaxError('not /coins')
-  return bytes
+  return { bytes, asOf: typeof asOf === 'string' ? asOf : undefined }
 }

@@ -21,6 +21,7 @@ import { createCrediting, type ServedSession } from './crediting.js'
 import { createPaying, type PaidSession } from './paying.js'
 import { type BookFailure, settling$, type SettlingEvent } from './settling.js'
 import type { HubSession, SignalingEvent } from './signaling.js'
+import { createWallet, type KnownWallet } from './wallet.js'
 
 export interface AccountsOptions {
   readonly identity: Identity
@@ -41,16 +42,18 @@ export interface Accounts {
   served(session: ServedSession): SessionAccount
   /** What the hub said: wallets and settlements. */
   heard(event: SignalingEvent): void
-  /** The wallet as somebody asked the hub for it. */
-  wallet(bytes: number): void
+  /** The wallet as the hub told it last. */
+  readonly wallet: KnownWallet | undefined
+  /** Asks the hub for the wallet with `balance$`; emits what counts then. */
+  lookUp$(balance$: Observable<number>): Observable<number>
   /** Why this key is not served now, in words for its owner. Undefined when it is, or the book cannot say. */
   refusal(consumer: string): string | undefined
   /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
   /** Every settlement whose signature was checked, pushed or as an acknowledgement, also those that move nothing. Hot. */
   readonly settled$: Observable<Settlement>
-  /** Why nothing can be paid for now. */
-  stop(): SpendingStop | undefined
+  /** Why nothing can be paid for now; for one seeder where its key is given. */
+  stop(seeder?: string): SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
   readonly report$: Observable<AccountsReport>
 }
@@ -64,18 +67,20 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const paying = createPaying({ identity, crypto, book, limits, onFailure, scheduler })
   const crediting = createCrediting({ identity, crypto, book, signedIn$, onFailure, scheduler })
 
-  /** The hub refused receipts for want of coins: they are brought again when there are more. */
-  let short = false
+  /** The least that takes one of this peer's receipts which the hub refused for want of coins: with that they are brought again. */
+  let neededBytes: number | undefined
   let walletBytes = 0
   const again$ = new Subject<void>()
-  const wallet = (bytes: number): void => {
-    const more = short && bytes > walletBytes
+  const told$ = new Subject<number>()
+  const wallet = createWallet(scheduler, bytes => {
+    told$.next(bytes)
+    const enough = neededBytes !== undefined && bytes > walletBytes && bytes >= neededBytes
     walletBytes = bytes
     paying.wallet(bytes)
-    if (!more) return
-    short = false
+    if (!enough) return
+    neededBytes = undefined
     again$.next()
-  }
+  })
 
   /** What the book cannot do is told; the peer goes on. */
   const attempt = (work: () => void): void => {
@@ -92,24 +97,39 @@ export function createAccounts(options: AccountsOptions): Accounts {
     const ahead = book.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
-    if (bytes !== undefined) wallet(bytes)
+    if (bytes !== undefined) wallet.settled(settlement.seq, bytes)
     const parties = book.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) paying.settled(ahead)
     else crediting.settled(parties.consumer, ahead)
   }
 
+  const refused = ({ receipt, code }: Extract<SettlingEvent, { type: 'receipt-refused' }>): void => {
+    const { session, consumer, bytes } = receipt
+    if (code !== 'no-coins') {
+      book.giveUp(session)
+      return paying.recount()
+    }
+    // It stays due, and is offered again. Of the wallets of others nothing is known here.
+    if (consumer !== identity.pubKey) return
+    const moreBytes = bytes - (book.settlement(session)?.bytes ?? 0)
+    neededBytes = Math.min(neededBytes ?? Infinity, moreBytes)
+  }
+
   return {
     paid: session => paying.account(session),
     served: session => crediting.account(session),
-    wallet,
+    get wallet() {
+      return wallet.known
+    },
+    lookUp$: balance$ => wallet.lookUp$(balance$),
     settled$,
     heard(event) {
       if (event.type === 'session' && event.session !== undefined) {
         const { hubKey } = event.session
         attempt(() => paying.signedIn(hubKey))
       }
-      if (event.type === 'coins') wallet(event.bytes)
+      if (event.type === 'coins') wallet.signedIn(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
     refusal(consumer) {
@@ -118,13 +138,19 @@ export function createAccounts(options: AccountsOptions): Accounts {
       return reason
     },
     forgive: consumer => crediting.forgive(consumer),
-    stop: () => paying.stop(),
+    stop(seeder) {
+      const { peerBytes } = limits
+      const spent = seeder !== undefined && peerBytes !== undefined && book.signedFor(seeder) >= peerBytes
+      return spent ? 'spending-limit' : paying.stop()
+    },
     report$: defer(() =>
       merge(
         failure$,
+        told$.pipe(map((bytes): AccountsReport => ({ type: 'coins', bytes }))),
         settling$({
           receipt$: merge(paying.receipt$, crediting.receipt$),
           again$,
+          pubKey: identity.pubKey,
           hubSession$,
           book,
           crypto,
@@ -134,21 +160,9 @@ export function createAccounts(options: AccountsOptions): Accounts {
             if (event.type === 'settled') attempt(() => settle(event.settlement))
             if (event.type === 'repeated') settled$.next(event.settlement)
             if (event.type !== 'receipt-refused') return
-            // Without coins it stays due: it is offered again when there are some, and at the next sign-in.
-            if (event.code === 'no-coins') short = true
-            else
-              attempt(() => {
-                book.giveUp(event.receipt.session)
-                paying.recount()
-              })
+            attempt(() => refused(event))
           }),
-          map((event): AccountsReport | undefined => {
-            if (event.type === 'repeated') return undefined
-            if (event.type !== 'settled') return event
-            const bytes = parseCoins(event.settlement.coins)
-            return bytes === undefined ? undefined : { type: 'coins', bytes }
-          }),
-          filter(report => report !== undefined),
+          filter(event => event.type !== 'settled' && event.type !== 'repeated'),
         ),
       ),
     ).pipe(share()),

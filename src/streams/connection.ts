@@ -56,6 +56,8 @@ export interface ConnectionOptions {
   readonly relayOnly: boolean
   /** The newest head of the ledger that this peer knows, for its descriptions. Default: what the hub said at the sign-in. */
   readonly head?: () => LedgerHead | undefined
+  /** Why no connection to the peer with this key is to be made, though its nickname was asked for. Default: there is no reason. */
+  readonly objection?: (pubKey: string) => LighthouseError | undefined
   readonly scheduler: SchedulerLike
 }
 
@@ -190,6 +192,8 @@ function keyOf$(options: ConnectionOptions, nickname: string): Observable<string
         const message = `the key of "${nickname}" has changed; ask them before you forget the old one`
         throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey })
       }
+      const objection = options.objection?.(pubKey)
+      if (objection !== undefined) throw objection
       return pubKey
     }),
   )
@@ -233,6 +237,7 @@ export function answerConnection$(
   const { session, from: pubKey } = offer
   return concat(
     of<ConnectionEvent>({ type: 'connecting', session, pubKey }),
-    negotiate$(options, partiesOf(options, session, pubKey), offer),
+    // Deferred: what cannot be read for it costs this connection alone.
+    defer(() => negotiate$(options, partiesOf(options, session, pubKey), offer)),
   ).pipe(lifecycle('the peer that called', options.scheduler))
 }

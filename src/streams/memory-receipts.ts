@@ -4,6 +4,7 @@ import type { LedgerHead } from '../protocol/signal.js'
 
 /** The same bounds and grain as the file's. */
 const keptHeads = 1_000
+const newestSessions = 1_000
 const minuteMs = 60_000
 
 interface Parties {
@@ -117,6 +118,25 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
     },
 
     unsettled: limit => [...due()].slice(0, limit).map(({ receipt }) => receipt),
+
+    due(limit, before) {
+      const end = before === undefined ? Infinity : (sessions.get(before)?.order ?? 0)
+      const older = [...due()].filter(({ receipt }) => sessions.get(receipt.session)!.order < end)
+      return older
+        .toReversed()
+        .slice(0, limit)
+        .map(({ receipt }) => receipt)
+    },
+
+    ofDebtors: limit =>
+      [...sessions.values()]
+        .toReversed()
+        .slice(0, newestSessions)
+        .flatMap(({ receipt, givenUp }) => {
+          if (receipt === undefined || givenUp || receipt.consumer === pubKey) return []
+          return (served.get(receipt.consumer) ?? 0) > (paid.get(receipt.consumer) ?? 0) ? receipt : []
+        })
+        .slice(0, limit),
 
     unsettledBytes(consumer, hubKey) {
       let bytes = 0

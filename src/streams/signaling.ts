@@ -48,6 +48,7 @@ export interface HubSession {
 export type SignalingEvent =
   | { readonly type: 'state'; readonly state: HubState }
   | { readonly type: 'session'; readonly session: HubSession | undefined }
+  /** The wallet at the sign-in. */
   | { readonly type: 'coins'; readonly bytes: number }
   | { readonly type: 'signal'; readonly signal: Signal }
   /** Its signature was checked. */
@@ -122,8 +123,7 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           if (hubKey === undefined || settlement === undefined) return []
           // What the hub has not signed is worth nothing as evidence and moves nothing here.
           if (!crypto.verify(hubKey, settledText(settlement), settlement.signature)) return []
-          const bytes = parseCoins(settlement.coins)
-          return [...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }]), { type: 'settled', settlement }]
+          return [{ type: 'settled', settlement }]
         }
         case 'replaced': {
           const message =

@@ -25,6 +25,7 @@ import { formatCoins } from '../../protocol/coins.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/metadata.js'
 import type { HubState } from '../../protocol/stats.js'
+import { usingValue$ } from '../../streams/using-value.js'
 import { askPeer, readStats } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { formatHub } from '../format.js'
@@ -168,8 +169,9 @@ async function run(
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
   }
   const opens = values.open !== false && io.stdout.isTTY && !output.json
-  const peer$ = receiptBook$(receiptsPath(home), identity.pubKey).pipe(
-    switchMap(receipts => createPeer$({ ...options, receipts })),
+  // The peer writes its last receipts and debts when it ends.
+  const peer$ = usingValue$(receiptBook$(receiptsPath(home), identity.pubKey), receipts =>
+    createPeer$({ ...options, receipts }),
   )
   return lastValueFrom(runPeer$(context, peer$, claimed, { share, opens }), {
     defaultValue: exitCodes.done,
