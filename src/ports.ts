@@ -230,9 +230,10 @@ export interface ReceiptBook {
    * kept, when it is not, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the book.
    */
   settle(settlement: Settlement): number
-  /** The highest receipts that are not settled up to their bytes, oldest first, at most `limit`. */
-  unsettled(limit: number): readonly SignedReceipt[]
-  /** The same a page at a time, newest session first: at most `limit`, of sessions that began before the one named `before`. */
+  /**
+   * The highest receipts that are not settled up to their bytes, newest session first, a page at a time: at most `limit`, of
+   * sessions that began before the one named `before`.
+   */
   due(limit: number, before?: string): readonly SignedReceipt[]
   /**
    * As seeder, of keys that were served more than they have paid: the highest receipts of their sessions among the newest

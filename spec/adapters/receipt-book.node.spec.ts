@@ -89,7 +89,7 @@ describe('the file of a receipt book', () => {
     first.book.keepHead(key('H'), { seq: 3, hash: 'a'.repeat(128), signature: 'head' })
     first.close()
     const { book } = await open(path)
-    expect(book.unsettled(10).map(({ bytes }) => bytes)).toEqual([500, 900])
+    expect(book.due(10).map(({ bytes }) => bytes)).toEqual([900, 500])
     expect(book.settle(settlement('sold', 900, 2))).toBe(600)
     expect(book.account(key('C'))).toEqual({ servedBytes: 1000, paidBytes: 900 })
     expect([book.signedFor(key('B')), book.signedSince(noon)]).toEqual([500, 500])
@@ -110,7 +110,7 @@ describe('the file of a receipt book', () => {
     second.close()
     const third = await open(path, { now: () => noon + 90 * dayMs + 1 })
     expect(third.book.parties('empty')).toBeUndefined()
-    expect(third.book.unsettled(10)).toHaveLength(1)
+    expect(third.book.due(10)).toHaveLength(1)
   })
 
   it('of an earlier version loses what a hub said of sessions that were never its own', async () => {
@@ -213,9 +213,9 @@ describe('the file of a receipt book', () => {
     )
     const { book } = await open(path)
     expect(() => book.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(/the disk is full/)
-    expect([book.unsettled(10), book.signedFor(key('B'))]).toEqual([[], 0])
+    expect([book.due(10), book.signedFor(key('B'))]).toEqual([[], 0])
     book.keep(receipt('two', 7, { consumer: key('C') }))
-    expect(book.unsettled(10)).toHaveLength(1)
+    expect(book.due(10)).toHaveLength(1)
   })
 })
 

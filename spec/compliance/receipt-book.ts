@@ -30,7 +30,7 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
     afterEach(() => subscription.unsubscribe())
 
     it('is empty at first', () => {
-      expect(book.unsettled(10)).toEqual([])
+      expect(book.due(10)).toEqual([])
       expect(book.receipt(sessionOf('one'))).toBeUndefined()
       expect(book.parties(sessionOf('one'))).toBeUndefined()
       expect(book.settlement(sessionOf('one'))).toBeUndefined()
@@ -50,7 +50,7 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       book.keep(receipt('one', 700, parties))
       const highest = { ...receipt('one', 900, parties), signature: signature('n') }
       expect(book.receipt(sessionOf('one'))).toEqual(highest)
-      expect(book.unsettled(10)).toEqual([highest])
+      expect(book.due(10)).toEqual([highest])
       const { seeder, consumer } = highest
       expect(book.parties(sessionOf('one'))).toEqual({ seeder, consumer })
     })
@@ -86,19 +86,19 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.account(bob)).toEqual({ servedBytes: 0, paidBytes: 900 })
     })
 
-    it('lists what is due, oldest first, until it is settled or given up', () => {
+    it('lists what is due, newest first, until it is settled or given up', () => {
       for (const name of ['one', 'two', 'three', 'four']) book.keep(receipt(name, 1000, { seeder: bob }))
       book.keep(receipt('one', 2000, { seeder: bob }))
       book.settle(settlement('two', 1000))
       book.settle(settlement('three', 400))
-      const due = (limit = 10): string[] => book.unsettled(limit).map(({ session }) => session)
-      expect(due()).toEqual(['one', 'three', 'four'].map(sessionOf))
-      expect(due(2)).toEqual(['one', 'three'].map(sessionOf))
+      const due = (limit = 10): string[] => book.due(limit).map(({ session }) => session)
+      expect(due()).toEqual(['four', 'three', 'one'].map(sessionOf))
+      expect(due(2)).toEqual(['four', 'three'].map(sessionOf))
       expect(due(0)).toEqual([])
       expect(book.unsettledBytes(self, hub)).toBe(2000 + 600 + 1000)
       book.giveUp(sessionOf('one'))
       book.giveUp(sessionOf('unknown'))
-      expect(due()).toEqual(['three', 'four'].map(sessionOf))
+      expect(due()).toEqual(['four', 'three'].map(sessionOf))
       expect(book.unsettledBytes(self, hub)).toBe(1600)
       expect(book.receipt(sessionOf('one'))).toEqual(receipt('one', 2000, { seeder: bob }))
       book.keep(receipt('three', 1100, { seeder: bob }))
@@ -106,7 +106,7 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.unsettledBytes(bob, hub)).toBe(0)
     })
 
-    it('gives what is due a page at a time too, newest session first', () => {
+    it('gives what is due a page at a time', () => {
       const names = ['one', 'two', 'three', 'four', 'five']
       for (const name of names) book.keep(receipt(name, 1000, { consumer: bob }))
       book.settle(settlement('three', 1000))

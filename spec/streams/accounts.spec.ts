@@ -108,7 +108,7 @@ describe('two peers with accounts', () => {
     expect(hub.moved).toBe(bytes)
     expect([hub.wallet(consumer), hub.wallet(seeder)]).toEqual([92_000_000, 8_000_000])
     expect(there.book.account(consumer)).toMatchObject({ paidBytes: bytes })
-    expect([here.book.unsettled(10), there.book.unsettled(10)]).toEqual([[], []])
+    expect([here.book.due(10), there.book.due(10)]).toEqual([[], []])
     connection.close()
     expect(there.book.account(consumer)).toEqual({ servedBytes: bytes, paidBytes: bytes })
     expect(connection.client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
@@ -363,7 +363,7 @@ describe('createAccounts', () => {
     }
     const peer = coinPeer(time, playHub(time, { [self]: 1e8 }), self, { book })
     peer.signIn()
-    expect(peer.reports).toEqual([{ type: 'book-failed', reason: full }])
+    expect(peer.reports).toContainEqual({ type: 'book-failed', reason: full })
     expect([book.owed(hubKey), peer.outcomes]).toEqual([[], []])
   })
 
@@ -378,7 +378,7 @@ describe('createAccounts', () => {
     time.advance(100)
     expect(here.reports.slice(before)).toEqual([])
     expect(here.book.settlement(sessionOf('old'))).toBeUndefined()
-    expect(here.book.unsettled(10).map(({ session }) => session)).toContain(sessionOf('old'))
+    expect(here.book.due(10).map(({ session }) => session)).toContain(sessionOf('old'))
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
   })
 
@@ -389,7 +389,7 @@ describe('createAccounts', () => {
     here.signIn()
     time.advance(100)
     expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'unknown-session' }])
-    expect([here.book.unsettled(10), here.book.unsettledBytes(consumer, hubKey)]).toEqual([[], 0])
+    expect([here.book.due(10), here.book.unsettledBytes(consumer, hubKey)]).toEqual([[], 0])
     here.signIn()
     time.advance(100)
     expect(hub.given).toHaveLength(1)

@@ -19,7 +19,9 @@ function peer({ wallet = 5_000_000, signed = 0, limits = {} }: Given = {}): Coin
   const time = virtualTime()
   const book = createMemoryReceiptBook(self, () => time.scheduler.now())
   if (signed > 0) book.keep(signedReceipt('one', signed, bob, self))
-  const here = coinPeer(time, playHub(time, {}), self, { book, limits })
+  const hub = playHub(time, {})
+  const here = coinPeer(time, hub, self, { book, limits })
+  here.accounts.heard({ type: 'session', session: hub.session(self) })
   here.accounts.heard({ type: 'coins', bytes: wallet })
   return here
 }

@@ -194,7 +194,7 @@ describe('settling$', () => {
     const receipt = give('one', 100)
     questions[0]!.answer(forge(receipt))
     expect(events).toEqual([])
-    expect(book.unsettled(10)).toEqual([receipt])
+    expect(book.due(10)).toEqual([receipt])
     give('one', 200)
     expect(asked()).toEqual(['one 100', 'one 200'])
     hubSession$.next(session())

@@ -71,11 +71,6 @@ export class SqliteReceiptBook implements ReceiptBook {
     })
   }
 
-  unsettled(limit: number): readonly SignedReceipt[] {
-    const sql = `SELECT * FROM sessions WHERE ${due} ORDER BY id LIMIT ?`
-    return this.sql.all<SessionRow>(sql, limit).flatMap(row => toReceipt(row) ?? [])
-  }
-
   due(limit: number, before?: string): readonly SignedReceipt[] {
     const older = before === undefined ? '' : 'AND id < (SELECT id FROM sessions WHERE session = ?)'
     const sql = `SELECT * FROM sessions WHERE ${due} ${older} ORDER BY id DESC LIMIT ?`

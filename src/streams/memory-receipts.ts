@@ -117,8 +117,6 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       return ahead
     },
 
-    unsettled: limit => [...due()].slice(0, limit).map(({ receipt }) => receipt),
-
     due(limit, before) {
       const end = before === undefined ? Infinity : (sessions.get(before)?.order ?? 0)
       const older = [...due()].filter(({ receipt }) => sessions.get(receipt.session)!.order < end)
