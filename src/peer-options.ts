@@ -74,7 +74,7 @@ export type PeerEvent =
     }
   /** The hub will not settle what a consumer signed, and why. */
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
-  /** Something that the hub did and cannot deny: what, and the statements that show it. Each is told once. */
+  /** Something that the hub did: what, and what shows it (docs/PROTOCOL.md says how well). Each is told once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** A hundred findings of this kind were told, and there are more. */
   | { readonly type: 'evidence-left-out'; readonly hub: string; readonly kind: EvidenceKind }

@@ -55,9 +55,13 @@ describe('writeEvidence', () => {
     const home = temporary()
     const first = writeEvidence(home, evidence, timeMs)
     expect(writeEvidence(home, evidence, timeMs + 1)).toBe(first)
+    expect(writeEvidence(home, { ...evidence, statements: [{ by: 'key', text: 'head', signature: '' }] }, 1)).toBe(
+      first,
+    )
+    writeFileSync(join(home, 'evidence-of-mine-fork.json'), 'cut off')
     expect(writeEvidence(home, { ...evidence, hub: 'yek' }, timeMs + 1)).not.toBe(first)
     expect(writeEvidence(home, { ...evidence, message: 'two other' }, timeMs + 1)).not.toBe(first)
-    expect(readdirSync(home)).toHaveLength(3)
+    expect(readdirSync(home)).toHaveLength(4)
   })
 })
 

@@ -54,6 +54,12 @@ describe('what a running peer tells', () => {
     expect(io.err()).toContain(`The hub is not honest: two heads. The evidence is in ${home}`)
   })
 
+  it('accuses nobody of what may be an old answer', () => {
+    const { io, tell } = scene()
+    tell({ type: 'evidence', kind: 'rollback', hub: 'key', message: 'behind', statements: [], lines: [] })
+    expect(io.err()).toContain('The hub may not be honest: behind.')
+  })
+
   it('says of each kind once that no more of it is kept', () => {
     const { home, io, tell } = scene()
     const evidence = { kind: 'fork', hub: 'key', statements: [], lines: [] } as const

@@ -143,7 +143,10 @@ describe('a peer that audits a hostile hub', () => {
       /signed that block 3 settles session a-session-of-bobs .* another block in that place/,
     )
     for (const { by, text, signature } of evidence.statements) expect(nodeCrypto.verify(by, text, signature)).toBe(true)
-    expect(evidence.statements).toHaveLength(1)
+    expect(evidence.statements.map(({ text }) => text.split('\n')[0])).toEqual([
+      'lighthouse/settled/1',
+      'lighthouse/head/1',
+    ])
   })
 
   it('catches a transfer from its wallet that it never signed', async () => {

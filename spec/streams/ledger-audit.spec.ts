@@ -484,7 +484,7 @@ describe('ledgerAudit$', () => {
     settled$.next(ledger.settlement(ledger.entries[6]!))
     expect(evidenceOf(events)).toEqual([])
     settled$.next(lie(ledger, { seq, hash }))
-    expect(evidenceOf(events)).toMatchObject([{ kind: 'missing', lines: [{ seq, hash }], statements: [{}] }])
+    expect(evidenceOf(events)).toMatchObject([{ kind: 'missing', lines: [{ seq, hash }], statements: [{}, {}] }])
   })
 
   it('catches a lie about a block that is followed by the truth', () => {
@@ -582,7 +582,7 @@ describe('ledgerAudit$', () => {
         message: expect.stringMatching(
           /from your wallet a second time: block 6 had charged their session up to 1\.500000/,
         ),
-        statements: [{ by: hubKey, text: expect.stringContaining(hash) }],
+        statements: [{ by: hubKey, text: expect.stringContaining(hash) }, { text: expect.stringMatching(/head.1\n8/) }],
         lines: [{ seq: 8 }],
       })
       expect(rest).toEqual([])
@@ -598,7 +598,7 @@ describe('ledgerAudit$', () => {
       const again: AuditEvent[] = []
       ledgerAudit$(options).subscribe(event => again.push(event))
       signIn()
-      expect(evidenceOf(again)).toMatchObject([{ kind: 'forged', lines: [{ seq: 9 }], statements: [] }])
+      expect(evidenceOf(again)).toMatchObject([{ kind: 'forged', lines: [{ seq: 9 }], statements: [{}] }])
     })
 
     it('by what it saw before it signed in again', () => {
@@ -700,6 +700,81 @@ describe('ledgerAudit$', () => {
     const counted = (which: string): number => kinds(events).filter(kind => kind === which).length
     expect(['credit', 'left-out', 'forged', 'checked'].map(counted)).toEqual([100, 1, 1, 2])
     expect(events).toContainEqual({ type: 'left-out', hub: ledger.hub.pubKey, kind: 'credit' })
+  })
+
+  describe('says what proves it', () => {
+    const textsOf = (events: readonly AuditEvent[]): readonly (readonly string[])[] =>
+      evidenceOf(events).map(({ statements }) => statements.map(({ text }) => text.split('\n').slice(0, 2).join(' ')))
+    const headOf = ({ text }: { readonly text: string }): string => text.split('\n')[1]!
+
+    it.each<[string, (ledger: SpecLedger) => unknown]>([
+      ['a ledger that was written anew', ledger => (ledger.entries[7] = { ...ledger.entries[7]!, bytes: 6 })],
+      ['a line', ({ entries }) => (entries[7] = { ...entries[7]!, receipt: null, kind: 'transfer' })],
+    ])('%s: the heads before and after it, both signed', (_what, cheat) => {
+      const { events, signIn, ledger, session$, time } = scene()
+      signIn()
+      session$.next(undefined)
+      for (let count = 0; count < 2; count += 1) ledger.grant(newKeys().pubKey)
+      const head = ledger.head()
+      cheat(ledger)
+      time.advance(10_000)
+      signIn(head)
+      const { statements, lines } = evidenceOf(events)[0]!
+      expect([statements.map(headOf), lines.map(({ seq }) => seq)]).toEqual([['7', '9'], [8]])
+      for (const { by, text, signature } of statements) expect(nodeCrypto.verify(by, text, signature)).toBe(true)
+    })
+
+    it('a line that is not the head with its number: that head, the others, and the line', () => {
+      const { events, signIn, ledger, offer } = scene()
+      signIn()
+      const other = ledger.branch(5)
+      other.grant(newKeys().pubKey)
+      offer(other.head())
+      const { statements, lines } = evidenceOf(events)[0]!
+      expect([statements.map(headOf), lines]).toEqual([['6', '7'], [ledger.entries[5]]])
+    })
+
+    it('a head that is behind: both heads, and that it may be an old answer', () => {
+      const { events, signIn, ledger, session$, options } = scene()
+      signIn()
+      session$.next(undefined)
+      Object.assign(options.hub, { head$: () => EMPTY })
+      signIn(ledger.head(5))
+      expect(textsOf(events)).toEqual([['lighthouse/head/1 7', 'lighthouse/head/1 5']])
+      expect(evidenceOf(events)[0]!.message).toMatch(/an old answer, out of a cache .* so ask the hub again/)
+    })
+  })
+
+  it('holds nothing against the hub before it has asked twice', () => {
+    const { events, signIn, ledger, people, settled$, time, options, hubKey } = scene()
+    signIn()
+    const old = ledger.head()
+    const answers = [old]
+    Object.assign(options.hub, { head$: () => defer(() => of({ hubKey, head: answers.shift() ?? ledger.head() })) })
+    settled$.next(ledger.settlement(ledger.transfer(ledger.receipt(people[0], people[1], 's'.repeat(16), 1))))
+    time.advance(10_000)
+    expect(kinds(events)).toEqual(['checked', 'checked'])
+    answers.push(old, old)
+    settled$.next(ledger.settlement(ledger.transfer(ledger.receipt(people[0], people[1], 's'.repeat(16), 2), 1)))
+    time.advance(10_000)
+    expect(kinds(events)).toEqual(['checked', 'checked', 'rollback', 'rollback'])
+  })
+
+  it('loses no evidence when what is new cannot be kept', () => {
+    const marks = createMemoryMarks()
+    let fails = false
+    const write: typeof marks.write = (...mark) => {
+      if (fails) throw new LighthouseError('store-failed', 'full')
+      marks.write(...mark)
+    }
+    const { events, signIn, ledger, session$, time } = scene({}, { marks: { ...marks, write } })
+    signIn()
+    session$.next(undefined)
+    fails = true
+    ledger.entries.splice(5)
+    time.advance(10_000)
+    signIn()
+    expect(kinds(events)).toEqual(expect.arrayContaining(['rollback', 'postponed']))
   })
 
   it('looks back at 32 blocks at a time', () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { toLighthouseError } from '../protocol/errors.js'
 import type { Evidence } from '../protocol/evidence.js'
@@ -12,12 +12,15 @@ function stamp(timeMs: number): string {
   return new Date(timeMs).toISOString().replaceAll(':', '-')
 }
 
-/** The text of a file of evidence without what differs from one writing to the next. */
-const timeless = (text: string): string => text.replace(/"time": "[^"]*"/, '')
-
-/** Whether a file says the same. Times have one length, so that few files have to be read. */
-function saysSame(path: string, text: string): boolean {
-  return statSync(path).size === Buffer.byteLength(text) && timeless(readFileSync(path, 'utf8')) === timeless(text)
+/** Whether a file says the same of the same hub. What vouches for it may have grown since. */
+function saysSame(path: string, { hub, message }: { readonly hub: string; readonly message: string }): boolean {
+  try {
+    const kept = JSON.parse(readFileSync(path, 'utf8')) as { readonly hub?: unknown; readonly message?: unknown } | null
+    return kept?.hub === hub && kept.message === message
+  } catch {
+    // Somebody's own file, or one that was cut off: it says nothing.
+    return false
+  }
 }
 
 /**
@@ -37,7 +40,7 @@ export function writeEvidence(
   let paths: readonly string[]
   try {
     paths = readdirSync(home).flatMap(name => (pattern.test(name) ? [join(home, name)] : []))
-    const same = paths.find(path => saysSame(path, text))
+    const same = paths.find(path => saysSame(path, evidence))
     if (same !== undefined) return same
   } catch (error) {
     throw toLighthouseError('store-failed', error, `cannot read the evidence in "${home}"`)

@@ -37,10 +37,14 @@ export function settlementsFork(hubKey: string, first: Settlement, second: Settl
   return { kind: 'fork', message, statements, lines: [] }
 }
 
+/** Heads have no time in them, so that the order in which they were shown rests on the word of whoever saw it. */
+const afterRollback =
+  'an old answer, out of a cache on the way, would look the same, so ask the hub again and compare with what other peers see'
+
 /** What the hub shows now is behind a head that it had signed before it was asked. */
 export function headRollback(hubKey: string, shown: LedgerHead | undefined, signed: LedgerHead): Evidence | undefined {
   if (shown !== undefined && shown.seq >= signed.seq) return undefined
-  const now = shown === undefined ? 'shows an empty ledger' : `shows block ${shown.seq} as its head`
+  const now = `shows ${shown === undefined ? 'an empty ledger' : `block ${shown.seq} as its head`}; ${afterRollback}`
   const message = `the hub has rolled its ledger back: it signed block ${signed.seq} as its head, and now ${now}`
   const statements = [signed, ...(shown === undefined ? [] : [shown])].map(head => headStatement(hubKey, head))
   return { kind: 'rollback', message, statements, lines: [] }
@@ -49,37 +53,30 @@ export function headRollback(hubKey: string, shown: LedgerHead | undefined, sign
 /** What the hub shows now is behind a settlement that it had signed before it was asked. */
 export function settlementRollback(hubKey: string, shown: LedgerHead, settled: Settlement): Evidence | undefined {
   if (shown.seq >= settled.seq) return undefined
-  const message = `the hub has rolled its ledger back: it signed block ${settled.seq} for a settlement, and now shows block ${shown.seq} as its head`
+  const message = `the hub has rolled its ledger back: it signed block ${settled.seq} for a settlement, and now shows block ${shown.seq} as its head; ${afterRollback}`
   const statements = [settlementStatement(hubKey, settled), headStatement(hubKey, shown)]
   return { kind: 'rollback', message, statements, lines: [] }
 }
 
 /** The ledger that the hub gives out ends before the head that it had signed. */
 export function earlyEnd(hubKey: string, seq: number, signed: LedgerHead): Evidence {
-  const message = `the hub has rolled its ledger back: it signed block ${signed.seq} as its head, and its ledger ends with block ${seq}`
+  const message = `the hub has rolled its ledger back: it signed block ${signed.seq} as its head, and its ledger ends with block ${seq}, as whoever asks for the next one can see`
   return { kind: 'rollback', message, statements: [headStatement(hubKey, signed)], lines: [] }
 }
 
 /** The ledger that the hub gives out does not go on from what it was before. */
-export function rewritten(
-  hubKey: string,
-  seq: number,
-  entry: LedgerEntry | undefined,
-  isBlock: boolean,
-  signed: LedgerHead | undefined,
-): Evidence {
+export function rewritten(seq: number, entry: LedgerEntry | undefined, isBlock: boolean): Evidence {
   const what = isBlock
     ? 'what it gives out there does not follow from what was there before'
     : 'what it gives out there is not a block'
-  const statements = signed === undefined ? [] : [headStatement(hubKey, signed)]
   const message = `the hub has forked its ledger before block ${seq}: ${what}`
-  return { kind: 'fork', message, statements, lines: entry === undefined ? [] : [entry] }
+  return { kind: 'fork', message, statements: [], lines: entry === undefined ? [] : [entry] }
 }
 
 /** A head that is not the block with its number that the hub gave out before. */
-export function headAgainstLine(hubKey: string, head: LedgerHead): Evidence {
+export function headAgainstLine(hubKey: string, head: LedgerHead, entry: LedgerEntry | undefined): Evidence {
   const message = `the hub has forked its ledger: what it signed as its head ${head.seq} is not the block ${head.seq} that it gave out before`
-  return { kind: 'fork', message, statements: [headStatement(hubKey, head)], lines: [] }
+  return { kind: 'fork', message, statements: [headStatement(hubKey, head)], lines: entry === undefined ? [] : [entry] }
 }
 
 /** A settlement for another block than the one with its number that the hub vouched for before. */

@@ -1,4 +1,4 @@
-import type { AuditMarks, CryptoPort, LedgerMark, ReceiptBook, SessionCharge } from '../ports.js'
+import type { AuditMarks, LedgerMark, ReceiptBook, SessionCharge } from '../ports.js'
 import { isWellFormed } from '../protocol/block-shape.js'
 import { setBounded } from '../protocol/bounded-map.js'
 import { LighthouseError } from '../protocol/errors.js'
@@ -19,21 +19,19 @@ import { forgedTransfer } from '../protocol/own-lines.js'
 import { Promises } from '../protocol/promises.js'
 import type { Settlement } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
-import { headText, settledText } from '../protocol/signed-texts.js'
+import { settledText } from '../protocol/signed-texts.js'
+import { SignedHeads, type SignedHeadsOptions } from './signed-heads.js'
 
 /** Followed blocks that are remembered, for heads and settlements that arrive after a look has passed them: 4 MB. */
 const rememberedBlocks = 4_096
 
 /** What is needed to judge what a hub says. */
-export interface HubAuditOptions {
+export interface HubAuditOptions extends SignedHeadsOptions {
   readonly identity: { readonly pubKey: string }
-  readonly crypto: Pick<CryptoPort, 'verify'>
   /** Of a block, as lowercase hex. */
   readonly hash: (entry: LedgerEntry) => string
-  readonly book: Pick<
-    ReceiptBook,
-    'keepHead' | 'headsAt' | 'newestHead' | 'settlement' | 'uncompared' | 'compared' | 'charged' | 'charge'
-  >
+  readonly book: SignedHeadsOptions['book'] &
+    Pick<ReceiptBook, 'settlement' | 'uncompared' | 'compared' | 'charged' | 'charge'>
   readonly marks: AuditMarks
 }
 
@@ -50,6 +48,7 @@ const copy = (text: string): string => JSON.parse(JSON.stringify(text)) as strin
 export class HubAudit {
   readonly #followed = new Map<number, Followed>()
   readonly #promises: Promises
+  readonly #heads: SignedHeads
   #rules: LineRules
   /** Of this peer's sessions, since they were kept last. */
   readonly #charges = new Map<string, SessionCharge>()
@@ -64,9 +63,10 @@ export class HubAudit {
     private readonly options: HubAuditOptions,
   ) {
     this.#promises = new Promises(hubKey)
+    this.#heads = new SignedHeads(hubKey, options)
     this.#rules = this.#newRules()
     this.#mark = options.marks.read(hubKey)
-    if (this.#mark !== undefined) this.#remember(this.#mark.seq, { hash: this.#mark.hash, line: undefined })
+    if (this.#mark !== undefined) this.#advance(this.#mark, undefined)
   }
 
   get mark(): LedgerMark | undefined {
@@ -79,18 +79,17 @@ export class HubAudit {
 
   /** The newest that the hub has signed until now: what it shows to a question from now on must not be behind. */
   signed(): { readonly head: LedgerHead | undefined; readonly settled: Settlement | undefined } {
-    const { book } = this.options
-    const newest = book.newestHead(this.hubKey)
-    const mark = this.#mark
-    // Of what is disputed only the head counts from which was gone on.
-    const isDisputed = newest !== undefined && mark !== undefined && newest.seq <= this.#disputed
-    const head = isDisputed ? book.headsAt(this.hubKey, mark.seq).find(({ hash }) => hash === mark.hash) : newest
-    return { head, settled: this.#settled }
+    return { head: this.#heads.counting(this.#mark), settled: this.#settled }
+  }
+
+  /** With what vouches for the blocks that it rests on. */
+  vouch(evidence: Evidence): Evidence {
+    return this.#heads.vouch(evidence)
   }
 
   /** Whether the hub has signed for blocks that were not looked at. */
   isBehind(): boolean {
-    const { head: signed } = this.signed()
+    const signed = this.#heads.counting(this.#mark)
     return (signed !== undefined && signed.seq > (this.#mark?.seq ?? 0)) || this.unseen(1).length > 0
   }
 
@@ -114,39 +113,42 @@ export class HubAudit {
 
   /** A head from anywhere. Kept when the hub has signed it; nothing otherwise, since anybody can make one up. */
   onHead(head: LedgerHead): Evidence[] {
-    const { book } = this.options
-    const kept = book.headsAt(this.hubKey, head.seq)
-    if (kept.some(({ hash }) => hash === head.hash) || !this.#isSigned(head)) return []
+    const kept = this.#heads.at(head.seq)
+    if (kept.some(({ hash }) => hash === head.hash) || !this.#heads.isSigned(head)) return []
     const followed = this.#followed.get(head.seq)
+    const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
     const found = [
       headFork(this.hubKey, head, kept),
       ...this.#promises.at(head.seq).map(settlement => settlementFork(this.hubKey, head, settlement)),
-      followed === undefined || followed.hash === head.hash ? undefined : headAgainstLine(this.hubKey, head),
+      followed === undefined || followed.hash === head.hash ? undefined : headAgainstLine(this.hubKey, head, entry),
     ]
-    book.keepHead(this.hubKey, head)
+    this.#heads.keep(head)
     return found.filter(evidence => evidence !== undefined)
+  }
+
+  /** Whether a head that the hub shows is behind what it had signed before it was asked: the evidence. */
+  rollbacks(head: LedgerHead | undefined, { head: signed, settled }: ReturnType<HubAudit['signed']>): Evidence[] {
+    const rollback = signed && headRollback(this.hubKey, head, signed)
+    const unsettled = head && settled && settlementRollback(this.hubKey, head, settled)
+    return [rollback, unsettled].filter(evidence => evidence !== undefined)
   }
 
   /**
    * A head that the hub itself shows as its newest, and what it had signed before it was asked. Throws `bad-signature` for one
-   * that it has not signed, which says nothing and is not gone by.
+   * that it has not signed, which says nothing and is not gone by. What is new has to be kept then.
    */
   onOwnHead(head: LedgerHead | undefined, before: ReturnType<HubAudit['signed']>): Evidence[] {
-    if (head !== undefined && !this.#isSigned(head)) {
+    if (head === undefined) return this.rollbacks(head, before)
+    if (!this.#heads.isSigned(head)) {
       throw new LighthouseError('bad-signature', `the head ${head.seq} that the hub shows is not signed by its key`)
     }
-    const found = head === undefined ? [] : this.onHead(head)
-    const { head: signed, settled } = before
-    const rollback = signed && headRollback(this.hubKey, head, signed)
-    const unsettled = head && settled && settlementRollback(this.hubKey, head, settled)
-    const isOther = head?.seq === this.#mark?.seq && head?.hash !== this.#mark?.hash
-    if (head !== undefined && (isOther || rollback !== undefined || unsettled !== undefined)) this.anchor(head)
+    const rollbacks = this.rollbacks(head, before)
+    const found = [...this.onHead(head), ...rollbacks]
+    const isOther = head.seq === this.#mark?.seq && head.hash !== this.#mark.hash
+    if (isOther || rollbacks.length > 0) this.anchor(head)
     // Trust starts with the first head.
-    else if (this.#mark === undefined && head !== undefined) {
-      this.#advance(head, undefined)
-      this.keep()
-    }
-    return [...found, rollback, unsettled].filter(evidence => evidence !== undefined)
+    else if (this.#mark === undefined) this.#advance(head, undefined)
+    return found
   }
 
   /** A settlement whose signature was checked. Compared with its block at once where that is remembered, else when it is seen. */
@@ -157,14 +159,17 @@ export class HubAudit {
 
   /** Goes on from this head, since the ledger does not go on from where it was; that was reported. */
   anchor(head: LedgerHead): void {
-    const newest = this.options.book.newestHead(this.hubKey)
-    const disputed = Math.max(newest?.seq ?? 0, this.#settled?.seq ?? 0, this.#mark?.seq ?? 0, this.#disputed)
+    const disputed = Math.max(
+      this.#heads.newest?.seq ?? 0,
+      this.#settled?.seq ?? 0,
+      this.#mark?.seq ?? 0,
+      this.#disputed,
+    )
     this.#settled = undefined
     this.#followed.clear()
     this.#charges.clear()
     this.#rules = this.#newRules()
     this.#advance({ ...head, disputed }, undefined)
-    this.keep()
   }
 
   #raise(settlement: Settlement): void {
@@ -173,11 +178,10 @@ export class HubAudit {
 
   #hear(settlement: Settlement): Evidence[] {
     const { seq, hash } = settlement
-    const { book } = this.options
     const followed = this.#followed.get(seq)
     const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
     const found = [
-      ...book.headsAt(this.hubKey, seq).map(head => settlementFork(this.hubKey, head, settlement)),
+      ...this.#heads.at(seq).map(head => settlementFork(this.hubKey, head, settlement)),
       this.#promises.add(settlement),
       ...(entry === undefined ? [] : this.#promises.compare(entry)),
       entry === undefined && followed !== undefined && followed.hash !== hash
@@ -189,7 +193,7 @@ export class HubAudit {
 
   /** The next line of the ledger. False when nothing can be said of what follows. */
   onLine(text: string, found: Evidence[]): boolean {
-    const { book, identity, crypto } = this.options
+    const { identity, crypto } = this.options
     const mark = this.#mark!
     const seq = mark.seq + 1
     const line = copy(text)
@@ -197,12 +201,12 @@ export class HubAudit {
     this.#steps += 1
     if (!this.#isBlock(entry, seq) || entry.prev_hash !== mark.hash) {
       const isBlock = entry !== undefined && isWellFormed(entry)
-      found.push(rewritten(this.hubKey, seq, entry, isBlock, book.newestHead(this.hubKey)))
+      found.push(rewritten(seq, entry, isBlock))
       const forged = entry && forgedTransfer(entry, identity.pubKey, crypto.verify)
       if (forged !== undefined) found.push(forged)
       return false
     }
-    for (const head of book.headsAt(this.hubKey, seq)) {
+    for (const head of this.#heads.at(seq)) {
       const fork = lineFork(this.hubKey, entry, head)
       if (fork !== undefined) found.push(fork)
     }
@@ -261,10 +265,6 @@ export class HubAudit {
     ].filter(({ seq }) => seq > this.#disputed)
   }
 
-  #isSigned({ seq, hash, signature }: LedgerHead): boolean {
-    return this.options.crypto.verify(this.hubKey, headText(seq, hash), signature)
-  }
-
   get #disputed(): number {
     return this.#mark?.disputed ?? 0
   }
@@ -279,10 +279,7 @@ export class HubAudit {
 
   #advance({ seq, hash, disputed = this.#mark?.disputed }: LedgerMark, line: string | undefined): void {
     this.#mark = { seq, hash: copy(hash), ...(disputed === undefined ? {} : { disputed }) }
-    this.#remember(seq, { hash: this.#mark.hash, line })
-  }
-
-  #remember(seq: number, followed: Followed): void {
-    setBounded(this.#followed, seq, followed, rememberedBlocks)
+    setBounded(this.#followed, seq, { hash: this.#mark.hash, line }, rememberedBlocks)
+    this.#heads.reach(this.#mark)
   }
 }

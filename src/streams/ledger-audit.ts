@@ -22,7 +22,6 @@ import {
   takeUntil,
   takeWhile,
   tap,
-  throwError,
   timer,
 } from 'rxjs'
 import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
@@ -57,7 +56,7 @@ const maxOfKind = 100
 
 /** What the audit says. */
 export type AuditEvent =
-  /** Something that the hub did and cannot deny. Each is said once. */
+  /** Something that the hub did, with what shows it. Each is said once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** More of this kind was found than is said: a hundred. Said once. */
   | { readonly type: 'left-out'; readonly hub: string; readonly kind: EvidenceKind }
@@ -85,22 +84,25 @@ function headOf(signal: Signal): LedgerHead | undefined {
   return signal.type === 'offer' || signal.type === 'answer' ? parseHead(signal.payload.head) : undefined
 }
 
-function said(hub: string, found: readonly Evidence[]): Observable<AuditEvent> {
-  return from(found.map(evidence => ({ type: 'evidence' as const, hub, ...evidence })))
+function said(audit: HubAudit, found: readonly Evidence[]): Observable<AuditEvent> {
+  return from(found.map(evidence => ({ type: 'evidence' as const, hub: audit.hubKey, ...audit.vouch(evidence) })))
 }
 
-function endsEarly$(hubKey: string, seq: number, head: LedgerHead): Observable<AuditEvent> {
-  const evidence = earlyEnd(hubKey, seq, head)
-  return concat(said(hubKey, [evidence]), postponed(new LighthouseError('hub-protocol', evidence.message)))
+/** Keeps what is new, once it was said. */
+function keep$(audit: HubAudit): Observable<never> {
+  return defer(() => {
+    audit.keep()
+    return EMPTY
+  })
+}
+
+function endsEarly$(audit: HubAudit, seq: number, head: LedgerHead): Observable<AuditEvent> {
+  const evidence = earlyEnd(audit.hubKey, seq, head)
+  return concat(said(audit, [evidence]), postponed(new LighthouseError('hub-protocol', evidence.message)))
 }
 
 /** Fetches what is new up to `head`, or `roundBlocks` of it, and checks it line by line. */
-function follow$(
-  hubKey: string,
-  audit: HubAudit,
-  head: LedgerHead,
-  hub: LedgerAuditOptions['hub'],
-): Observable<AuditEvent> {
+function follow$(audit: HubAudit, head: LedgerHead, hub: LedgerAuditOptions['hub']): Observable<AuditEvent> {
   return defer(() => {
     const start = audit.mark!.seq
     if (head.seq <= start) return EMPTY
@@ -113,7 +115,7 @@ function follow$(
           if (isBroken || audit.mark!.seq >= target) break
           isBroken = !audit.onLine(line, found)
         }
-        return concat(said(hubKey, found), of(undefined))
+        return concat(said(audit, found), of(undefined))
       }),
       takeWhile(event => event !== undefined || (!isBroken && audit.mark!.seq < target)),
       filter(event => event !== undefined),
@@ -122,15 +124,15 @@ function follow$(
       const { seq } = audit.mark!
       audit.keep()
       if (isBroken) audit.anchor(head)
-      const early = !isBroken && seq < target ? endsEarly$(hubKey, seq, head) : EMPTY
-      return seq > start ? concat(early, of<AuditEvent>({ type: 'checked', hub: hubKey, seq })) : early
+      const early = !isBroken && seq < target ? endsEarly$(audit, seq, head) : EMPTY
+      return seq > start ? concat(early, of<AuditEvent>({ type: 'checked', hub: audit.hubKey, seq })) : early
     })
     return concat(lines$, end$)
   })
 }
 
 /** Fetches blocks that were passed, for settlements that were not compared with them. */
-function lookBack$(hubKey: string, audit: HubAudit, hub: LedgerAuditOptions['hub']): Observable<AuditEvent> {
+function lookBack$(audit: HubAudit, hub: LedgerAuditOptions['hub']): Observable<AuditEvent> {
   return defer(() => from(audit.unseen(roundOldBlocks))).pipe(
     concatMap(seq =>
       hub.ledger$(seq - 1).pipe(
@@ -138,39 +140,38 @@ function lookBack$(hubKey: string, audit: HubAudit, hub: LedgerAuditOptions['hub
         map(([line]) => line),
         take(1),
         defaultIfEmpty(undefined),
-        concatMap(line => said(hubKey, audit.onOldLine(seq, line))),
+        concatMap(line => said(audit, audit.onOldLine(seq, line))),
       ),
     ),
   )
 }
 
 /** One look at the hub: its head now, the blocks up to it, and those that there is something new to ask about. */
-function round$(hubKey: string, audit: HubAudit, { hub, scheduler }: LedgerAuditOptions): Observable<AuditEvent> {
+function round$(audit: HubAudit, { hub, scheduler }: LedgerAuditOptions): Observable<AuditEvent> {
   const tooLate$ = timer(roundLimitMs, scheduler).pipe(
     map(() => {
       const message = `the hub took more than ${roundLimitMs / 1000} s to give out its ledger`
       throw new LighthouseError('hub-unreachable', message)
     }),
   )
+  const { hubKey } = audit
   return defer(() => {
-    const refilled = said(hubKey, audit.refill())
+    const refilled = said(audit, audit.refill())
     const before = audit.signed()
-    const look$ = hub.head$().pipe(
-      concatMap(answer => {
-        if (answer.hubKey !== hubKey) {
-          const message = 'the hub shows another key over HTTP than where this peer signed in'
-          return throwError(
-            () => new LighthouseError('key-changed', message, { expected: hubKey, actual: answer.hubKey }),
-          )
-        }
-        const { head } = answer
-        const found = said(hubKey, audit.onOwnHead(head, before))
+    const ask$ = hub.head$().pipe(
+      tap(answer => {
+        if (answer.hubKey === hubKey) return
+        const message = 'the hub shows another key over HTTP than where this peer signed in'
+        throw new LighthouseError('key-changed', message, { expected: hubKey, actual: answer.hubKey })
+      }),
+    )
+    const look$ = ask$.pipe(
+      // What others asked for before may be on its way, and be the answer: only the second one is held against the hub.
+      concatMap(answer => (audit.rollbacks(answer.head, before).length > 0 ? ask$ : of(answer))),
+      concatMap(({ head }) => {
+        const found = concat(said(audit, audit.onOwnHead(head, before)), keep$(audit))
         if (head === undefined || audit.mark === undefined) return found
-        const keep$ = defer(() => {
-          audit.keep()
-          return EMPTY
-        })
-        return concat(found, follow$(hubKey, audit, head, hub), lookBack$(hubKey, audit, hub), keep$)
+        return concat(found, follow$(audit, head, hub), lookBack$(audit, hub), keep$(audit))
       }),
     )
     return concat(refilled, look$)
@@ -215,7 +216,7 @@ function sessionAudit$(
     /** What one event comes to. That a store failed ends nothing. */
     const say$ = (work: () => readonly Evidence[], isNews: () => boolean): Observable<AuditEvent> =>
       defer(() => {
-        const found = said(hubKey, work())
+        const found = said(audit, work())
         if (isNews()) look$.next()
         return found
       }).pipe(catchError(postponed))
@@ -251,10 +252,10 @@ function sessionAudit$(
           return EMPTY
         })
         const gap$ = timer(roundGapMs, scheduler).pipe(ignoreElements())
-        return concat(counted$(audit, round$(hubKey, audit, options)), gap$, more$.pipe(catchError(postponed)))
+        return concat(counted$(audit, round$(audit, options)), gap$, more$.pipe(catchError(postponed)))
       }),
     )
-    return merge(own$, heads$, settlements$, rounds$)
+    return merge(concat(own$, keep$(audit).pipe(catchError(postponed))), heads$, settlements$, rounds$)
   }).pipe(catchError(postponed))
 }
 

@@ -10,7 +10,7 @@ type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }
 /** The hub was caught: said to whoever watches, and kept where it can be shown to others. `full` are kinds with no room left. */
 function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, full: Set<EvidenceKind>): void {
   const { type, ...evidence } = event
-  const said = `The hub is not honest: ${event.message}.`
+  const said = `The hub ${event.kind === 'rollback' ? 'may not be' : 'is not'} honest: ${event.message}.`
   let path: string | undefined
   try {
     path = writeEvidence(home, evidence, Date.now())
