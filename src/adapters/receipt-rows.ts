@@ -20,6 +20,8 @@ export interface SessionRow {
   readonly hash: string
   readonly hub_signature: string
   readonly owed_bytes: number
+  /** Its receipts up to so many bytes are no longer due. */
+  readonly given_up: number
 }
 
 /** Undefined while nobody said whose session it was: it was settled by what the hub pushed. */

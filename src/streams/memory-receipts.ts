@@ -17,7 +17,13 @@ interface Entry {
   readonly parties: Parties | undefined
   readonly receipt: SignedReceipt | undefined
   readonly settlement: Settlement | undefined
-  readonly givenUp: boolean
+  /** Its receipts up to so many bytes are no longer due. */
+  readonly givenUpBytes: number
+}
+
+/** Not given up, or for a receipt below the highest, or the hub settled it after all. */
+function isAlive({ receipt, settlement, givenUpBytes }: Entry): boolean {
+  return (receipt?.bytes ?? 0) > givenUpBytes || (settlement?.bytes ?? 0) >= givenUpBytes
 }
 
 function add<Key>(sums: Map<Key, number>, key: Key, bytes: number): void {
@@ -56,13 +62,13 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       parties: undefined,
       receipt: undefined,
       settlement: undefined,
-      givenUp: false,
+      givenUpBytes: 0,
     }
 
   const due = function* (): Iterable<{ readonly receipt: SignedReceipt; readonly unsettledBytes: number }> {
-    for (const { receipt, settlement, givenUp } of sessions.values()) {
-      if (receipt === undefined || givenUp) continue
-      const unsettledBytes = receipt.bytes - (settlement?.bytes ?? 0)
+    for (const { receipt, settlement, givenUpBytes } of sessions.values()) {
+      if (receipt === undefined) continue
+      const unsettledBytes = receipt.bytes - Math.max(settlement?.bytes ?? 0, givenUpBytes)
       if (unsettledBytes > 0) yield { receipt, unsettledBytes }
     }
   }
@@ -123,8 +129,9 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       [...sessions.values()]
         .toReversed()
         .slice(0, newestSessions)
-        .flatMap(({ receipt, givenUp }) => {
-          if (receipt === undefined || givenUp || receipt.consumer === pubKey) return []
+        .flatMap(entry => {
+          const { receipt } = entry
+          if (receipt === undefined || !isAlive(entry) || receipt.consumer === pubKey) return []
           return (served.get(receipt.consumer) ?? 0) > (paid.get(receipt.consumer) ?? 0) ? receipt : []
         })
         .slice(0, limit),
@@ -142,14 +149,16 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     owed: () =>
       [...debts.values()].filter(({ session, bytes }) => {
-        const { receipt, givenUp = false } = sessions.get(session) ?? {}
-        return !givenUp && bytes > (receipt?.bytes ?? 0)
+        const entry = entryOf(session)
+        return isAlive(entry) && bytes > (entry.receipt?.bytes ?? 0)
       }),
 
     giveUp(session) {
       const entry = sessions.get(session)
-      if (entry !== undefined) sessions.set(session, { ...entry, givenUp: true })
+      if (entry !== undefined) sessions.set(session, { ...entry, givenUpBytes: entry.receipt?.bytes ?? 0 })
     },
+
+    givenUp: session => sessions.get(session)?.givenUpBytes ?? 0,
 
     receipt: session => sessions.get(session)?.receipt,
 
