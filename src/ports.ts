@@ -246,8 +246,10 @@ export interface ReceiptBook {
   owe(debt: Receipt): void
   /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
   owed(hubKey: string): readonly Receipt[]
-  /** The hub will never settle this session further (it does not know it): its receipts are evidence, and no longer due. */
+  /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
   giveUp(session: string): void
+  /** Up to how many bytes the receipts of a session are given up. Higher ones are due. */
+  givenUp(session: string): number
   /** The highest receipt of a session. */
   receipt(session: string): SignedReceipt | undefined
   /** As seeder: what this key was served and has paid. */

@@ -21,7 +21,7 @@ import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node
 import { loadSqlite } from '../../src/adapters/sqlite-library.node.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { temporaryFolders } from '../cli/support/temporary.js'
-import { key, noon, receipt, self, settlement } from '../support/receipts.js'
+import { bob, key, noon, receipt, self, sessionOf, settlement } from '../support/receipts.js'
 
 const cleanups: (() => void)[] = []
 afterEach(() => {
@@ -172,6 +172,19 @@ describe('the file of a receipt book', () => {
     ;(await open(path)).close()
     await alter(path, 'PRAGMA user_version = 99')
     await expect(open(path)).rejects.toMatchObject(refusal(path, /newer/))
+  })
+
+  it('is brought up to date when an older version made it: what was given up stays so, up to its bytes', async () => {
+    const path = receiptsPath(folder())
+    const first = await open(path)
+    first.book.keep(receipt('one', 700, { consumer: bob }))
+    first.close()
+    await alter(path, 'UPDATE sessions SET given_up = 1; PRAGMA user_version = 4')
+    const { book, close } = await open(path)
+    expect([book.givenUp(sessionOf('one')), book.due(10)]).toEqual([700, []])
+    book.keep(receipt('one', 800, { consumer: bob }))
+    expect(book.due(10)).toHaveLength(1)
+    close()
   })
 
   it('is refused to another key', async () => {

@@ -106,6 +106,34 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       expect(book.unsettledBytes(bob, hub)).toBe(0)
     })
 
+    it('gives up receipts, and not the session: a higher one is due, for what it adds', () => {
+      book.keep(receipt('one', 1000, { seeder: bob }))
+      expect(book.givenUp(sessionOf('one'))).toBe(0)
+      book.giveUp(sessionOf('one'))
+      expect([book.givenUp(sessionOf('one')), book.givenUp(sessionOf('unknown'))]).toEqual([1000, 0])
+      expect(book.due(10)).toEqual([])
+      book.keep(receipt('one', 1500, { seeder: bob }))
+      const higher = receipt('one', 1500, { seeder: bob })
+      expect([book.due(10), book.unsettledBytes(self, hub)]).toEqual([[higher], 500])
+      expect(book.settle(settlement('one', 800))).toBe(800)
+      expect(book.unsettledBytes(self, hub)).toBe(500)
+      book.settle(settlement('one', 1200))
+      expect(book.unsettledBytes(self, hub)).toBe(300)
+      book.settle(settlement('one', 1500))
+      expect([book.unsettledBytes(self, hub), book.due(10)]).toEqual([0, []])
+    })
+
+    it('counts what a session owes that was given up only once the hub settles it after all', () => {
+      book.keep(receipt('one', 1000, { seeder: bob }))
+      book.owe(receipt('one', 1800, { seeder: bob }))
+      const { signature: _signature, ...debt } = receipt('one', 1800, { seeder: bob })
+      expect(book.owed(hub)).toEqual([debt])
+      book.giveUp(sessionOf('one'))
+      expect(book.owed(hub)).toEqual([])
+      book.settle(settlement('one', 1000))
+      expect(book.owed(hub)).toEqual([debt])
+    })
+
     it('gives what is due a page at a time', () => {
       const names = ['one', 'two', 'three', 'four', 'five']
       for (const name of names) book.keep(receipt(name, 1000, { consumer: bob }))
@@ -134,8 +162,10 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       for (const name of ['one', 'two', 'three']) book.settle(settlement(name, 1000))
       expect(owing()).toEqual(['two', 'one'].map(sessionOf))
       expect([owing(1), owing(0)]).toEqual([[sessionOf('two')], []])
-      book.giveUp(sessionOf('two'))
-      expect(owing()).toEqual([sessionOf('one')])
+      book.keep(receipt('six', 1000, { consumer: bob }))
+      expect(owing()).toEqual(['six', 'two', 'one'].map(sessionOf))
+      book.giveUp(sessionOf('six'))
+      expect(owing()).toEqual(['two', 'one'].map(sessionOf))
       book.settle(settlement('one', 1500))
       expect(owing()).toEqual([])
     })

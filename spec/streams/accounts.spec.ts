@@ -395,6 +395,25 @@ describe('createAccounts', () => {
     expect(hub.given).toHaveLength(1)
   })
 
+  it('counts rightly what it may sign when the hub settles after all what was given up', () => {
+    const { time, hub, here } = peers(1_000_000)
+    here.book.keep(signedReceipt('unknown', 400_000, seeder, consumer))
+    hub.refuseWith = 'unknown-session'
+    here.signIn()
+    time.advance(100)
+    here.signOut()
+    hub.refuseWith = undefined
+    here.book.keep(signedReceipt('other', 600_000, seeder, consumer))
+    here.signIn()
+    here.signOut()
+    const restarted = coinPeer(time, hub, consumer, { book: here.book })
+    restarted.accounts.heard({ type: 'session', session: hub.session(consumer) })
+    restarted.accounts.heard({ type: 'coins', bytes: 1_000_000 })
+    restarted.accounts.heard({ type: 'settled', settlement: signedSettlement('unknown', 400_000, 600_000) })
+    // Of these 600,000 all are signed away in the other session.
+    expect(restarted.accounts.stop()).toBe('no-coins')
+  })
+
   it('keeps due what there are no coins for, and offers it again as soon as there are more', () => {
     const { time, hub, here } = peers(1_000_000)
     here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))

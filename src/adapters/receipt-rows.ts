@@ -22,6 +22,8 @@ export interface SessionRow {
   readonly owed_bytes: number
   readonly charged_seq: number
   readonly charged_bytes: number
+  /** Its receipts up to so many bytes are no longer due. */
+  readonly given_up: number
 }
 
 /** Undefined where there is none. */

@@ -69,6 +69,14 @@ const migrations = [
   ALTER TABLE sessions ADD COLUMN charged_seq INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN charged_bytes INTEGER NOT NULL DEFAULT 0;
   `,
+  // What is given up are receipts and not the session: those above `given_up` bytes are due.
+  `
+  UPDATE sessions SET given_up = bytes WHERE given_up = 1;
+  DROP INDEX sessions_owed;
+  DROP INDEX sessions_due;
+  CREATE INDEX sessions_owed ON sessions (id) WHERE owed_bytes > bytes AND (bytes > given_up OR settled_bytes >= given_up);
+  CREATE INDEX sessions_due ON sessions (id) WHERE bytes > settled_bytes AND bytes > given_up;
+  `,
 ]
 
 /**

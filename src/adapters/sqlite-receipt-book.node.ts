@@ -14,7 +14,10 @@ const keptHeads = 1_000
 const newestSessions = 1_000
 
 /** What the index `sessions_due` holds. */
-const due = 'bytes > settled_bytes AND given_up = 0'
+const due = 'bytes > settled_bytes AND bytes > given_up'
+
+/** Not given up, or for a receipt below the highest, or the hub settled it after all. */
+const alive = '(bytes > given_up OR settled_bytes >= given_up)'
 
 type SessionParties = Parties & { readonly session: string }
 
@@ -82,12 +85,12 @@ export class SqliteReceiptBook implements ReceiptBook {
     // By the order of arrival, so that no number of sessions makes it slow.
     const sql = `SELECT newest.* FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
       JOIN consumers ON pub_key = consumer
-      WHERE seeder = ? AND bytes > 0 AND given_up = 0 AND served > paid ORDER BY id DESC LIMIT ?`
+      WHERE seeder = ? AND bytes > 0 AND ${alive} AND served > paid ORDER BY id DESC LIMIT ?`
     return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
   }
 
   unsettledBytes(consumer: string, hubKey: string): number {
-    const sql = `SELECT coalesce(sum(bytes - settled_bytes), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ? AND hub_key = ?`
+    const sql = `SELECT coalesce(sum(bytes - max(settled_bytes, given_up)), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ? AND hub_key = ?`
     return this.sql.get<{ bytes: number }>(sql, consumer, hubKey)!.bytes
   }
 
@@ -100,7 +103,7 @@ export class SqliteReceiptBook implements ReceiptBook {
   }
 
   owed(hubKey: string): readonly Receipt[] {
-    const sql = 'SELECT * FROM sessions WHERE owed_bytes > bytes AND given_up = 0 AND hub_key = ? ORDER BY id'
+    const sql = `SELECT * FROM sessions WHERE owed_bytes > bytes AND ${alive} AND hub_key = ? ORDER BY id`
     return this.sql.all<SessionRow>(sql, hubKey).map(row => {
       const { hub_key, session, seeder, consumer, owed_bytes: bytes } = row
       return { hub_key, session, seeder, consumer, bytes }
@@ -108,7 +111,11 @@ export class SqliteReceiptBook implements ReceiptBook {
   }
 
   giveUp(session: string): void {
-    this.sql.run('UPDATE sessions SET given_up = 1 WHERE session = ?', session)
+    this.sql.run('UPDATE sessions SET given_up = bytes WHERE session = ?', session)
+  }
+
+  givenUp(session: string): number {
+    return this.#session(session)?.given_up ?? 0
   }
 
   receipt(session: string): SignedReceipt | undefined {

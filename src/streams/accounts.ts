@@ -94,14 +94,17 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const settled$ = new Subject<Settlement>()
   const settle = (settlement: Settlement): void => {
     settled$.next(settlement)
+    const givenUpBytes = book.givenUp(settlement.session)
     const ahead = book.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
     if (bytes !== undefined) wallet.settled(settlement.seq, bytes)
     const parties = book.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
-    if (parties.consumer === identity.pubKey) paying.settled(ahead)
-    else crediting.settled(parties.consumer, ahead)
+    if (parties.consumer === identity.pubKey) {
+      // What was given up no longer counts as signed and not settled.
+      paying.settled(Math.min(ahead, Math.max(0, settlement.bytes - givenUpBytes)))
+    } else crediting.settled(parties.consumer, ahead)
   }
 
   const refused = ({ receipt, code }: Extract<SettlingEvent, { type: 'receipt-refused' }>): void => {

@@ -20,7 +20,13 @@ interface Entry {
   /** Whether the settlement was compared with its block. */
   readonly compared: boolean
   readonly charge: SessionCharge | undefined
-  readonly givenUp: boolean
+  /** Its receipts up to so many bytes are no longer due. */
+  readonly givenUpBytes: number
+}
+
+/** Not given up, or for a receipt below the highest, or the hub settled it after all. */
+function isAlive({ receipt, settlement, givenUpBytes }: Entry): boolean {
+  return (receipt?.bytes ?? 0) > givenUpBytes || (settlement?.bytes ?? 0) >= givenUpBytes
 }
 
 function add<Key>(sums: Map<Key, number>, key: Key, bytes: number): void {
@@ -54,9 +60,9 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
   const heads = new Map<string, Map<number, LedgerHead[]>>()
 
   const due = function* (): Iterable<{ readonly receipt: SignedReceipt; readonly unsettledBytes: number }> {
-    for (const { receipt, settlement, givenUp } of sessions.values()) {
-      if (receipt === undefined || givenUp) continue
-      const unsettledBytes = receipt.bytes - (settlement?.bytes ?? 0)
+    for (const { receipt, settlement, givenUpBytes } of sessions.values()) {
+      if (receipt === undefined) continue
+      const unsettledBytes = receipt.bytes - Math.max(settlement?.bytes ?? 0, givenUpBytes)
       if (unsettledBytes > 0) yield { receipt, unsettledBytes }
     }
   }
@@ -80,7 +86,7 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       settlement: undefined,
       compared: false,
       charge: undefined,
-      givenUp: false,
+      givenUpBytes: 0,
     }
     sessions.set(session, opened)
     return opened
@@ -130,8 +136,9 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       [...sessions.values()]
         .toReversed()
         .slice(0, newestSessions)
-        .flatMap(({ receipt, givenUp }) => {
-          if (receipt === undefined || givenUp || receipt.consumer === pubKey) return []
+        .flatMap(entry => {
+          const { receipt } = entry
+          if (receipt === undefined || !isAlive(entry) || receipt.consumer === pubKey) return []
           return (served.get(receipt.consumer) ?? 0) > (paid.get(receipt.consumer) ?? 0) ? receipt : []
         })
         .slice(0, limit),
@@ -151,14 +158,16 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     owed: hubKey =>
       [...debts.values()].filter(({ hub_key, session, bytes }) => {
-        const { receipt, givenUp = false } = sessions.get(session) ?? {}
-        return hub_key === hubKey && !givenUp && bytes > (receipt?.bytes ?? 0)
+        const entry = sessions.get(session)
+        return hub_key === hubKey && (entry === undefined || isAlive(entry)) && bytes > (entry?.receipt?.bytes ?? 0)
       }),
 
     giveUp(session) {
       const entry = sessions.get(session)
-      if (entry !== undefined) sessions.set(session, { ...entry, givenUp: true })
+      if (entry !== undefined) sessions.set(session, { ...entry, givenUpBytes: entry.receipt?.bytes ?? 0 })
     },
+
+    givenUp: session => sessions.get(session)?.givenUpBytes ?? 0,
 
     receipt: session => sessions.get(session)?.receipt,
 
