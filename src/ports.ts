@@ -180,7 +180,7 @@ export interface TrustStore {
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
 }
 
-/** How far this peer has followed the ledgers of its hubs. Synchronous; errors are thrown as `store-failed`. */
+/** How far one peer has followed the ledgers of its hubs; another identity has its own. Synchronous; errors are thrown as `store-failed`. */
 export interface AuditMarks {
   /** The last block of this hub's ledger that was checked. */
   read(hubKey: string): LedgerMark | undefined

@@ -9,7 +9,8 @@ import type { LedgerEntry } from '../../src/protocol/ledger-line.js'
 import type { Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead, Signal } from '../../src/protocol/signal.js'
 import { settledText } from '../../src/protocol/signed-texts.js'
-import { type AuditEvent, ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
+import { ledgerAudit$, type LedgerAuditOptions } from '../../src/streams/ledger-audit.js'
+import type { AuditEvent } from '../../src/streams/ledger-look.js'
 import { createMemoryMarks } from '../../src/streams/memory-marks.js'
 import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import { type Keys, newKeys, smallLedger, type SpecLedger } from '../support/ledger.js'
@@ -758,6 +759,17 @@ describe('ledgerAudit$', () => {
     settled$.next(ledger.settlement(ledger.transfer(ledger.receipt(people[0], people[1], 's'.repeat(16), 2), 1)))
     time.advance(10_000)
     expect(kinds(events)).toEqual(['checked', 'checked', 'rollback', 'rollback'])
+  })
+
+  it('loses no evidence to a head that is not signed', () => {
+    const { events, signIn, ledger, people, book, offer } = scene()
+    offer(ledger.head())
+    const session = 'lied-session-16chars'
+    book.open({ session, seeder: people[0].pubKey, consumer: people[1].pubKey })
+    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    book.settle(lie(ledger, { session }))
+    signIn({ ...ledger.head(), signature: 'A'.repeat(86) + '==' })
+    expect(kinds(events).slice(0, 2)).toEqual(['fork', 'postponed'])
   })
 
   it('loses no evidence when what is new cannot be kept', () => {

@@ -172,25 +172,6 @@ export class HubAudit {
     this.#advance({ ...head, disputed }, undefined)
   }
 
-  #raise(settlement: Settlement): void {
-    if (this.#settled === undefined || this.#settled.seq < settlement.seq) this.#settled = settlement
-  }
-
-  #hear(settlement: Settlement): Evidence[] {
-    const { seq, hash } = settlement
-    const followed = this.#followed.get(seq)
-    const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
-    const found = [
-      ...this.#heads.at(seq).map(head => settlementFork(this.hubKey, head, settlement)),
-      this.#promises.add(settlement),
-      ...(entry === undefined ? [] : this.#promises.compare(entry)),
-      entry === undefined && followed !== undefined && followed.hash !== hash
-        ? settlementAgainstLine(this.hubKey, settlement)
-        : undefined,
-    ]
-    return found.filter(evidence => evidence !== undefined)
-  }
-
   /** The next line of the ledger. False when nothing can be said of what follows. */
   onLine(text: string, found: Evidence[]): boolean {
     const { identity, crypto } = this.options
@@ -251,11 +232,33 @@ export class HubAudit {
     if (compared.length > 0) book.compared(compared)
   }
 
+  /** The newest settlement is what a head must not be behind. */
+  #raise(settlement: Settlement): void {
+    if (this.#settled === undefined || this.#settled.seq < settlement.seq) this.#settled = settlement
+  }
+
+  /** Compares it with all that is known of its block. */
+  #hear(settlement: Settlement): Evidence[] {
+    const { seq, hash } = settlement
+    const followed = this.#followed.get(seq)
+    const entry = followed?.line === undefined ? undefined : parseLedgerLine(followed.line)
+    const found = [
+      ...this.#heads.at(seq).map(head => settlementFork(this.hubKey, head, settlement)),
+      this.#promises.add(settlement),
+      ...(entry === undefined ? [] : this.#promises.compare(entry)),
+      entry === undefined && followed !== undefined && followed.hash !== hash
+        ? settlementAgainstLine(this.hubKey, settlement)
+        : undefined,
+    ]
+    return found.filter(evidence => evidence !== undefined)
+  }
+
   /** Nothing is hashed, and nothing remembered, before it has the shape of a block. */
   #isBlock(entry: LedgerEntry | undefined, seq: number): entry is LedgerEntry {
     return entry !== undefined && isWellFormed(entry) && entry.seq === seq && this.options.hash(entry) === entry.hash
   }
 
+  /** What the book and the look that is under way know was charged. */
   #known(session: string): readonly KnownCharge[] {
     const { book } = this.options
     const [settlement, charge] = [book.settlement(session), this.#charges.get(session) ?? book.charged(session)]

@@ -1,7 +1,7 @@
 import { type Observable, scan, startWith } from 'rxjs'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
 import type { AccountsReport } from './accounts.js'
-import type { AuditEvent } from './ledger-audit.js'
+import type { AuditEvent } from './ledger-look.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { TunnelReport } from './tunnels.js'
