@@ -72,7 +72,9 @@ export class ReferenceStore {
         })
       }
       case 'prune': {
-        const old = [...this.sessions].filter(([, { touched }]) => touched < operation.beforeMs)
+        const old = [...this.sessions].filter(
+          ([, { settled, touched }]) => settled === 0 && touched < operation.beforeMs,
+        )
         for (const [id] of old) this.sessions.delete(id)
         return [String(old.length)]
       }

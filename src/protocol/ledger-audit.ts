@@ -3,12 +3,6 @@ import { type RandomNumbers, SessionBytes } from './session-bytes.js'
 import { isBase64Of, isPublicKey, isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
-/** A hub forgets sessions that nothing was heard of for so long; one of that ID begins anew then. */
-const sessionLifeMs = 90 * 24 * 3_600_000
-
-/** How the text of a session's age is rounded: `SessionBytes` keeps whole hours. */
-const roundingMs = 3_600_000
-
 /** What a transfer must keep to by itself, whatever the chain around it: a broken rule in words, or undefined. */
 export function transferProblem(
   { from, to, bytes, receipt }: LedgerEntry,
@@ -38,7 +32,7 @@ export interface LedgerAuditOptions {
 }
 
 /**
- * Follows a ledger from its first block. Holds one number and one key for each wallet, 27 to 53 bytes for each session that
+ * Follows a ledger from its first block. Holds one number and one key for each wallet, 21 to 43 bytes for each session that
  * was settled, and nothing else.
  */
 export class LedgerAudit {
@@ -93,15 +87,9 @@ export class LedgerAudit {
     const problem = transferProblem(entry, this.options.verify)
     if (problem !== undefined) return problem
     if (bytes > payer.bytes) return 'it takes more than is in the wallet, which would be below zero'
-    return this.#increaseProblem(entry, receipt)
-  }
-
-  #increaseProblem({ bytes, time }: LedgerEntry, receipt: NonNullable<LedgerEntry['receipt']>): string | undefined {
-    const settled = this.sessions.get(receipt.session)
-    if (receipt.bytes - (settled?.bytes ?? 0) === bytes) return undefined
-    const isForgotten = settled !== undefined && time >= settled.timeMs + sessionLifeMs - roundingMs
-    if (isForgotten && receipt.bytes === bytes) return undefined
-    return 'it does not move what its receipt is ahead of what was settled of the session before'
+    return receipt.bytes - (this.sessions.get(receipt.session) ?? 0) === bytes
+      ? undefined
+      : 'it does not move what its receipt is ahead of what was settled of the session before'
   }
 
   #grant({ to, bytes }: LedgerEntry): void {
@@ -110,11 +98,11 @@ export class LedgerAudit {
     this.grantedBytes += bytes
   }
 
-  #transfer({ from, to, bytes, time, receipt }: LedgerEntry): void {
+  #transfer({ from, to, bytes, receipt }: LedgerEntry): void {
     this.hubKey ??= JSON.parse(`"${receipt!.hub_key}"`) as string
     this.wallets.get(from!)!.bytes -= bytes
     this.wallets.get(to)!.bytes += bytes
     this.movedBytes += bytes
-    this.sessions.set(receipt!.session, receipt!.bytes, time)
+    this.sessions.set(receipt!.session, receipt!.bytes)
   }
 }

@@ -65,7 +65,7 @@ async function tableProblem(database: LedgerDatabase, audit: LedgerAudit): Promi
   for (let after = '', isMore = true; isMore;) {
     const rows = await database.settledAfter(after, pageRows)
     for (const { session, settled } of rows) {
-      const expected = isSession(session) ? audit.sessions.get(session)?.bytes : undefined
+      const expected = isSession(session) ? audit.sessions.get(session) : undefined
       if (Number(settled) !== expected)
         return `session ${String(session)} is settled up to ${String(settled)} bytes, and ${expected ?? 0} by the ledger`
     }

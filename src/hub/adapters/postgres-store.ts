@@ -113,9 +113,10 @@ class PostgresStore implements HubStore {
   }
 
   pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < $1 OR (NOT answered AND touched < $2)'
-    // Not between a settlement's look at a session and its write: the session would be new again, its bytes paid twice.
-    return this.#append(async client => (await client.query(remove, [beforeMs, unansweredBeforeMs])).rowCount ?? 0)
+    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < $1 AND (NOT answered OR touched < $2)'
+    const values = [Math.max(beforeMs, unansweredBeforeMs), beforeMs]
+    // Not between a settlement's look at a session and its write, which would find nothing to write to.
+    return this.#append(async client => (await client.query(remove, values)).rowCount ?? 0)
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {

@@ -50,6 +50,10 @@ const migrations = [
     used_by TEXT REFERENCES wallets (pub_key) CHECK ((used_by IS NULL) = (used IS NULL))
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  DROP INDEX sessions_touched;
+  CREATE INDEX sessions_unsettled ON sessions (touched) WHERE settled = 0;
+  `,
 ]
 
 /** Settings of one connection. Both full syncs: a commit is on the disk, not in a cache of it, before it is acknowledged. */

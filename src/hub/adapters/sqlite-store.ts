@@ -105,8 +105,8 @@ class SqliteStore implements HubStore {
   }
 
   async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
-    return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs))
+    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < ? AND (answered = 0 OR touched < ?)'
+    return this.sql.transaction(() => this.sql.run(remove, Math.max(beforeMs, unansweredBeforeMs), beforeMs))
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
