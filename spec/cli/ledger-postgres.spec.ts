@@ -5,7 +5,7 @@ import { run } from '../../src/cli/program.js'
 import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import { postgresStore$ } from '../../src/hub/adapters/postgres-store.js'
 import type { HubStore } from '../../src/hub/ports.js'
-import { newKeys, signReceipt } from '../support/ledger.js'
+import { namedBy, newKeys, signReceipt } from '../support/ledger.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { fakeIo } from './support/fake-io.js'
@@ -28,8 +28,8 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
     const store = await firstValueFrom(store$)
     const { pubKey: hub_key } = await store.keyPair(newKeys)
     const [a, b] = [newKeys(), newKeys()]
-    await store.register({ nickname: 'a', pubKey: a.pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
-    await store.register({ nickname: 'b', pubKey: b.pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+    await store.register({ ...namedBy('a', a), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+    await store.register({ ...namedBy('b', b), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
     const parties = { session: 'session-of-a-and-b', consumer: a.pubKey, seeder: b.pubKey }
     await store.recordOffer({ ...parties, timeMs: 1_764_000_000_001 })
     await store.recordAnswer({ ...parties, timeMs: 1_764_000_000_001 })

@@ -15,7 +15,7 @@ import type { HubStore } from '../../src/hub/ports.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { formatMetadata } from '../../src/protocol/metadata.js'
 import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'
-import { type Keys, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
+import { type Keys, namedBy, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
 import { fakeIo } from './support/fake-io.js'
 import { temporaryFolders } from './support/temporary.js'
 
@@ -48,8 +48,8 @@ async function databaseAt(path: string): Promise<void> {
   const store = await firstValueFrom(store$)
   const hub = await store.keyPair(newKeys)
   const [a, b, c] = [newKeys(), newKeys(), newKeys()]
-  for (const [at, { pubKey }] of [a, b, c].entries()) {
-    await store.register({ nickname: 'abc'[at]!, pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+  for (const [at, keys] of [a, b, c].entries()) {
+    await store.register({ ...namedBy('abc'[at]!, keys), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
   }
   for (const [session, consumer, bytes] of [
     ['session-of-a-and-b', a, 10],

@@ -4,7 +4,7 @@ import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import type { HubStore, SessionParties } from '../../src/hub/ports.js'
 import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/ledger.js'
 import { genesisHash } from '../../src/protocol/ledger-line.js'
-import { receiptOf } from './store-model.js'
+import { receiptOf, someSignature } from './store-model.js'
 import { newAccount } from './support.js'
 
 /** Verifies lines from the beginning. Returns the last state, or throws what is wrong. */
@@ -30,7 +30,7 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
 
     const request = (nickname: string, timeMs = 1_700_000_000_000) => {
       const { pubKey } = newAccount(nickname)
-      return { nickname, pubKey, grantBytes: 100_000_000, timeMs }
+      return { nickname, pubKey, signature: someSignature, grantBytes: 100_000_000, timeMs }
     }
 
     it('is empty at first, and works', async () => {
@@ -107,7 +107,7 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
 
     async function registered(store: HubStore, nickname: string, grantBytes = 1_000): Promise<string> {
       const { pubKey } = newAccount(nickname)
-      await store.register({ nickname, pubKey, grantBytes, timeMs })
+      await store.register({ nickname, pubKey, signature: someSignature, grantBytes, timeMs })
       return pubKey
     }
 

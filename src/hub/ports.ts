@@ -67,6 +67,8 @@ export interface HubStore extends SettlementStore, InviteStore {
   register(request: {
     readonly nickname: string
     readonly pubKey: string
+    /** Over `registerText`, by that key; it was checked. Kept, so that a name that somebody changed is found. */
+    readonly signature: string
     readonly grantBytes: number
     readonly timeMs: number
     readonly inviteHash?: string

@@ -62,6 +62,10 @@ const migrations = [
   DROP INDEX sessions_touched;
   CREATE INDEX sessions_unsettled ON sessions (touched) WHERE settled = 0;
   `,
+  // Of the registration, for whoever checks the names. Null in rows from before.
+  `
+  ALTER TABLE names ADD COLUMN signature text;
+  `,
 ]
 
 /**

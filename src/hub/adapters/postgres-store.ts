@@ -15,7 +15,7 @@ const newestBlock = 'SELECT seq, hash FROM blocks ORDER BY seq DESC LIMIT 1'
 /** Wallet, name, block and the used invite, if any (`$13` null otherwise), in one statement. */
 const insertRegistration = `
   WITH wallet AS (INSERT INTO wallets (pub_key, bytes) VALUES ($10, $11)),
-    name AS (INSERT INTO names (nickname, pub_key) VALUES ($12, $10)),
+    name AS (INSERT INTO names (nickname, pub_key, signature) VALUES ($12, $10, $15)),
     invite AS (UPDATE invites SET used = $14, used_by = $10 WHERE code_hash = $13)
   ${insertBlocks}`
 
@@ -48,7 +48,7 @@ class PostgresStore implements HubStore {
   }
 
   register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
-    const { nickname, pubKey, grantBytes, timeMs, inviteHash = null } = request
+    const { nickname, pubKey, signature, grantBytes, timeMs, inviteHash = null } = request
     return this.#append(async (client, chain): Promise<Registration> => {
       const { rows } = await client.query<RegistrationState>(
         `SELECT (SELECT pub_key FROM names WHERE nickname = $1) AS owner,
@@ -63,7 +63,7 @@ class PostgresStore implements HubStore {
       if (!state.is_invited) return { type: 'refused', what: 'invite' }
       const block = grantBlock(chain, { to: pubKey, bytes: grantBytes, time: timeMs })
       const line: LedgerLine = { ...block, hash: this.hash(block) }
-      const values = [...blockValues([line]), pubKey, grantBytes, nickname, inviteHash, timeMs]
+      const values = [...blockValues([line]), pubKey, grantBytes, nickname, inviteHash, timeMs, signature]
       await client.query(insertRegistration, values)
       return { type: 'registered', line }
     })
