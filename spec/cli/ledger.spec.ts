@@ -219,17 +219,63 @@ describe("ledger verify of a hub's database", () => {
       'UPDATE sessions SET settled = settled - 1',
       /session session-of-a-and-b is settled up to 9 bytes, and 10 by the ledger/,
     ],
+    ['UPDATE sessions SET settled = 0, last_seq = NULL', /session-of-a-and-b is settled up to 0 bytes, and 10 by/],
+    ['UPDATE sessions SET settled = -5', /session-of-a-and-b is settled up to -5 bytes, and 10 by/],
+    ['DELETE FROM sessions', /2 of 2 sessions of the ledger are not in the database; the first is that of block 4/],
+    ['UPDATE sessions SET last_seq = 1', /session-of-a-and-b names block 1 as its last, which it is not/],
+    ['UPDATE sessions SET last_seq = 9 - last_seq', /session-of-a-and-b names block 5 as its last, which it is not/],
+    ['UPDATE sessions SET answered = 0', /session-of-a-and-b was not answered, and block 4 settles it/],
+    ['UPDATE sessions SET consumer = seeder', /session-of-a-and-b is not between two keys/],
+    [
+      'UPDATE sessions SET consumer = seeder, seeder = consumer',
+      /session-of-a-and-b is between other keys than in block 4/,
+    ],
+    [
+      "INSERT INTO sessions SELECT 'a-session-of-nobody', consumer, seeder, 1, 5, 4, 1 FROM sessions LIMIT 1",
+      /session a-session-of-nobody is settled up to 5 bytes, and 0 by the ledger/,
+    ],
+    [
+      "UPDATE names SET nickname = 'mallory' WHERE nickname = 'a'",
+      /"mallory" is not what the key \S+ was registered as/,
+    ],
+    ["DELETE FROM names WHERE nickname = 'a'", /table names: the key \S+ has no name/],
+    ["INSERT INTO names VALUES ('mallory', 'nobody', NULL)", /table names: it has 4 names for 3 wallets/],
+    ["UPDATE names SET nickname = 'B' WHERE nickname = 'b'", /table names: the name of \S+ is none/],
+    ["UPDATE hub SET priv_key = 'garbage'", /table hub: the hub's private key does not fit its public key/],
+    [
+      'UPDATE hub SET priv_key = substr(priv_key, 2, 1) || substr(priv_key, 1, 1) || substr(priv_key, 3)',
+      /table hub: the hub's private key does not fit its public key/,
+    ],
+    ["UPDATE hub SET pub_key = 'garbage'", /table hub: the hub's public key is none/],
+    ['DELETE FROM hub', /table hub: the hub's key pair is not there/],
+    [
+      'DROP INDEX sessions_unsettled',
+      /index sessions_unsettled of sessions: it is not defined as schema \d defines it/,
+    ],
+    [
+      'CREATE TRIGGER gift AFTER UPDATE ON wallets BEGIN SELECT 1; END',
+      /trigger gift of wallets: it is not defined as schema \d defines it/,
+    ],
+    [
+      "INSERT INTO invites VALUES ('code', 1, 2, 'nobody')",
+      /table invites: a row names one that table wallets does not have/,
+    ],
   ])('finds what %s did', async (sql, message) => {
     const cwd = temporary()
     const path = join(cwd, 'hub.db')
     await databaseAt(path)
     const database = new DatabaseSync(path)
-    database.exec('PRAGMA foreign_keys = OFF; DROP TRIGGER blocks_keep; DROP TRIGGER blocks_stay')
+    const triggers = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all()
+    database.exec('PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON')
+    for (const { name } of triggers) database.exec(`DROP TRIGGER ${String(name)}`)
     database.exec(sql)
+    for (const { sql: definition } of triggers) database.exec(String(definition))
+    const { priv_key: secret } = database.prepare('SELECT priv_key FROM hub').get() ?? { priv_key: 'none' }
     database.close()
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', path], io)).toBe(7)
     expect(io.err()).toMatch(message)
+    expect(io.err()).not.toContain(secret)
   })
 
   it('finds changed bytes in the blocks of the file itself', async () => {
@@ -246,6 +292,52 @@ describe("ledger verify of a hub's database", () => {
       expect(await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)).toBe(7)
       expect(io.err()).toMatch(/ledger block [1-5]: /)
     }
+  })
+})
+
+describe('a byte that was changed in the file of a database', () => {
+  /** The file without what was deleted in it, and what a verification of another text of it says. */
+  async function fileOf(cwd: string): Promise<readonly [string, (text: string) => Promise<string>]> {
+    await databaseAt(join(cwd, 'hub.db'))
+    const database = new DatabaseSync(join(cwd, 'hub.db'))
+    database.exec('VACUUM')
+    database.close()
+    return [
+      readFileSync(join(cwd, 'hub.db'), 'latin1'),
+      async text => {
+        writeFileSync(join(cwd, 'changed.db'), text, 'latin1')
+        const io = fakeOf(cwd)
+        return `${await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)} ${io.err()}`
+      },
+    ]
+  }
+
+  it('is found in every key, signature, name and session', async () => {
+    const [text, verify] = await fileOf(temporary())
+    const places = [...text.matchAll(/[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=|session-of-.-and-b/g)]
+    expect(places.length).toBeGreaterThan(30)
+    for (const [number, { index, 0: found }] of places.entries()) {
+      const at = index + ((number * 7) % found.length)
+      const changed = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1)
+      expect([number, await verify(changed)]).toEqual([
+        number,
+        expect.stringMatching(/^7 error: (ledger block|table|the database)/),
+      ])
+    }
+  })
+
+  it.each([
+    ['bytes >= 0', 'bytes >= 9'],
+    ['append-only', 'append-once'],
+    ["'grant', 'transfer'", "'grant', 'transfex'"],
+    ['answered IN (0, 1)', 'answered IN (0, 7)'],
+    ['WHERE settled = 0', 'WHERE settled = 7'],
+  ])('is found where %s became %s', async (before, after) => {
+    const [text, verify] = await fileOf(temporary())
+    expect(text).toContain(before)
+    expect(await verify(text.replace(before, after))).toMatch(
+      /^7 error: (table|index|trigger) \w+ of \w+: it is not defined as/,
+    )
   })
 })
 

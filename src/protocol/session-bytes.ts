@@ -39,6 +39,15 @@ export class SessionBytes {
     return this.#isFree(slot) ? undefined : this.#bytes[slot]!
   }
 
+  /** The same, and once: from then on it counts as 0, so that what is left over can be told from what was found. */
+  take(session: string): number | undefined {
+    const slot = this.#find(session)
+    if (this.#isFree(slot)) return undefined
+    const bytes = this.#bytes[slot]!
+    this.#bytes[slot] = 0
+    return bytes
+  }
+
   set(session: string, bytes: number): void {
     let slot = this.#find(session)
     if (this.#isFree(slot)) {

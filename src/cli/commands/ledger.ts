@@ -32,7 +32,7 @@ function count(number: number, what: string): string {
   return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
 }
 
-function reportVerdict({ output }: Context, name: string, { audit }: Verdict, signatures: boolean): void {
+function reportVerdict({ output }: Context, name: string, { audit, tables }: Verdict, signatures: boolean): void {
   const { seq, hash, wallets, sessions, grantedBytes, movedBytes } = audit
   const signed = signatures ? 'checked' : 'left out'
   const text = [
@@ -40,11 +40,16 @@ function reportVerdict({ output }: Context, name: string, { audit }: Verdict, si
     `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,
     ...(seq === 0 ? [] : [`Newest block: ${seq} ${hash}`]),
   ]
+  if (tables !== undefined && tables.unsignedNames > 0) {
+    const names = count(tables.unsignedNames, 'name')
+    text.push(`Not checked: ${names} registered before the hub kept the signatures of registrations.`)
+  }
   const sums = {
     wallets: wallets.size,
     sessions: sessions.size,
     granted: formatCoins(grantedBytes),
     moved: formatCoins(movedBytes),
+    ...(tables === undefined ? {} : { unsignedNames: tables.unsignedNames }),
   }
   output.result({ verified: { source: name, blocks: seq, hash, signatures, ...sums } }, text.join('\n'))
 }

@@ -4,12 +4,12 @@ import { defer, EMPTY, from, map, type Observable, of, repeat, switchMap, tap } 
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import { isMissing } from '../../adapters/private-file.node.js'
 import type { HubClient } from '../../ports.js'
-import { type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
+import { type KeyRow, type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { maxLedgerLineBytes, parseLedgerLine } from '../../protocol/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
 import { hubUrl } from '../../protocol/metadata.js'
-import type { LedgerHead } from '../../protocol/signal.js'
+import { isPublicKey, type LedgerHead } from '../../protocol/signal.js'
 import type { Context } from '../commands/context.js'
 import { CommandFailure } from '../failure.js'
 
@@ -89,11 +89,15 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
   )
 }
 
+function keyOf([row]: readonly KeyRow[]): string | undefined {
+  return isPublicKey(row?.pub_key) ? row.pub_key : undefined
+}
+
 function database$(name: string, opened$: Observable<LedgerDatabase>): Observable<LedgerSource> {
   return opened$.pipe(
     switchMap(async database => ({
       name,
-      hubKey: await database.hubKey(),
+      hubKey: keyOf(await database.keys()),
       head: undefined,
       line$: from(databaseLines(database)),
       database,

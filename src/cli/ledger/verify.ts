@@ -1,18 +1,14 @@
 import { randomFillSync } from 'node:crypto'
 import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
 import { ledgerHash } from '../../adapters/ledger-hash.node.js'
-import type { LedgerDatabase } from '../../hub/protocol/ledger-rows.js'
 import type { CryptoPort } from '../../ports.js'
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { LedgerAudit } from '../../protocol/ledger-audit.js'
 import { type LedgerEntry, parseLedgerLine } from '../../protocol/ledger-line.js'
-import { isSession } from '../../protocol/signal.js'
 import { headText } from '../../protocol/signed-texts.js'
 import { CommandFailure } from '../failure.js'
 import type { LedgerSource } from './source.js'
-
-/** Read at once from a table. */
-const pageRows = 1_000
+import { keyProblem, type TablesVerdict, verifyTables } from './tables.js'
 
 /** How a ledger is verified. */
 export interface VerifyOptions {
@@ -30,6 +26,8 @@ export interface VerifyOptions {
 export interface Verdict {
   readonly audit: LedgerAudit
   readonly problem: string | undefined
+  /** Undefined where there are none, or something else was wrong. */
+  readonly tables?: TablesVerdict
 }
 
 function headProblem(
@@ -46,33 +44,18 @@ function headProblem(
   return undefined
 }
 
-async function tableProblem(database: LedgerDatabase, audit: LedgerAudit): Promise<string | undefined> {
-  let wallets = 0
-  for (let after = '', isMore = true; isMore;) {
-    const rows = await database.walletsAfter(after, pageRows)
-    for (const { pub_key: key, bytes } of rows) {
-      const expected = audit.wallets.get(String(key))?.bytes
-      if (expected === undefined) return `the wallet of ${String(key)} is not in the ledger`
-      if (Number(bytes) !== expected)
-        return `the wallet of ${String(key)} holds ${String(bytes)} bytes, and ${expected} by the ledger`
-      wallets += 1
-    }
-    after = String(rows.at(-1)?.pub_key)
-    isMore = rows.length === pageRows
+/** The tables' verdict, in which damage that keeps them from being read is a finding too. */
+async function tablesOf(
+  database: NonNullable<LedgerSource['database']>,
+  audit: LedgerAudit,
+  crypto: CryptoPort,
+): Promise<TablesVerdict> {
+  try {
+    return await verifyTables(database, audit, crypto)
+  } catch (error) {
+    if (!isLighthouseError(error, 'ledger-broken')) throw error
+    return { problem: error.message, unsignedNames: 0 }
   }
-  if (wallets !== audit.wallets.size)
-    return `${audit.wallets.size - wallets} of ${audit.wallets.size} wallets of the ledger are not in the database`
-  for (let after = '', isMore = true; isMore;) {
-    const rows = await database.settledAfter(after, pageRows)
-    for (const { session, settled } of rows) {
-      const expected = isSession(session) ? audit.sessions.get(session) : undefined
-      if (Number(settled) !== expected)
-        return `session ${String(session)} is settled up to ${String(settled)} bytes, and ${expected ?? 0} by the ledger`
-    }
-    after = String(rows.at(-1)?.session)
-    isMore = rows.length === pageRows
-  }
-  return undefined
 }
 
 /**
@@ -96,7 +79,8 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     return source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined
   }
   const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
-  let problem = headProblem(audit, source, crypto)
+  let problem = headProblem(audit, source, crypto) ?? (source.database && (await keyProblem(source.database, crypto)))
+  if (problem !== undefined && observe === undefined) return { audit, problem }
   let isInterrupted = false
   const work$ = source.line$.pipe(
     scan((_count, lines) => {
@@ -125,6 +109,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
   if (problem === undefined && source.head !== undefined && audit.seq < source.head.seq) {
     problem = `ledger block ${audit.seq + 1}: it is missing, and the hub signed block ${source.head.seq} as its head`
   }
-  if (problem === undefined && source.database !== undefined) problem = await tableProblem(source.database, audit)
-  return { audit, problem }
+  if (problem !== undefined || source.database === undefined) return { audit, problem }
+  const tables = await tablesOf(source.database, audit, crypto)
+  return { audit, problem: tables.problem, tables }
 }
