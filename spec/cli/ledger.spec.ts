@@ -1,11 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { DatabaseSync } from '@photostructure/sqlite'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
 import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
 import { run } from '../../src/cli/program.js'
@@ -68,7 +67,8 @@ async function databaseAt(path: string): Promise<void> {
 describe('ledger verify', () => {
   it('says that a file is right, and what is in it', async () => {
     const cwd = temporary()
-    writeFileSync(join(cwd, 'ledger.ndjson'), smallLedger().ledger.text())
+    const { ledger } = smallLedger()
+    writeFileSync(join(cwd, 'ledger.ndjson'), ledger.text())
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', 'ledger.ndjson', '--json'], io)).toBe(0)
     expect(io.messages()).toEqual([
@@ -76,12 +76,15 @@ describe('ledger verify', () => {
         verified: {
           source: join(cwd, 'ledger.ndjson'),
           blocks: 7,
+          hubKey: ledger.hub.pubKey,
           hash: expect.stringMatching(/^[0-9a-f]{128}$/),
           signatures: true,
           wallets: 3,
           sessions: 2,
           granted: '300.000000',
+          largestGrant: '100.000000',
           moved: '31.500000',
+          remarks: [],
         },
       },
     ])
@@ -89,6 +92,79 @@ describe('ledger verify', () => {
     expect(await run(['ledger', 'verify', 'ledger.ndjson', '--fast'], human)).toBe(0)
     expect(human.out()).toContain('7 blocks, every signature left out')
     expect(human.err()).toBe('')
+  })
+
+  it('says how far a ledger goes, whose it is and how large grants are, so that what was left out can be asked for', async () => {
+    const cwd = temporary()
+    const { ledger } = smallLedger()
+    const generous = ledger.branch(4)
+    generous.grant(newKeys().pubKey, 900_000_000)
+    const said = async (text: string): Promise<string> => {
+      writeFileSync(join(cwd, 'ledger.ndjson'), text)
+      const io = fakeOf(cwd)
+      expect(await run(['ledger', 'verify', 'ledger.ndjson'], io)).toBe(0)
+      return io.out()
+    }
+    const { hash } = generous.entries[4]!
+    expect(await said(generous.text())).toContain(
+      `4 wallets with 1200.000000 coins, as many as were granted, at most 900.000000 to one; 1.000000 moved in 1 session.
+Hub key: ${ledger.hub.pubKey}
+Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
+`,
+    )
+    expect(await said(ledger.branch(2).text())).toMatch(/^Hub key: not named in it\nNewest block: 2 of /m)
+    expect(await said('')).toMatch(/^Newest block: none\nIt has no block\.$/m)
+  })
+
+  it('compares a ledger with the heads that this home keeps of its hub', async () => {
+    const { ledger, people } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger
+    const home = homeOf(hub.url, people[0])
+    const book$ = new ReplaySubject<ReceiptBook>(1)
+    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
+    const book = await firstValueFrom(book$)
+    const known = { version: 1, hub: { [hub.url]: ledger.hub.pubKey }, peer: {} }
+    writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
+    book.keepHead(ledger.hub.pubKey, ledger.head(3))
+    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    const verify = async (...source: string[]): Promise<string> => {
+      const io = fakeOf(home)
+      return `${await run(['ledger', 'verify', '--home', home, ...source], io)} ${io.out()}${io.err()}`
+    }
+    expect(await verify()).toMatch(/^0 The ledger[^]*It fits 2 heads that this home keeps\./)
+    const other = ledger.branch(6)
+    writeFileSync(join(home, 'old.ndjson'), other.text())
+    expect(await verify('old.ndjson')).toMatch(
+      /^0 The ledger[^]*It ends before block 7, of which this home keeps the head\./,
+    )
+    hub.ledger = ledger.branch(6)
+    hub.head = () => undefined
+    expect(await verify()).toMatch(
+      /^7 error: the hub has rolled its ledger back: it signed block 7 as its head, and its ledger ends with block 6/,
+    )
+    other.grant(newKeys().pubKey)
+    writeFileSync(join(home, 'other.ndjson'), other.text())
+    expect(await verify('other.ndjson')).toMatch(/^7 error: the hub has forked its ledger: its block 7 is not the one/)
+    expect(await verify(join(home, 'old.ndjson'), '--mine')).toMatch(/^0 /)
+    writeFileSync(join(home, 'another.ndjson'), smallLedger().ledger.text())
+    expect(await verify('another.ndjson')).toMatch(/^0 (?![^]*head)/)
+  })
+
+  it('says that a hub signs no head, and refuses a home whose hub has become another', async () => {
+    const { ledger, people } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger.branch(5)
+    hub.head = () => undefined
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'verify', hub.url], io)).toBe(0)
+    expect(io.out()).toContain('The hub signed no head: whether the end is missing shows only against heads')
+    const home = homeOf(hub.url, people[0])
+    const known = { version: 1, hub: { [hub.url]: newKeys().pubKey }, peer: {} }
+    writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
+    const changed = fakeOf(home)
+    expect(await run(['ledger', 'verify', '--home', home], changed)).toBe(7)
+    expect(changed.err()).toContain(`and this home knows its hub by ${known.hub[hub.url]}. Nothing was compared.`)
   })
 
   it.each([
@@ -361,81 +437,5 @@ describe('ledger export', () => {
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'export', 'broken.ndjson'], io)).toBe(0)
     expect(io.out()).toBe(text)
-  })
-})
-
-describe('ledger verify --mine', () => {
-  /** A hub, and a home of whom the ledger's first session is, with what that peer would hold. The book stays open, as a running peer has it. */
-  async function scene() {
-    const { ledger, people } = smallLedger()
-    const hub = await startHub(ledger.hub)
-    hub.ledger = ledger
-    const home = homeOf(hub.url, people[0])
-    const book$ = new ReplaySubject<ReceiptBook>(1)
-    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
-    const book = await firstValueFrom(book$)
-    const entry = ledger.entries[5]!
-    book.keep(entry.receipt!)
-    book.settle(ledger.settlement(entry))
-    return { hub, ledger, people, home, book, entry }
-  }
-  const evidenceIn = (home: string): string[] => readdirSync(home).filter(name => name.startsWith('evidence-'))
-
-  it('finds all as signed, beside a running peer', async () => {
-    const { home } = await scene()
-    const io = fakeOf(home)
-    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
-    expect(io.out()).toContain('3 lines about you, and 1 settlement that you hold: all as signed.')
-    expect(readdirSync(home).sort()).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite-wal'])
-  })
-
-  it.each([
-    ['a missing line', 'missing', (hub: HostileHub) => void hub.ledger.entries.splice(5)],
-    [
-      'a line in whose place another is',
-      'missing',
-      (hub: HostileHub) => void (hub.ledger.entries.splice(5), hub.ledger.grant(newKeys().pubKey)),
-    ],
-    [
-      'a changed line',
-      'changed',
-      (hub: HostileHub) => {
-        const [{ receipt } = {}] = hub.ledger.entries.splice(5)
-        hub.ledger.append({
-          kind: 'transfer',
-          from: receipt!.consumer,
-          to: receipt!.seeder,
-          bytes: 1,
-          receipt: receipt!,
-        })
-      },
-    ],
-    [
-      'a forged line',
-      'forged',
-      (hub: HostileHub) => {
-        const { receipt } = hub.ledger.entries[5]!
-        hub.ledger.transfer({ ...receipt!, session: 'a-session-never-had', bytes: 7 })
-      },
-    ],
-  ])('finds %s, and writes down what proves it', async (_what, kind, cheat) => {
-    const { hub, home, ledger } = await scene()
-    cheat(hub)
-    const io = fakeOf(home)
-    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(7)
-    const [name, ...others] = evidenceIn(home)
-    expect(others).toEqual([])
-    expect(name).toMatch(new RegExp(`^evidence-[0-9TZ.-]+-${kind}\\.json$`))
-    expect(statSync(join(home, name!)).mode & 0o777).toBe(0o600)
-    const evidence = JSON.parse(readFileSync(join(home, name!), 'utf8'))
-    expect(evidence).toMatchObject({ version: 1, kind, hub: ledger.hub.pubKey })
-    if (kind === 'forged') expect(evidence.lines).toMatchObject([{ seq: 8, from: expect.any(String) }])
-    else expect(evidence.statements).toHaveLength(2)
-    for (const { by, text, signature } of evidence.statements) {
-      expect(nodeCrypto.verify(by, text, signature)).toBe(true)
-      expect(io.err()).toContain(signature)
-    }
-    expect(io.err()).toContain(`${kind}: `)
-    expect(io.err()).toContain(name)
   })
 })

@@ -42,8 +42,11 @@ export class LedgerAudit {
   /** The newest block that was right. */
   seq = 0
   hash = genesisHash
-  /** Sum of all grants, which the wallets add up to after every block. */
+  /** When it was made, in milliseconds since 1970. */
+  timeMs = 0
+  /** Sum of all grants, which the wallets add up to after every block, and the largest of them. */
   grantedBytes = 0
+  largestGrantBytes = 0
   /** Sum of all transfers. */
   movedBytes = 0
   hubKey: string | undefined
@@ -65,6 +68,7 @@ export class LedgerAudit {
     else this.#transfer(entry)
     this.seq = entry.seq
     this.hash = entry.hash
+    this.timeMs = entry.time
     return undefined
   }
 
@@ -96,6 +100,7 @@ export class LedgerAudit {
     // A copy: the text is a slice of what was read, and would keep all of that alive.
     this.wallets.set(JSON.parse(`"${to}"`) as string, { bytes })
     this.grantedBytes += bytes
+    this.largestGrantBytes = Math.max(this.largestGrantBytes, bytes)
   }
 
   #transfer({ from, to, bytes, receipt }: LedgerEntry): void {

@@ -15,6 +15,8 @@ import { CommandFailure } from '../failure.js'
 
 /** Where a ledger is read from. */
 export interface LedgerSource {
+  /** Of a hub the end is known; the others are copies, which end where they were made. */
+  readonly kind: 'hub' | 'database' | 'file'
   /** For people. */
   readonly name: string
   readonly hubKey: string | undefined
@@ -80,6 +82,7 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
   const client = context.io.parts.hubClient(url)
   return client.head$().pipe(
     map(({ hubKey, head }) => ({
+      kind: 'hub',
       name: url.origin,
       hubKey,
       head,
@@ -96,6 +99,7 @@ function keyOf([row]: readonly KeyRow[]): string | undefined {
 function database$(name: string, opened$: Observable<LedgerDatabase>): Observable<LedgerSource> {
   return opened$.pipe(
     switchMap(async database => ({
+      kind: 'database' as const,
       name,
       hubKey: keyOf(await database.keys()),
       head: undefined,
@@ -138,6 +142,7 @@ function path$(path: string, isDatabase: boolean): Observable<LedgerSource> {
   const mark = beginning(path)
   if (isDatabase || mark === sqliteMark) return sqlite$(path)
   return of({
+    kind: 'file',
     name: path,
     hubKey: undefined,
     head: undefined,

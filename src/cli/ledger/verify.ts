@@ -17,6 +17,8 @@ export interface VerifyOptions {
   readonly signatures: boolean
   /** Sees every line that is a block, also behind one that is wrong. Without it the first wrong one ends the work. */
   readonly observe?: (entry: LedgerEntry) => void
+  /** Says what else is wrong with a block that is right so far. */
+  readonly rule?: (entry: LedgerEntry) => string | undefined
   /** Called with the number of blocks, after each piece that was read. */
   readonly progress: (blocks: number) => void
   readonly interrupt$: Observable<void>
@@ -63,7 +65,7 @@ async function tablesOf(
  * read, or `interrupted`.
  */
 export async function verifyLedger(source: LedgerSource, options: VerifyOptions): Promise<Verdict> {
-  const { crypto, signatures, observe, progress, interrupt$ } = options
+  const { crypto, signatures, observe, rule, progress, interrupt$ } = options
   const audit = new LedgerAudit({
     hash: ledgerHash,
     random: numbers => void randomFillSync(numbers),
@@ -74,9 +76,10 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     const entry = parseLedgerLine(text)
     if (entry !== undefined) observe?.(entry)
     if (problem !== undefined) return problem
-    const rule = entry === undefined ? 'this line is not a block of a ledger' : audit.step(entry)
-    if (rule !== undefined) return `ledger block ${audit.seq + 1}: ${rule}`
-    return source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined
+    if (entry === undefined) return `ledger block ${audit.seq + 1}: this line is not a block of a ledger`
+    const broken = audit.step(entry)
+    if (broken !== undefined) return `ledger block ${audit.seq + 1}: ${broken}`
+    return (source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined) ?? rule?.(entry)
   }
   const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
   let problem = headProblem(audit, source, crypto) ?? (source.database && (await keyProblem(source.database, crypto)))
