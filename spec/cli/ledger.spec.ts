@@ -1,8 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
+import { spawnSync } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
@@ -437,5 +439,31 @@ describe('ledger export', () => {
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'export', 'broken.ndjson'], io)).toBe(0)
     expect(io.out()).toBe(text)
+  })
+
+  it('fails where a hub stops before the head that it signed, and keeps what came', async () => {
+    const { ledger } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger.branch(4)
+    hub.head = () => ledger.head(7)
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'export', hub.url], io)).toBe(7)
+    expect(io.out()).toBe(hub.ledger.text())
+    expect(io.err()).toContain('it ends with block 4, and the hub signed block 7 as its head')
+  })
+
+  it('fails where the disk takes a part of it', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'ledger.ndjson'), smallLedger().ledger.text())
+    const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+    // At most 1 KiB a file, as a full disk: what is written up to there is written, and no signal ends the process.
+    const script = `trap '' XFSZ; ulimit -f 1; exec "$0" "$@"`
+    const args = ['ledger', 'export', 'ledger.ndjson', '-o', 'copy.ndjson']
+    const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, main, ...args], {
+      cwd,
+      encoding: 'utf8',
+    })
+    expect(stderr).toContain('the ledger cannot be written')
+    expect(status).toBe(1)
   })
 })

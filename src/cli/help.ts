@@ -93,7 +93,8 @@ Examples:
   $ lighthouse-peer ledger export https://hub.example | gzip > ledger.ndjson.gz
   $ lighthouse-peer ledger export postgres://hub@db/hub -o ledger.ndjson
 
-One block a line, as JSON. Nothing is checked on the way: verify the file afterwards.`,
+One block a line, as JSON. Nothing is checked on the way but that a hub goes up to the head that it signs (exit
+code 7 otherwise): verify the file afterwards.`,
   stop: `
 Examples:
   $ lighthouse-peer stop

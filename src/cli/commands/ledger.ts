@@ -1,7 +1,8 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { catchError, firstValueFrom, lastValueFrom, of, scan, switchMap, takeUntil } from 'rxjs'
 import { isLighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { parseLedgerLine } from '../../protocol/ledger-line.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import { headRemarks, verifyMine } from '../ledger/mine.js'
@@ -82,6 +83,15 @@ export function ledgerVerifyCommand(context: Context, values: LedgerVerifyValues
   )
 }
 
+/** All of it, also where the system takes a part at a time. */
+function write(file: number, text: string): void {
+  try {
+    writeFileSync(file, Buffer.from(text))
+  } catch (error) {
+    throw toLighthouseError('store-failed', error, 'the ledger cannot be written')
+  }
+}
+
 /** Writes every line on; nothing is checked, since what is wrong is worth keeping. */
 async function exportSource(
   { io, output, home }: Context,
@@ -99,11 +109,13 @@ async function exportSource(
   }
   try {
     let isInterrupted = false
+    let last = 0
     const lines$ = source.line$.pipe(
       scan((blocks, lines) => {
         const text = lines.map(line => `${line}\n`).join('')
         if (file === undefined) io.stdout.write(text)
-        else writeSync(file, text)
+        else write(file, text)
+        last = parseLedgerLine(lines.at(-1) ?? '')?.seq ?? last
         progress.show(blocks + lines.length)
         return blocks + lines.length
       }, 0),
@@ -119,6 +131,11 @@ async function exportSource(
     const blocks = await lastValueFrom(lines$, { defaultValue: 0 })
     progress.clear()
     if (isInterrupted) throw interrupted()
+    const { head } = source
+    if (head !== undefined && last < head.seq) {
+      const message = `it ends with block ${last}, and the hub signed block ${head.seq} as its head`
+      return output.fail({ code: 'ledger-broken', message })
+    }
     if (target !== undefined)
       output.result({ exported: { file: target, blocks } }, `${count(blocks, 'block')} in ${printable(target)}`)
     return exitCodes.done
