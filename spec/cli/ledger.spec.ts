@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
@@ -41,8 +41,8 @@ function homeOf(host: string, keys: Keys): string {
   return home
 }
 
-/** A hub's database with three wallets and two transfers, closed. */
-async function databaseAt(path: string): Promise<void> {
+/** A hub's database with three wallets and two transfers, closed after `beforeEnd`. */
+async function databaseAt(path: string, beforeEnd: () => void = () => undefined): Promise<void> {
   const silent = { warn: () => undefined }
   const store$ = new ReplaySubject<HubStore>(1)
   const subscription = sqliteStore$(path, blockHash, silent).subscribe(store$)
@@ -63,6 +63,7 @@ async function databaseAt(path: string): Promise<void> {
     const [result] = await store.settle([signReceipt(receipt, consumer)], 1_764_000_000_002)
     expect(result).toMatchObject({ type: 'settled', moved: true })
   }
+  beforeEnd()
   subscription.unsubscribe()
 }
 
@@ -416,6 +417,45 @@ describe('a byte that was changed in the file of a database', () => {
     expect(await verify(text.replace(before, after))).toMatch(
       /^7 error: (table|index|trigger) \w+ of \w+: it is not defined as/,
     )
+  })
+})
+
+describe('a database whose hub was killed', () => {
+  /** The file and its log beside a hub that still has them open. */
+  async function killedIn(cwd: string): Promise<Buffer> {
+    await databaseAt(join(cwd, 'hub.db'), () => {
+      copyFileSync(join(cwd, 'hub.db'), join(cwd, 'killed.db'))
+      copyFileSync(join(cwd, 'hub.db-wal'), join(cwd, 'killed.db-wal'))
+    })
+    return readFileSync(join(cwd, 'killed.db-wal'))
+  }
+
+  it('is right, and it is said that its log was read', async () => {
+    const cwd = temporary()
+    const log = await killedIn(cwd)
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'sqlite:killed.db'], io)).toBe(0)
+    expect(io.out()).toContain('is right: 5 blocks')
+    expect(io.out()).toContain('It was read with the write-ahead log that a hub left.')
+    copyFileSync(join(cwd, 'killed.db'), join(cwd, 'cut.db'))
+    writeFileSync(join(cwd, 'cut.db-wal'), log.subarray(0, log.length - 1))
+    const cut = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'sqlite:cut.db'], cut)).toBe(0)
+    expect(cut.out()).toMatch(/is right: 4 blocks[^]*do not count, of a transaction that was not finished: \d\./)
+  })
+
+  it('is found to have lost blocks where a byte of its log was changed', async () => {
+    const cwd = temporary()
+    const log = await killedIn(cwd)
+    for (const part of [6, 7, 8]) {
+      const changed = Buffer.from(log)
+      changed[Math.floor((log.length * part) / 10)]! ^= 1
+      copyFileSync(join(cwd, 'killed.db'), join(cwd, `changed-${part}.db`))
+      writeFileSync(join(cwd, `changed-${part}.db-wal`), changed)
+      const io = fakeOf(cwd)
+      expect(await run(['ledger', 'verify', `sqlite:changed-${part}.db`], io)).toBe(7)
+      expect(io.err()).toMatch(/the write-ahead log of \S+ was changed: its frame \d+ is damaged, and more was written/)
+    }
   })
 })
 

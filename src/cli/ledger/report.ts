@@ -20,7 +20,7 @@ export function remarksOn({ kind, head }: LedgerSource, { audit, tables }: Verdi
     const names = count(tables.unsignedNames, 'name')
     remarks.push(`Not checked: ${names} registered before the hub kept the signatures of registrations.`)
   }
-  return remarks
+  return [...remarks, ...(tables?.remarks ?? [])]
 }
 
 /** Says what a ledger that is right has in it, and how far it goes. */

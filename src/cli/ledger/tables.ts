@@ -26,6 +26,8 @@ export interface TablesVerdict {
   readonly problem: string | undefined
   /** Names that nothing vouches for: they were registered before signatures were kept. */
   readonly unsignedNames: number
+  /** What else has to be known about the database. */
+  readonly remarks: readonly string[]
 }
 
 async function* rowsOf<Row>(
@@ -90,10 +92,14 @@ function nameProblem(
 }
 
 /** Wallets are one to one with grants, and names one to one with wallets. */
-async function walletsVerdict(database: LedgerDatabase, audit: LedgerAudit, crypto: Signing): Promise<TablesVerdict> {
+async function walletsVerdict(
+  database: LedgerDatabase,
+  audit: LedgerAudit,
+  crypto: Signing,
+): Promise<Omit<TablesVerdict, 'remarks'>> {
   const left = new Set(audit.wallets.keys())
   let unsignedNames = 0
-  const found = (problem: string): TablesVerdict => ({ problem, unsignedNames })
+  const found = (problem: string): Omit<TablesVerdict, 'remarks'> => ({ problem, unsignedNames })
   for await (const row of rowsOf(
     after => database.walletsAfter(after, pageRows),
     ({ wallet }: WalletRow) => wallet,
@@ -181,7 +187,6 @@ export async function verifyTables(
   crypto: Signing,
 ): Promise<TablesVerdict> {
   const verdict = await walletsVerdict(database, audit, crypto)
-  if (verdict.problem !== undefined) return verdict
-  const problem = (await sessionsProblem(database, audit)) ?? (await database.damage())
-  return { ...verdict, problem }
+  const problem = verdict.problem ?? (await sessionsProblem(database, audit)) ?? (await database.damage())
+  return { ...verdict, problem, remarks: await database.remarks() }
 }

@@ -56,7 +56,7 @@ async function tablesOf(
     return await verifyTables(database, audit, crypto)
   } catch (error) {
     if (!isLighthouseError(error, 'ledger-broken')) throw error
-    return { problem: error.message, unsignedNames: 0 }
+    return { problem: error.message, unsignedNames: 0, remarks: [] }
   }
 }
 

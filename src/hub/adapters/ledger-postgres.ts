@@ -79,6 +79,7 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
         },
         // Checksums of its pages are the server's, and so are its definitions.
         damage: async () => undefined,
+        remarks: async () => [],
       })
     }, lost)
   })

@@ -5,6 +5,7 @@ import { LighthouseError } from '../../protocol/errors.js'
 import type { KeyRow, LedgerDatabase, LedgerRow, SessionRow, WalletRow } from '../protocol/ledger-rows.js'
 import { selectLastReceipts, selectNamedWallets } from './ledger-tables.js'
 import { schemaProblem } from './sqlite-schema.js'
+import { type LogState, readLog } from './write-ahead-log.js'
 
 const heldMessage =
   "a running hub holds the database. Verify the ledger by the hub's address instead, or stop the hub first"
@@ -81,6 +82,13 @@ function toLedgerDatabase(database: Database, path: string): LedgerDatabase {
       throw failed(path, error)
     }
   }
+  const log = (): LogState | undefined => {
+    try {
+      return readLog(path)
+    } catch (error) {
+      throw failed(path, error)
+    }
+  }
   return {
     keys: () => all<KeyRow>('SELECT pub_key, priv_key FROM hub'),
     blocksAfter: (seq, limit) => all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
@@ -97,6 +105,8 @@ function toLedgerDatabase(database: Database, path: string): LedgerDatabase {
       return row!.count
     },
     async damage() {
+      const problem = log()?.problem
+      if (problem !== undefined) return `the write-ahead log of "${path}" was changed: ${problem}`
       try {
         const schema = schemaProblem(await loadSqlite(), database)
         if (schema !== undefined) return schema
@@ -107,6 +117,13 @@ function toLedgerDatabase(database: Database, path: string): LedgerDatabase {
       if (pages?.integrity_check !== 'ok') return `the database "${path}" is damaged: ${pages?.integrity_check}`
       const [orphan] = await all<{ table: string; parent: string }>('PRAGMA foreign_key_check')
       return orphan && `table ${orphan.table}: a row names one that table ${orphan.parent} does not have`
+    },
+    async remarks() {
+      const state = log()
+      if (state === undefined) return []
+      const read = 'It was read with the write-ahead log that a hub left.'
+      const left = `Frames at the end of that log that do not count, of a transaction that was not finished: ${state.unfinishedFrames}.`
+      return state.unfinishedFrames === 0 ? [read] : [read, left]
     },
   }
 }

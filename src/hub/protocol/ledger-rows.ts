@@ -58,4 +58,6 @@ export interface LedgerDatabase {
   nameCount(): Promise<bigint>
   /** What is wrong with the database itself, in words: its pages, indexes and references, and the definitions of its tables. */
   damage(): Promise<string | undefined>
+  /** What else has to be known about how it was read. */
+  remarks(): Promise<readonly string[]>
 }
