@@ -264,6 +264,24 @@ describe("ledger verify of a hub's database", () => {
     expect(readFileSync(join(cwd, 'hub.db')).equals(before)).toBe(true)
   })
 
+  it('reads one that an older version made, and says which names nothing vouches for', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const database = new DatabaseSync(join(cwd, 'hub.db'))
+    const names = database.prepare('SELECT nickname, pub_key FROM names').all()
+    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE names;
+      CREATE TABLE names (
+    nickname TEXT PRIMARY KEY,
+    pub_key TEXT NOT NULL UNIQUE REFERENCES wallets (pub_key)
+  ) STRICT, WITHOUT ROWID; PRAGMA user_version = 2`)
+    for (const { nickname, pub_key: key } of names)
+      database.prepare('INSERT INTO names VALUES (?, ?)').run(nickname, key)
+    database.close()
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'hub.db'], io)).toBe(0)
+    expect(io.out()).toContain('Not checked: 3 names registered before the hub kept the signatures of registrations.')
+  })
+
   it('says that a running hub holds it', async () => {
     const cwd = temporary()
     await databaseAt(join(cwd, 'hub.db'))

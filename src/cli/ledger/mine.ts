@@ -54,7 +54,7 @@ export async function verifyMine(
   let isNamed = opened.hubKey !== undefined
   const observe = (entry: LedgerEntry): void => {
     if (!isNamed) checkReceipt(source, own, entry)
-    isNamed ||= own.hubKey !== undefined && entry.receipt?.hub_key === own.hubKey
+    isNamed ||= entry.receipt !== null && (own.hubKey ?? entry.receipt.hub_key) === entry.receipt.hub_key
     findings.add(mine.lines.step(entry))
     const head = own.heads.step(entry)
     if (head !== undefined) findings.add([head])
@@ -69,7 +69,7 @@ export async function verifyMine(
       `nothing in ${source.name} says whose ledger it is, and it does not fit what you hold`,
     )
   }
-  const files = reportFindings(context, own.hubKey ?? '', findings)
+  const files = reportFindings(context, own.hubKey ?? audit.hubKey ?? '', findings)
   if (problem !== undefined || findings.count > 0) {
     const [first] = findings.first
     const about = first === undefined ? '' : `${count(findings.count, 'finding')} about you: ${first.message}. `

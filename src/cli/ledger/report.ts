@@ -26,18 +26,18 @@ export function remarksOn({ kind, head }: LedgerSource, { audit, tables }: Verdi
 /** Says what a ledger that is right has in it, and how far it goes. */
 export function reportVerdict(
   { output }: Context,
-  { name, hubKey = 'not named in it' }: LedgerSource,
+  { name, hubKey }: LedgerSource,
   { audit }: Verdict,
   signatures: boolean,
   remarks: readonly string[],
 ): void {
   const { seq, hash, timeMs, wallets, sessions, grantedBytes, largestGrantBytes, movedBytes } = audit
-  const key = audit.hubKey ?? hubKey
+  const key = audit.hubKey ?? hubKey ?? null
   const signed = signatures ? 'checked' : 'left out'
   const text = [
     `The ledger of ${printable(name)} is right: ${count(seq, 'block')}, every signature ${signed}.`,
     `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted, at most ${formatCoins(largestGrantBytes)} to one; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,
-    `Hub key: ${printable(key)}`,
+    `Hub key: ${printable(key ?? 'not named in it')}`,
     seq === 0 ? 'Newest block: none' : `Newest block: ${seq} of ${new Date(timeMs).toISOString()}, ${hash}`,
     ...remarks,
   ]
