@@ -345,6 +345,7 @@ describe("ledger verify of a hub's database", () => {
     ],
     ["UPDATE hub SET pub_key = 'garbage'", /table hub: the hub's public key is none/],
     ['DELETE FROM hub', /table hub: the hub's key pair is not there/],
+    ['UPDATE hub SET id = 2', /table hub: the hub's key pair is not there/],
     [
       'DROP INDEX sessions_unsettled',
       /index sessions_unsettled of sessions: it is not defined as schema \d defines it/,

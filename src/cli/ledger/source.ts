@@ -92,7 +92,7 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
   )
 }
 
-function keyOf([row]: readonly KeyRow[]): string | undefined {
+function keyOf(row: KeyRow | undefined): string | undefined {
   return isPublicKey(row?.pub_key) ? row.pub_key : undefined
 }
 

@@ -68,11 +68,10 @@ function canSign({ sign, verify }: Signing, pubKey: string, privKey: unknown): b
 
 /** Whether the hub can go on to sign as who it is. Says nothing of the private key itself. */
 export async function keyProblem(database: LedgerDatabase, crypto: Signing): Promise<string | undefined> {
-  const [row, ...others] = await database.keys()
+  const row = await database.keys()
   if (row === undefined) {
     return (await database.blocksAfter(0, 1)).length === 0 ? undefined : "table hub: the hub's key pair is not there"
   }
-  if (others.length > 0) return 'table hub: it has more than one key pair'
   if (!isPublicKey(row.pub_key)) return "table hub: the hub's public key is none"
   return canSign(crypto, row.pub_key, row.priv_key)
     ? undefined

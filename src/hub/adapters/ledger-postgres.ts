@@ -54,7 +54,7 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
         }
       }
       subscriber.next({
-        keys: () => all<KeyRow>('SELECT pub_key, priv_key FROM hub', [], []),
+        keys: async () => (await all<KeyRow>('SELECT pub_key, priv_key FROM hub WHERE id = 1', [], []))[0],
         blocksAfter: (seq, limit) =>
           all<LedgerRow>(
             'SELECT * FROM blocks WHERE seq > $1 ORDER BY seq LIMIT $2',

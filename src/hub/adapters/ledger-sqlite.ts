@@ -90,7 +90,7 @@ function toLedgerDatabase(database: Database, path: string): LedgerDatabase {
     }
   }
   return {
-    keys: () => all<KeyRow>('SELECT pub_key, priv_key FROM hub'),
+    keys: async () => (await all<KeyRow>('SELECT pub_key, priv_key FROM hub WHERE id = 1'))[0],
     blocksAfter: (seq, limit) => all<LedgerRow>('SELECT * FROM blocks WHERE seq > ? ORDER BY seq LIMIT ?', seq, limit),
     async walletsAfter(after, limit) {
       const select = `${selectNamedWallets} WHERE w.pub_key > ? ORDER BY w.pub_key LIMIT ?`

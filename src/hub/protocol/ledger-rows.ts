@@ -48,8 +48,8 @@ export interface SessionRow {
 
 /** A hub's database, opened to be read: one state of it, whatever the hub does meanwhile. Whole numbers are bigints. */
 export interface LedgerDatabase {
-  /** None before the hub's first start. */
-  keys(): Promise<readonly KeyRow[]>
+  /** The row that the hub itself goes by; undefined before its first start. */
+  keys(): Promise<KeyRow | undefined>
   /** At most `limit` rows after that number, in order. */
   blocksAfter(seq: number, limit: number): Promise<readonly LedgerRow[]>
   /** Wallets and sessions, a page at a time in the order of their keys. */
