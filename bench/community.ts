@@ -5,6 +5,7 @@ import { blockHash } from '../src/hub/adapters/block-hash.js'
 import { postgresStore$ } from '../src/hub/adapters/postgres-store.js'
 import { sqliteStore$ } from '../src/hub/adapters/sqlite-store.js'
 import type { HubLogger, HubStore, KeyPair } from '../src/hub/ports.js'
+import { registerText } from '../src/protocol/signed-texts.js'
 
 /** A session of which the hub knows offer and answer, with the places of its parties in `accounts`. */
 export interface BenchSession {
@@ -62,9 +63,11 @@ export async function populate(store: HubStore, size: CommunitySize): Promise<Co
   const timeMs = Date.now()
   const { pubKey: hubKey } = await store.keyPair(nodeCrypto.generateKeyPair)
   const accounts = Array.from({ length: size.accounts }, nodeCrypto.generateKeyPair)
-  await each(accounts, ({ pubKey }, index) =>
-    store.register({ nickname: nicknameOf(index), pubKey, grantBytes, timeMs }),
-  )
+  await each(accounts, ({ pubKey, privKey }, index) => {
+    const nickname = nicknameOf(index)
+    const signature = nodeCrypto.sign(privKey, registerText(nickname, pubKey))
+    return store.register({ nickname, pubKey, signature, grantBytes, timeMs })
+  })
   const half = Math.floor(size.accounts / 2)
   const sessions = Array.from({ length: size.sessions }, (_, index) => ({
     session: nodeCrypto.randomId(16),

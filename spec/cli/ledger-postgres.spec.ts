@@ -5,7 +5,7 @@ import { run } from '../../src/cli/program.js'
 import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import { postgresStore$ } from '../../src/hub/adapters/postgres-store.js'
 import type { HubStore } from '../../src/hub/ports.js'
-import { newKeys, signReceipt } from '../support/ledger.js'
+import { namedBy, newKeys, signReceipt } from '../support/ledger.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { fakeIo } from './support/fake-io.js'
@@ -26,10 +26,10 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
     const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
     const hub = postgresStore$(url, blockHash, quiet).subscribe(store$)
     const store = await firstValueFrom(store$)
-    const { pubKey: hub_key } = await store.keyPair(newKeys)
+    const { pubKey: hub_key, privKey } = await store.keyPair(newKeys)
     const [a, b] = [newKeys(), newKeys()]
-    await store.register({ nickname: 'a', pubKey: a.pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
-    await store.register({ nickname: 'b', pubKey: b.pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+    await store.register({ ...namedBy('a', a), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+    await store.register({ ...namedBy('b', b), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
     const parties = { session: 'session-of-a-and-b', consumer: a.pubKey, seeder: b.pubKey }
     await store.recordOffer({ ...parties, timeMs: 1_764_000_000_001 })
     await store.recordAnswer({ ...parties, timeMs: 1_764_000_000_001 })
@@ -47,6 +47,21 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
     for (const [change, undo, message] of [
       ['UPDATE wallets SET bytes = bytes + 1', 'UPDATE wallets SET bytes = bytes - 1', /the wallet of \S+ holds/],
       ['UPDATE sessions SET settled = 9', 'UPDATE sessions SET settled = 10', /is settled up to 9 bytes, and 10/],
+      [
+        "UPDATE names SET nickname = 'c' WHERE nickname = 'b'",
+        "UPDATE names SET nickname = 'b' WHERE nickname = 'c'",
+        /"c" is not what/,
+      ],
+      [
+        'UPDATE sessions SET answered = false',
+        'UPDATE sessions SET answered = true',
+        /was not answered, and block 3 settles it/,
+      ],
+      [
+        'UPDATE hub SET priv_key = lower(priv_key)',
+        `UPDATE hub SET priv_key = '${privKey}'`,
+        /the hub's private key does not fit/,
+      ],
       [
         'UPDATE blocks SET time = time + 1 WHERE seq = 2',
         'UPDATE blocks SET time = time - 1 WHERE seq = 2',

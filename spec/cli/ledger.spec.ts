@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { DatabaseSync } from '@photostructure/sqlite'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
 import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
 import { run } from '../../src/cli/program.js'
@@ -15,7 +16,7 @@ import type { HubStore } from '../../src/hub/ports.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { formatMetadata } from '../../src/protocol/metadata.js'
 import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'
-import { type Keys, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
+import { type Keys, namedBy, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
 import { fakeIo } from './support/fake-io.js'
 import { temporaryFolders } from './support/temporary.js'
 
@@ -40,16 +41,16 @@ function homeOf(host: string, keys: Keys): string {
   return home
 }
 
-/** A hub's database with three wallets and two transfers, closed. */
-async function databaseAt(path: string): Promise<void> {
+/** A hub's database with three wallets and two transfers, closed after `beforeEnd`. */
+async function databaseAt(path: string, beforeEnd: () => void = () => undefined): Promise<void> {
   const silent = { warn: () => undefined }
   const store$ = new ReplaySubject<HubStore>(1)
   const subscription = sqliteStore$(path, blockHash, silent).subscribe(store$)
   const store = await firstValueFrom(store$)
   const hub = await store.keyPair(newKeys)
   const [a, b, c] = [newKeys(), newKeys(), newKeys()]
-  for (const [at, { pubKey }] of [a, b, c].entries()) {
-    await store.register({ nickname: 'abc'[at]!, pubKey, grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
+  for (const [at, keys] of [a, b, c].entries()) {
+    await store.register({ ...namedBy('abc'[at]!, keys), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
   }
   for (const [session, consumer, bytes] of [
     ['session-of-a-and-b', a, 10],
@@ -62,13 +63,15 @@ async function databaseAt(path: string): Promise<void> {
     const [result] = await store.settle([signReceipt(receipt, consumer)], 1_764_000_000_002)
     expect(result).toMatchObject({ type: 'settled', moved: true })
   }
+  beforeEnd()
   subscription.unsubscribe()
 }
 
 describe('ledger verify', () => {
   it('says that a file is right, and what is in it', async () => {
     const cwd = temporary()
-    writeFileSync(join(cwd, 'ledger.ndjson'), smallLedger().ledger.text())
+    const { ledger } = smallLedger()
+    writeFileSync(join(cwd, 'ledger.ndjson'), ledger.text())
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', 'ledger.ndjson', '--json'], io)).toBe(0)
     expect(io.messages()).toEqual([
@@ -76,12 +79,15 @@ describe('ledger verify', () => {
         verified: {
           source: join(cwd, 'ledger.ndjson'),
           blocks: 7,
+          hubKey: ledger.hub.pubKey,
           hash: expect.stringMatching(/^[0-9a-f]{128}$/),
           signatures: true,
           wallets: 3,
           sessions: 2,
           granted: '300.000000',
+          largestGrant: '100.000000',
           moved: '31.500000',
+          remarks: [],
         },
       },
     ])
@@ -89,6 +95,79 @@ describe('ledger verify', () => {
     expect(await run(['ledger', 'verify', 'ledger.ndjson', '--fast'], human)).toBe(0)
     expect(human.out()).toContain('7 blocks, every signature left out')
     expect(human.err()).toBe('')
+  })
+
+  it('says how far a ledger goes, whose it is and how large grants are, so that what was left out can be asked for', async () => {
+    const cwd = temporary()
+    const { ledger } = smallLedger()
+    const generous = ledger.branch(4)
+    generous.grant(newKeys().pubKey, 900_000_000)
+    const said = async (text: string): Promise<string> => {
+      writeFileSync(join(cwd, 'ledger.ndjson'), text)
+      const io = fakeOf(cwd)
+      expect(await run(['ledger', 'verify', 'ledger.ndjson'], io)).toBe(0)
+      return io.out()
+    }
+    const { hash } = generous.entries[4]!
+    expect(await said(generous.text())).toContain(
+      `4 wallets with 1200.000000 coins, as many as were granted, at most 900.000000 to one; 1.000000 moved in 1 session.
+Hub key: ${ledger.hub.pubKey}
+Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
+`,
+    )
+    expect(await said(ledger.branch(2).text())).toMatch(/^Hub key: not named in it\nNewest block: 2 of /m)
+    expect(await said('')).toMatch(/^Newest block: none\nIt has no block\.$/m)
+  })
+
+  it('compares a ledger with the heads that this home keeps of its hub', async () => {
+    const { ledger, people } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger
+    const home = homeOf(hub.url, people[0])
+    const book$ = new ReplaySubject<ReceiptBook>(1)
+    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
+    const book = await firstValueFrom(book$)
+    const known = { version: 1, hub: { [hub.url]: ledger.hub.pubKey }, peer: {} }
+    writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
+    book.keepHead(ledger.hub.pubKey, ledger.head(3))
+    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    const verify = async (...source: string[]): Promise<string> => {
+      const io = fakeOf(home)
+      return `${await run(['ledger', 'verify', '--home', home, ...source], io)} ${io.out()}${io.err()}`
+    }
+    expect(await verify()).toMatch(/^0 The ledger[^]*It fits 2 heads that this home keeps\./)
+    const other = ledger.branch(6)
+    writeFileSync(join(home, 'old.ndjson'), other.text())
+    expect(await verify('old.ndjson')).toMatch(
+      /^0 The ledger[^]*It ends before block 7, of which this home keeps the head\./,
+    )
+    hub.ledger = ledger.branch(6)
+    hub.head = () => undefined
+    expect(await verify()).toMatch(
+      /^7 error: the hub has rolled its ledger back: it signed block 7 as its head, and its ledger ends with block 6/,
+    )
+    other.grant(newKeys().pubKey)
+    writeFileSync(join(home, 'other.ndjson'), other.text())
+    expect(await verify('other.ndjson')).toMatch(/^7 error: the hub has forked its ledger: its block 7 is not the one/)
+    expect(await verify(join(home, 'old.ndjson'), '--mine')).toMatch(/^0 /)
+    writeFileSync(join(home, 'another.ndjson'), smallLedger().ledger.text())
+    expect(await verify('another.ndjson')).toMatch(/^0 (?![^]*head)/)
+  })
+
+  it('says that a hub signs no head, and refuses a home whose hub has become another', async () => {
+    const { ledger, people } = smallLedger()
+    const hub = await startHub(ledger.hub)
+    hub.ledger = ledger.branch(5)
+    hub.head = () => undefined
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'verify', hub.url], io)).toBe(0)
+    expect(io.out()).toContain('The hub signed no head: whether the end is missing shows only against heads')
+    const home = homeOf(hub.url, people[0])
+    const known = { version: 1, hub: { [hub.url]: newKeys().pubKey }, peer: {} }
+    writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
+    const changed = fakeOf(home)
+    expect(await run(['ledger', 'verify', '--home', home], changed)).toBe(7)
+    expect(changed.err()).toContain(`and this home knows its hub by ${known.hub[hub.url]}. Nothing was compared.`)
   })
 
   it.each([
@@ -185,6 +264,24 @@ describe("ledger verify of a hub's database", () => {
     expect(readFileSync(join(cwd, 'hub.db')).equals(before)).toBe(true)
   })
 
+  it('reads one that an older version made, and says which names nothing vouches for', async () => {
+    const cwd = temporary()
+    await databaseAt(join(cwd, 'hub.db'))
+    const database = new DatabaseSync(join(cwd, 'hub.db'))
+    const names = database.prepare('SELECT nickname, pub_key FROM names').all()
+    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE names;
+      CREATE TABLE names (
+    nickname TEXT PRIMARY KEY,
+    pub_key TEXT NOT NULL UNIQUE REFERENCES wallets (pub_key)
+  ) STRICT, WITHOUT ROWID; PRAGMA user_version = 2`)
+    for (const { nickname, pub_key: key } of names)
+      database.prepare('INSERT INTO names VALUES (?, ?)').run(nickname, key)
+    database.close()
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'hub.db'], io)).toBe(0)
+    expect(io.out()).toContain('Not checked: 3 names registered before the hub kept the signatures of registrations.')
+  })
+
   it('says that a running hub holds it', async () => {
     const cwd = temporary()
     await databaseAt(join(cwd, 'hub.db'))
@@ -219,17 +316,64 @@ describe("ledger verify of a hub's database", () => {
       'UPDATE sessions SET settled = settled - 1',
       /session session-of-a-and-b is settled up to 9 bytes, and 10 by the ledger/,
     ],
+    ['UPDATE sessions SET settled = 0, last_seq = NULL', /session-of-a-and-b is settled up to 0 bytes, and 10 by/],
+    ['UPDATE sessions SET settled = -5', /session-of-a-and-b is settled up to -5 bytes, and 10 by/],
+    ['DELETE FROM sessions', /2 of 2 sessions of the ledger are not in the database; the first is that of block 4/],
+    ['UPDATE sessions SET last_seq = 1', /session-of-a-and-b names block 1 as its last, which it is not/],
+    ['UPDATE sessions SET last_seq = 9 - last_seq', /session-of-a-and-b names block 5 as its last, which it is not/],
+    ['UPDATE sessions SET answered = 0', /session-of-a-and-b was not answered, and block 4 settles it/],
+    ['UPDATE sessions SET consumer = seeder', /session-of-a-and-b is not between two keys/],
+    [
+      'UPDATE sessions SET consumer = seeder, seeder = consumer',
+      /session-of-a-and-b is between other keys than in block 4/,
+    ],
+    [
+      "INSERT INTO sessions SELECT 'a-session-of-nobody', consumer, seeder, 1, 5, 4, 1 FROM sessions LIMIT 1",
+      /session a-session-of-nobody is settled up to 5 bytes, and 0 by the ledger/,
+    ],
+    [
+      "UPDATE names SET nickname = 'mallory' WHERE nickname = 'a'",
+      /"mallory" is not what the key \S+ was registered as/,
+    ],
+    ["DELETE FROM names WHERE nickname = 'a'", /table names: the key \S+ has no name/],
+    ["INSERT INTO names VALUES ('mallory', 'nobody', NULL)", /table names: it has 4 names for 3 wallets/],
+    ["UPDATE names SET nickname = 'B' WHERE nickname = 'b'", /table names: the name of \S+ is none/],
+    ["UPDATE hub SET priv_key = 'garbage'", /table hub: the hub's private key does not fit its public key/],
+    [
+      'UPDATE hub SET priv_key = substr(priv_key, 2, 1) || substr(priv_key, 1, 1) || substr(priv_key, 3)',
+      /table hub: the hub's private key does not fit its public key/,
+    ],
+    ["UPDATE hub SET pub_key = 'garbage'", /table hub: the hub's public key is none/],
+    ['DELETE FROM hub', /table hub: the hub's key pair is not there/],
+    ['UPDATE hub SET id = 2', /table hub: the hub's key pair is not there/],
+    [
+      'DROP INDEX sessions_unsettled',
+      /index sessions_unsettled of sessions: it is not defined as schema \d defines it/,
+    ],
+    [
+      'CREATE TRIGGER gift AFTER UPDATE ON wallets BEGIN SELECT 1; END',
+      /trigger gift of wallets: it is not defined as schema \d defines it/,
+    ],
+    [
+      "INSERT INTO invites VALUES ('code', 1, 2, 'nobody')",
+      /table invites: a row names one that table wallets does not have/,
+    ],
   ])('finds what %s did', async (sql, message) => {
     const cwd = temporary()
     const path = join(cwd, 'hub.db')
     await databaseAt(path)
     const database = new DatabaseSync(path)
-    database.exec('PRAGMA foreign_keys = OFF; DROP TRIGGER blocks_keep; DROP TRIGGER blocks_stay')
+    const triggers = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all()
+    database.exec('PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON')
+    for (const { name } of triggers) database.exec(`DROP TRIGGER ${String(name)}`)
     database.exec(sql)
+    for (const { sql: definition } of triggers) database.exec(String(definition))
+    const { priv_key: secret } = database.prepare('SELECT priv_key FROM hub').get() ?? { priv_key: 'none' }
     database.close()
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', path], io)).toBe(7)
     expect(io.err()).toMatch(message)
+    expect(io.err()).not.toContain(secret)
   })
 
   it('finds changed bytes in the blocks of the file itself', async () => {
@@ -245,6 +389,91 @@ describe("ledger verify of a hub's database", () => {
       const io = fakeOf(cwd)
       expect(await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)).toBe(7)
       expect(io.err()).toMatch(/ledger block [1-5]: /)
+    }
+  })
+})
+
+describe('a byte that was changed in the file of a database', () => {
+  /** The file without what was deleted in it, and what a verification of another text of it says. */
+  async function fileOf(cwd: string): Promise<readonly [string, (text: string) => Promise<string>]> {
+    await databaseAt(join(cwd, 'hub.db'))
+    const database = new DatabaseSync(join(cwd, 'hub.db'))
+    database.exec('VACUUM')
+    database.close()
+    return [
+      readFileSync(join(cwd, 'hub.db'), 'latin1'),
+      async text => {
+        writeFileSync(join(cwd, 'changed.db'), text, 'latin1')
+        const io = fakeOf(cwd)
+        return `${await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)} ${io.err()}`
+      },
+    ]
+  }
+
+  it('is found in every key, signature, name and session', async () => {
+    const [text, verify] = await fileOf(temporary())
+    const places = [...text.matchAll(/[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=|session-of-.-and-b/g)]
+    expect(places.length).toBeGreaterThan(30)
+    for (const [number, { index, 0: found }] of places.entries()) {
+      const at = index + ((number * 7) % found.length)
+      const changed = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1)
+      expect([number, await verify(changed)]).toEqual([
+        number,
+        expect.stringMatching(/^7 error: (ledger block|table|the database)/),
+      ])
+    }
+  })
+
+  it.each([
+    ['bytes >= 0', 'bytes >= 9'],
+    ['append-only', 'append-once'],
+    ["'grant', 'transfer'", "'grant', 'transfex'"],
+    ['answered IN (0, 1)', 'answered IN (0, 7)'],
+    ['WHERE settled = 0', 'WHERE settled = 7'],
+  ])('is found where %s became %s', async (before, after) => {
+    const [text, verify] = await fileOf(temporary())
+    expect(text).toContain(before)
+    expect(await verify(text.replace(before, after))).toMatch(
+      /^7 error: (table|index|trigger) \w+ of \w+: it is not defined as/,
+    )
+  })
+})
+
+describe('a database whose hub was killed', () => {
+  /** The file and its log beside a hub that still has them open. */
+  async function killedIn(cwd: string): Promise<Buffer> {
+    await databaseAt(join(cwd, 'hub.db'), () => {
+      copyFileSync(join(cwd, 'hub.db'), join(cwd, 'killed.db'))
+      copyFileSync(join(cwd, 'hub.db-wal'), join(cwd, 'killed.db-wal'))
+    })
+    return readFileSync(join(cwd, 'killed.db-wal'))
+  }
+
+  it('is right, and it is said that its log was read', async () => {
+    const cwd = temporary()
+    const log = await killedIn(cwd)
+    const io = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'sqlite:killed.db'], io)).toBe(0)
+    expect(io.out()).toContain('is right: 5 blocks')
+    expect(io.out()).toContain('It was read with the write-ahead log that a hub left.')
+    copyFileSync(join(cwd, 'killed.db'), join(cwd, 'cut.db'))
+    writeFileSync(join(cwd, 'cut.db-wal'), log.subarray(0, log.length - 1))
+    const cut = fakeOf(cwd)
+    expect(await run(['ledger', 'verify', 'sqlite:cut.db'], cut)).toBe(0)
+    expect(cut.out()).toMatch(/is right: 4 blocks[^]*do not count, of a transaction that was not finished: \d\./)
+  })
+
+  it('is found to have lost blocks where a byte of its log was changed', async () => {
+    const cwd = temporary()
+    const log = await killedIn(cwd)
+    for (const part of [6, 7, 8]) {
+      const changed = Buffer.from(log)
+      changed[Math.floor((log.length * part) / 10)]! ^= 1
+      copyFileSync(join(cwd, 'killed.db'), join(cwd, `changed-${part}.db`))
+      writeFileSync(join(cwd, `changed-${part}.db-wal`), changed)
+      const io = fakeOf(cwd)
+      expect(await run(['ledger', 'verify', `sqlite:changed-${part}.db`], io)).toBe(7)
+      expect(io.err()).toMatch(/the write-ahead log of \S+ was changed: its frame \d+ is damaged, and more was written/)
     }
   })
 })
@@ -270,80 +499,30 @@ describe('ledger export', () => {
     expect(await run(['ledger', 'export', 'broken.ndjson'], io)).toBe(0)
     expect(io.out()).toBe(text)
   })
-})
 
-describe('ledger verify --mine', () => {
-  /** A hub, and a home of whom the ledger's first session is, with what that peer would hold. The book stays open, as a running peer has it. */
-  async function scene() {
-    const { ledger, people } = smallLedger()
+  it('fails where a hub stops before the head that it signed, and keeps what came', async () => {
+    const { ledger } = smallLedger()
     const hub = await startHub(ledger.hub)
-    hub.ledger = ledger
-    const home = homeOf(hub.url, people[0])
-    const book$ = new ReplaySubject<ReceiptBook>(1)
-    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
-    const book = await firstValueFrom(book$)
-    const entry = ledger.entries[5]!
-    book.keep(entry.receipt!)
-    book.settle(ledger.settlement(entry))
-    return { hub, ledger, people, home, book, entry }
-  }
-  const evidenceIn = (home: string): string[] => readdirSync(home).filter(name => name.startsWith('evidence-'))
-
-  it('finds all as signed, beside a running peer', async () => {
-    const { home } = await scene()
-    const io = fakeOf(home)
-    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
-    expect(io.out()).toContain('3 lines about you, and 1 settlement that you hold: all as signed.')
-    expect(readdirSync(home).sort()).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite-wal'])
+    hub.ledger = ledger.branch(4)
+    hub.head = () => ledger.head(7)
+    const io = fakeOf(temporary())
+    expect(await run(['ledger', 'export', hub.url], io)).toBe(7)
+    expect(io.out()).toBe(hub.ledger.text())
+    expect(io.err()).toContain('it ends with block 4, and the hub signed block 7 as its head')
   })
 
-  it.each([
-    ['a missing line', 'missing', (hub: HostileHub) => void hub.ledger.entries.splice(5)],
-    [
-      'a line in whose place another is',
-      'missing',
-      (hub: HostileHub) => void (hub.ledger.entries.splice(5), hub.ledger.grant(newKeys().pubKey)),
-    ],
-    [
-      'a changed line',
-      'changed',
-      (hub: HostileHub) => {
-        const [{ receipt } = {}] = hub.ledger.entries.splice(5)
-        hub.ledger.append({
-          kind: 'transfer',
-          from: receipt!.consumer,
-          to: receipt!.seeder,
-          bytes: 1,
-          receipt: receipt!,
-        })
-      },
-    ],
-    [
-      'a forged line',
-      'forged',
-      (hub: HostileHub) => {
-        const { receipt } = hub.ledger.entries[5]!
-        hub.ledger.transfer({ ...receipt!, session: 'a-session-never-had', bytes: 7 })
-      },
-    ],
-  ])('finds %s, and writes down what proves it', async (_what, kind, cheat) => {
-    const { hub, home, ledger } = await scene()
-    cheat(hub)
-    const io = fakeOf(home)
-    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(7)
-    const [name, ...others] = evidenceIn(home)
-    expect(others).toEqual([])
-    expect(name).toMatch(new RegExp(`^evidence-[0-9TZ.-]+-${kind}\\.json$`))
-    expect(statSync(join(home, name!)).mode & 0o777).toBe(0o600)
-    const evidence = JSON.parse(readFileSync(join(home, name!), 'utf8'))
-    expect(evidence).toMatchObject({ version: 1, kind, hub: ledger.hub.pubKey })
-    if (kind === 'forged') expect(evidence.lines).toMatchObject([{ seq: 8, from: expect.any(String) }])
-    else expect(evidence.statements).toHaveLength(2)
-    for (const { by, text, signature } of evidence.statements) {
-      expect(nodeCrypto.verify(by, text, signature)).toBe(true)
-      expect(io.err()).toContain(signature)
-    }
-    expect(io.err()).toContain(`${kind}: `)
-    expect(io.err()).toContain(name)
+  it('fails where the disk takes a part of it', () => {
+    const cwd = temporary()
+    writeFileSync(join(cwd, 'ledger.ndjson'), smallLedger().ledger.text())
+    const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+    // At most 1 KiB a file, as a full disk: what is written up to there is written, and no signal ends the process.
+    const script = `trap '' XFSZ; ulimit -f 1; exec "$0" "$@"`
+    const args = ['ledger', 'export', 'ledger.ndjson', '-o', 'copy.ndjson']
+    const { status, stderr } = spawnSync('bash', ['-c', script, process.execPath, main, ...args], {
+      cwd,
+      encoding: 'utf8',
+    })
+    expect(stderr).toContain('the ledger cannot be written')
+    expect(status).toBe(1)
   })
 })

@@ -4,7 +4,7 @@ import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import type { HubStore, SessionParties } from '../../src/hub/ports.js'
 import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/ledger.js'
 import { genesisHash } from '../../src/protocol/ledger-line.js'
-import { receiptOf } from './store-model.js'
+import { receiptOf, someSignature } from './store-model.js'
 import { newAccount } from './support.js'
 
 /** Verifies lines from the beginning. Returns the last state, or throws what is wrong. */
@@ -30,7 +30,7 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
 
     const request = (nickname: string, timeMs = 1_700_000_000_000) => {
       const { pubKey } = newAccount(nickname)
-      return { nickname, pubKey, grantBytes: 100_000_000, timeMs }
+      return { nickname, pubKey, signature: someSignature, grantBytes: 100_000_000, timeMs }
     }
 
     it('is empty at first, and works', async () => {
@@ -107,7 +107,7 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
 
     async function registered(store: HubStore, nickname: string, grantBytes = 1_000): Promise<string> {
       const { pubKey } = newAccount(nickname)
-      await store.register({ nickname, pubKey, grantBytes, timeMs })
+      await store.register({ nickname, pubKey, signature: someSignature, grantBytes, timeMs })
       return pubKey
     }
 
@@ -304,18 +304,15 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
       expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ type: 'settled', moved: true }])
     })
 
-    it('forgets sessions of which nothing was heard, and no others', async () => {
+    it('forgets sessions of which nothing was settled and nothing heard, and no others', async () => {
       const { store, alice, bob, parties: old } = await scene()
       const touched = {
         offered: await answered(store, alice, bob, 'session-offered-again'),
         answered: await answered(store, alice, bob, 'session-answered-again'),
-        settled: await answered(store, alice, bob, 'session-settled-since'),
         limit: await answered(store, alice, bob, 'session-at-the-limit-'),
       }
-      await store.settle([receiptOf(old, 5), receiptOf(touched.offered, 5)], timeMs)
       await store.recordOffer({ ...touched.offered, timeMs: timeMs + 100 })
       await store.recordAnswer({ ...touched.answered, timeMs: timeMs + 100 })
-      await store.settle([receiptOf(touched.settled, 5)], timeMs + 100)
       await store.recordOffer({ ...touched.limit, timeMs: timeMs + 50 })
       // A clock that was set back shortens nothing.
       for (const each of Object.values(touched)) await store.recordOffer({ ...each, timeMs: 1 })
@@ -326,8 +323,19 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
         { type: 'refused', code: 'unknown-session' },
         ...left.map(() => ({ type: 'settled', moved: true, bytes: 6 })),
       ])
-      expect(await walletsOf(store, alice, bob)).toEqual([1_000 - 5 - 24, 1_000 + 5 + 24])
+      expect(await walletsOf(store, alice, bob)).toEqual([1_000 - 18, 1_000 + 18])
       expect(verifyAll(await store.blocksAfter(0, 100))).toEqual(await store.head())
+    })
+
+    it('never forgets a session of which something was settled, so that no receipt is paid twice', async () => {
+      const { store, alice, bob, parties } = await scene()
+      await store.settle([receiptOf(parties, 5)], timeMs)
+      const later = timeMs + 1_000 * 86_400_000
+      expect(await store.pruneSessions(later, later)).toBe(0)
+      expect(await store.recordOffer({ ...parties, timeMs: later })).toBe(true)
+      expect(await store.recordAnswer({ ...parties, timeMs: later })).toBe(true)
+      expect(await store.settle([receiptOf(parties, 5)], later)).toMatchObject([{ moved: false, bytes: 5, seq: 3 }])
+      expect(await walletsOf(store, alice, bob)).toEqual([995, 1_005])
     })
 
     it('lets an invite be used once', async () => {

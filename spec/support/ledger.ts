@@ -3,7 +3,7 @@ import { ledgerHash } from '../../src/adapters/ledger-hash.node.js'
 import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger-line.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../src/protocol/signal.js'
-import { headText, receiptText, settledText } from '../../src/protocol/signed-texts.js'
+import { headText, receiptText, registerText, settledText } from '../../src/protocol/signed-texts.js'
 
 /** A key pair. */
 export type Keys = ReturnType<typeof nodeCrypto.generateKeyPair>
@@ -13,6 +13,14 @@ export const newKeys = (): Keys => nodeCrypto.generateKeyPair()
 /** What the consumer signs, signed. */
 export function signReceipt(receipt: Receipt, consumer: Keys): SignedReceipt {
   return { ...receipt, signature: nodeCrypto.sign(consumer.privKey, receiptText(receipt)) }
+}
+
+/** A name and its key, with the signature of who registers. */
+export function namedBy(
+  nickname: string,
+  { pubKey, privKey }: Keys,
+): { readonly nickname: string; readonly pubKey: string; readonly signature: string } {
+  return { nickname, pubKey, signature: nodeCrypto.sign(privKey, registerText(nickname, pubKey)) }
 }
 
 /** A ledger that a spec writes as it likes, with the hub's key in its hand. */

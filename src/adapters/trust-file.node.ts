@@ -43,14 +43,23 @@ function format(known: Known): string {
   return `${JSON.stringify(file, null, 2)}\n`
 }
 
+function readKnown(path: string): Known {
+  const text = readPrivateFile(path, 'store-failed')
+  return text === undefined ? { hub: new Map(), peer: new Map() } : parse(path, text)
+}
+
+/** The key that is remembered for a hub, by the name that the identity has for it. Throws as `openTrustFile` does. */
+export function rememberedHubKey(home: string, host: string): string | undefined {
+  return readKnown(trustPath(home)).hub.get(host)
+}
+
 /**
  * Keys remembered in `home`. The file is read once, here, and written (atomically, mode 0600) whenever a name is new.
  * One process a home may use it at a time. Throws `store-failed` when the file is malformed, too open, or cannot be written.
  */
 export function openTrustFile(home: string): TrustStore {
   const path = trustPath(home)
-  const text = readPrivateFile(path, 'store-failed')
-  const known: Known = text === undefined ? { hub: new Map(), peer: new Map() } : parse(path, text)
+  const known = readKnown(path)
   return {
     check(kind, name, key) {
       const remembered = known[kind].get(name)

@@ -94,16 +94,19 @@ Examples:
 
 Follows the chain from its first block: numbers, hashes, shapes, every receipt with its signature, what each
 session had settled before, and that the wallets add up to the grants and none is below zero. The first block
-that is wrong is named, with exit code 7. At a hub's address the end must be the head that the hub signs now;
-in a database the wallets and sessions must agree. --fast leaves the signatures out, which take most of the time.
---mine writes what proves a forged, changed or missing line to evidence-*.json in the home.`,
+that is wrong is named, with exit code 7. At a hub's address the end must be the head that the hub signs now, and
+not before one that this home keeps; in a database wallets, names, sessions and the hub's key must agree, and a
+SQLite file must be whole. --fast leaves the signatures of receipts out, which take most of the time.
+--mine writes what proves a forged, changed or missing line to evidence-*.json in the home. It compares with the
+hub whose key the home remembers and no other; a file or database may end earlier, which is said and no evidence.`,
   'ledger export': `
 Examples:
   $ lighthouse-peer ledger export -o ledger.ndjson      of the hub that this home is registered at
   $ lighthouse-peer ledger export https://hub.example | gzip > ledger.ndjson.gz
   $ lighthouse-peer ledger export postgres://hub@db/hub -o ledger.ndjson
 
-One block a line, as JSON. Nothing is checked on the way: verify the file afterwards.`,
+One block a line, as JSON. Nothing is checked on the way but that a hub goes up to the head that it signs (exit
+code 7 otherwise): verify the file afterwards.`,
   stop: `
 Examples:
   $ lighthouse-peer stop

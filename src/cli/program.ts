@@ -163,7 +163,7 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
   add<LedgerVerifyValues>('verify', 'follow a ledger and find what is wrong', ledgerVerifyCommand, ledger)
     .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
     .addOption(option('--mine', 'compare it with the receipts and settlements of this home', 'LIGHTHOUSE_MINE'))
-    .addOption(option('--fast', 'leave signatures out', 'LIGHTHOUSE_FAST'))
+    .addOption(option('--fast', 'leave the signatures of receipts out', 'LIGHTHOUSE_FAST'))
   add<LedgerExportValues>('export', 'write a ledger to a file or to stdout', ledgerExportCommand, ledger)
     .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
     .addOption(option('-o, --output <file>', 'a new file (default: stdout)', 'LIGHTHOUSE_OUTPUT'))

@@ -38,8 +38,9 @@ export interface SettlementStore {
    */
   settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]>
   /**
-   * Forgets sessions whose last offer, answer or settlement was before; their receipts are unknown from then on. Those that
-   * were never answered, which cost nobody anything, may go sooner (default: no sooner). Returns how many.
+   * Forgets sessions of which nothing was settled and whose last offer or answer was before; their receipts are unknown
+   * from then on. Those that were never answered may go sooner (default: no sooner). One of which something was settled is
+   * never forgotten: it would begin again from 0, and its receipts would be paid twice. Returns how many.
    */
   pruneSessions(beforeMs: number, unansweredBeforeMs?: number): Promise<number>
 }
@@ -66,6 +67,8 @@ export interface HubStore extends SettlementStore, InviteStore {
   register(request: {
     readonly nickname: string
     readonly pubKey: string
+    /** Over `registerText`, by that key; it was checked. Kept, so that a name that somebody changed is found. */
+    readonly signature: string
     readonly grantBytes: number
     readonly timeMs: number
     readonly inviteHash?: string

@@ -3,12 +3,6 @@ import { type RandomNumbers, SessionBytes } from './session-bytes.js'
 import { isBase64Of, isPublicKey, isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
-/** A hub forgets sessions that nothing was heard of for so long; one of that ID begins anew then. */
-const sessionLifeMs = 90 * 24 * 3_600_000
-
-/** How the text of a session's age is rounded: `SessionBytes` keeps whole hours. */
-const roundingMs = 3_600_000
-
 /** What a transfer must keep to by itself, whatever the chain around it: a broken rule in words, or undefined. */
 export function transferProblem(
   { from, to, bytes, receipt }: LedgerEntry,
@@ -38,7 +32,7 @@ export interface LedgerAuditOptions {
 }
 
 /**
- * Follows a ledger from its first block. Holds one number and one key for each wallet, 27 to 53 bytes for each session that
+ * Follows a ledger from its first block. Holds one number and one key for each wallet, 21 to 43 bytes for each session that
  * was settled, and nothing else.
  */
 export class LedgerAudit {
@@ -48,8 +42,11 @@ export class LedgerAudit {
   /** The newest block that was right. */
   seq = 0
   hash = genesisHash
-  /** Sum of all grants, which the wallets add up to after every block. */
+  /** When it was made, in milliseconds since 1970. */
+  timeMs = 0
+  /** Sum of all grants, which the wallets add up to after every block, and the largest of them. */
   grantedBytes = 0
+  largestGrantBytes = 0
   /** Sum of all transfers. */
   movedBytes = 0
   hubKey: string | undefined
@@ -71,6 +68,7 @@ export class LedgerAudit {
     else this.#transfer(entry)
     this.seq = entry.seq
     this.hash = entry.hash
+    this.timeMs = entry.time
     return undefined
   }
 
@@ -93,28 +91,23 @@ export class LedgerAudit {
     const problem = transferProblem(entry, this.options.verify)
     if (problem !== undefined) return problem
     if (bytes > payer.bytes) return 'it takes more than is in the wallet, which would be below zero'
-    return this.#increaseProblem(entry, receipt)
-  }
-
-  #increaseProblem({ bytes, time }: LedgerEntry, receipt: NonNullable<LedgerEntry['receipt']>): string | undefined {
-    const settled = this.sessions.get(receipt.session)
-    if (receipt.bytes - (settled?.bytes ?? 0) === bytes) return undefined
-    const isForgotten = settled !== undefined && time >= settled.timeMs + sessionLifeMs - roundingMs
-    if (isForgotten && receipt.bytes === bytes) return undefined
-    return 'it does not move what its receipt is ahead of what was settled of the session before'
+    return receipt.bytes - (this.sessions.get(receipt.session) ?? 0) === bytes
+      ? undefined
+      : 'it does not move what its receipt is ahead of what was settled of the session before'
   }
 
   #grant({ to, bytes }: LedgerEntry): void {
     // A copy: the text is a slice of what was read, and would keep all of that alive.
     this.wallets.set(JSON.parse(`"${to}"`) as string, { bytes })
     this.grantedBytes += bytes
+    this.largestGrantBytes = Math.max(this.largestGrantBytes, bytes)
   }
 
-  #transfer({ from, to, bytes, time, receipt }: LedgerEntry): void {
+  #transfer({ from, to, bytes, receipt }: LedgerEntry): void {
     this.hubKey ??= JSON.parse(`"${receipt!.hub_key}"`) as string
     this.wallets.get(from!)!.bytes -= bytes
     this.wallets.get(to)!.bytes += bytes
     this.movedBytes += bytes
-    this.sessions.set(receipt!.session, receipt!.bytes, time)
+    this.sessions.set(receipt!.session, receipt!.bytes)
   }
 }

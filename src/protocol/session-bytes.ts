@@ -4,20 +4,12 @@ const maxCharacters = 64
 /** Character codes of base64url lie below this. */
 const characterCodes = 128
 
-/** Slots at first, and how full a table may be: 20 bytes a slot, so 27 to 53 bytes a session. */
+/** Slots at first, and how full a table may be: 16 bytes a slot, so 21 to 43 bytes a session. */
 const firstSlots = 1_024
 const fullest = 0.75
 
-const hourMs = 3_600_000
-
 /** Fills an array of 65,536 bytes with random ones, as `crypto.getRandomValues` does. */
 export type RandomNumbers = (numbers: Uint32Array<ArrayBuffer>) => void
-
-/** What is settled of a session, and when something was settled last (in whole hours, downwards). */
-export interface SettledSession {
-  readonly bytes: number
-  readonly timeMs: number
-}
 
 /**
  * What is settled of every session of a ledger, without keeping the sessions' names: each is a fingerprint of 64 bits made
@@ -27,7 +19,6 @@ export interface SettledSession {
 export class SessionBytes {
   readonly #codes = new Uint32Array(maxCharacters * characterCodes * 2)
   #keys = new Uint32Array(firstSlots * 2)
-  #hours = new Uint32Array(firstSlots)
   #bytes = new Float64Array(firstSlots)
   #size = 0
   #high = 0
@@ -43,12 +34,21 @@ export class SessionBytes {
   }
 
   /** For sessions of at most 64 characters of base64url. */
-  get(session: string): SettledSession | undefined {
+  get(session: string): number | undefined {
     const slot = this.#find(session)
-    return this.#isFree(slot) ? undefined : { bytes: this.#bytes[slot]!, timeMs: this.#hours[slot]! * hourMs }
+    return this.#isFree(slot) ? undefined : this.#bytes[slot]!
   }
 
-  set(session: string, bytes: number, timeMs: number): void {
+  /** The same, and once: from then on it counts as 0, so that what is left over can be told from what was found. */
+  take(session: string): number | undefined {
+    const slot = this.#find(session)
+    if (this.#isFree(slot)) return undefined
+    const bytes = this.#bytes[slot]!
+    this.#bytes[slot] = 0
+    return bytes
+  }
+
+  set(session: string, bytes: number): void {
     let slot = this.#find(session)
     if (this.#isFree(slot)) {
       if (this.#size + 1 > this.#bytes.length * fullest) {
@@ -60,7 +60,6 @@ export class SessionBytes {
       this.#keys[slot * 2 + 1] = this.#low
     }
     this.#bytes[slot] = bytes
-    this.#hours[slot] = Math.floor(timeMs / hourMs)
   }
 
   #isFree(slot: number): boolean {
@@ -93,9 +92,8 @@ export class SessionBytes {
   }
 
   #grow(): void {
-    const [keys, hours, bytes] = [this.#keys, this.#hours, this.#bytes]
+    const [keys, bytes] = [this.#keys, this.#bytes]
     this.#keys = new Uint32Array(keys.length * 2)
-    this.#hours = new Uint32Array(hours.length * 2)
     this.#bytes = new Float64Array(bytes.length * 2)
     for (let old = 0; old < bytes.length; old += 1) {
       const high = keys[old * 2]!
@@ -104,7 +102,6 @@ export class SessionBytes {
       const slot = this.#slotOf(high, low)
       this.#keys[slot * 2] = high
       this.#keys[slot * 2 + 1] = low
-      this.#hours[slot] = hours[old]!
       this.#bytes[slot] = bytes[old]!
     }
   }

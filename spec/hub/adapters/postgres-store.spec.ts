@@ -6,12 +6,13 @@ import { postgresStore$ } from '../../../src/hub/adapters/postgres-store.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../../support/postgres.node.js'
 import { describeIf } from '../../support/requires.js'
-import { receiptOf } from '../store-model.js'
+import { receiptOf, someSignature } from '../store-model.js'
 import { describeHubStore, verifyAll } from '../store.contract.js'
 import { cleanup, newAccount } from '../support.js'
 
 const quiet = { warn: () => undefined }
 const timeMs = 1_700_000_000_000
+const signature = someSignature
 
 /** A store as one hub process has it. Closed when the test ends. */
 async function openStore(
@@ -39,7 +40,7 @@ async function execute(url: string, ...statements: readonly string[]): Promise<r
 
 async function registered(store: HubStore, nickname: string, grantBytes = 1_000): Promise<string> {
   const { pubKey } = newAccount(nickname)
-  const result = await store.register({ nickname, pubKey, grantBytes, timeMs })
+  const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs })
   expect(result.type).toBe('registered')
   return pubKey
 }
@@ -79,7 +80,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
         Array.from({ length: 20 }, async (_, index) => {
           const { pubKey } = newAccount('x')
           const nickname = `${'abc'[which]}${'abcdefghijklmnopqrst'[index]}`
-          await store.register({ nickname, pubKey, grantBytes: 10, timeMs })
+          await store.register({ nickname, pubKey, signature, grantBytes: 10, timeMs })
           return store.settle([receiptOf(parties, 3 * index + 1 + which)], timeMs)
         }),
       )
@@ -96,13 +97,14 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       const stores = (await Promise.all([1, 2, 3].map(() => openStore(url)))).map(({ store }) => store)
       await stores[0]!.addInvite({ codeHash: 'code', timeMs })
       const named = stores.map(store =>
-        store.register({ nickname: 'alice', pubKey: newAccount('x').pubKey, grantBytes: 1, timeMs }),
+        store.register({ nickname: 'alice', pubKey: newAccount('x').pubKey, signature, grantBytes: 1, timeMs }),
       )
       expect((await Promise.all(named)).filter(({ type }) => type === 'registered')).toHaveLength(1)
       const invited = stores.map((store, index) =>
         store.register({
           nickname: 'bcd'[index]!,
           pubKey: newAccount('x').pubKey,
+          signature,
           grantBytes: 1,
           timeMs,
           inviteHash: 'code',
@@ -224,6 +226,28 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       for (const statement of ['UPDATE blocks SET bytes = 7', 'DELETE FROM blocks', 'TRUNCATE blocks CASCADE']) {
         await expect(execute(url, statement)).rejects.toThrow(/append-only/)
       }
+    })
+
+    it('of the first version keeps what it has, and its new names with their signatures', async () => {
+      const url = await cluster.createDatabase()
+      const { store: first, subscription } = await openStore(url)
+      const parties = await sessionBetween(first)
+      subscription.unsubscribe()
+      await execute(
+        url,
+        'ALTER TABLE names DROP COLUMN signature',
+        'DROP INDEX sessions_unsettled',
+        'CREATE INDEX sessions_touched ON sessions (touched)',
+        'UPDATE schema_version SET version = 1',
+      )
+      const { store } = await openStore(url)
+      await registered(store, 'carol')
+      expect(await execute(url, 'SELECT nickname, signature FROM names ORDER BY nickname')).toEqual([
+        { nickname: 'alice', signature: null },
+        { nickname: 'bob', signature: null },
+        { nickname: 'carol', signature },
+      ])
+      expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ moved: true, bytes: 5 }])
     })
 
     it('is refused when a newer version made it', async () => {

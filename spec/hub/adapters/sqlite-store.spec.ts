@@ -11,7 +11,7 @@ import { blockHash } from '../../../src/hub/adapters/block-hash.js'
 import { sqliteStore$ } from '../../../src/hub/adapters/sqlite-store.js'
 import { createHub$ } from '../../../src/hub/app.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
-import { receiptOf } from '../store-model.js'
+import { receiptOf, someSignature } from '../store-model.js'
 import { describeHubStore, verifyAll } from '../store.contract.js'
 import { cleanup, newAccount, register, startHub, temporaryFolder } from '../support.js'
 
@@ -133,6 +133,7 @@ describe('the file of a hub', () => {
 
 describe('a settlement in a SQLite file', () => {
   const timeMs = 1_700_000_000_000
+  const signature = someSignature
 
   async function openStore(path: string): Promise<{ store: HubStore; subscription: Subscription }> {
     const opened$ = new ReplaySubject<HubStore>(1)
@@ -143,8 +144,8 @@ describe('a settlement in a SQLite file', () => {
 
   async function sessionBetween(store: HubStore): Promise<SessionParties> {
     const [consumer, seeder] = [newAccount('alice').pubKey, newAccount('bob').pubKey]
-    await store.register({ nickname: 'alice', pubKey: consumer, grantBytes: 1_000, timeMs })
-    await store.register({ nickname: 'bob', pubKey: seeder, grantBytes: 1_000, timeMs })
+    await store.register({ nickname: 'alice', pubKey: consumer, signature, grantBytes: 1_000, timeMs })
+    await store.register({ nickname: 'bob', pubKey: seeder, signature, grantBytes: 1_000, timeMs })
     const parties = { session: 'session-0000000001', consumer, seeder }
     await store.recordOffer({ ...parties, timeMs })
     await store.recordAnswer({ ...parties, timeMs })
@@ -171,13 +172,29 @@ describe('a settlement in a SQLite file', () => {
     expect(await store.openInvites()).toBe(1)
   })
 
+  it('comes to names that are kept with their signatures', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const { store, subscription } = await openStore(path)
+    await sessionBetween(store)
+    subscription.unsubscribe()
+    const { DatabaseSync } = await loadSqlite()
+    const database = new DatabaseSync(path)
+    const names = database.prepare('SELECT nickname, signature FROM names ORDER BY nickname').all()
+    database.close()
+    expect(names.map(row => ({ ...row }))).toEqual([
+      { nickname: 'alice', signature },
+      { nickname: 'bob', signature },
+    ])
+  })
+
   it('comes to a database of the first version, which keeps what it has', async () => {
     const path = join(temporaryFolder(), 'hub.db')
     const first = await openStore(path)
     const { consumer, seeder, session } = await sessionBetween(first.store)
     const head = await first.store.head()
     first.subscription.unsubscribe()
-    await change(path, 'DROP TABLE sessions; DROP TABLE invites; PRAGMA user_version = 1')
+    const before = 'DROP TABLE sessions; DROP TABLE invites; ALTER TABLE names DROP COLUMN signature'
+    await change(path, `${before}; PRAGMA user_version = 1`)
     const { store } = await openStore(path)
     expect(await store.head()).toEqual(head)
     expect(await store.resolve('alice')).toBe(consumer)

@@ -1,15 +1,16 @@
-import { closeSync, openSync, writeSync } from 'node:fs'
+import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { firstValueFrom, lastValueFrom, scan, switchMap, takeUntil } from 'rxjs'
-import { formatCoins } from '../../protocol/coins.js'
-import { toLighthouseError } from '../../protocol/errors.js'
-import type { Evidence } from '../../protocol/evidence.js'
+import { catchError, firstValueFrom, lastValueFrom, of, scan, switchMap, takeUntil } from 'rxjs'
+import { isLighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { parseLedgerLine } from '../../protocol/ledger-line.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
-import { readOwn, reportFindings } from '../ledger/own.js'
+import { headRemarks, verifyMine } from '../ledger/mine.js'
+import { type Own, own$ } from '../ledger/own.js'
 import { blockProgress } from '../ledger/progress.js'
+import { count, remarksOn, reportVerdict } from '../ledger/report.js'
 import { type LedgerSource, openSource$ } from '../ledger/source.js'
-import { type Verdict, type VerifyOptions, verifyLedger } from '../ledger/verify.js'
+import { type VerifyOptions, verifyLedger } from '../ledger/verify.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
@@ -28,29 +29,13 @@ export interface LedgerExportValues {
 
 const interrupted = (): CommandFailure => new CommandFailure('interrupted', 'it was interrupted before the end')
 
-function count(number: number, what: string): string {
-  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
-}
-
-function reportVerdict({ output }: Context, name: string, { audit }: Verdict, signatures: boolean): void {
-  const { seq, hash, wallets, sessions, grantedBytes, movedBytes } = audit
-  const signed = signatures ? 'checked' : 'left out'
-  const text = [
-    `The ledger of ${printable(name)} is right: ${count(seq, 'block')}, every signature ${signed}.`,
-    `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,
-    ...(seq === 0 ? [] : [`Newest block: ${seq} ${hash}`]),
-  ]
-  const sums = {
-    wallets: wallets.size,
-    sessions: sessions.size,
-    granted: formatCoins(grantedBytes),
-    moved: formatCoins(movedBytes),
-  }
-  output.result({ verified: { source: name, blocks: seq, hash, signatures, ...sums } }, text.join('\n'))
-}
-
 /** What `ledger verify` does with an open source. */
-async function verifySource(context: Context, values: LedgerVerifyValues, source: LedgerSource): Promise<ExitCode> {
+async function verifySource(
+  context: Context,
+  values: LedgerVerifyValues,
+  source: LedgerSource,
+  own: Own | undefined,
+): Promise<ExitCode> {
   const { io, output } = context
   const signatures = values.fast !== true
   const progress = blockProgress(io, output)
@@ -60,40 +45,51 @@ async function verifySource(context: Context, values: LedgerVerifyValues, source
     progress: progress.show,
     interrupt$: io.interrupt$,
   }
-  if (values.mine !== true) {
-    const verdict = await verifyLedger(source, options).finally(progress.clear)
-    if (verdict.problem !== undefined) return output.fail({ code: 'ledger-broken', message: verdict.problem })
-    reportVerdict(context, source.name, verdict, signatures)
-    return exitCodes.done
-  }
-  const own = await readOwn(context, source.hubKey)
-  const findings: Evidence[] = []
+  if (own?.mine !== undefined) return verifyMine(context, options, source, own, own.mine).finally(progress.clear)
+  let fork: string | undefined
   const verdict = await verifyLedger(source, {
     ...options,
-    observe: entry => void findings.push(...own.lines.step(entry)),
+    rule: entry => {
+      fork ??= own?.heads.step(entry)?.message
+      return source.hubKey === undefined ? undefined : fork
+    },
   }).finally(progress.clear)
-  findings.push(...own.lines.end())
-  const files = reportFindings(context, own.hubKey, findings)
-  if (verdict.problem !== undefined || findings.length > 0) {
-    const first =
-      findings[0] === undefined ? '' : `${count(findings.length, 'finding')} about you: ${findings[0].message}. `
-    const where = files.length === 0 ? '' : `The evidence is in ${files.join(', ')}. `
-    return output.fail({ code: 'ledger-broken', message: `${first}${where}${verdict.problem ?? ''}` })
-  }
-  reportVerdict(context, source.name, verdict, signatures)
-  const mine = { lines: own.lines.count, settlements: own.settlements }
-  output.result(
-    { mine },
-    `${count(mine.lines, 'line')} about you, and ${count(mine.settlements, 'settlement')} that you hold: all as signed.`,
-  )
+  // A file says whose it is as late as with its first receipt.
+  const isKnown = own !== undefined && (source.hubKey ?? verdict.audit.hubKey) === own.hubKey
+  const end = isKnown ? own.heads.end(verdict.audit.seq)?.message : undefined
+  const problem = verdict.problem ?? (isKnown ? fork : undefined) ?? (source.kind === 'hub' ? end : undefined)
+  if (problem !== undefined) return output.fail({ code: 'ledger-broken', message: problem })
+  const remarks = [...remarksOn(source, verdict), ...(isKnown ? headRemarks(own, verdict.audit.seq) : [])]
+  reportVerdict(context, source, verdict, signatures, remarks)
   return exitCodes.done
 }
 
 /** `ledger verify [SOURCE]`: follows a ledger from its first block, and with `--mine` compares it with what the home holds. */
 export function ledgerVerifyCommand(context: Context, values: LedgerVerifyValues): Promise<ExitCode> {
+  const scope = { isHome: values.mine === true || values.source === undefined, isMine: values.mine === true }
   return firstValueFrom(
-    openSource$(context, values.source).pipe(switchMap(source => verifySource(context, values, source))),
+    openSource$(context, values.source).pipe(
+      switchMap(source =>
+        own$(context, source, scope).pipe(
+          catchError((error: unknown) => {
+            if (scope.isMine || !isLighthouseError(error, 'store-failed')) throw error
+            context.output.notice(`what this home holds was not compared: ${error.message}`)
+            return of(undefined)
+          }),
+          switchMap(own => verifySource(context, values, source, own)),
+        ),
+      ),
+    ),
   )
+}
+
+/** All of it, also where the system takes a part at a time. */
+function write(file: number, text: string): void {
+  try {
+    writeFileSync(file, Buffer.from(text))
+  } catch (error) {
+    throw toLighthouseError('store-failed', error, 'the ledger cannot be written')
+  }
 }
 
 /** Writes every line on; nothing is checked, since what is wrong is worth keeping. */
@@ -113,11 +109,13 @@ async function exportSource(
   }
   try {
     let isInterrupted = false
+    let last = 0
     const lines$ = source.line$.pipe(
       scan((blocks, lines) => {
         const text = lines.map(line => `${line}\n`).join('')
         if (file === undefined) io.stdout.write(text)
-        else writeSync(file, text)
+        else write(file, text)
+        last = parseLedgerLine(lines.at(-1) ?? '')?.seq ?? last
         progress.show(blocks + lines.length)
         return blocks + lines.length
       }, 0),
@@ -133,6 +131,11 @@ async function exportSource(
     const blocks = await lastValueFrom(lines$, { defaultValue: 0 })
     progress.clear()
     if (isInterrupted) throw interrupted()
+    const { head } = source
+    if (head !== undefined && last < head.seq) {
+      const message = `it ends with block ${last}, and the hub signed block ${head.seq} as its head`
+      return output.fail({ code: 'ledger-broken', message })
+    }
     if (target !== undefined)
       output.result({ exported: { file: target, blocks } }, `${count(blocks, 'block')} in ${printable(target)}`)
     return exitCodes.done

@@ -1,58 +1,119 @@
-import { firstValueFrom, of, switchMap } from 'rxjs'
+import { randomFillSync } from 'node:crypto'
+import { defer, map, type Observable, of, switchMap, tap } from 'rxjs'
 import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { receiptSnapshot$ } from '../../adapters/receipt-snapshot.node.js'
-import { type Evidence, evidenceKinds } from '../../protocol/evidence.js'
-import { type HeldSettlement, OwnLines } from '../../protocol/own-lines.js'
+import { rememberedHubKey } from '../../adapters/trust-file.node.js'
+import type { ReceiptBook } from '../../ports.js'
+import { LighthouseError } from '../../protocol/errors.js'
+import { evidenceKinds } from '../../protocol/evidence.js'
+import type { Identity } from '../../protocol/metadata.js'
+import { OwnHeads } from '../../protocol/own-heads.js'
+import { OwnLines } from '../../protocol/own-lines.js'
+import type { SignedReceipt } from '../../protocol/receipt.js'
 import { settledText } from '../../protocol/signed-texts.js'
 import type { Context } from '../commands/context.js'
 import { CommandFailure } from '../failure.js'
 import { printable } from '../output.js'
+import type { Findings } from './findings.js'
+import type { LedgerSource } from './source.js'
 
-/** So many findings are printed and written down one by one; a hub that does more of them is caught already. */
-const maxFindings = 1_000
+type Book = Pick<ReceiptBook, 'settlements' | 'receipt' | 'headsAt' | 'newestHead'>
 
-/** Settlements of the home's receipt book with their receipts; none where there is no book. */
-async function heldSettlements(home: string, pubKey: string): Promise<readonly HeldSettlement[]> {
-  const book$ = receiptSnapshot$(receiptsPath(home)).pipe(
-    switchMap(path => (path === undefined ? of(undefined) : receiptBook$(path, pubKey))),
-    switchMap(async book => (book === undefined ? [] : [...book.settlements()])),
-  )
-  return firstValueFrom(book$)
+/** Where no book is: nothing is held. */
+const nothing: Book = {
+  settlements: () => [],
+  receipt: () => undefined,
+  headsAt: () => [],
+  newestHead: () => undefined,
+}
+
+/** What `--mine` compares besides heads. */
+export interface OwnMine {
+  readonly lines: OwnLines
+  readonly settlements: number
+  /** Settlements that this hub did not sign. */
+  readonly others: number
 }
 
 /** The owner of a home, and what it holds of one hub. */
 export interface Own {
-  readonly lines: OwnLines
-  readonly hubKey: string
-  readonly settlements: number
+  /** The hub that it should be. Undefined where nobody knows. */
+  readonly hubKey: string | undefined
+  readonly heads: OwnHeads
+  readonly mine: OwnMine | undefined
+}
+
+/** How much of a home is looked at. */
+export interface OwnScope {
+  /** The ledger is to be that of the home's hub, else it may be anybody's. */
+  readonly isHome: boolean
+  /** Settlements and receipts are compared too. */
+  readonly isMine: boolean
+}
+
+function own({ home, io }: Context, identity: Identity, source: LedgerSource, scope: OwnScope, book: Book): Own {
+  const { pubKey, host } = identity
+  const { verify } = io.parts.crypto
+  const held = scope.isMine ? [...book.settlements()] : []
+  const newestReceipt = held.findLast(({ receipt }) => receipt !== undefined)?.receipt
+  const known = rememberedHubKey(home, host) ?? newestReceipt?.hub_key
+  const hubKey = scope.isHome ? (known ?? source.hubKey) : (source.hubKey ?? known)
+  const key = hubKey ?? ''
+  // What another hub signed says nothing about this ledger.
+  const settlements = held.filter(each => verify(key, settledText(each), each.signature))
+  const receipt = (session: string): SignedReceipt | undefined => book.receipt(session)
+  const random = (numbers: Uint32Array): void => void randomFillSync(numbers)
+  const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify, random })
+  const others = held.length - settlements.length
+  return {
+    hubKey,
+    heads: new OwnHeads({
+      hubKey: key,
+      newest: book.newestHead(key),
+      headsAt: (seq: number) => book.headsAt(key, seq),
+      verify,
+    }),
+    mine: scope.isMine ? { lines, settlements: settlements.length, others } : undefined,
+  }
+}
+
+/** What to say of a ledger that is another hub's. */
+export function otherHub(name: string, hubKey: string, { hubKey: known, mine }: Own): string {
+  const held = mine === undefined ? '' : `, not one of ${mine.settlements + mine.others} settlements that you hold`
+  return `the ledger of ${name} is of the hub with the key ${hubKey}, and this home knows its hub by ${known}. Nothing was compared${held}`
+}
+
+/** Throws when the source is another hub's than the one that this home knows: `key-changed` of a hub, else `usage`. */
+function checkHub({ kind, name, hubKey }: LedgerSource, known: Own): void {
+  if (hubKey === undefined || known.hubKey === undefined || hubKey === known.hubKey) return
+  const message = otherHub(name, hubKey, known)
+  if (kind !== 'hub') throw new CommandFailure('usage', message)
+  throw new LighthouseError('key-changed', message, { expected: known.hubKey, actual: hubKey })
 }
 
 /**
- * What the identity of the home holds against a ledger of `hubKey`, or, where that is not known, of the hub that the newest
- * receipt names. Rejects with `not-registered` or `store-failed`.
+ * What the identity of the home holds against a ledger; undefined where nobody is registered. Of the home's hub by the key
+ * that is remembered for it or, where none is, that the newest receipt names. Never completes: the book, of which a copy is
+ * read, stays open until it is unsubscribed from. Errors with `store-failed` or `invalid-metadata`, and where the ledger is to be
+ * that of the home's hub and is another's, with `key-changed` or `usage`.
  */
-export async function readOwn(context: Context, hubKey: string | undefined): Promise<Own> {
-  const { home, io } = context
-  const identity = readMetadata(home)
-  if (identity === undefined) {
-    throw new CommandFailure('not-registered', `nobody is registered in "${home}", so no line is yours`)
-  }
-  const { pubKey } = identity
-  const held = await heldSettlements(home, pubKey)
-  const key = hubKey ?? held.findLast(({ receipt }) => receipt !== undefined)?.receipt?.hub_key ?? ''
-  const { verify } = io.parts.crypto
-  // What another hub signed says nothing about this ledger.
-  const settlements = held.filter(each => verify(key, settledText(each), each.signature))
-  const lines = new OwnLines({ pubKey, hubKey: key, settlements, verify })
-  return { lines, hubKey: key, settlements: settlements.length }
+export function own$(context: Context, source: LedgerSource, scope: OwnScope): Observable<Own | undefined> {
+  return defer(() => {
+    const identity = readMetadata(context.home)
+    if (identity === undefined) return of(undefined)
+    return receiptSnapshot$(receiptsPath(context.home)).pipe(
+      switchMap((path): Observable<Book> => (path === undefined ? of(nothing) : receiptBook$(path, identity.pubKey))),
+      map(book => own(context, identity, source, scope, book)),
+      tap(known => scope.isHome && checkHub(source, known)),
+    )
+  })
 }
 
 /** Prints every finding with its signed texts, and writes one file for each kind. Returns the paths. */
-export function reportFindings(context: Context, hubKey: string, findings: readonly Evidence[]): readonly string[] {
+export function reportFindings(context: Context, hubKey: string, { first: shown }: Findings): readonly string[] {
   const { io, output, home } = context
-  const shown = findings.slice(0, maxFindings)
   for (const { kind, message, statements, lines } of shown) {
     output.notice(`${kind}: ${message}`)
     for (const { by, text, signature } of statements) {

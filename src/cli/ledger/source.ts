@@ -4,17 +4,19 @@ import { defer, EMPTY, from, map, type Observable, of, repeat, switchMap, tap } 
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import { isMissing } from '../../adapters/private-file.node.js'
 import type { HubClient } from '../../ports.js'
-import { type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
+import { type KeyRow, type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { maxLedgerLineBytes, parseLedgerLine } from '../../protocol/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
 import { hubUrl } from '../../protocol/metadata.js'
-import type { LedgerHead } from '../../protocol/signal.js'
+import { isPublicKey, type LedgerHead } from '../../protocol/signal.js'
 import type { Context } from '../commands/context.js'
 import { CommandFailure } from '../failure.js'
 
 /** Where a ledger is read from. */
 export interface LedgerSource {
+  /** Of a hub the end is known; the others are copies, which end where they were made. */
+  readonly kind: 'hub' | 'database' | 'file'
   /** For people. */
   readonly name: string
   readonly hubKey: string | undefined
@@ -80,6 +82,7 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
   const client = context.io.parts.hubClient(url)
   return client.head$().pipe(
     map(({ hubKey, head }) => ({
+      kind: 'hub',
       name: url.origin,
       hubKey,
       head,
@@ -89,11 +92,16 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
   )
 }
 
+function keyOf(row: KeyRow | undefined): string | undefined {
+  return isPublicKey(row?.pub_key) ? row.pub_key : undefined
+}
+
 function database$(name: string, opened$: Observable<LedgerDatabase>): Observable<LedgerSource> {
   return opened$.pipe(
     switchMap(async database => ({
+      kind: 'database' as const,
       name,
-      hubKey: await database.hubKey(),
+      hubKey: keyOf(await database.keys()),
       head: undefined,
       line$: from(databaseLines(database)),
       database,
@@ -134,6 +142,7 @@ function path$(path: string, isDatabase: boolean): Observable<LedgerSource> {
   const mark = beginning(path)
   if (isDatabase || mark === sqliteMark) return sqlite$(path)
   return of({
+    kind: 'file',
     name: path,
     hubKey: undefined,
     head: undefined,

@@ -1,18 +1,14 @@
 import { randomFillSync } from 'node:crypto'
 import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
 import { ledgerHash } from '../../adapters/ledger-hash.node.js'
-import type { LedgerDatabase } from '../../hub/protocol/ledger-rows.js'
 import type { CryptoPort } from '../../ports.js'
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { LedgerAudit } from '../../protocol/ledger-audit.js'
 import { type LedgerEntry, parseLedgerLine } from '../../protocol/ledger-line.js'
-import { isSession } from '../../protocol/signal.js'
 import { headText } from '../../protocol/signed-texts.js'
 import { CommandFailure } from '../failure.js'
 import type { LedgerSource } from './source.js'
-
-/** Read at once from a table. */
-const pageRows = 1_000
+import { keyProblem, type TablesVerdict, verifyTables } from './tables.js'
 
 /** How a ledger is verified. */
 export interface VerifyOptions {
@@ -21,6 +17,8 @@ export interface VerifyOptions {
   readonly signatures: boolean
   /** Sees every line that is a block, also behind one that is wrong. Without it the first wrong one ends the work. */
   readonly observe?: (entry: LedgerEntry) => void
+  /** Says what else is wrong with a block that is right so far. */
+  readonly rule?: (entry: LedgerEntry) => string | undefined
   /** Called with the number of blocks, after each piece that was read. */
   readonly progress: (blocks: number) => void
   readonly interrupt$: Observable<void>
@@ -30,6 +28,8 @@ export interface VerifyOptions {
 export interface Verdict {
   readonly audit: LedgerAudit
   readonly problem: string | undefined
+  /** Undefined where there are none, or something else was wrong. */
+  readonly tables?: TablesVerdict
 }
 
 function headProblem(
@@ -46,33 +46,18 @@ function headProblem(
   return undefined
 }
 
-async function tableProblem(database: LedgerDatabase, audit: LedgerAudit): Promise<string | undefined> {
-  let wallets = 0
-  for (let after = '', isMore = true; isMore;) {
-    const rows = await database.walletsAfter(after, pageRows)
-    for (const { pub_key: key, bytes } of rows) {
-      const expected = audit.wallets.get(String(key))?.bytes
-      if (expected === undefined) return `the wallet of ${String(key)} is not in the ledger`
-      if (Number(bytes) !== expected)
-        return `the wallet of ${String(key)} holds ${String(bytes)} bytes, and ${expected} by the ledger`
-      wallets += 1
-    }
-    after = String(rows.at(-1)?.pub_key)
-    isMore = rows.length === pageRows
+/** The tables' verdict, in which damage that keeps them from being read is a finding too. */
+async function tablesOf(
+  database: NonNullable<LedgerSource['database']>,
+  audit: LedgerAudit,
+  crypto: CryptoPort,
+): Promise<TablesVerdict> {
+  try {
+    return await verifyTables(database, audit, crypto)
+  } catch (error) {
+    if (!isLighthouseError(error, 'ledger-broken')) throw error
+    return { problem: error.message, unsignedNames: 0, remarks: [] }
   }
-  if (wallets !== audit.wallets.size)
-    return `${audit.wallets.size - wallets} of ${audit.wallets.size} wallets of the ledger are not in the database`
-  for (let after = '', isMore = true; isMore;) {
-    const rows = await database.settledAfter(after, pageRows)
-    for (const { session, settled } of rows) {
-      const expected = isSession(session) ? audit.sessions.get(session)?.bytes : undefined
-      if (Number(settled) !== expected)
-        return `session ${String(session)} is settled up to ${String(settled)} bytes, and ${expected ?? 0} by the ledger`
-    }
-    after = String(rows.at(-1)?.session)
-    isMore = rows.length === pageRows
-  }
-  return undefined
 }
 
 /**
@@ -80,7 +65,7 @@ async function tableProblem(database: LedgerDatabase, audit: LedgerAudit): Promi
  * read, or `interrupted`.
  */
 export async function verifyLedger(source: LedgerSource, options: VerifyOptions): Promise<Verdict> {
-  const { crypto, signatures, observe, progress, interrupt$ } = options
+  const { crypto, signatures, observe, rule, progress, interrupt$ } = options
   const audit = new LedgerAudit({
     hash: ledgerHash,
     random: numbers => void randomFillSync(numbers),
@@ -91,12 +76,14 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     const entry = parseLedgerLine(text)
     if (entry !== undefined) observe?.(entry)
     if (problem !== undefined) return problem
-    const rule = entry === undefined ? 'this line is not a block of a ledger' : audit.step(entry)
-    if (rule !== undefined) return `ledger block ${audit.seq + 1}: ${rule}`
-    return source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined
+    if (entry === undefined) return `ledger block ${audit.seq + 1}: this line is not a block of a ledger`
+    const broken = audit.step(entry)
+    if (broken !== undefined) return `ledger block ${audit.seq + 1}: ${broken}`
+    return (source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined) ?? rule?.(entry)
   }
   const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
-  let problem = headProblem(audit, source, crypto)
+  let problem = headProblem(audit, source, crypto) ?? (source.database && (await keyProblem(source.database, crypto)))
+  if (problem !== undefined && observe === undefined) return { audit, problem }
   let isInterrupted = false
   const work$ = source.line$.pipe(
     scan((_count, lines) => {
@@ -125,6 +112,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
   if (problem === undefined && source.head !== undefined && audit.seq < source.head.seq) {
     problem = `ledger block ${audit.seq + 1}: it is missing, and the hub signed block ${source.head.seq} as its head`
   }
-  if (problem === undefined && source.database !== undefined) problem = await tableProblem(source.database, audit)
-  return { audit, problem }
+  if (problem !== undefined || source.database === undefined) return { audit, problem }
+  const tables = await tablesOf(source.database, audit, crypto)
+  return { audit, problem: tables.problem, tables }
 }

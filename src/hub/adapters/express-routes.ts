@@ -77,10 +77,10 @@ function register(context: RoutesContext): RequestHandler {
     if (unwelcome !== undefined) return refuse(403, unwelcome.code, unwelcome.detail)
     const problem = registrationProblem(parsed, verify)
     if (problem !== undefined) return refuse(400, problem.code, problem.detail)
-    const { nickname, pub_key: pubKey, invite } = parsed
+    const { nickname, pub_key: pubKey, signature, invite } = parsed
     // Where everybody may come a code is not used up.
     const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
-    const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs(), ...code })
+    const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs: nowMs(), ...code })
     if (result.type === 'refused') return refuse(403, inviteRefusal.code, inviteRefusal.detail)
     if (result.type === 'taken') {
       const what = result.what === 'nickname' ? 'nickname-taken' : 'key-taken'

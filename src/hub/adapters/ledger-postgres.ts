@@ -1,7 +1,8 @@
 import { Client } from 'pg'
 import { Observable } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { LedgerDatabase, LedgerRow, SettledRow, WalletRow } from '../protocol/ledger-rows.js'
+import type { KeyRow, LedgerDatabase, LedgerRow, SessionRow, WalletRow } from '../protocol/ledger-rows.js'
+import { selectLastReceipts, selectNamedWallets } from './ledger-tables.js'
 
 /** For the connection, and for each statement, which reads one page. */
 const connectTimeoutMs = 5_000
@@ -53,10 +54,7 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
         }
       }
       subscriber.next({
-        async hubKey() {
-          const [row] = await all<{ pub_key: string }>('SELECT pub_key FROM hub WHERE id = 1', [], [])
-          return row?.pub_key
-        },
+        keys: async () => (await all<KeyRow>('SELECT pub_key, priv_key FROM hub WHERE id = 1', [], []))[0],
         blocksAfter: (seq, limit) =>
           all<LedgerRow>(
             'SELECT * FROM blocks WHERE seq > $1 ORDER BY seq LIMIT $2',
@@ -65,16 +63,23 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
           ),
         walletsAfter: (key, limit) =>
           all<WalletRow>(
-            'SELECT pub_key, bytes FROM wallets WHERE pub_key > $1 ORDER BY pub_key LIMIT $2',
+            `${selectNamedWallets} WHERE w.pub_key > $1 ORDER BY w.pub_key LIMIT $2`,
             [key, limit],
             ['bytes'],
           ),
-        settledAfter: (session, limit) =>
-          all<SettledRow>(
-            'SELECT session, settled FROM sessions WHERE session > $1 AND settled > 0 ORDER BY session LIMIT $2',
+        sessionsAfter: (session, limit) =>
+          all<SessionRow>(
+            `${selectLastReceipts} WHERE s.session > $1 ORDER BY s.session LIMIT $2`,
             [session, limit],
-            ['settled'],
+            ['settled', 'last_seq'],
           ),
+        async nameCount() {
+          const [row] = await all<{ count: bigint }>('SELECT count(*) AS count FROM names', [], ['count'])
+          return row!.count
+        },
+        // Checksums of its pages are the server's, and so are its definitions.
+        damage: async () => undefined,
+        remarks: async () => [],
       })
     }, lost)
   })

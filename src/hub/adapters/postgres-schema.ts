@@ -58,6 +58,14 @@ const migrations = [
     used_by text REFERENCES wallets (pub_key) CHECK ((used_by IS NULL) = (used IS NULL))
   );
   `,
+  `
+  DROP INDEX sessions_touched;
+  CREATE INDEX sessions_unsettled ON sessions (touched) WHERE settled = 0;
+  `,
+  // Of the registration, for whoever checks the names. Null in rows from before.
+  `
+  ALTER TABLE names ADD COLUMN signature text;
+  `,
 ]
 
 /**

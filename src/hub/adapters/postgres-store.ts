@@ -15,7 +15,7 @@ const newestBlock = 'SELECT seq, hash FROM blocks ORDER BY seq DESC LIMIT 1'
 /** Wallet, name, block and the used invite, if any (`$13` null otherwise), in one statement. */
 const insertRegistration = `
   WITH wallet AS (INSERT INTO wallets (pub_key, bytes) VALUES ($10, $11)),
-    name AS (INSERT INTO names (nickname, pub_key) VALUES ($12, $10)),
+    name AS (INSERT INTO names (nickname, pub_key, signature) VALUES ($12, $10, $15)),
     invite AS (UPDATE invites SET used = $14, used_by = $10 WHERE code_hash = $13)
   ${insertBlocks}`
 
@@ -48,7 +48,7 @@ class PostgresStore implements HubStore {
   }
 
   register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
-    const { nickname, pubKey, grantBytes, timeMs, inviteHash = null } = request
+    const { nickname, pubKey, signature, grantBytes, timeMs, inviteHash = null } = request
     return this.#append(async (client, chain): Promise<Registration> => {
       const { rows } = await client.query<RegistrationState>(
         `SELECT (SELECT pub_key FROM names WHERE nickname = $1) AS owner,
@@ -63,7 +63,7 @@ class PostgresStore implements HubStore {
       if (!state.is_invited) return { type: 'refused', what: 'invite' }
       const block = grantBlock(chain, { to: pubKey, bytes: grantBytes, time: timeMs })
       const line: LedgerLine = { ...block, hash: this.hash(block) }
-      const values = [...blockValues([line]), pubKey, grantBytes, nickname, inviteHash, timeMs]
+      const values = [...blockValues([line]), pubKey, grantBytes, nickname, inviteHash, timeMs, signature]
       await client.query(insertRegistration, values)
       return { type: 'registered', line }
     })
@@ -113,9 +113,10 @@ class PostgresStore implements HubStore {
   }
 
   pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < $1 OR (NOT answered AND touched < $2)'
-    // Not between a settlement's look at a session and its write: the session would be new again, its bytes paid twice.
-    return this.#append(async client => (await client.query(remove, [beforeMs, unansweredBeforeMs])).rowCount ?? 0)
+    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < $1 AND (NOT answered OR touched < $2)'
+    const values = [Math.max(beforeMs, unansweredBeforeMs), beforeMs]
+    // Not between a settlement's look at a session and its write, which would find nothing to write to.
+    return this.#append(async client => (await client.query(remove, values)).rowCount ?? 0)
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {

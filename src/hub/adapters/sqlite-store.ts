@@ -30,7 +30,7 @@ class SqliteStore implements HubStore {
   }
 
   async register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
-    const { nickname, pubKey, grantBytes, timeMs, inviteHash } = request
+    const { nickname, pubKey, signature, grantBytes, timeMs, inviteHash } = request
     return this.#append((chain): Registration => {
       const owner = this.#nameOwner(nickname)
       const hasKey = this.#walletBytes(pubKey) !== undefined
@@ -44,7 +44,7 @@ class SqliteStore implements HubStore {
       }
       const block = grantBlock(chain, { to: pubKey, bytes: grantBytes, time: timeMs })
       const line: LedgerLine = { ...block, hash: this.hash(block) }
-      this.sql.run('INSERT INTO names (nickname, pub_key) VALUES (?, ?)', nickname, pubKey)
+      this.sql.run('INSERT INTO names (nickname, pub_key, signature) VALUES (?, ?, ?)', nickname, pubKey, signature)
       this.#insert(line)
       return { type: 'registered', line }
     })
@@ -105,8 +105,8 @@ class SqliteStore implements HubStore {
   }
 
   async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
-    return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs))
+    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < ? AND (answered = 0 OR touched < ?)'
+    return this.sql.transaction(() => this.sql.run(remove, Math.max(beforeMs, unansweredBeforeMs), beforeMs))
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {

@@ -3,7 +3,7 @@ import type { HubLogger, HubStore } from '../ports.js'
 
 const dayMs = 86_400_000
 
-/** A receipt that was not handed in for so long is lost: longer than a holiday, and the sessions of a year fit a disk. */
+/** A first receipt that was not handed in for so long is lost: longer than a holiday. */
 const forgetAfterMs = 90 * dayMs
 
 /** An answer comes within 20 s or not at all; who makes offers for fun leaves no more than a day of them. */
@@ -17,9 +17,8 @@ export interface PruningParts {
 }
 
 /**
- * Forgets sessions of which nothing was heard for 90 days, or for one when they were not answered, at once and then every
- * day. Never emits, completes or errors: a
- * failure is logged, and tomorrow is another day.
+ * Forgets sessions of which nothing was settled and nothing heard for 90 days, or for one when they were not answered, at
+ * once and then every day. Never emits, completes or errors: a failure is logged, and tomorrow is another day.
  */
 export function pruneSessions$({ store, scheduler, logger }: PruningParts): Observable<never> {
   return defer(() => {

@@ -1,0 +1,18 @@
+import type { Evidence } from '../../protocol/evidence.js'
+
+/** So many are kept, printed and written down; a hub that does more of them is caught already. */
+const maxFindings = 1_000
+
+/** What was found, of which the first thousand are kept and the rest is counted. */
+export class Findings {
+  readonly first: Evidence[] = []
+  count = 0
+
+  add(findings: Iterable<Evidence>): void {
+    for (const finding of findings) {
+      this.count += 1
+      // A copy: texts of lines are slices of what was read, and would keep all of that alive.
+      if (this.first.length < maxFindings) this.first.push(JSON.parse(JSON.stringify(finding)) as Evidence)
+    }
+  }
+}

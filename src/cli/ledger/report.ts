@@ -1,0 +1,53 @@
+import { formatCoins } from '../../protocol/coins.js'
+import type { Context } from '../commands/context.js'
+import { printable } from '../output.js'
+import type { LedgerSource } from './source.js'
+import type { Verdict } from './verify.js'
+
+/** `1,234 blocks`. */
+export function count(number: number, what: string): string {
+  return `${number.toLocaleString('en')} ${what}${number === 1 ? '' : 's'}`
+}
+
+/** What nothing was wrong with, and still has to be known. */
+export function remarksOn({ kind, head }: LedgerSource, { audit, tables }: Verdict): readonly string[] {
+  const remarks: string[] = []
+  if (audit.seq === 0) remarks.push('It has no block.')
+  if (kind === 'hub' && head === undefined) {
+    remarks.push('The hub signed no head: whether the end is missing shows only against heads that somebody keeps.')
+  }
+  if (tables !== undefined && tables.unsignedNames > 0) {
+    const names = count(tables.unsignedNames, 'name')
+    remarks.push(`Not checked: ${names} registered before the hub kept the signatures of registrations.`)
+  }
+  return [...remarks, ...(tables?.remarks ?? [])]
+}
+
+/** Says what a ledger that is right has in it, and how far it goes. */
+export function reportVerdict(
+  { output }: Context,
+  { name, hubKey }: LedgerSource,
+  { audit }: Verdict,
+  signatures: boolean,
+  remarks: readonly string[],
+): void {
+  const { seq, hash, timeMs, wallets, sessions, grantedBytes, largestGrantBytes, movedBytes } = audit
+  const key = audit.hubKey ?? hubKey ?? null
+  const signed = signatures ? 'checked' : 'left out'
+  const text = [
+    `The ledger of ${printable(name)} is right: ${count(seq, 'block')}, every signature ${signed}.`,
+    `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted, at most ${formatCoins(largestGrantBytes)} to one; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,
+    `Hub key: ${printable(key ?? 'not named in it')}`,
+    seq === 0 ? 'Newest block: none' : `Newest block: ${seq} of ${new Date(timeMs).toISOString()}, ${hash}`,
+    ...remarks,
+  ]
+  const sums = {
+    wallets: wallets.size,
+    sessions: sessions.size,
+    granted: formatCoins(grantedBytes),
+    largestGrant: formatCoins(largestGrantBytes),
+    moved: formatCoins(movedBytes),
+  }
+  const verified = { source: name, hubKey: key, blocks: seq, hash, signatures, ...sums, remarks }
+  output.result({ verified }, text.join('\n'))
+}
