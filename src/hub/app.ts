@@ -10,12 +10,13 @@ import type { LedgerHead } from '../protocol/signal.js'
 import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
+import { doorkeeper } from './adapters/doorkeeper.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http-listener.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
 import { prometheusMetrics } from './adapters/prometheus.js'
 import { redisConnection$ } from './adapters/redis-connection.js'
-import { type Doorkeeper, socketIoServer$ } from './adapters/socket-io.server.js'
+import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
 import { type DatabaseAddress, type HubOptions, type HubSettings, readHubOptions } from './options.js'
 import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
@@ -143,14 +144,7 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       lookupLimit: lookups.handler,
     })
     const addressOf = (request: IncomingMessage): string => clientAddress(request, routes.get('trust proxy fn'))
-    const door: Doorkeeper = {
-      admits(request) {
-        const refusal = gate.refusal(addressOf(request), clock.now())
-        if (refusal !== undefined) metrics.limited(refusal)
-        return refusal === undefined
-      },
-      entered: request => gate.enter(addressOf(request)),
-    }
+    const door = doorkeeper({ gate, addressOf, clock, metrics })
     // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
     server.on('request', routes)
     return socketIoServer$(server, door).pipe(
@@ -185,8 +179,8 @@ function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions):
  * Errors with `invalid-option` (the message names the field), `port-in-use`, or `store-failed` when the database cannot
  * be opened, is in use by another hub, or its newest blocks are damaged, or when the bus cannot be reached.
  *
- * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 1 MiB that
- * wait for a slow reader; 4,096 receipts that wait to be settled are of all clients together.
+ * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 2 MiB that
+ * wait for a slow reader, with which it is cut off; 4,096 receipts that wait to be settled are of all clients together.
  *
  * ```ts
  * const hub = createHub$({ port: 3000, database: 'sqlite:hub.db' }).subscribe(({ url }) => console.log(url))
