@@ -20,9 +20,11 @@ import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
 import { type DatabaseAddress, type HubOptions, type HubSettings, readHubOptions } from './options.js'
 import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
+import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
 import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
-import { TokenBuckets } from './protocol/token-buckets.js'
+import { PartyLimits } from './protocol/party-limits.js'
+import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
 import { countedStore } from './streams/counted-store.js'
 import { healthCheck } from './streams/health.js'
@@ -92,15 +94,18 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
   })
   const store = countedStore(opened, operation => metrics.storeError(operation))
   const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
+  const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
+    new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
   const context: HubContext = {
     store,
     keys,
     crypto,
     bus,
+    loginLimits: new TokenBuckets(limits.logins),
     signalLimits: new TokenBuckets(limits.signals),
-    offerLimits: new TokenBuckets(limits.offers),
-    receiptLimits: new TokenBuckets(limits.receipts),
+    offerLimits: partyLimits(limits.offers, limits.offersByAddress),
+    receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
     settlement,
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
     clock,
@@ -122,6 +127,7 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       metrics.registration('rate-limited')
       metrics.limited('registrations')
     })
+    const registrationsByKey = new TokenBuckets(limits.registrations)
     const lookups = addressLimit(limits.lookupsPerMinute, () => metrics.limited('lookups'))
     const head = (): Promise<LedgerHead | null> =>
       signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
@@ -142,6 +148,11 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       trustProxy: settings.trustProxy,
       registrationLimit: registrations.handler,
       lookupLimit: lookups.handler,
+      mayRegister(pubKey) {
+        const allowed = registrationsByKey.take(pubKey, clock.now())
+        if (!allowed) metrics.limited('registrations-by-key')
+        return allowed
+      },
     })
     const addressOf = (request: IncomingMessage): string => clientAddress(request, routes.get('trust proxy fn'))
     const door = doorkeeper({ gate, addressOf, clock, metrics })

@@ -87,7 +87,7 @@ export interface IncomingSignal {
   acknowledge(ack: SignalAck): void
 }
 
-/** A receipt as it came over a socket, of at most 1,024 bytes, with the way to acknowledge it. */
+/** A receipt as it came over a socket, with the way to acknowledge it. */
 export interface IncomingReceipt {
   readonly message: unknown
   acknowledge(ack: ReceiptAck): void
@@ -97,6 +97,8 @@ export interface IncomingReceipt {
 export interface HubSocket {
   /** What the peer said on connecting. */
   readonly auth: unknown
+  /** Where its client is, as far as known. */
+  readonly address: string
   /** Not buffered: what arrives without a subscriber is dropped. */
   readonly signal$: Observable<IncomingSignal>
   /** Not buffered either. Ends with the socket. */
@@ -170,7 +172,18 @@ export type RegistrationOutcome =
   Registration['type'] | 'malformed' | 'bad-signature' | 'invite-needed' | 'registration-closed' | 'rate-limited'
 
 /** What is limited by address or by key. */
-export type LimitName = 'registrations' | 'lookups' | 'handshakes' | 'sockets' | 'signals' | 'offers' | 'receipts'
+export type LimitName =
+  | 'registrations'
+  | 'registrations-by-key'
+  | 'lookups'
+  | 'handshakes'
+  | 'sockets'
+  | 'logins'
+  | 'signals'
+  | 'offers'
+  | 'offers-by-address'
+  | 'receipts'
+  | 'receipts-by-address'
 
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {

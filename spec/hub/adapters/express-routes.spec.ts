@@ -37,6 +37,7 @@ async function serve(store: Partial<HubStore>) {
     trustProxy: false,
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
+    mayRegister: () => true,
   })
   const server = createServer(routes).listen(0, '127.0.0.1')
   cleanup(() => {

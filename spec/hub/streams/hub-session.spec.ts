@@ -5,6 +5,7 @@ import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { receiptRefusalAck } from '../../../src/hub/protocol/receipt-rules.js'
+import { PartyLimits } from '../../../src/hub/protocol/party-limits.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
 import { authText } from '../../../src/protocol/signed-texts.js'
@@ -14,6 +15,8 @@ import { notedMetrics } from './support/noted-metrics.js'
 const hubKeys = newAccount('hub')
 const [alice, bob] = [newAccount('alice'), newAccount('bob')]
 const hub = { url: '', port: 0, hubKey: hubKeys.pubKey }
+
+const plenty = new TokenBuckets({ burst: 1_000, perSecond: 1 })
 
 /** Lets promises that have settled be heard. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -34,8 +37,9 @@ function contextWith(
     crypto: nodeCrypto,
     bus: memoryBus(),
     signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    offerLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    receiptLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    loginLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    offerLimits: new PartyLimits(plenty, plenty),
+    receiptLimits: new PartyLimits(plenty, plenty),
     settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },
     iceServersFor: () => [],
     clock: { now: () => 0 },
@@ -59,6 +63,7 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
     clog(): void
   } = {
     auth: { pub_key: keys.pubKey },
+    address: '192.0.2.1',
     signal$,
     receipt$: NEVER,
     closed$,

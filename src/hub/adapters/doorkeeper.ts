@@ -5,7 +5,7 @@ import type { ConnectionGate } from '../protocol/connection-gate.js'
 
 /** Who decides about connections before anything of them is kept. */
 export interface Doorkeeper {
-  /** What the client of a request is counted under. */
+  /** Where the client of a request is, as far as the proxies tell. */
   addressOf(request: IncomingMessage): string
   /** Whether a connection that begins with this request may be made. Keeps its place. */
   admits(request: IncomingMessage): boolean

@@ -59,6 +59,8 @@ export interface RoutesContext {
   readonly trustProxy: boolean | number | string
   readonly registrationLimit: RequestHandler
   readonly lookupLimit: RequestHandler
+  /** Whether this key, which has proven itself, may ask once more. */
+  readonly mayRegister: (pubKey: string) => boolean
 }
 
 function register(context: RoutesContext): RequestHandler {
@@ -78,6 +80,8 @@ function register(context: RoutesContext): RequestHandler {
     const problem = registrationProblem(parsed, verify)
     if (problem !== undefined) return refuse(400, problem.code, problem.detail)
     const { nickname, pub_key: pubKey, invite } = parsed
+    // After the proof, so that nobody locks a key out that is not his.
+    if (!context.mayRegister(pubKey)) return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
     // Where everybody may come a code is not used up.
     const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
     const result = await store.register({ nickname, pubKey, grantBytes, timeMs: nowMs(), ...code })

@@ -5,16 +5,12 @@ import type { ReceiptAck } from '../../protocol/receipt.js'
 import type { SignalAck } from '../../protocol/signal.js'
 import { maxSignalBytes } from '../../protocol/signal.js'
 import type { HubSocket } from '../ports.js'
-import { jsonBytes } from '../protocol/relay.js'
 import type { Doorkeeper } from './doorkeeper.js'
 import { dropConnection, type EngineConnection, watchBacklog } from './engine-connection.js'
 import { boundPongs, type PingedSocket } from './websocket-pongs.js'
 
 /** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
 const maxPacketBytes = 2 * maxSignalBytes
-
-/** A receipt has about 400 bytes. What is larger is handed on without its content, as `undefined`. */
-const maxReceiptBytes = 1_024
 
 /** What may wait for a socket whose other side reads slowly. Sixteen of the largest signals. */
 const maxBacklogBytes = 1_048_576
@@ -48,7 +44,7 @@ function endConnection(socket: Socket): void {
   conn.close()
 }
 
-function toHubSocket(socket: Socket, backlog: () => number): HubSocket {
+function toHubSocket(socket: Socket, address: string, backlog: () => number): HubSocket {
   // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
   socket.on('error', () => endConnection(socket))
   // A client can leave its namespace and stay connected underneath.
@@ -59,9 +55,9 @@ function toHubSocket(socket: Socket, backlog: () => number): HubSocket {
   )
   return {
     auth: socket.handshake.auth,
+    address,
     signal$: fromEvent(socket, 'signal', (...args: unknown[]) => toIncoming<SignalAck>(args)),
     receipt$: fromEvent(socket, 'receipt', (...args: unknown[]) => toIncoming<ReceiptAck>(args)).pipe(
-      map(incoming => (jsonBytes(incoming.message) > maxReceiptBytes ? { ...incoming, message: undefined } : incoming)),
       takeUntil(closed$),
     ),
     closed$,
@@ -83,6 +79,8 @@ function toHubSocket(socket: Socket, backlog: () => number): HubSocket {
 
 /** What is known of a connection beside its socket. */
 interface Watched {
+  /** Of its client, when it was made. */
+  readonly address: string
   /** Bytes that wait for the other side. */
   readonly backlog: () => number
   /** True for its first socket, false for all others. */
@@ -90,11 +88,12 @@ interface Watched {
 }
 
 /** Bounds the time until a connection has a socket, and what waits for it. */
-function watchConnection(connection: EngineConnection): Watched {
+function watchConnection(connection: EngineConnection, address: string): Watched {
   const timer = setTimeout(() => dropConnection(connection), connectTimeoutMs)
   connection.once('close', () => clearTimeout(timer))
   let hasSocket = false
   return {
+    address,
     backlog: watchBacklog(connection),
     join() {
       if (hasSocket) return false
@@ -124,14 +123,17 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
     const watched = new WeakMap<EngineConnection, Watched>()
     io.engine.on('connection', (connection: EngineConnection) => {
       connection.once('close', door.entered(connection.request))
-      watched.set(connection, watchConnection(connection))
+      watched.set(connection, watchConnection(connection, door.addressOf(connection.request)))
     })
     // Limits count connections, so a connection has one socket: another one, at once or after it, is the end of both.
     io.use(({ conn }, next) => {
       if (watched.get(conn)?.join() === true) next()
       else dropConnection(conn)
     })
-    io.on('connection', socket => subscriber.next(toHubSocket(socket, watched.get(socket.conn)!.backlog)))
+    io.on('connection', socket => {
+      const { address, backlog } = watched.get(socket.conn)!
+      subscriber.next(toHubSocket(socket, address, backlog))
+    })
     return () => {
       io.disconnectSockets(true)
       // Settles once the HTTP server is closed too; it has no failure of its own.

@@ -54,6 +54,7 @@ function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
  */
 export function relaySignals$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
   const { clock, metrics, signalLimits, offerLimits } = context
+  const party = { pubKey, address: socket.address }
   return defer(() => {
     let pendingBytes = 0
     const finish = (incoming: IncomingSignal, ack: SignalAck): void => {
@@ -73,7 +74,8 @@ export function relaySignals$(socket: HubSocket, pubKey: string, context: HubCon
       if (!signalLimits.take(pubKey, clock.now())) return limit('signals')
       const admitted = admitSignal(incoming.message, pubKey)
       if (admitted === undefined) return refuse('malformed')
-      if (admitted.signal.type === 'offer' && !offerLimits.take(pubKey, clock.now())) return limit('offers')
+      const beyond = admitted.signal.type === 'offer' ? offerLimits.refusal(party, clock.now()) : undefined
+      if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
       if (pendingBytes + admitted.bytes > maxPendingBytes) return refuse('rate-limited')
       pendingBytes += admitted.bytes
       return [{ incoming, ...admitted }]
