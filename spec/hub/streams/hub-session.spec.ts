@@ -140,7 +140,7 @@ describe('serveSocket$', () => {
     expect([context.bus.size, socket.signal$.observed, socket.closed$.observed]).toEqual([0, false, false])
   })
 
-  it('ends this socket alone when the store fails, and says that it may come back', async () => {
+  it('refuses one signal when the store fails, and keeps the session', async () => {
     let working = true
     const context = contextWith({
       balance: async () => {
@@ -152,14 +152,32 @@ describe('serveSocket$', () => {
     for (const socket of [one, two]) serveSocket$(socket, context).subscribe()
     await settled()
     working = false
-    one.signal$.next({ message: description('offer', hub, alice, bob), acknowledge: () => undefined })
-    await settled()
-    expect(one.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
+    const offer = description('offer', hub, alice, bob)
+    expect(await ackOf(one, offer)).toMatchObject({ error: { code: 'rate-limited' } })
+    expect(context.outcomes).toContain('a signal could not be forwarded')
+    working = true
+    expect(await ackOf(one, offer)).toEqual({ delivered: true })
+    expect([one.closes, two.sent.at(-1)]).toEqual([0, ['signal', offer]])
+  })
+
+  it('ends this socket alone when the store fails at its login, and says that it may come back', async () => {
+    let calls = 0
+    const context = contextWith({
+      balance: async () => {
+        calls += 1
+        if (calls < 3) return 5_000_000
+        throw new Error('disk full')
+      },
+    })
+    const [one, two] = [fakeSocket(alice), fakeSocket(bob)]
+    for (const socket of [one, two]) {
+      serveSocket$(socket, context).subscribe()
+      await settled()
+    }
+    expect(two.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
     expect(context.outcomes).toContain('a signaling session failed')
-    expect([await context.bus.isSignedIn(alice.pubKey), await context.bus.isSignedIn(bob.pubKey)]).toEqual([
-      false,
-      true,
-    ])
+    const signedIn = [alice, bob].map(({ pubKey }) => context.bus.isSignedIn(pubKey))
+    expect(await Promise.all(signedIn)).toEqual([true, false])
   })
 
   it('says rate-limited when the other side does not read what waits for it', async () => {
