@@ -32,6 +32,7 @@ import { serveSocket$ } from './streams/hub-session.js'
 import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
+import { provenStore } from './streams/proven-store.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
 import { type SettlementService, settlementService } from './streams/settlement.js'
 import { sharedBus$ } from './streams/shared-bus.js'
@@ -92,7 +93,10 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
     sockets: () => gate.size,
     pendingReceipts: () => settlement.pending,
   })
-  const store = countedStore(opened, operation => metrics.storeError(operation))
+  const store = provenStore(
+    countedStore(opened, operation => metrics.storeError(operation)),
+    clock,
+  )
   const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
   const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
     new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))

@@ -39,9 +39,10 @@ export interface SettlementStore {
   settle(receipts: readonly SignedReceipt[], timeMs: number): Promise<readonly SettleResult[]>
   /**
    * Forgets sessions whose last offer, answer or settlement was before; their receipts are unknown from then on. Those that
-   * were never answered, which cost nobody anything, may go sooner (default: no sooner). Returns how many.
+   * were never answered, which cost nobody anything, may go sooner (default: no sooner). At most `limit` of them (default:
+   * all), since nothing else is written meanwhile. Returns how many.
    */
-  pruneSessions(beforeMs: number, unansweredBeforeMs?: number): Promise<number>
+  pruneSessions(beforeMs: number, unansweredBeforeMs?: number, limit?: number): Promise<number>
 }
 
 /** Single-use codes that let somebody register. Only their digests are kept. */
@@ -77,8 +78,10 @@ export interface HubStore extends SettlementStore, InviteStore {
   head(): Promise<ChainState | undefined>
   /** At most `limit` blocks after number `seq`, in order. */
   blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]>
-  /** Resolves when the store can be read and written now. */
+  /** Resolves when the store can be read now and nothing forbids to write. Writes nothing. */
   check(): Promise<void>
+  /** Writes something durably, in the place and order of everything else, and changes nothing by it. */
+  probe(): Promise<void>
 }
 
 /** A signal as it came over a socket, with the way to acknowledge it. */

@@ -112,10 +112,13 @@ class PostgresStore implements HubStore {
     })
   }
 
-  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < $1 OR (NOT answered AND touched < $2)'
+  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs, limit: number | null = null): Promise<number> {
+    const old = 'SELECT session FROM sessions WHERE touched < $1 OR (NOT answered AND touched < $2)'
+    const remove = `DELETE FROM sessions WHERE session IN (${old} LIMIT $3)`
     // Not between a settlement's look at a session and its write: the session would be new again, its bytes paid twice.
-    return this.#append(async client => (await client.query(remove, [beforeMs, unansweredBeforeMs])).rowCount ?? 0)
+    return this.#append(
+      async client => (await client.query(remove, [beforeMs, unansweredBeforeMs, limit])).rowCount ?? 0,
+    )
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
@@ -134,6 +137,11 @@ class PostgresStore implements HubStore {
     const [row] = await this.connections.quickQuery<{ read_only: string }>(query)
     if (row?.read_only === 'off') return
     throw new LighthouseError('store-failed', 'The PostgreSQL database can be read and not written.')
+  }
+
+  async probe(): Promise<void> {
+    // With the chain, as registrations and settlements: a lock that is held elsewhere shows.
+    await this.#append(client => client.query('UPDATE hub SET pub_key = pub_key'))
   }
 
   /** A transaction with the chain to itself, across all processes; it is released with the commit. */

@@ -104,9 +104,10 @@ class SqliteStore implements HubStore {
     })
   }
 
-  async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
-    return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs))
+  async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs, limit = -1): Promise<number> {
+    const old = 'SELECT session FROM sessions WHERE touched < ? OR (answered = 0 AND touched < ?)'
+    const remove = `DELETE FROM sessions WHERE session IN (${old} LIMIT ?)`
+    return this.sql.transaction(() => this.sql.run(remove, beforeMs, unansweredBeforeMs, limit))
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
@@ -127,6 +128,10 @@ class SqliteStore implements HubStore {
     } finally {
       this.sql.run('ROLLBACK')
     }
+  }
+
+  async probe(): Promise<void> {
+    this.sql.transaction(() => this.sql.run('UPDATE hub SET pub_key = pub_key'))
   }
 
   #nameOwner(nickname: string): string | undefined {
