@@ -11,6 +11,7 @@ import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
 import { doorkeeper } from './adapters/doorkeeper.js'
+import { downloadLimit } from './adapters/download-limit.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http-listener.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
@@ -23,6 +24,7 @@ import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
 import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
 import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
+import { OpenPlaces } from './protocol/open-places.js'
 import { PartyLimits } from './protocol/party-limits.js'
 import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
@@ -82,12 +84,14 @@ interface Assembly {
   readonly context: HubContext
   readonly settlement: SettlementService
   readonly gate: ConnectionGate
+  readonly downloads: OpenPlaces
 }
 
 function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSettings, options: HubOptions): Assembly {
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
   const { limits } = settings
   const gate = new ConnectionGate(limits.connections, addressKey)
+  const downloads = new OpenPlaces()
   const metrics = prometheusMetrics({
     signedIn: () => bus.size,
     sockets: () => gate.size,
@@ -117,12 +121,12 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
     logger,
     metrics,
   }
-  return { context, settlement, gate }
+  return { context, settlement, gate, downloads }
 }
 
 /** Attaches routes and signaling as long as it is subscribed to. Never emits. */
 function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate } = assembly
+  const { context, gate, downloads } = assembly
   const { store, keys, bus, metrics, logger, scheduler, clock } = context
   const { crypto = nodeCrypto } = options
   const { limits, controlToken: token } = settings
@@ -152,6 +156,7 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       trustProxy: settings.trustProxy,
       registrationLimit: registrations.handler,
       lookupLimit: lookups.handler,
+      downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
       mayRegister(pubKey) {
         const allowed = registrationsByKey.take(pubKey, clock.now())
         if (!allowed) metrics.limited('registrations-by-key')

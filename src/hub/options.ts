@@ -20,6 +20,8 @@ export interface HubRateLimits {
   readonly registrationsPerMinutePerKey?: number
   /** `GET` of names, coins and the ledger by address. Default 1,200. */
   readonly lookupsPerMinute?: number
+  /** Downloads of the ledger that are under way, by address. Default 4, and 32 for this machine's own addresses. */
+  readonly downloadsPerAddress?: number
   /** Signals by key at once: default 500, ten connections with all their candidates. */
   readonly signalBurst?: number
   /** Signals by key for long. Default 50. */
@@ -97,6 +99,7 @@ export type DatabaseAddress =
 export interface HubLimits {
   readonly registrationsPerMinute: number
   readonly lookupsPerMinute: number
+  readonly downloads: ByOrigin<number>
   /** By key. */
   readonly registrations: BucketRate
   readonly logins: BucketRate
@@ -186,6 +189,7 @@ const defaultLimits = {
   registrationsPerMinute: 120,
   registrationsPerMinutePerKey: 10,
   lookupsPerMinute: 1_200,
+  downloadsPerAddress: 4,
   signalBurst: 500,
   signalsPerSecond: 50,
   offerBurst: 30,
@@ -203,6 +207,7 @@ const defaultLimits = {
 
 /** For this machine's own addresses: a demo, a test, or all the peers behind a proxy that `trustProxy` does not name. */
 const defaultLoopbackLimits = {
+  downloadsPerAddress: 32,
   offerBurstPerAddress: 10_000,
   offersPerMinutePerAddress: 60_000,
   receiptBurstPerAddress: 20_000,
@@ -228,6 +233,7 @@ function limitsFrom(given: HubRateLimits): HubLimits {
   return {
     registrationsPerMinute: limits.registrationsPerMinute,
     lookupsPerMinute: limits.lookupsPerMinute,
+    downloads: byOrigin(of => of.downloadsPerAddress),
     registrations: aMinute(limits.registrationsPerMinutePerKey),
     logins: aMinute(limits.loginsPerMinute),
     signals: { burst: limits.signalBurst, perSecond: limits.signalsPerSecond },

@@ -179,6 +179,7 @@ export type LimitName =
   | 'registrations'
   | 'registrations-by-key'
   | 'lookups'
+  | 'downloads'
   | 'handshakes'
   | 'sockets'
   | 'logins'

@@ -59,6 +59,7 @@ export interface RoutesContext {
   readonly trustProxy: boolean | number | string
   readonly registrationLimit: RequestHandler
   readonly lookupLimit: RequestHandler
+  readonly downloadLimit: RequestHandler
   /** Whether this key, which has proven itself, may ask once more. */
   readonly mayRegister: (pubKey: string) => boolean
 }
@@ -187,7 +188,7 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
 
 /** The hub's HTTP routes. Keeps no state of its own and starts nothing. */
 export function hubRoutes(context: RoutesContext): Express {
-  const { metrics, registrationLimit, lookupLimit } = context
+  const { metrics, registrationLimit, lookupLimit, downloadLimit } = context
   const routes = express()
   try {
     routes.set('trust proxy', context.trustProxy)
@@ -199,7 +200,7 @@ export function hubRoutes(context: RoutesContext): Express {
   routes.post('/v1/register', registrationLimit, express.json({ limit: maxBodyBytes }), register(context))
   routes.get('/v1/resolve/:nickname', lookupLimit, resolve(context))
   routes.get('/v1/coins', lookupLimit, coins(context))
-  routes.get('/v1/ledger', lookupLimit, ledger(context))
+  routes.get('/v1/ledger', lookupLimit, downloadLimit, ledger(context))
   routes.get('/v1/health', health(context))
   if (context.control !== undefined) routes.use('/control', lookupLimit, controlRoutes(context.control))
   routes.get('/metrics', async (_request, response) => {

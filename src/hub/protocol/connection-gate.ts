@@ -1,4 +1,5 @@
 import { AddressBuckets, type ByOrigin, isLoopback } from './address-buckets.js'
+import { OpenPlaces } from './open-places.js'
 import type { BucketRate } from './token-buckets.js'
 
 /** What one address may have of the signaling server. */
@@ -14,9 +15,8 @@ export type ConnectionRefusal = 'handshakes' | 'sockets'
 
 /** Counts connections by address. Addresses of the machine itself have bounds of their own. */
 export class ConnectionGate {
-  readonly #open = new Map<string, number>()
+  readonly #open = new OpenPlaces()
   readonly #handshakes: AddressBuckets
-  #total = 0
 
   /** `keyOf` says what an address is counted under. */
   constructor(
@@ -29,26 +29,18 @@ export class ConnectionGate {
 
   /** Connections that are open now. */
   get size(): number {
-    return this.#total
+    return this.#open.size
   }
 
   /** Why this address may not connect now; undefined when it may. `nowMs` is monotonic. */
   refusal(address: string, nowMs: number): ConnectionRefusal | undefined {
     const { sockets } = isLoopback(address) ? this.bounds.loopback : this.bounds.others
-    if ((this.#open.get(this.keyOf(address)) ?? 0) >= sockets) return 'sockets'
+    if (this.#open.of(this.keyOf(address)) >= sockets) return 'sockets'
     return this.#handshakes.take(address, nowMs) ? undefined : 'handshakes'
   }
 
   /** A connection of this address was made. Call what it returns once, when that is over. */
   enter(address: string): () => void {
-    const key = this.keyOf(address)
-    this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
-    this.#total += 1
-    return () => {
-      const left = (this.#open.get(key) ?? 0) - 1
-      if (left > 0) this.#open.set(key, left)
-      else this.#open.delete(key)
-      this.#total -= 1
-    }
+    return this.#open.enter(this.keyOf(address))
   }
 }
