@@ -27,6 +27,8 @@ describe('exitCodeOf', () => {
     ['bad-signature', 7],
     ['key-changed', 7],
     ['port-in-use', 1],
+    // Not 2, after which the unit does not try again.
+    ['address-unavailable', 1],
     ['not-running', 1],
     ['already-running', 1],
     ['unexpected', 1],

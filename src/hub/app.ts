@@ -196,7 +196,7 @@ function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions):
  * Cold: each subscription opens a database and a listener and emits the `Hub` once both are there; it never completes.
  * Unsubscribing frees the port at once, cuts every connection, and closes the database and every timer. Prints nothing.
  *
- * Errors with `invalid-option` (the message names the field), `port-in-use`, or `store-failed` when the database cannot
+ * Errors with `invalid-option` (the message names the field), `port-in-use`, `address-unavailable`, or `store-failed` when the database cannot
  * be opened, is in use by another hub, or its newest blocks are damaged, or when the bus cannot be reached.
  *
  * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 2 MiB that
