@@ -12,6 +12,7 @@ import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
 import { doorkeeper } from './adapters/doorkeeper.js'
 import { downloadLimit } from './adapters/download-limit.js'
+import { EventLoopLag } from './adapters/event-loop-lag.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http-listener.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
@@ -36,7 +37,7 @@ import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
 import { provenStore } from './streams/proven-store.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
-import { type SettlementService, settlementService } from './streams/settlement.js'
+import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
 import { sharedBus$ } from './streams/shared-bus.js'
 
 export type { HubOptions, HubRateLimits } from './options.js'
@@ -85,6 +86,7 @@ interface Assembly {
   readonly settlement: SettlementService
   readonly gate: ConnectionGate
   readonly downloads: OpenPlaces
+  readonly lag: EventLoopLag
 }
 
 function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSettings, options: HubOptions): Assembly {
@@ -92,10 +94,16 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
   const { limits } = settings
   const gate = new ConnectionGate(limits.connections, addressKey)
   const downloads = new OpenPlaces()
+  const lag = new EventLoopLag()
   const metrics = prometheusMetrics({
     signedIn: () => bus.size,
     sockets: () => gate.size,
     pendingReceipts: () => settlement.pending,
+    maxPendingReceipts,
+    downloads: () => downloads.size,
+    openInvites: () => opened.openInvites(),
+    bus: () => bus.state,
+    lagSeconds: () => lag.take(),
   })
   const store = provenStore(
     countedStore(opened, operation => metrics.storeError(operation)),
@@ -121,12 +129,12 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
     logger,
     metrics,
   }
-  return { context, settlement, gate, downloads }
+  return { context, settlement, gate, downloads, lag }
 }
 
 /** Attaches routes and signaling as long as it is subscribed to. Never emits. */
 function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate, downloads } = assembly
+  const { context, gate, downloads, lag } = assembly
   const { store, keys, bus, metrics, logger, scheduler, clock } = context
   const { crypto = nodeCrypto } = options
   const { limits, controlToken: token } = settings
@@ -139,7 +147,11 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
     const lookups = addressLimit(limits.lookupsPerMinute, () => metrics.limited('lookups'))
     const head = (): Promise<LedgerHead | null> =>
       signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
-    const invites = (count: number): Promise<readonly string[]> => makeInvites(count, store, crypto, scheduler.now())
+    const invites = async (count: number): Promise<readonly string[]> => {
+      const codes = await makeInvites(count, store, crypto, scheduler.now())
+      metrics.invites(codes.length)
+      return codes
+    }
     const routes = hubRoutes({
       store,
       hubKey: keys.pubKey,
@@ -167,10 +179,12 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
     const door = doorkeeper({ gate, addressOf, clock, metrics })
     // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
     server.on('request', routes)
+    lag.start()
     return socketIoServer$(server, door).pipe(
       mergeMap(socket => serveSocket$(socket, context)),
       finalize(() => {
         server.off('request', routes)
+        lag.stop()
         registrations.shutdown()
         lookups.shutdown()
       }),

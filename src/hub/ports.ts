@@ -130,6 +130,17 @@ export interface BusSession {
   replace(): void
 }
 
+/** How the way to the other processes is. The last two count from the start. */
+export interface BusState {
+  readonly isConnected: boolean
+  /** Questions to other processes that wait for an answer. */
+  readonly pending: number
+  /** Not asked, since too much was waiting. */
+  readonly congested: number
+  /** Not answered in time. */
+  readonly timedOut: number
+}
+
 /**
  * Who is signed in, on whichever process of the hub, and the way to each. Where another process cannot be reached its
  * peers count as offline. No call rejects but `check`.
@@ -137,6 +148,7 @@ export interface BusSession {
 export interface HubBus {
   /** Sessions on this process. */
   readonly size: number
+  readonly state: BusState
   /**
    * Makes this the one live session of the key on all processes; older ones are told `replace`. Resolves when every
    * process that can be reached goes by it.
@@ -188,10 +200,16 @@ export type LimitName =
   | 'offers-by-address'
   | 'receipts'
   | 'receipts-by-address'
+  /** Too much waits: of a peer's signals for the store, of all receipts to be settled, of what somebody else reads. */
+  | 'waiting-signals'
+  | 'pending-receipts'
+  | 'congested-readers'
 
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {
   registration(outcome: RegistrationOutcome): void
+  /** So many invites were made. */
+  invites(count: number): void
   login(outcome: 'authenticated' | 'refused' | 'replaced'): void
   signal(outcome: string): void
   /** `repeated`: settled before, nothing moved. */

@@ -34,7 +34,10 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     }),
     control: undefined,
     nowMs: () => 0,
-    metrics: prometheusMetrics({ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0 }),
+    metrics: prometheusMetrics({
+      ...{ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0, maxPendingReceipts: 1, downloads: () => 0 },
+      ...{ openInvites: broken, bus: () => memoryBus().state, lagSeconds: () => 0 },
+    }),
     logger,
     trustProxy: false,
     registrationLimit: (_request, _response, next) => next(),
@@ -65,6 +68,12 @@ describe('routes over a store that fails', () => {
     expect(JSON.parse(text)).toMatchObject({ status: 'failing', hub_key: 'key' })
     expect(text).not.toContain('disk I/O')
     expect(hub.logger.error).toHaveBeenCalledTimes(1)
+  })
+
+  it('say all that is known without it in the metrics', async () => {
+    const text = await (await fetch(`${(await serve({})).url}/metrics`)).text()
+    expect(text).toMatch(/^lighthouse_hub_open_invites Nan$/m)
+    expect(text).toMatch(/^lighthouse_hub_sockets 0$/m)
   })
 
   it('answer 503 in words elsewhere', async () => {

@@ -187,6 +187,7 @@ describe('serveSocket$', () => {
     await settled()
     two.clog()
     expect(await ackOf(one, description('offer', hub, alice, bob))).toMatchObject({ error: { code: 'rate-limited' } })
+    expect(context.outcomes).toContain('limited congested-readers')
   })
 
   it('holds at most 1 MiB of signals while the store takes its time', async () => {
@@ -202,6 +203,7 @@ describe('serveSocket$', () => {
     for (let count = 0; count < 40; count += 1) socket.signal$.next({ message, acknowledge: ack => acks.push(ack) })
     expect(acks).toHaveLength(40 - Math.floor(1_048_576 / bytes))
     expect(new Set(acks.map(({ error }) => error.code))).toEqual(new Set(['rate-limited']))
+    expect(context.outcomes).toContain('limited waiting-signals')
   })
 
   it('refuses who says nothing about itself', async () => {

@@ -30,7 +30,7 @@ async function record(signal: Signal, { store, scheduler }: HubContext): Promise
 }
 
 function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
-  const { store, bus, logger } = context
+  const { store, bus, logger, metrics } = context
   return defer(async () => {
     const signedIn = await bus.isSignedIn(signal.to)
     const [known, senderBytes = 0] = await Promise.all([
@@ -44,7 +44,9 @@ function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
     })
     if (code !== undefined) return refusalAck(code)
     if (!(await record(signal, context))) return refusalAck('malformed')
-    return deliveryAcks[await bus.deliver(signal.to, 'signal', signal)]
+    const delivery = await bus.deliver(signal.to, 'signal', signal)
+    if (delivery === 'congested') metrics.limited('congested-readers')
+    return deliveryAcks[delivery]
   }).pipe(
     // Of this signal alone: what takes it for passing is right, and the session goes on.
     catchError((error: unknown) => {
@@ -83,7 +85,7 @@ export function relaySignals$(socket: HubSocket, pubKey: string, context: HubCon
       if (admitted === undefined) return refuse('malformed')
       const beyond = admitted.signal.type === 'offer' ? offerLimits.refusal(party, clock.now()) : undefined
       if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
-      if (pendingBytes + admitted.bytes > maxPendingBytes) return refuse('rate-limited')
+      if (pendingBytes + admitted.bytes > maxPendingBytes) return limit('waiting-signals')
       pendingBytes += admitted.bytes
       return [{ incoming, ...admitted }]
     }
