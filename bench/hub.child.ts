@@ -15,6 +15,11 @@ const rateLimits = {
   offersPerMinute: noLimit,
   receiptBurst: noLimit,
   receiptsPerSecond: noLimit,
+  offerBurstPerAddress: noLimit,
+  offersPerMinutePerAddress: noLimit,
+  receiptBurstPerAddress: noLimit,
+  receiptsPerSecondPerAddress: noLimit,
+  loginsPerMinute: noLimit,
   socketsPerAddress: noLimit,
   handshakesPerMinute: noLimit,
 }

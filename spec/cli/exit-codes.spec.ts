@@ -32,6 +32,8 @@ describe('exitCodeOf', () => {
     ['no-such-file', 1],
     ['file-exists', 1],
     ['port-in-use', 1],
+    // Not 2, after which the unit does not try again.
+    ['address-unavailable', 1],
     ['not-running', 1],
     ['already-running', 1],
     ['unexpected', 1],

@@ -19,6 +19,11 @@ describe('POST /v1/register', () => {
   // The same key spelled with other bits in the part of the last letter that stands for nothing.
   const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'
   const respelled = `${good.pubKey.slice(0, 42)}${letters[letters.indexOf(good.pubKey[42]!) + 1]}=`
+  // The neutral point, over whose signature nobody decides but R and S.
+  const smallOrder = {
+    pub_key: Buffer.from([1, ...Array<number>(31).fill(0)]).toString('base64'),
+    signature: Buffer.from([1, ...Array<number>(63).fill(0)]).toString('base64'),
+  }
   const bodies: [string, unknown][] = [
     ['no JSON', 'hello'],
     ['nothing', ''],
@@ -33,6 +38,7 @@ describe('POST /v1/register', () => {
     ['a name with a line feed', registration({ ...good, nickname: 'alice\n' })],
     ['a name of 64 letters', registration({ ...good, nickname: 'a'.repeat(64) })],
     ['a short key', { ...registration(good), pub_key: 'AAAA' }],
+    ['a key for which anybody can sign', { ...registration(good), ...smallOrder }],
     ['a key in another spelling', registration({ ...good, pubKey: respelled })],
     ["another's signature", registration({ ...good, privKey: other.privKey })],
     ['a signature for another name', { ...registration(good), nickname: 'bob' }],

@@ -84,6 +84,14 @@ describe('a hub', () => {
     })
   })
 
+  it('says that an address is not there, which may pass', async () => {
+    const failure = firstValueFrom(createHub$({ host: '192.0.2.1', port: 0, database: ':memory:' }))
+    await expect(failure).rejects.toMatchObject({
+      code: 'address-unavailable',
+      message: expect.stringContaining('"host"'),
+    })
+  })
+
   it('prints nothing and leaves the console alone', async () => {
     const written = [process.stdout, process.stderr].map(stream => jest.spyOn(stream, 'write'))
     const logged = (['log', 'warn', 'error'] as const).map(name => jest.spyOn(console, name))
@@ -110,7 +118,6 @@ describe('options', () => {
     ['port', { port: 65_536 }],
     ['port', { port: 1.5 }],
     ['host', { host: '' }],
-    ['host', { host: '192.0.2.1', port: 0 }],
     ['database', { database: 'postgres://not a host/lighthouse' }],
     ['database', { database: 'mysql:x' }],
     ['database', { database: 'sqlite:' }],

@@ -3,7 +3,19 @@ import { io, type Socket } from 'socket.io-client'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { createHub$, type Hub } from '../../src/hub/app.js'
 import { firstValueFrom } from 'rxjs'
-import { cleanup, newAccount, next, register, registration, signIn, startHub } from './support.js'
+import {
+  answer,
+  type Challenge,
+  cleanup,
+  newAccount,
+  next,
+  openSocket,
+  postRegistration,
+  register,
+  registration,
+  signIn,
+  startHub,
+} from './support.js'
 
 /** A socket as a client with that address makes it, behind a proxy that says so. */
 function from(hub: Hub, address: string, transports = ['websocket']): Socket {
@@ -66,6 +78,34 @@ describe('connections', () => {
       for (const { socket } of sockets) socket.disconnect()
     }
     expect(await (await fetch(`${hub.url}/metrics`)).text()).not.toContain('lighthouse_hub_limited_total{')
+  })
+})
+
+describe('a key', () => {
+  it('signs in so often and no more, and may come back', async () => {
+    const hub = await startHub({ rateLimits: { loginsPerMinute: 2 }, clock: { now: () => 0 } })
+    const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+    for (let count = 0; count < 2; count += 1) (await signIn(hub, alice)).socket.disconnect()
+    const socket = openSocket(hub, { pub_key: alice.pubKey })
+    socket.once('challenge', (challenge: Challenge, acknowledge: (signature: string) => void) =>
+      acknowledge(answer(alice, challenge)),
+    )
+    expect(await next(socket, 'refused')).toMatchObject([{ code: 'unavailable' }])
+    await signIn(hub, bob)
+    const text = await (await fetch(`${hub.url}/metrics`)).text()
+    expect(text).toContain('lighthouse_hub_limited_total{limit="logins"} 1')
+  })
+
+  it('asks to be registered so often and no more', async () => {
+    const hub = await startHub({ rateLimits: { registrationsPerMinutePerKey: 2 }, clock: { now: () => 0 } })
+    const alice = await register(hub, 'alice')
+    // Somebody else in its name takes nothing from it.
+    const forged = { ...registration(alice), signature: registration(newAccount('alice')).signature }
+    expect((await postRegistration(hub, forged)).status).toBe(400)
+    expect((await postRegistration(hub, registration(alice))).status).toBe(409)
+    expect((await postRegistration(hub, registration(alice))).status).toBe(429)
+    const text = await (await fetch(`${hub.url}/metrics`)).text()
+    expect(text).toContain('lighthouse_hub_limited_total{limit="registrations-by-key"} 1')
   })
 })
 

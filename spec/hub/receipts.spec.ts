@@ -102,6 +102,14 @@ describe('a receipt', () => {
     const good = receipt(1_000_000)
     const flipped = Buffer.from(good.signature, 'base64')
     flipped[5]! ^= 1
+    const forged = [
+      { ...good, bytes: 1_000_001 },
+      { ...good, session: 'session-of-a-spec-0002' },
+      { ...good, signature: flipped.toString('base64') },
+      { ...good, seeder: carol.pubKey },
+      // Signed by the seeder, who would like to be paid.
+      signedReceipt(hub, { ...alice, privKey: bob.privKey }, bob, 1_000_000),
+    ]
     const cases: [string, Socket, unknown][] = [
       ['malformed', atAlice, undefined],
       ['malformed', atAlice, 'receipt'],
@@ -113,12 +121,6 @@ describe('a receipt', () => {
       ['malformed', atAlice, { ...good, seeder: alice.pubKey }],
       ['malformed', atAlice, { ...good, note: 'x'.repeat(1_024) }],
       ['malformed', atAlice, signedReceipt({ hubKey: newAccount('other').pubKey }, alice, bob, 1_000_000)],
-      ['bad-signature', atAlice, { ...good, bytes: 1_000_001 }],
-      ['bad-signature', atAlice, { ...good, session: 'session-of-a-spec-0002' }],
-      ['bad-signature', atAlice, { ...good, signature: flipped.toString('base64') }],
-      ['bad-signature', atAlice, { ...good, seeder: carol.pubKey }],
-      // Signed by the seeder, who would like to be paid.
-      ['bad-signature', atAlice, signedReceipt(hub, { ...alice, privKey: bob.privKey }, bob, 1_000_000)],
       ['not-a-party', atCarol, good],
       // Of this session, with somebody else as the payee.
       ['not-a-party', atAlice, signedReceipt(hub, alice, carol, 1_000_000)],
@@ -129,10 +131,28 @@ describe('a receipt', () => {
     ]
     const acks = await Promise.all(cases.map(([, socket, message]) => settle(socket, message)))
     expect(acks.map(({ error }) => error?.code)).toEqual(cases.map(([code]) => code))
+    // Two that are badly signed are forgiven to a connection.
+    const badlySigned: any[] = []
+    for (const message of forged) {
+      const { socket } = await signIn(hub, alice)
+      badlySigned.push(await settle(socket, message))
+    }
+    expect(badlySigned.map(({ error }) => error?.code)).toEqual(forged.map(() => 'bad-signature'))
     for (const { error } of acks) expect(error.message).toMatch(/[a-z]{3,}.*\.$/)
     expect(await ledger()).toHaveLength(3)
     // And the good one is still good, to the last byte.
-    expect(await settle(atAlice, receipt(100_000_000))).toMatchObject({ settled: { coins: '0.000000' } })
+    const { socket } = await signIn(hub, alice)
+    expect(await settle(socket, receipt(100_000_000))).toMatchObject({ settled: { coins: '0.000000' } })
+  })
+
+  it('that is badly signed three times ends the connection, and no other', async () => {
+    const { atAlice, atBob, open, receipt } = await pair()
+    await open()
+    const over = Promise.all([next(atAlice, 'refused'), next(atAlice, 'disconnect')])
+    const acks = [1, 2, 3].map(bytes => settle(atAlice, { ...receipt(bytes), bytes: bytes + 1 }))
+    expect((await Promise.all(acks)).map(({ error }) => error?.code)).toEqual(Array(3).fill('bad-signature'))
+    expect((await over)[0]).toMatchObject([{ code: 'unavailable' }])
+    expect(await settle(atBob, receipt(4))).toMatchObject({ settled: { bytes: 4 } })
   })
 
   it('counts only once the answer was forwarded, to the one who was asked', async () => {
@@ -199,6 +219,30 @@ describe('a receipt', () => {
     expect(text).toMatch(/lighthouse_hub_settlement_batch_receipts_count [1-9]/)
     expect(text).toMatch(/lighthouse_hub_settlement_batch_seconds_count [1-9]/)
     expect(text).toContain('lighthouse_hub_pending_receipts 0')
+  })
+})
+
+describe('the keys of one address', () => {
+  it('have one limit together, for receipts and for offers', async () => {
+    const { hub, alice, bob, atAlice, atBob, open, receipt } = await pair({
+      rateLimits: {
+        ...{ receiptBurstPerAddress: 3, receiptsPerSecondPerAddress: 1 },
+        ...{ offerBurstPerAddress: 2, offersPerMinutePerAddress: 1 },
+      },
+      clock: { now: () => 0 },
+    })
+    await open()
+    const receipts = [atAlice, atBob, atAlice, atBob].map((socket, index) => settle(socket, receipt(index + 1)))
+    const codes = (await Promise.all(receipts)).map(({ error }) => error?.code)
+    expect(codes).toEqual([undefined, undefined, undefined, 'rate-limited'])
+    const another = { session: 'session-of-a-spec-0009' }
+    expect(await send(atBob, description('offer', hub, bob, alice, undefined, another))).toEqual({ delivered: true })
+    expect(await send(atAlice, description('offer', hub, alice, bob))).toMatchObject({
+      error: { code: 'rate-limited' },
+    })
+    const text = await (await fetch(`${hub.url}/metrics`)).text()
+    expect(text).toContain('lighthouse_hub_limited_total{limit="receipts-by-address"} 1')
+    expect(text).toContain('lighthouse_hub_limited_total{limit="offers-by-address"} 1')
   })
 })
 

@@ -304,6 +304,23 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
       expect(await store.settle([receiptOf(parties, 5)], timeMs)).toMatchObject([{ type: 'settled', moved: true }])
     })
 
+    it('forgets no more at once than it is told to', async () => {
+      const { store, alice, bob } = await scene()
+      for (let count = 0; count < 5; count += 1) {
+        await store.recordOffer({ session: `session-of-a-step-${count}`, consumer: alice, seeder: bob, timeMs: 1 })
+      }
+      const counts = []
+      for (let step = 0; step < 4; step += 1) counts.push(await store.pruneSessions(2, 2, 2))
+      expect(counts).toEqual([2, 2, 1, 0])
+    })
+
+    it('writes for who wants to know whether it can, and changes nothing', async () => {
+      const { store, alice, bob } = await scene()
+      const before = [await store.head(), await walletsOf(store, alice, bob)]
+      await store.probe()
+      expect([await store.head(), await walletsOf(store, alice, bob)]).toEqual(before)
+    })
+
     it('forgets sessions of which nothing was settled and nothing heard, and no others', async () => {
       const { store, alice, bob, parties: old } = await scene()
       const touched = {

@@ -35,6 +35,7 @@ const expected: Readonly<Record<ErrorCode, number>> = {
   'peer-refused': 502,
   'too-many-connections': 503,
   'port-in-use': 503,
+  'address-unavailable': 503,
   'no-tunnel-port': 503,
   'invalid-option': 500,
   'invalid-metadata': 500,

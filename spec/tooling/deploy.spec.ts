@@ -1,9 +1,11 @@
 /** What deploy/ and docs/OPERATING.md tell operators to type exists: commands, options, variables, files, metrics. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createServer } from 'node:http'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
+import { exitCodeOf } from '../../src/cli/exit-codes.js'
 import { run } from '../../src/cli/program.js'
 import { createHub$, type Hub } from '../../src/hub/app.js'
 import { fakeIo } from '../cli/support/fake-io.js'
@@ -111,6 +113,40 @@ describe('files', () => {
     const { bin } = JSON.parse(read('package.json')) as { bin: Record<string, string> }
     expect(read('deploy/lighthouse-hub.service')).toContain(`/opt/lighthouse-peer/${bin['lighthouse-peer']} hub\n`)
     expect(read('deploy/compose.yaml')).toContain(`node ${bin['lighthouse-peer']} `)
+  })
+})
+
+describe('the unit', () => {
+  const unit = read('deploy/lighthouse-hub.service')
+
+  it('tries again for as long as it takes, and not at all with settings that are refused', () => {
+    expect(unit).toMatch(/^\[Unit\][^[]*^StartLimitIntervalSec=0$/ms)
+    expect(unit).toMatch(/^Restart=on-failure$/m)
+    expect(Number(/^RestartSec=(\d+)$/m.exec(unit)?.[1])).toBeGreaterThanOrEqual(5)
+    expect(/^RestartPreventExitStatus=(.*)$/m.exec(unit)?.[1]).toBe(String(exitCodeOf('invalid-option')))
+    for (const passing of ['store-failed', 'port-in-use', 'address-unavailable'] as const) {
+      expect(exitCodeOf(passing)).toBe(1)
+    }
+  })
+})
+
+describe('the proxy', () => {
+  it('lets go of a resting connection before the hub does', async () => {
+    const seconds = Number(/^ *keepalive_timeout (\d+)s;/m.exec(read('deploy/nginx.conf'))?.[1])
+    expect(seconds * 1_000).toBeLessThan(createServer().keepAliveTimeout)
+  })
+
+  it('sees the clients of IPv6 as they are', () => {
+    expect(read('deploy/compose.yaml')).toMatch(/^ {2}front:\n(?: {4}#.*\n)*? {4}enable_ipv6: true$/m)
+  })
+})
+
+describe('backups', () => {
+  it('are made for the owner alone', () => {
+    const lines = read(guide).split('\n')
+    const dumps = lines.filter(line => /pg_dump --|"VACUUM INTO/.test(line))
+    expect(dumps).toHaveLength(2)
+    for (const line of dumps) expect(line).toMatch(/^\(umask 077; /)
   })
 })
 

@@ -85,6 +85,7 @@ const table: Record<FailureCode, ExitCode> = {
   'malformed-signal': failure,
   'too-many-connections': failure,
   'port-in-use': failure,
+  'address-unavailable': failure,
   'no-tunnel-port': failure,
   'store-failed': failure,
   'already-registered': failure,

@@ -10,18 +10,24 @@ import type { LedgerHead } from '../protocol/signal.js'
 import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
+import { doorkeeper } from './adapters/doorkeeper.js'
+import { downloadLimit } from './adapters/download-limit.js'
+import { EventLoopLag } from './adapters/event-loop-lag.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http-listener.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
 import { prometheusMetrics } from './adapters/prometheus.js'
 import { redisConnection$ } from './adapters/redis-connection.js'
-import { type Doorkeeper, socketIoServer$ } from './adapters/socket-io.server.js'
+import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
 import { type DatabaseAddress, type HubOptions, type HubSettings, readHubOptions } from './options.js'
 import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
+import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
 import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
-import { TokenBuckets } from './protocol/token-buckets.js'
+import { OpenPlaces } from './protocol/open-places.js'
+import { PartyLimits } from './protocol/party-limits.js'
+import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
 import { countedStore } from './streams/counted-store.js'
 import { healthCheck } from './streams/health.js'
@@ -29,8 +35,9 @@ import { serveSocket$ } from './streams/hub-session.js'
 import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
+import { provenStore } from './streams/proven-store.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
-import { type SettlementService, settlementService } from './streams/settlement.js'
+import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
 import { sharedBus$ } from './streams/shared-bus.js'
 
 export type { HubOptions, HubRateLimits } from './options.js'
@@ -78,28 +85,43 @@ interface Assembly {
   readonly context: HubContext
   readonly settlement: SettlementService
   readonly gate: ConnectionGate
+  readonly downloads: OpenPlaces
+  readonly lag: EventLoopLag
 }
 
 function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSettings, options: HubOptions): Assembly {
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
   const { limits } = settings
   const gate = new ConnectionGate(limits.connections, addressKey)
+  const downloads = new OpenPlaces()
+  const lag = new EventLoopLag()
   const metrics = prometheusMetrics({
     signedIn: () => bus.size,
     sockets: () => gate.size,
     pendingReceipts: () => settlement.pending,
+    maxPendingReceipts,
+    downloads: () => downloads.size,
+    openInvites: () => opened.openInvites(),
+    bus: () => bus.state,
+    lagSeconds: () => lag.take(),
   })
-  const store = countedStore(opened, operation => metrics.storeError(operation))
+  const store = provenStore(
+    countedStore(opened, operation => metrics.storeError(operation)),
+    clock,
+  )
   const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
+  const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
+    new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
   const context: HubContext = {
     store,
     keys,
     crypto,
     bus,
+    loginLimits: new TokenBuckets(limits.logins),
     signalLimits: new TokenBuckets(limits.signals),
-    offerLimits: new TokenBuckets(limits.offers),
-    receiptLimits: new TokenBuckets(limits.receipts),
+    offerLimits: partyLimits(limits.offers, limits.offersByAddress),
+    receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
     settlement,
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
     clock,
@@ -107,12 +129,12 @@ function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSet
     logger,
     metrics,
   }
-  return { context, settlement, gate }
+  return { context, settlement, gate, downloads, lag }
 }
 
 /** Attaches routes and signaling as long as it is subscribed to. Never emits. */
 function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate } = assembly
+  const { context, gate, downloads, lag } = assembly
   const { store, keys, bus, metrics, logger, scheduler, clock } = context
   const { crypto = nodeCrypto } = options
   const { limits, controlToken: token } = settings
@@ -121,10 +143,15 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       metrics.registration('rate-limited')
       metrics.limited('registrations')
     })
+    const registrationsByKey = new TokenBuckets(limits.registrations)
     const lookups = addressLimit(limits.lookupsPerMinute, () => metrics.limited('lookups'))
     const head = (): Promise<LedgerHead | null> =>
       signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
-    const invites = (count: number): Promise<readonly string[]> => makeInvites(count, store, crypto, scheduler.now())
+    const invites = async (count: number): Promise<readonly string[]> => {
+      const codes = await makeInvites(count, store, crypto, scheduler.now())
+      metrics.invites(codes.length)
+      return codes
+    }
     const routes = hubRoutes({
       store,
       hubKey: keys.pubKey,
@@ -141,22 +168,23 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       trustProxy: settings.trustProxy,
       registrationLimit: registrations.handler,
       lookupLimit: lookups.handler,
+      downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
+      mayRegister(pubKey) {
+        const allowed = registrationsByKey.take(pubKey, clock.now())
+        if (!allowed) metrics.limited('registrations-by-key')
+        return allowed
+      },
     })
     const addressOf = (request: IncomingMessage): string => clientAddress(request, routes.get('trust proxy fn'))
-    const door: Doorkeeper = {
-      admits(request) {
-        const refusal = gate.refusal(addressOf(request), clock.now())
-        if (refusal !== undefined) metrics.limited(refusal)
-        return refusal === undefined
-      },
-      entered: request => gate.enter(addressOf(request)),
-    }
+    const door = doorkeeper({ gate, addressOf, clock, metrics })
     // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
     server.on('request', routes)
+    lag.start()
     return socketIoServer$(server, door).pipe(
       mergeMap(socket => serveSocket$(socket, context)),
       finalize(() => {
         server.off('request', routes)
+        lag.stop()
         registrations.shutdown()
         lookups.shutdown()
       }),
@@ -182,11 +210,11 @@ function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions):
  * Cold: each subscription opens a database and a listener and emits the `Hub` once both are there; it never completes.
  * Unsubscribing frees the port at once, cuts every connection, and closes the database and every timer. Prints nothing.
  *
- * Errors with `invalid-option` (the message names the field), `port-in-use`, or `store-failed` when the database cannot
+ * Errors with `invalid-option` (the message names the field), `port-in-use`, `address-unavailable`, or `store-failed` when the database cannot
  * be opened, is in use by another hub, or its newest blocks are damaged, or when the bus cannot be reached.
  *
- * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 1 MiB that
- * wait for a slow reader; 4,096 receipts that wait to be settled are of all clients together.
+ * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 2 MiB that
+ * wait for a slow reader, with which it is cut off; 4,096 receipts that wait to be settled are of all clients together.
  *
  * ```ts
  * const hub = createHub$({ port: 3000, database: 'sqlite:hub.db' }).subscribe(({ url }) => console.log(url))

@@ -2,6 +2,7 @@ import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
 import { LighthouseError } from '../protocol/errors.js'
+import type { ByOrigin } from './protocol/address-buckets.js'
 import type { ConnectionBounds } from './protocol/connection-gate.js'
 import type { TurnOptions } from './protocol/ice.js'
 import { registrationPolicies, type RegistrationPolicy } from './protocol/registry.js'
@@ -15,8 +16,12 @@ import type { HubLogger } from './ports.js'
 export interface HubRateLimits {
   /** `POST /v1/register` by address. Default 120. */
   readonly registrationsPerMinute?: number
+  /** `POST /v1/register` by key, which is registered once. Default 10. */
+  readonly registrationsPerMinutePerKey?: number
   /** `GET` of names, coins and the ledger by address. Default 1,200. */
   readonly lookupsPerMinute?: number
+  /** Downloads of the ledger that are under way, by address. Default 4, and 32 for this machine's own addresses. */
+  readonly downloadsPerAddress?: number
   /** Signals by key at once: default 500, ten connections with all their candidates. */
   readonly signalBurst?: number
   /** Signals by key for long. Default 50. */
@@ -25,10 +30,23 @@ export interface HubRateLimits {
   readonly offerBurst?: number
   /** Offers by key for long. Default 60. */
   readonly offersPerMinute?: number
+  /** Offers of all keys of an address at once. Default 240, and 10,000 for this machine's own addresses. */
+  readonly offerBurstPerAddress?: number
+  /** Offers of all keys of an address for long. Default 480, and 60,000 for this machine's own addresses. */
+  readonly offersPerMinutePerAddress?: number
   /** Receipts by key at once. Default 1,000. */
   readonly receiptBurst?: number
   /** Receipts by key for long. Default 400: an honest consumer on a fast link signs some 250. */
   readonly receiptsPerSecond?: number
+  /** Receipts of all keys of an address at once. Default 2,000, and 20,000 for this machine's own addresses. */
+  readonly receiptBurstPerAddress?: number
+  /**
+   * Receipts of all keys of an address for long. Default 1,000, which takes a fifth of a core when all of them are badly
+   * signed, and 20,000 for this machine's own addresses.
+   */
+  readonly receiptsPerSecondPerAddress?: number
+  /** Logins by key. Default 120. */
+  readonly loginsPerMinute?: number
   /** Signaling connections open at a time, by address. Default 64, and 1,024 for this machine's own addresses. */
   readonly socketsPerAddress?: number
   /** Signaling connections made, by address. Default 120, and 6,000 for this machine's own addresses. */
@@ -81,10 +99,16 @@ export type DatabaseAddress =
 export interface HubLimits {
   readonly registrationsPerMinute: number
   readonly lookupsPerMinute: number
+  readonly downloads: ByOrigin<number>
+  /** By key. */
+  readonly registrations: BucketRate
+  readonly logins: BucketRate
   readonly signals: BucketRate
   readonly offers: BucketRate
   readonly receipts: BucketRate
-  readonly connections: { readonly others: ConnectionBounds; readonly loopback: ConnectionBounds }
+  readonly offersByAddress: ByOrigin<BucketRate>
+  readonly receiptsByAddress: ByOrigin<BucketRate>
+  readonly connections: ByOrigin<ConnectionBounds>
 }
 
 /** Options that were checked, with their defaults. */
@@ -163,19 +187,34 @@ function checkTurn({ urls, secret, ttlSeconds }: TurnOptions): void {
 /** What holds where nothing else is said. */
 const defaultLimits = {
   registrationsPerMinute: 120,
+  registrationsPerMinutePerKey: 10,
   lookupsPerMinute: 1_200,
+  downloadsPerAddress: 4,
   signalBurst: 500,
   signalsPerSecond: 50,
   offerBurst: 30,
   offersPerMinute: 60,
+  offerBurstPerAddress: 240,
+  offersPerMinutePerAddress: 480,
   receiptBurst: 1_000,
   receiptsPerSecond: 400,
+  receiptBurstPerAddress: 2_000,
+  receiptsPerSecondPerAddress: 1_000,
+  loginsPerMinute: 120,
   socketsPerAddress: 64,
   handshakesPerMinute: 120,
 }
 
 /** For this machine's own addresses: a demo, a test, or all the peers behind a proxy that `trustProxy` does not name. */
-const defaultLoopbackLimits = { socketsPerAddress: 1_024, handshakesPerMinute: 6_000 }
+const defaultLoopbackLimits = {
+  downloadsPerAddress: 32,
+  offerBurstPerAddress: 10_000,
+  offersPerMinutePerAddress: 60_000,
+  receiptBurstPerAddress: 20_000,
+  receiptsPerSecondPerAddress: 20_000,
+  socketsPerAddress: 1_024,
+  handshakesPerMinute: 6_000,
+}
 
 /** The names of all limits. */
 export const limitNames = Object.keys(defaultLimits) as readonly (keyof HubRateLimits)[]
@@ -185,20 +224,27 @@ function limitsFrom(given: HubRateLimits): HubLimits {
     if (!(Number.isInteger(value) && value > 0)) throw invalid(`rateLimits.${name}`, 'must be a whole number from 1')
   }
   const limits = { ...defaultLimits, ...given }
-  const bounds = (of: {
-    readonly socketsPerAddress: number
-    readonly handshakesPerMinute: number
-  }): ConnectionBounds => ({
-    sockets: of.socketsPerAddress,
-    handshakes: { burst: of.handshakesPerMinute, perSecond: of.handshakesPerMinute / 60 },
+  const loopback = { ...limits, ...defaultLoopbackLimits, ...given }
+  const byOrigin = <Bound>(bound: (of: Required<HubRateLimits>) => Bound): ByOrigin<Bound> => ({
+    others: bound(limits),
+    loopback: bound(loopback),
   })
+  const aMinute = (count: number): BucketRate => ({ burst: count, perSecond: count / 60 })
   return {
     registrationsPerMinute: limits.registrationsPerMinute,
     lookupsPerMinute: limits.lookupsPerMinute,
+    downloads: byOrigin(of => of.downloadsPerAddress),
+    registrations: aMinute(limits.registrationsPerMinutePerKey),
+    logins: aMinute(limits.loginsPerMinute),
     signals: { burst: limits.signalBurst, perSecond: limits.signalsPerSecond },
     offers: { burst: limits.offerBurst, perSecond: limits.offersPerMinute / 60 },
     receipts: { burst: limits.receiptBurst, perSecond: limits.receiptsPerSecond },
-    connections: { others: bounds(limits), loopback: bounds({ ...limits, ...defaultLoopbackLimits, ...given }) },
+    offersByAddress: byOrigin(of => ({ burst: of.offerBurstPerAddress, perSecond: of.offersPerMinutePerAddress / 60 })),
+    receiptsByAddress: byOrigin(of => ({
+      burst: of.receiptBurstPerAddress,
+      perSecond: of.receiptsPerSecondPerAddress,
+    })),
+    connections: byOrigin(of => ({ sockets: of.socketsPerAddress, handshakes: aMinute(of.handshakesPerMinute) })),
   }
 }
 

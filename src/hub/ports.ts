@@ -40,9 +40,10 @@ export interface SettlementStore {
   /**
    * Forgets sessions of which nothing was settled and whose last offer or answer was before; their receipts are unknown
    * from then on. Those that were never answered may go sooner (default: no sooner). One of which something was settled is
-   * never forgotten: it would begin again from 0, and its receipts would be paid twice. Returns how many.
+   * never forgotten: it would begin again from 0, and its receipts would be paid twice. At most `limit` of them (default:
+   * all), since nothing else is written meanwhile. Returns how many.
    */
-  pruneSessions(beforeMs: number, unansweredBeforeMs?: number): Promise<number>
+  pruneSessions(beforeMs: number, unansweredBeforeMs?: number, limit?: number): Promise<number>
 }
 
 /** Single-use codes that let somebody register. Only their digests are kept. */
@@ -80,8 +81,10 @@ export interface HubStore extends SettlementStore, InviteStore {
   head(): Promise<ChainState | undefined>
   /** At most `limit` blocks after number `seq`, in order. */
   blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]>
-  /** Resolves when the store can be read and written now. */
+  /** Resolves when the store can be read now and nothing forbids to write. Writes nothing. */
   check(): Promise<void>
+  /** Writes something durably, in the place and order of everything else, and changes nothing by it. */
+  probe(): Promise<void>
 }
 
 /** A signal as it came over a socket, with the way to acknowledge it. */
@@ -90,7 +93,7 @@ export interface IncomingSignal {
   acknowledge(ack: SignalAck): void
 }
 
-/** A receipt as it came over a socket, of at most 1,024 bytes, with the way to acknowledge it. */
+/** A receipt as it came over a socket, with the way to acknowledge it. */
 export interface IncomingReceipt {
   readonly message: unknown
   acknowledge(ack: ReceiptAck): void
@@ -100,6 +103,8 @@ export interface IncomingReceipt {
 export interface HubSocket {
   /** What the peer said on connecting. */
   readonly auth: unknown
+  /** Where its client is, as far as known. */
+  readonly address: string
   /** Not buffered: what arrives without a subscriber is dropped. */
   readonly signal$: Observable<IncomingSignal>
   /** Not buffered either. Ends with the socket. */
@@ -128,6 +133,17 @@ export interface BusSession {
   replace(): void
 }
 
+/** How the way to the other processes is. The last two count from the start. */
+export interface BusState {
+  readonly isConnected: boolean
+  /** Questions to other processes that wait for an answer. */
+  readonly pending: number
+  /** Not asked, since too much was waiting. */
+  readonly congested: number
+  /** Not answered in time. */
+  readonly timedOut: number
+}
+
 /**
  * Who is signed in, on whichever process of the hub, and the way to each. Where another process cannot be reached its
  * peers count as offline. No call rejects but `check`.
@@ -135,6 +151,7 @@ export interface BusSession {
 export interface HubBus {
   /** Sessions on this process. */
   readonly size: number
+  readonly state: BusState
   /**
    * Makes this the one live session of the key on all processes; older ones are told `replace`. Resolves when every
    * process that can be reached goes by it.
@@ -173,11 +190,29 @@ export type RegistrationOutcome =
   Registration['type'] | 'malformed' | 'bad-signature' | 'invite-needed' | 'registration-closed' | 'rate-limited'
 
 /** What is limited by address or by key. */
-export type LimitName = 'registrations' | 'lookups' | 'handshakes' | 'sockets' | 'signals' | 'offers' | 'receipts'
+export type LimitName =
+  | 'registrations'
+  | 'registrations-by-key'
+  | 'lookups'
+  | 'downloads'
+  | 'handshakes'
+  | 'sockets'
+  | 'logins'
+  | 'signals'
+  | 'offers'
+  | 'offers-by-address'
+  | 'receipts'
+  | 'receipts-by-address'
+  /** Too much waits: of a peer's signals for the store, of all receipts to be settled, of what somebody else reads. */
+  | 'waiting-signals'
+  | 'pending-receipts'
+  | 'congested-readers'
 
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {
   registration(outcome: RegistrationOutcome): void
+  /** So many invites were made. */
+  invites(count: number): void
   login(outcome: 'authenticated' | 'refused' | 'replaced'): void
   signal(outcome: string): void
   /** `repeated`: settled before, nothing moved. */

@@ -66,6 +66,8 @@ export const errorCodes = {
   'too-many-connections': 'connect',
   /** A port that must be free is taken. Choose another with --port-base. */
   'port-in-use': 'local',
+  /** The address to listen on is not this machine's, or not yet. Check it, or wait until its interface is up. */
+  'address-unavailable': 'local',
   /** None of the tunnel ports can be opened. Free one of them, or move the block with --port-base. */
   'no-tunnel-port': 'local',
   /** An option has a value it cannot have. The message names the field and the rule. */

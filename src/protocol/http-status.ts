@@ -120,6 +120,11 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     title: 'A port is taken',
     next: 'Stop the program that holds it, or move this peer with --port-base.',
   },
+  'address-unavailable': {
+    status: 503,
+    title: 'An address is not there',
+    next: 'Check the address to listen on, or wait until its interface is up.',
+  },
   'no-tunnel-port': {
     status: 503,
     title: 'No tunnel port is free',

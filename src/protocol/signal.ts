@@ -1,4 +1,5 @@
 import { isRecord, isShallow, type Json } from './json.js'
+import { isSmallOrder } from './small-order.js'
 
 /** Largest signal, in bytes of its JSON text. The hub refuses larger ones. */
 export const maxSignalBytes = 65_536
@@ -64,9 +65,9 @@ export function isBase64Of(value: unknown, bytes: number): value is string {
   return typeof value === 'string' && value.length === length && base64Ends[bytes % 3]!.test(value)
 }
 
-/** Whether a value is a public key as it travels: base64 of 32 bytes. */
+/** Whether a value is a public key as it travels: base64 of 32 bytes, and not a point for which anybody can sign. */
 export function isPublicKey(value: unknown): value is string {
-  return isBase64Of(value, 32)
+  return isBase64Of(value, 32) && !isSmallOrder(value)
 }
 
 /** Whether a value is a session ID: 16 to 64 characters of base64url. */

@@ -4,16 +4,18 @@ import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { asyncScheduler } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { downloadLimit } from '../../../src/hub/adapters/download-limit.js'
 import { hubRoutes } from '../../../src/hub/adapters/express-routes.js'
 import { prometheusMetrics } from '../../../src/hub/adapters/prometheus.js'
 import type { HubStore } from '../../../src/hub/ports.js'
 import type { LedgerLine } from '../../../src/hub/protocol/ledger.js'
+import { OpenPlaces } from '../../../src/hub/protocol/open-places.js'
 import { healthCheck } from '../../../src/hub/streams/health.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { genesisHash } from '../../../src/protocol/ledger-line.js'
 import { cleanup, newAccount, postRegistration, registration } from '../support.js'
 
-async function serve(store: Partial<HubStore>) {
+async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => undefined as void) {
   const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
   const routes = hubRoutes({
     store: store as HubStore,
@@ -32,11 +34,16 @@ async function serve(store: Partial<HubStore>) {
     }),
     control: undefined,
     nowMs: () => 0,
-    metrics: prometheusMetrics({ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0 }),
+    metrics: prometheusMetrics({
+      ...{ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0, maxPendingReceipts: 1, downloads: () => 0 },
+      ...{ openInvites: broken, bus: () => memoryBus().state, lagSeconds: () => 0 },
+    }),
     logger,
     trustProxy: false,
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
+    downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new OpenPlaces(), onLimit),
+    mayRegister: () => true,
   })
   const server = createServer(routes).listen(0, '127.0.0.1')
   cleanup(() => {
@@ -63,6 +70,12 @@ describe('routes over a store that fails', () => {
     expect(hub.logger.error).toHaveBeenCalledTimes(1)
   })
 
+  it('say all that is known without it in the metrics', async () => {
+    const text = await (await fetch(`${(await serve({})).url}/metrics`)).text()
+    expect(text).toMatch(/^lighthouse_hub_open_invites Nan$/m)
+    expect(text).toMatch(/^lighthouse_hub_sockets 0$/m)
+  })
+
   it('answer 503 in words elsewhere', async () => {
     const hub = await serve({ resolve: broken, balance: broken, register: broken })
     const key = encodeURIComponent(newAccount('x').pubKey)
@@ -87,6 +100,23 @@ describe('routes over a store that fails', () => {
 })
 
 describe('a long ledger', () => {
+  it('is sent so often at a time to one address, and again when one of them is over', async () => {
+    const endless: HubStore['blocksAfter'] = async (seq, limit) =>
+      Array.from({ length: limit }, (_, index) => ({ seq: seq + index + 1 }) as LedgerLine)
+    const limited = jest.fn()
+    const hub = await serve({ blocksAfter: endless }, 2, limited)
+    const download = () => fetch(`${hub.url}/v1/ledger`)
+    const answers = [await download(), await download(), await download()]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 429])
+    expect(answers[2]!.headers.get('content-type')).toContain('application/problem+json')
+    expect(await answers[2]!.json()).toMatchObject({ code: 'rate-limited' })
+    expect(limited).toHaveBeenCalledTimes(1)
+    await answers[0]!.body!.cancel()
+    let status = 429
+    while (status === 429) ({ status } = await download())
+    expect(status).toBe(200)
+  })
+
   it('is read no faster than it is taken', async () => {
     let pages = 0
     const padding = 'x'.repeat(500)

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { Client } from 'pg'
 import { defer, firstValueFrom, ReplaySubject, type Subscription, switchMap } from 'rxjs'
 import { blockHash } from '../../../src/hub/adapters/block-hash.js'
+import { lockChain } from '../../../src/hub/adapters/postgres-schema.js'
 import { postgresStore$ } from '../../../src/hub/adapters/postgres-store.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../../support/postgres.node.js'
@@ -189,6 +190,26 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       first.subscription.unsubscribe()
       const { store } = await openStore(url)
       await expect(store.check()).rejects.toMatchObject({ message: expect.stringContaining('not written') })
+    })
+  })
+
+  describe('a chain that somebody else has locked', () => {
+    it('can be read and not probed until it is let go of', async () => {
+      const url = await cluster.createDatabase()
+      const { store } = await openStore(url)
+      const client = new Client({ connectionString: url })
+      await client.connect()
+      try {
+        await client.query(`BEGIN; ${lockChain}`)
+        let isProbed = false
+        const probed = store.probe().then(() => (isProbed = true))
+        await store.check()
+        expect(isProbed).toBe(false)
+        await client.query('COMMIT')
+        await probed
+      } finally {
+        await client.end()
+      }
     })
   })
 

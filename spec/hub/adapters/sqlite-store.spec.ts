@@ -205,6 +205,18 @@ describe('a settlement in a SQLite file', () => {
     expect(verifyAll(await store.blocksAfter(0, 10)).seq).toBe(3)
   })
 
+  it('cannot be probed when it cannot be written, also where it can be read and locked', async () => {
+    const path = join(temporaryFolder(), 'hub.db')
+    const first = await openStore(path)
+    await first.store.keyPair(() => newAccount('hub'))
+    await first.store.probe()
+    first.subscription.unsubscribe()
+    await change(path, "CREATE TRIGGER full BEFORE UPDATE ON hub BEGIN SELECT RAISE(ABORT, 'full'); END")
+    const { store } = await openStore(path)
+    await store.check()
+    await expect(store.probe()).rejects.toMatchObject({ code: 'store-failed' })
+  })
+
   it('changes nothing when a part of it cannot be written, and what was waiting goes on from there', async () => {
     const path = join(temporaryFolder(), 'hub.db')
     const first = await openStore(path)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { ConnectionGate, isLoopback } from '../../../src/hub/protocol/connection-gate.js'
+import { isLoopback } from '../../../src/hub/protocol/address-buckets.js'
+import { ConnectionGate } from '../../../src/hub/protocol/connection-gate.js'
 
 const bounds = (sockets: number, handshakes: number) => ({
   sockets,

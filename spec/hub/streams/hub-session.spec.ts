@@ -5,6 +5,7 @@ import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { receiptRefusalAck } from '../../../src/hub/protocol/receipt-rules.js'
+import { PartyLimits } from '../../../src/hub/protocol/party-limits.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
 import { authText } from '../../../src/protocol/signed-texts.js'
@@ -14,6 +15,8 @@ import { notedMetrics } from './support/noted-metrics.js'
 const hubKeys = newAccount('hub')
 const [alice, bob] = [newAccount('alice'), newAccount('bob')]
 const hub = { url: '', port: 0, hubKey: hubKeys.pubKey }
+
+const plenty = new TokenBuckets({ burst: 1_000, perSecond: 1 })
 
 /** Lets promises that have settled be heard. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -34,8 +37,9 @@ function contextWith(
     crypto: nodeCrypto,
     bus: memoryBus(),
     signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    offerLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    receiptLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    loginLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
+    offerLimits: new PartyLimits(plenty, plenty),
+    receiptLimits: new PartyLimits(plenty, plenty),
     settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },
     iceServersFor: () => [],
     clock: { now: () => 0 },
@@ -59,6 +63,7 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
     clog(): void
   } = {
     auth: { pub_key: keys.pubKey },
+    address: '192.0.2.1',
     signal$,
     receipt$: NEVER,
     closed$,
@@ -135,7 +140,7 @@ describe('serveSocket$', () => {
     expect([context.bus.size, socket.signal$.observed, socket.closed$.observed]).toEqual([0, false, false])
   })
 
-  it('ends this socket alone when the store fails, and says that it may come back', async () => {
+  it('refuses one signal when the store fails, and keeps the session', async () => {
     let working = true
     const context = contextWith({
       balance: async () => {
@@ -147,14 +152,32 @@ describe('serveSocket$', () => {
     for (const socket of [one, two]) serveSocket$(socket, context).subscribe()
     await settled()
     working = false
-    one.signal$.next({ message: description('offer', hub, alice, bob), acknowledge: () => undefined })
-    await settled()
-    expect(one.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
+    const offer = description('offer', hub, alice, bob)
+    expect(await ackOf(one, offer)).toMatchObject({ error: { code: 'rate-limited' } })
+    expect(context.outcomes).toContain('a signal could not be forwarded')
+    working = true
+    expect(await ackOf(one, offer)).toEqual({ delivered: true })
+    expect([one.closes, two.sent.at(-1)]).toEqual([0, ['signal', offer]])
+  })
+
+  it('ends this socket alone when the store fails at its login, and says that it may come back', async () => {
+    let calls = 0
+    const context = contextWith({
+      balance: async () => {
+        calls += 1
+        if (calls < 3) return 5_000_000
+        throw new Error('disk full')
+      },
+    })
+    const [one, two] = [fakeSocket(alice), fakeSocket(bob)]
+    for (const socket of [one, two]) {
+      serveSocket$(socket, context).subscribe()
+      await settled()
+    }
+    expect(two.sent.at(-1)).toMatchObject(['refused', { code: 'unavailable' }])
     expect(context.outcomes).toContain('a signaling session failed')
-    expect([await context.bus.isSignedIn(alice.pubKey), await context.bus.isSignedIn(bob.pubKey)]).toEqual([
-      false,
-      true,
-    ])
+    const signedIn = [alice, bob].map(({ pubKey }) => context.bus.isSignedIn(pubKey))
+    expect(await Promise.all(signedIn)).toEqual([true, false])
   })
 
   it('says rate-limited when the other side does not read what waits for it', async () => {
@@ -164,6 +187,7 @@ describe('serveSocket$', () => {
     await settled()
     two.clog()
     expect(await ackOf(one, description('offer', hub, alice, bob))).toMatchObject({ error: { code: 'rate-limited' } })
+    expect(context.outcomes).toContain('limited congested-readers')
   })
 
   it('holds at most 1 MiB of signals while the store takes its time', async () => {
@@ -179,6 +203,7 @@ describe('serveSocket$', () => {
     for (let count = 0; count < 40; count += 1) socket.signal$.next({ message, acknowledge: ack => acks.push(ack) })
     expect(acks).toHaveLength(40 - Math.floor(1_048_576 / bytes))
     expect(new Set(acks.map(({ error }) => error.code))).toEqual(new Set(['rate-limited']))
+    expect(context.outcomes).toContain('limited waiting-signals')
   })
 
   it('refuses who says nothing about itself', async () => {

@@ -14,7 +14,7 @@ describe('pruneSessions$', () => {
     const subscription = pruneSessions$({
       store: {
         async pruneSessions(...times) {
-          asked.push(times.map(time => Number(time) / dayMs))
+          asked.push(times.slice(0, 2).map(time => Number(time) / dayMs))
           if (asked.length === 2) throw new Error('disk full')
           return asked.length === 1 ? 3 : 0
         },
@@ -34,6 +34,33 @@ describe('pruneSessions$', () => {
     ])
     expect(logged).toEqual(['old sessions were forgotten', 'old sessions could not be forgotten'])
     expect(time.pending()).toBe(1)
+    subscription.unsubscribe()
+    expect(time.pending()).toBe(0)
+  })
+
+  it('goes in steps with a pause after each, and counts them as one', async () => {
+    const time = virtualTime()
+    const asked: unknown[] = []
+    const logged: object[] = []
+    const left = [500, 500, 3]
+    const subscription = pruneSessions$({
+      store: {
+        async pruneSessions(...times) {
+          asked.push(times)
+          return left.shift() ?? 0
+        },
+      },
+      scheduler: time.scheduler,
+      logger: { info: fields => void logged.push(fields), warn: () => undefined, error: () => undefined },
+    }).subscribe()
+    for (const steps of [1, 2, 3, 3]) {
+      await heard()
+      expect(asked).toHaveLength(steps)
+      time.advance(100)
+    }
+    expect(new Set(asked.map(String)).size).toBe(1)
+    expect(asked[0]).toEqual([-90 * dayMs, -dayMs, 500])
+    expect(logged).toEqual([{ sessions: 1_003 }])
     subscription.unsubscribe()
     expect(time.pending()).toBe(0)
   })

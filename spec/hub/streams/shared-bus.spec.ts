@@ -252,7 +252,9 @@ describe('sharedBus$', () => {
     expect(outcomes).toEqual([])
     await pass(cluster.scheduler, 1)
     expect(outcomes).toEqual(['offline', 'store-failed'])
+    expect(here.state).toEqual({ isConnected: true, pending: 0, congested: 0, timedOut: 1 })
     cluster.close()
+    expect(here.state.isConnected).toBe(false)
   })
 
   it('answers everything that waits when the connection is lost', async () => {
@@ -275,6 +277,7 @@ describe('sharedBus$', () => {
     const [here] = cluster.buses as [HubBus]
     const asked = Array.from({ length: 10_001 }, () => here.deliver('key', 'signal', {}))
     expect(await asked.at(-1)).toBe('congested')
+    expect(here.state).toMatchObject({ pending: 10_000, congested: 1 })
     await cluster.rest()
     expect(new Set(await Promise.all(asked.slice(0, -1)))).toEqual(new Set(['offline']))
     cluster.close()

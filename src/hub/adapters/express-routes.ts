@@ -59,6 +59,9 @@ export interface RoutesContext {
   readonly trustProxy: boolean | number | string
   readonly registrationLimit: RequestHandler
   readonly lookupLimit: RequestHandler
+  readonly downloadLimit: RequestHandler
+  /** Whether this key, which has proven itself, may ask once more. */
+  readonly mayRegister: (pubKey: string) => boolean
 }
 
 function register(context: RoutesContext): RequestHandler {
@@ -78,6 +81,8 @@ function register(context: RoutesContext): RequestHandler {
     const problem = registrationProblem(parsed, verify)
     if (problem !== undefined) return refuse(400, problem.code, problem.detail)
     const { nickname, pub_key: pubKey, signature, invite } = parsed
+    // After the proof, so that nobody locks a key out that is not his.
+    if (!context.mayRegister(pubKey)) return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
     // Where everybody may come a code is not used up.
     const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
     const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs: nowMs(), ...code })
@@ -189,7 +194,7 @@ const notToStore: RequestHandler = (_request, response, next) => {
 
 /** The hub's HTTP routes. Keeps no state of its own and starts nothing. */
 export function hubRoutes(context: RoutesContext): Express {
-  const { metrics, registrationLimit, lookupLimit } = context
+  const { metrics, registrationLimit, lookupLimit, downloadLimit } = context
   const routes = express()
   try {
     routes.set('trust proxy', context.trustProxy)
@@ -202,7 +207,7 @@ export function hubRoutes(context: RoutesContext): Express {
   routes.post('/v1/register', registrationLimit, express.json({ limit: maxBodyBytes }), register(context))
   routes.get('/v1/resolve/:nickname', lookupLimit, resolve(context))
   routes.get('/v1/coins', lookupLimit, coins(context))
-  routes.get('/v1/ledger', lookupLimit, ledger(context))
+  routes.get('/v1/ledger', lookupLimit, downloadLimit, ledger(context))
   routes.get('/v1/health', health(context))
   if (context.control !== undefined) routes.use('/control', lookupLimit, controlRoutes(context.control))
   routes.get('/metrics', async (_request, response) => {

@@ -23,6 +23,14 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
         { field: 'port', port },
         options,
       )
+    // Comes and goes by itself, so that whoever starts the hub again later is right.
+    case 'EADDRNOTAVAIL':
+      return new LighthouseError(
+        'address-unavailable',
+        `"host" ${host} is no address of this machine, or not yet. Use one that is, or wait until its interface is up.`,
+        { field: 'host' },
+        options,
+      )
     default:
       return new LighthouseError(
         'invalid-option',
@@ -42,7 +50,7 @@ export interface HttpListening {
 /**
  * Opens an HTTP server on subscription and emits it once it is bound. Whatever serves requests is attached by whoever
  * subscribes. Unsubscribing frees the port at once and cuts every connection, upgraded ones included. Errors with
- * `port-in-use`, or `invalid-option` for an address that is not this machine's.
+ * `port-in-use`, `address-unavailable` for an address that is not this machine's, or `invalid-option`.
  */
 export function listen$({ host, port }: { readonly host: string; readonly port: number }): Observable<HttpListening> {
   return new Observable(subscriber => {

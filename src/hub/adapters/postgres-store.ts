@@ -112,9 +112,10 @@ class PostgresStore implements HubStore {
     })
   }
 
-  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < $1 AND (NOT answered OR touched < $2)'
-    const values = [Math.max(beforeMs, unansweredBeforeMs), beforeMs]
+  pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs, limit: number | null = null): Promise<number> {
+    const old = 'SELECT session FROM sessions WHERE settled = 0 AND touched < $1 AND (NOT answered OR touched < $2)'
+    const remove = `DELETE FROM sessions WHERE session IN (${old} LIMIT $3)`
+    const values = [Math.max(beforeMs, unansweredBeforeMs), beforeMs, limit]
     // Not between a settlement's look at a session and its write, which would find nothing to write to.
     return this.#append(async client => (await client.query(remove, values)).rowCount ?? 0)
   }
@@ -135,6 +136,11 @@ class PostgresStore implements HubStore {
     const [row] = await this.connections.quickQuery<{ read_only: string }>(query)
     if (row?.read_only === 'off') return
     throw new LighthouseError('store-failed', 'The PostgreSQL database can be read and not written.')
+  }
+
+  async probe(): Promise<void> {
+    // With the chain, as registrations and settlements: a lock that is held elsewhere shows.
+    await this.#append(client => client.query('UPDATE hub SET pub_key = pub_key'))
   }
 
   /** A transaction with the chain to itself, across all processes; it is released with the commit. */

@@ -1,17 +1,16 @@
-import type { IncomingMessage, Server as HttpServer } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
 import { fromEvent, map, Observable, take, takeUntil } from 'rxjs'
 import { Server, type Socket } from 'socket.io'
 import type { ReceiptAck } from '../../protocol/receipt.js'
 import type { SignalAck } from '../../protocol/signal.js'
 import { maxSignalBytes } from '../../protocol/signal.js'
 import type { HubSocket } from '../ports.js'
-import { jsonBytes } from '../protocol/relay.js'
+import type { Doorkeeper } from './doorkeeper.js'
+import { dropConnection, type EngineConnection, watchBacklog } from './engine-connection.js'
+import { boundPongs, type PingedSocket } from './websocket-pongs.js'
 
 /** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
 const maxPacketBytes = 2 * maxSignalBytes
-
-/** A receipt has about 400 bytes. What is larger is handed on without its content, as `undefined`. */
-const maxReceiptBytes = 1_024
 
 /** What may wait for a socket whose other side reads slowly. Sixteen of the largest signals. */
 const maxBacklogBytes = 1_048_576
@@ -20,13 +19,11 @@ const maxBacklogBytes = 1_048_576
 const pingIntervalMs = 10_000
 const pingTimeoutMs = 10_000
 
-/** For a connection that never says who it is; the login itself has a limit of its own. */
+/** For a connection that never asks for a socket; the login itself has a limit of its own. */
 const connectTimeoutMs = 10_000
 
-function backlogBytes({ conn }: Socket): number {
-  const { writeBuffer } = conn as unknown as { readonly writeBuffer: readonly { readonly data?: unknown }[] }
-  return writeBuffer.reduce((sum, { data }) => sum + (typeof data === 'string' ? data.length : 0), 0)
-}
+/** For the other side to take the last words and go. A round trip takes less, also one of long polling. */
+const closingTimeoutMs = 1_000
 
 /** An event's content and the way to answer it. A peer that wants no answer sends none; the function is always last. */
 function toIncoming<Ack extends SignalAck | ReceiptAck>(
@@ -36,18 +33,31 @@ function toIncoming<Ack extends SignalAck | ReceiptAck>(
   return { message: args[0], acknowledge: ack => void (typeof last === 'function' && last(ack)) }
 }
 
-function toHubSocket(socket: Socket): HubSocket {
+/** Ends a connection after what was sent: soon, also where nobody reads it. */
+function endConnection(socket: Socket): void {
+  const { conn } = socket
+  if (conn.readyState === 'closed') return
+  const timer = setTimeout(() => dropConnection(conn), closingTimeoutMs)
+  conn.once('close', () => clearTimeout(timer))
+  socket.disconnect(true)
+  // Where the socket was over before, the line above does nothing.
+  conn.close()
+}
+
+function toHubSocket(socket: Socket, address: string, backlog: () => number): HubSocket {
   // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
-  socket.on('error', () => socket.disconnect(true))
+  socket.on('error', () => endConnection(socket))
+  // A client can leave its namespace and stay connected underneath.
+  socket.once('disconnect', () => endConnection(socket))
   const closed$ = fromEvent(socket, 'disconnect').pipe(
     take(1),
     map(() => undefined),
   )
   return {
     auth: socket.handshake.auth,
+    address,
     signal$: fromEvent(socket, 'signal', (...args: unknown[]) => toIncoming<SignalAck>(args)),
     receipt$: fromEvent(socket, 'receipt', (...args: unknown[]) => toIncoming<ReceiptAck>(args)).pipe(
-      map(incoming => (jsonBytes(incoming.message) > maxReceiptBytes ? { ...incoming, message: undefined } : incoming)),
       takeUntil(closed$),
     ),
     closed$,
@@ -59,25 +69,45 @@ function toHubSocket(socket: Socket): HubSocket {
         })
       }),
     send(event, body) {
-      if (backlogBytes(socket) > maxBacklogBytes) return false
+      if (backlog() > maxBacklogBytes) return false
       socket.emit(event, body)
       return true
     },
-    close: () => void socket.disconnect(true),
+    close: () => endConnection(socket),
   }
 }
 
-/** Who decides about connections before anything of them is kept. */
-export interface Doorkeeper {
-  /** Whether a connection that begins with this request may be made. */
-  admits(request: IncomingMessage): boolean
-  /** It was made. What this returns is called once, when it is over. */
-  entered(request: IncomingMessage): () => void
+/** What is known of a connection beside its socket. */
+interface Watched {
+  /** Of its client, when it was made. */
+  readonly address: string
+  /** Bytes that wait for the other side. */
+  readonly backlog: () => number
+  /** True for its first socket, false for all others. */
+  readonly join: () => boolean
+}
+
+/** Bounds the time until a connection has a socket, and what waits for it. */
+function watchConnection(connection: EngineConnection, address: string): Watched {
+  const timer = setTimeout(() => dropConnection(connection), connectTimeoutMs)
+  connection.once('close', () => clearTimeout(timer))
+  let hasSocket = false
+  return {
+    address,
+    backlog: watchBacklog(connection),
+    join() {
+      if (hasSocket) return false
+      hasSocket = true
+      clearTimeout(timer)
+      return true
+    },
+  }
 }
 
 /**
- * The signaling server on an HTTP server: emits each connection. Other origins' pages get no CORS headers. Unsubscribing
- * ends every connection; the HTTP server stays its owner's.
+ * The signaling server on an HTTP server: emits each connection. Other origins' pages get no CORS headers. A connection
+ * has one socket, and both end together. What waits for a side that does not read is at most 2 MiB; then it is cut off.
+ * Unsubscribing ends every connection; the HTTP server stays its owner's.
  */
 export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observable<HubSocket> {
   return new Observable(subscriber => {
@@ -86,12 +116,24 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       maxHttpBufferSize: maxPacketBytes,
       pingInterval: pingIntervalMs,
       pingTimeout: pingTimeoutMs,
-      connectTimeout: connectTimeoutMs,
       allowRequest: (request, decide) => decide('too many connections from this address', door.admits(request)),
     })
     io.attach(server)
-    io.engine.on('connection', (raw: Socket['conn']) => void raw.once('close', door.entered(raw.request)))
-    io.on('connection', socket => subscriber.next(toHubSocket(socket)))
+    boundPongs((io.engine as unknown as { readonly ws: Parameters<typeof boundPongs<PingedSocket>>[0] }).ws)
+    const watched = new WeakMap<EngineConnection, Watched>()
+    io.engine.on('connection', (connection: EngineConnection) => {
+      connection.once('close', door.entered(connection.request))
+      watched.set(connection, watchConnection(connection, door.addressOf(connection.request)))
+    })
+    // Limits count connections, so a connection has one socket: another one, at once or after it, is the end of both.
+    io.use(({ conn }, next) => {
+      if (watched.get(conn)?.join() === true) next()
+      else dropConnection(conn)
+    })
+    io.on('connection', socket => {
+      const { address, backlog } = watched.get(socket.conn)!
+      subscriber.next(toHubSocket(socket, address, backlog))
+    })
     return () => {
       io.disconnectSockets(true)
       // Settles once the HTTP server is closed too; it has no failure of its own.

@@ -104,9 +104,10 @@ class SqliteStore implements HubStore {
     })
   }
 
-  async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs): Promise<number> {
-    const remove = 'DELETE FROM sessions WHERE settled = 0 AND touched < ? AND (answered = 0 OR touched < ?)'
-    return this.sql.transaction(() => this.sql.run(remove, Math.max(beforeMs, unansweredBeforeMs), beforeMs))
+  async pruneSessions(beforeMs: number, unansweredBeforeMs = beforeMs, limit = -1): Promise<number> {
+    const old = 'SELECT session FROM sessions WHERE settled = 0 AND touched < ? AND (answered = 0 OR touched < ?)'
+    const remove = `DELETE FROM sessions WHERE session IN (${old} LIMIT ?)`
+    return this.sql.transaction(() => this.sql.run(remove, Math.max(beforeMs, unansweredBeforeMs), beforeMs, limit))
   }
 
   async addInvite({ codeHash, timeMs }: { codeHash: string; timeMs: number }): Promise<void> {
@@ -127,6 +128,10 @@ class SqliteStore implements HubStore {
     } finally {
       this.sql.run('ROLLBACK')
     }
+  }
+
+  async probe(): Promise<void> {
+    this.sql.transaction(() => this.sql.run('UPDATE hub SET pub_key = pub_key'))
   }
 
   #nameOwner(nickname: string): string | undefined {

@@ -7,7 +7,11 @@ import {
   type SignedReceipt,
 } from '../../protocol/receipt.js'
 import { receiptText, settledText } from '../../protocol/signed-texts.js'
+import { jsonBytes } from './relay.js'
 import type { SettleResult } from './settlement.js'
+
+/** A receipt has about 400 bytes as JSON text. */
+const maxReceiptBytes = 1_024
 
 /** What a receipt is judged by before the store is asked. */
 export interface ReceiptFacts {
@@ -18,14 +22,14 @@ export interface ReceiptFacts {
 }
 
 /**
- * Checks a receipt on its own: shape, that it is made for this hub, that a party of it sends it, and, last because it
+ * Checks a receipt on its own: size, shape, that it is made for this hub, that a party of it sends it, and, last because it
  * costs most, that the consumer signed it.
  */
 export function admitReceipt(
   message: unknown,
   { sender, hubKey, verify }: ReceiptFacts,
 ): { readonly receipt: SignedReceipt } | { readonly refused: ReceiptRefusal } {
-  const receipt = parseReceipt(message)
+  const receipt = jsonBytes(message) > maxReceiptBytes ? undefined : parseReceipt(message)
   if (receipt === undefined || receipt.hub_key !== hubKey) return { refused: 'malformed' }
   if (sender !== receipt.consumer && sender !== receipt.seeder) return { refused: 'not-a-party' }
   return verify(receipt.consumer, receiptText(receipt), receipt.signature) ? { receipt } : { refused: 'bad-signature' }

@@ -21,7 +21,8 @@ function claimedKey(auth: unknown): string {
   throw notAuthenticated('"auth" must be {pub_key}: base64 of an Ed25519 public key.')
 }
 
-function challenge$(pubKey: string, socket: HubSocket, { crypto, keys }: HubContext): Observable<string> {
+function challenge$(pubKey: string, socket: HubSocket, context: HubContext): Observable<string> {
+  const { crypto, keys, loginLimits, clock, metrics } = context
   return defer(() => {
     // Made here and held by this subscription alone: it fits this socket, once.
     const challenge = crypto.randomId(challengeBytes)
@@ -30,7 +31,10 @@ function challenge$(pubKey: string, socket: HubSocket, { crypto, keys }: HubCont
       map(answer => {
         const proven = typeof answer === 'string' && crypto.verify(pubKey, authText(keys.pubKey, challenge), answer)
         if (!proven) throw notAuthenticated('The signature over the challenge does not verify. Sign it with your key.')
-        return pubKey
+        // After the proof, so that nobody locks a key out that is not his.
+        if (loginLimits.take(pubKey, clock.now())) return pubKey
+        metrics.limited('logins')
+        throw new LighthouseError('hub-unreachable', 'This key signs in too often. Wait a minute, then try again.')
       }),
     )
   })
@@ -45,7 +49,7 @@ function challenge$(pubKey: string, socket: HubSocket, { crypto, keys }: HubCont
  * ```
  *
  * Emits the proven public key and completes. Errors with `not-authenticated` for a key that is malformed, not
- * registered or not proven, and with `hub-unreachable` when the answer takes longer than 10 s.
+ * registered or not proven, and with `hub-unreachable` when the answer takes longer than 10 s or the key signs in too often.
  */
 export function authenticate$(socket: HubSocket, context: HubContext): Observable<string> {
   const { store, scheduler } = context

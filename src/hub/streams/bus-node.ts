@@ -2,7 +2,7 @@ import { defer, filter, finalize, merge, type Observable, type SchedulerLike, ta
 import { LighthouseError } from '../../protocol/errors.js'
 import { type BusContent, channelNames, parseBusContent } from '../protocol/bus-messages.js'
 import { type Claim, type HeardClaim, type Holding, judgeClaim } from '../protocol/claims.js'
-import type { BusConnection, BusEvent, BusMessage, BusSession, Delivery, HubBus } from '../ports.js'
+import type { BusConnection, BusEvent, BusMessage, BusSession, BusState, Delivery, HubBus } from '../ports.js'
 import { PendingAnswers } from './pending-answers.js'
 import { within } from './within.js'
 
@@ -35,6 +35,11 @@ export class BusNode implements HubBus {
 
   get size(): number {
     return this.#held.size
+  }
+
+  get state(): BusState {
+    const { pending, congested, timedOut } = this.#answers
+    return { isConnected: this.#connection !== undefined, pending, congested, timedOut }
   }
 
   async enter(pubKey: string, holder: BusSession): Promise<void> {

@@ -1,5 +1,6 @@
 import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../../ports.js'
+import type { PartyLimits } from '../protocol/party-limits.js'
 import type { TokenBuckets } from '../protocol/token-buckets.js'
 import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair } from '../ports.js'
 import type { SettlementService } from './settlement.js'
@@ -10,10 +11,11 @@ export interface HubContext {
   readonly keys: KeyPair
   readonly crypto: Pick<CryptoPort, 'sign' | 'verify' | 'randomId'>
   readonly bus: HubBus
-  /** All signals by key, and offers among them, which cost more. */
+  /** Logins and signals by key; offers and receipts, which cost more, by address too. */
+  readonly loginLimits: TokenBuckets
   readonly signalLimits: TokenBuckets
-  readonly offerLimits: TokenBuckets
-  readonly receiptLimits: TokenBuckets
+  readonly offerLimits: PartyLimits
+  readonly receiptLimits: PartyLimits
   readonly settlement: Pick<SettlementService, 'submit'>
   readonly iceServersFor: (pubKey: string) => readonly IceServer[]
   readonly clock: MonotonicClock

@@ -23,12 +23,11 @@ export function countedStore(store: HubStore, failed: (operation: keyof HubStore
     head: counted('head', () => store.head()),
     blocksAfter: counted('blocksAfter', (seq, limit) => store.blocksAfter(seq, limit)),
     check: counted('check', () => store.check()),
+    probe: counted('probe', () => store.probe()),
     recordOffer: counted('recordOffer', request => store.recordOffer(request)),
     recordAnswer: counted('recordAnswer', request => store.recordAnswer(request)),
     settle: counted('settle', (receipts, timeMs) => store.settle(receipts, timeMs)),
-    pruneSessions: counted('pruneSessions', (beforeMs, unansweredBeforeMs) =>
-      store.pruneSessions(beforeMs, unansweredBeforeMs),
-    ),
+    pruneSessions: counted('pruneSessions', (...request) => store.pruneSessions(...request)),
     addInvite: counted('addInvite', request => store.addInvite(request)),
     openInvites: counted('openInvites', () => store.openInvites()),
   }

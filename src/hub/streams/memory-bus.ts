@@ -7,6 +7,7 @@ export function memoryBus(): HubBus {
     get size() {
       return sessions.size
     },
+    state: { isConnected: true, pending: 0, congested: 0, timedOut: 0 },
     async enter(pubKey, session) {
       const older = sessions.get(pubKey)
       sessions.set(pubKey, session)

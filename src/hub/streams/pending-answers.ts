@@ -26,8 +26,25 @@ export class PendingAnswers {
   readonly #pending = new Map<number, Pending>()
   #questions = 0
   #chars = 0
+  #congested = 0
+  #timedOut = 0
 
   constructor(private readonly scheduler: SchedulerLike) {}
+
+  /** Questions that wait now. */
+  get pending(): number {
+    return this.#pending.size
+  }
+
+  /** Questions that were not asked, since too much was waiting. */
+  get congested(): number {
+    return this.#congested
+  }
+
+  /** Questions that were not answered in time. */
+  get timedOut(): number {
+    return this.#timedOut
+  }
 
   /**
    * Asks, and resolves to the first answer that is not `offline`; to `offline` when nobody heard it, all who did say so,
@@ -37,7 +54,10 @@ export class PendingAnswers {
     this.#questions += 1
     const id = this.#questions
     const { size, send } = prepare(id)
-    if (this.#chars + size > maxPendingChars || this.#pending.size >= maxQuestions) return Promise.resolve('congested')
+    if (this.#chars + size > maxPendingChars || this.#pending.size >= maxQuestions) {
+      this.#congested += 1
+      return Promise.resolve('congested')
+    }
     this.#chars += size
     return new Promise(resolve => {
       const timer = new Subscription()
@@ -54,7 +74,11 @@ export class PendingAnswers {
           if (outcome !== 'offline' || offline >= heard) settle(outcome)
         },
       })
-      timer.add(this.scheduler.schedule(() => settle('offline'), answerTimeoutMs))
+      const giveUp = (): void => {
+        this.#timedOut += 1
+        settle('offline')
+      }
+      timer.add(this.scheduler.schedule(giveUp, answerTimeoutMs))
       const sent = (count: number): void => {
         // Only now: what the carrier has not taken is held by its client, whether or not somebody waits for an answer.
         this.#chars -= size

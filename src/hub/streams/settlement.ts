@@ -27,7 +27,7 @@ const gatherMs = 3
 const maxBatchReceipts = 500
 
 /** Receipts that wait or are being settled, of all peers together; about 3 MB. More are refused. */
-const maxPendingReceipts = 4_096
+export const maxPendingReceipts = 4_096
 
 /** Above the limits of the stores themselves. What became of the batch is not known then; sending it again finds out. */
 const settleTimeoutMs = 15_000
@@ -179,7 +179,10 @@ export function settlementService(parts: SettlementParts): SettlementService {
     },
     settle$: claim$.pipe(batch(bounds, work$)),
     submit(claim) {
-      if (pending >= maxPendingReceipts) return refuse([claim], 'rate-limited', parts.metrics)
+      if (pending >= maxPendingReceipts) {
+        parts.metrics.limited('pending-receipts')
+        return refuse([claim], 'rate-limited', parts.metrics)
+      }
       pending += 1
       claim$.next(claim)
     },

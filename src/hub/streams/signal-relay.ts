@@ -1,4 +1,4 @@
-import { concatMap, defer, finalize, ignoreElements, mergeMap, type Observable, tap } from 'rxjs'
+import { catchError, concatMap, defer, finalize, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
 import type { Signal, SignalAck, SignalRefusal } from '../../protocol/signal.js'
 import { admitSignal, type AdmittedSignal, refusalAck, relayRefusal } from '../protocol/relay.js'
 import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../ports.js'
@@ -30,7 +30,7 @@ async function record(signal: Signal, { store, scheduler }: HubContext): Promise
 }
 
 function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
-  const { store, bus } = context
+  const { store, bus, logger, metrics } = context
   return defer(async () => {
     const signedIn = await bus.isSignedIn(signal.to)
     const [known, senderBytes = 0] = await Promise.all([
@@ -44,16 +44,26 @@ function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
     })
     if (code !== undefined) return refusalAck(code)
     if (!(await record(signal, context))) return refusalAck('malformed')
-    return deliveryAcks[await bus.deliver(signal.to, 'signal', signal)]
-  })
+    const delivery = await bus.deliver(signal.to, 'signal', signal)
+    if (delivery === 'congested') metrics.limited('congested-readers')
+    return deliveryAcks[delivery]
+  }).pipe(
+    // Of this signal alone: what takes it for passing is right, and the session goes on.
+    catchError((error: unknown) => {
+      logger.error({ err: error, type: signal.type }, 'a signal could not be forwarded')
+      return of(refusalAck('rate-limited'))
+    }),
+  )
 }
 
 /**
  * Forwards what one signed-in socket sends, in order, and acknowledges each signal. An offer and its answer are recorded
- * first, so that receipts of their session count. Never emits; completes with the socket's signals and errors when the store fails. Holds at most 1 MiB of signals that wait for the store.
+ * first, so that receipts of their session count. A signal at which the store fails is `rate-limited`. Never emits;
+ * completes with the socket's signals. Holds at most 1 MiB of signals that wait for the store.
  */
 export function relaySignals$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
   const { clock, metrics, signalLimits, offerLimits } = context
+  const party = { pubKey, address: socket.address }
   return defer(() => {
     let pendingBytes = 0
     const finish = (incoming: IncomingSignal, ack: SignalAck): void => {
@@ -73,8 +83,9 @@ export function relaySignals$(socket: HubSocket, pubKey: string, context: HubCon
       if (!signalLimits.take(pubKey, clock.now())) return limit('signals')
       const admitted = admitSignal(incoming.message, pubKey)
       if (admitted === undefined) return refuse('malformed')
-      if (admitted.signal.type === 'offer' && !offerLimits.take(pubKey, clock.now())) return limit('offers')
-      if (pendingBytes + admitted.bytes > maxPendingBytes) return refuse('rate-limited')
+      const beyond = admitted.signal.type === 'offer' ? offerLimits.refusal(party, clock.now()) : undefined
+      if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
+      if (pendingBytes + admitted.bytes > maxPendingBytes) return limit('waiting-signals')
       pendingBytes += admitted.bytes
       return [{ incoming, ...admitted }]
     }

@@ -4,6 +4,7 @@ import type { HubMetrics } from '../../../../src/hub/ports.js'
 export function notedMetrics(note: (what: string) => void): HubMetrics {
   return {
     registration: note,
+    invites: count => note(`${count} invites`),
     login: note,
     signal: note,
     receipt: outcome => note(`receipt ${outcome}`),

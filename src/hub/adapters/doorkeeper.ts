@@ -1,0 +1,51 @@
+import type { IncomingMessage } from 'node:http'
+import type { MonotonicClock } from '../../ports.js'
+import type { HubMetrics } from '../ports.js'
+import type { ConnectionGate } from '../protocol/connection-gate.js'
+
+/** Who decides about connections before anything of them is kept. */
+export interface Doorkeeper {
+  /** Where the client of a request is, as far as the proxies tell. */
+  addressOf(request: IncomingMessage): string
+  /** Whether a connection that begins with this request may be made. Keeps its place. */
+  admits(request: IncomingMessage): boolean
+  /** It was made. What this returns is called once, when it is over. */
+  entered(request: IncomingMessage): () => void
+}
+
+/** What a doorkeeper goes by. */
+export interface DoorkeeperParts {
+  readonly gate: ConnectionGate
+  readonly addressOf: (request: IncomingMessage) => string
+  readonly clock: MonotonicClock
+  readonly metrics: Pick<HubMetrics, 'limited'>
+}
+
+/**
+ * Asks the gate about each connection, and keeps a place for it at once: requests that arrive together are judged before
+ * the first of them is a connection. A handshake needs no I/O, so that whoever has not come in when the event loop turns
+ * never will, and its place is free again.
+ */
+export function doorkeeper({ gate, addressOf, clock, metrics }: DoorkeeperParts): Doorkeeper {
+  const places = new WeakMap<IncomingMessage, () => void>()
+  const take = (request: IncomingMessage): (() => void) | undefined => {
+    const leave = places.get(request)
+    places.delete(request)
+    return leave
+  }
+  return {
+    addressOf,
+    admits(request) {
+      const address = addressOf(request)
+      const refusal = gate.refusal(address, clock.now())
+      if (refusal !== undefined) {
+        metrics.limited(refusal)
+        return false
+      }
+      places.set(request, gate.enter(address))
+      setImmediate(() => take(request)?.())
+      return true
+    },
+    entered: request => take(request) ?? gate.enter(addressOf(request)),
+  }
+}
