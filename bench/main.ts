@@ -10,7 +10,7 @@ import { type Extent, measure, type Result } from './measure.js'
 import { measurePaused, type PausedResult } from './paused.js'
 import type { RtcName } from './peer.child.js'
 import { type HubResult, measureHubs, measureStore, type SettlementExtent, type StoreResult } from './settlements.js'
-import { findStrace } from './syncs.js'
+import { findStrace } from '../spec/support/programs.node.js'
 import { showPaused, showTunnel } from './tunnel-report.js'
 
 const usage = `Measures the tunnel against the bare data channel and against itself without coins, the hub, and the ledger, on

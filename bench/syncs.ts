@@ -2,14 +2,9 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Client } from 'pg'
-import { findProgram } from '../spec/support/programs.node.js'
+import { findStrace } from '../spec/support/programs.node.js'
 import type { Backend } from './backends.js'
 import type { ChildStart } from './rpc.js'
-
-/** Path of strace, which counts the system calls of a process. */
-export function findStrace(): string | undefined {
-  return findProgram(['strace'])
-}
 
 /** Counts the syncs of a piece of work. Each step is told in its order. */
 export interface SyncCounter {

@@ -18,7 +18,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
   beforeAll(async () => {
     cluster = await startPostgres()
   })
-  afterAll(() => cluster.stop())
+  afterAll(() => cluster.remove())
 
   it('is right beside a running hub, and finds what was changed', async () => {
     const url = await cluster.createDatabase()

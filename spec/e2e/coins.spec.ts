@@ -8,6 +8,7 @@ import { expect, it } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, timer } from 'rxjs'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { download, open, readText, receive, writePattern } from '../support/transfer.node.js'
+import { verifiedBlocks } from './support/verified-ledger.js'
 
 const startCluster = clusters()
 const broken = /aborted|ECONNRESET|socket hang up/
@@ -37,13 +38,15 @@ function until<T>(look: () => Promise<T>, fits: (value: T) => boolean): Promise<
 const coinsOf = async ({ proxy }: ClusterPeer): Promise<number> =>
   Math.round(Number((await readText(`${proxy}coins`)).text) * coin)
 
-/** Bytes that reached the consumer when the seeder holds the rest. Figures are made once a second, and are zero before. */
-async function receivedWhenHeld(seeder: ClusterPeer, consumer: ClusterPeer): Promise<number> {
+/** Bytes that reached the consumer when the seeder holds the rest of a film. Figures are made once a second, and are zero before. */
+async function receivedWhenHeld(seeder: ClusterPeer, consumer: ClusterPeer, filmBytes: number): Promise<number> {
   const { connections } = await until(
     () => seeder.stats(),
     ({ connections: [only] }) => only !== undefined && only.sentBytes > 0 && only.sendRate === 0,
   )
   const { sentBytes } = connections[0]!
+  // Held, and not at its end.
+  expect(sentBytes).toBeLessThan(filmBytes)
   await until(
     () => consumer.stats(),
     ({ connections: [only] }) => only?.receivedBytes === sentBytes,
@@ -159,16 +162,17 @@ it.concurrent(
 it.concurrent(
   'are paid to the last byte when hub and consumer are killed: the seeder settles what it holds',
   async () => {
-    const { peer, hub, hubUrl, restartHub, stop } = await stage(['alice', 'bob'], 100, 64_000_000)
+    const filmBytes = 64_000_000
+    const { peer, hub, hubUrl, hubFile, restartHub, stop } = await stage(['alice', 'bob'], 100, filmBytes)
     const [alice, bob] = [peer('alice'), peer('bob')]
     const opened = await open(filmOf(alice, 'bob'))
     const rest = receive(opened)
     rest.catch(() => undefined)
     await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
-    await hub().end('SIGKILL')
+    await hub().kill()
     // On credit from now on: it is held when bob's window for alice is used up.
-    const received = await receivedWhenHeld(bob, alice)
-    await alice.program.end('SIGKILL')
+    const received = await receivedWhenHeld(bob, alice, filmBytes)
+    await alice.program.kill()
     await restartHub()
     await expect(rest).rejects.toThrow(broken)
     const settled = await until(
@@ -182,6 +186,10 @@ it.concurrent(
         bytes => bytes === 100 * coin + settled,
       ),
     ).toBeGreaterThan(110 * coin)
+    const blocks = (await ledger(hubUrl)).length
+    expect(await verifiedBlocks(hubUrl)).toBe(blocks)
+    await hub().kill()
+    expect(await verifiedBlocks(hubFile)).toBe(blocks)
     await stop()
   },
   90_000,
@@ -190,25 +198,28 @@ it.concurrent(
 it.concurrent(
   'wait for a hub that is away, and the film goes on when it is back',
   async () => {
-    const { peer, hub, hubUrl, restartHub, sha256, stop } = await stage(['alice', 'bob'], 100, 64_000_000)
+    const filmBytes = 64_000_000
+    const { peer, hub, hubUrl, hubFile, restartHub, sha256, stop } = await stage(['alice', 'bob'], 100, filmBytes)
     const [alice, bob] = [peer('alice'), peer('bob')]
     const film = download(filmOf(alice, 'bob'))
     await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 110 * coin)
-    await hub().end('SIGKILL')
-    await receivedWhenHeld(bob, alice)
+    await hub().kill()
+    const held = await receivedWhenHeld(bob, alice, filmBytes)
     // Longer than a seeder waits for a consumer that does not pay: nobody can pay now.
-    await firstValueFrom(
-      merge(
-        timer(21_000).pipe(map(() => 'held')),
-        film.then(() => 'over'),
-      ),
+    const state$ = merge(
+      timer(21_000).pipe(map(() => 'held')),
+      film.then(() => 'over'),
     )
+    expect(await firstValueFrom(state$)).toBe('held')
+    expect((await bob.stats()).connections).toMatchObject([{ sentBytes: held }])
     await restartHub()
-    expect(await film).toMatchObject({ bytes: 64_000_000, sha256 })
+    expect(await film).toMatchObject({ bytes: filmBytes, sha256 })
     await until(
       () => transferred(hubUrl),
-      bytes => bytes >= 64_000_000,
+      bytes => bytes >= filmBytes,
     )
+    await hub().kill()
+    expect(await verifiedBlocks(hubFile)).toBeGreaterThan(2)
     await stop()
   },
   120_000,

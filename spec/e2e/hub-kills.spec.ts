@@ -2,26 +2,30 @@
  * Hubs that are killed with kill -9 while coins move. Whatever they told anybody is in their ledger afterwards, and what they
  * had no time to tell is settled after the restart.
  */
-import { randomInt } from 'node:crypto'
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { firstValueFrom, timer } from 'rxjs'
+import { random } from '../compliance/support/random.js'
 import { type CliProgram, clusters, startHub } from '../support/cluster.node.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
+import { printedSeed } from '../support/seed.js'
 import { download, writePattern } from '../support/transfer.node.js'
 import { LedgerReader } from './support/ledger-reader.js'
 import { receivedBy } from './support/received.js'
 import { mustBeSettledInFull } from './support/settled-in-full.js'
 import { SettlementLoad } from './support/settlement-load.js'
+import { verifiedBlocks } from './support/verified-ledger.js'
 
 const parties = 8
 /** Receipts that are acknowledged at most before the hub is killed. */
 const maxReceipts = 300
 /** Longer than a batch is gathered and written. */
 const maxPauseMs = 10
+/** Several times what all kills and restarts take on a machine with nothing else to do. */
+const limitMs = 300_000
 
 const folder = mkdtempSync(join(tmpdir(), 'lighthouse-kills-'))
 const hubs = new Set<CliProgram>()
@@ -32,31 +36,34 @@ afterAll(async () => {
 })
 
 /** At any point of a batch, not just after an acknowledgement. */
-function randomMoment(): Promise<unknown> {
-  return firstValueFrom(timer(Math.random() * maxPauseMs))
+function randomMoment(draw: () => number): Promise<unknown> {
+  return firstValueFrom(timer(draw() * maxPauseMs))
 }
 
 /**
  * Loads a hub, kills it so many times at random moments, and holds its ledger against all that it told. Resolves with how
  * many receipts were on their way when it was killed, over all kills.
  */
-async function killed(kills: number, home: string, options: readonly string[] = []): Promise<number> {
+async function killed(kills: number, name: string, database?: string): Promise<number> {
+  const home = join(folder, name)
+  const options = database === undefined ? [] : ['--database', database]
+  const draw = random(printedSeed(`kills of ${name} hub`))
   const start = async (port: number): Promise<readonly [CliProgram, string]> => {
     const started = await startHub(home, port, { options })
     hubs.add(started[0])
     return started
   }
   let [hub, hubUrl] = await start(0)
-  const load = await SettlementLoad.create([hubUrl], parties)
+  const load = await SettlementLoad.create([hubUrl], parties, draw)
   const ledger = new LedgerReader()
   let [checked, cut] = [0, 0]
 
   await load.signIn([hubUrl])
   for (let kill = 0; kill < kills; kill += 1) {
     const running = load.run()
-    await Promise.race([load.moreAcknowledged(randomInt(1, maxReceipts)), running])
-    await randomMoment()
-    await hub.end('SIGKILL')
+    await load.moreAcknowledged(1 + Math.floor(draw() * maxReceipts), running)
+    await randomMoment(draw)
+    await hub.kill()
     hubs.delete(hub)
     await running
     ;[hub, hubUrl] = await start(Number(new URL(hubUrl).port))
@@ -68,10 +75,13 @@ async function killed(kills: number, home: string, options: readonly string[] = 
     await load.signIn([hubUrl])
     await load.settleRest()
   }
-  await mustBeSettledInFull(load, hubUrl)
+  const { seq } = await mustBeSettledInFull(load, hubUrl)
+  expect(await verifiedBlocks(hubUrl)).toBe(seq)
   load.close()
-  await hub.end('SIGKILL')
+  await hub.kill()
   hubs.delete(hub)
+  // As the last kill left it.
+  expect(await verifiedBlocks(database ?? `sqlite:${join(home, 'hub.db')}`)).toBe(seq)
   return cut
 }
 
@@ -79,9 +89,9 @@ async function killed(kills: number, home: string, options: readonly string[] = 
 it.concurrent.each(['one', 'another'])(
   '%s hub on SQLite, killed 20 times during settlements, keeps what it acknowledged and settles the rest',
   async name => {
-    expect(await killed(20, join(folder, name))).toBeGreaterThan(20)
+    expect(await killed(20, name)).toBeGreaterThan(20)
   },
-  120_000,
+  limitMs,
 )
 
 describeIf(postgresAvailable(), POSTGRES_REASON)('on PostgreSQL', () => {
@@ -91,51 +101,62 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('on PostgreSQL', () => {
   })
   afterAll(() => postgres?.remove())
 
-  it('a hub, killed 10 times during settlements, keeps what it acknowledged and settles the rest', async () => {
-    const options = ['--database', await postgres!.createDatabase()]
-    expect(await killed(10, join(folder, 'postgres'), options)).toBeGreaterThan(10)
-  }, 120_000)
+  it(
+    'a hub, killed 10 times during settlements, keeps what it acknowledged and settles the rest',
+    async () => {
+      expect(await killed(10, 'a PostgreSQL', await postgres!.createDatabase())).toBeGreaterThan(10)
+    },
+    limitMs,
+  )
 })
 
-it('peers download through four kills of their hub, and it is paid to the last byte', async () => {
-  const [filmBytes, grantBytes] = [96_000_000, 1_000_000_000]
-  const cluster = await startCluster({}, { coins: 1_000 })
-  const share = join(cluster.folder, 'share')
-  mkdirSync(share)
-  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
-  const [alice, bob] = await Promise.all(
-    ['alice', 'bob'].map(async nickname => {
-      await cluster.register(nickname)
-      return cluster.up(nickname, { share })
-    }),
-  )
-  let isOver = false
-  const film = download(`${alice!.proxy}proxy/bob/film.bin`).finally(() => (isOver = true))
-  film.catch(() => undefined)
-  let earned = grantBytes
-  for (let kill = 0; kill < 4; kill += 1) {
-    const before = earned
-    const paid = await bob!.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
-    earned = Number(paid.bytes)
-    expect(isOver).toBe(false)
-    const signIns = [alice!.signIns(), bob!.signIns()]
-    await randomMoment()
-    await cluster.hub().end('SIGKILL')
-    await cluster.restartHub()
+it(
+  'peers download through four kills of their hub, and it is paid to the last byte',
+  async () => {
+    const [filmBytes, grantBytes] = [96_000_000, 1_000_000_000]
+    const draw = random(printedSeed('kills in a download'))
+    const cluster = await startCluster({}, { coins: 1_000 })
+    const share = join(cluster.folder, 'share')
+    mkdirSync(share)
+    const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
+    const [alice, bob] = await Promise.all(
+      ['alice', 'bob'].map(async nickname => {
+        await cluster.register(nickname)
+        return cluster.up(nickname, { share })
+      }),
+    )
+    let isOver = false
+    const film = download(`${alice!.proxy}proxy/bob/film.bin`).finally(() => (isOver = true))
+    film.catch(() => undefined)
+    let earned = grantBytes
+    for (let kill = 0; kill < 4; kill += 1) {
+      const before = earned
+      const paid = await bob!.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
+      earned = Number(paid.bytes)
+      expect(isOver).toBe(false)
+      const signIns = [alice!.signIns(), bob!.signIns()]
+      await randomMoment(draw)
+      await cluster.hub().kill()
+      await cluster.restartHub()
+      await Promise.all([
+        alice!.until(() => alice!.signIns() > signIns[0]!),
+        bob!.until(() => bob!.signIns() > signIns[1]!),
+      ])
+    }
+    expect(await film).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
+    const received = await receivedBy(alice!, filmBytes)
+    const ledger = new LedgerReader()
+    expect(await ledger.readUntil(cluster.hubUrl, received)).toBe(received)
     await Promise.all([
-      alice!.until(() => alice!.signIns() > signIns[0]!),
-      bob!.until(() => bob!.signIns() > signIns[1]!),
+      alice!.until(({ coins }) => coins === grantBytes - received),
+      bob!.until(({ coins }) => coins === grantBytes + received),
     ])
-  }
-  expect(await film).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
-  const received = await receivedBy(alice!, filmBytes)
-  const ledger = new LedgerReader()
-  expect(await ledger.readUntil(cluster.hubUrl, received)).toBe(received)
-  await Promise.all([
-    alice!.until(({ coins }) => coins === grantBytes - received),
-    bob!.until(({ coins }) => coins === grantBytes + received),
-  ])
-  // Nothing of it looks like a hub that cheats.
-  for (const { program } of [alice!, bob!]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
-  await cluster.stop()
-}, 120_000)
+    // Nothing of it looks like a hub that cheats.
+    for (const { program } of [alice!, bob!]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
+    expect(await verifiedBlocks(cluster.hubUrl)).toBe(ledger.seq)
+    await cluster.hub().kill()
+    expect(await verifiedBlocks(cluster.hubFile)).toBe(ledger.seq)
+    await cluster.stop()
+  },
+  limitMs,
+)

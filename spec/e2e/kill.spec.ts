@@ -70,7 +70,7 @@ it.concurrent(
   async () => {
     const { alice, bob, share, sha256, up, stop } = await stage()
     const { url, message, rest } = await halfway(filmOf(alice))
-    await bob.program.end('SIGKILL')
+    await bob.program.kill()
     message.resume()
     await expect(within(35_000, rest)).rejects.toThrow(broken)
     // Forgotten at once.
@@ -88,7 +88,7 @@ it.concurrent(
   async () => {
     const { alice, bob, share, sha256, up, stop } = await stage()
     const { url, message, rest } = await halfway(filmOf(alice))
-    await bob.program.end('SIGKILL')
+    await bob.program.kill()
     await up('bob', { share })
     await alice.until(({ connections }) => connections.some(({ silentSeconds }) => silentSeconds >= 2))
     expect((await alice.stats()).connections).toHaveLength(1)
@@ -122,7 +122,7 @@ it.concurrent(
   async () => {
     const { alice, bob, sha256, hub, restartHub, stop } = await stage()
     const { url, message, rest } = await halfway(filmOf(alice))
-    await hub().end('SIGKILL')
+    await hub().kill()
     await alice.until(stats => stats.hub.type !== 'authenticated')
     // Whom it would have to ask for is not to be had, and it says so at once.
     const asked = readText(`${alice.proxy}proxy/carol/`, {
@@ -133,7 +133,10 @@ it.concurrent(
     expect(JSON.parse((await asked).text)).toMatchObject({ code: 'hub-unreachable' })
     // What is connected does not need it for as long as bob gives credit, and is held then.
     message.resume()
-    await bob.until(({ connections: [only] }) => only !== undefined && only.sentBytes > 0 && only.sendRate === 0)
+    const { connections } = await bob.until(
+      ({ connections: [only] }) => only !== undefined && only.sentBytes > 0 && only.sendRate === 0,
+    )
+    expect(connections[0]!.sentBytes).toBeLessThan(filmBytes)
     expect((await alice.stats()).connections).toHaveLength(1)
 
     const before = [alice.signIns(), bob.signIns()]

@@ -5,15 +5,18 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { random } from '../compliance/support/random.js'
 import { type CliProgram, type ClusterPeer, clusters, startHub } from '../support/cluster.node.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { type RedisServer, REDIS_REASON, startRedis } from '../support/redis.node.js'
 import { describeIf, findRedis } from '../support/requires.js'
+import { printedSeed } from '../support/seed.js'
 import { download, readText, writePattern } from '../support/transfer.node.js'
 import { LedgerReader } from './support/ledger-reader.js'
 import { receivedBy } from './support/received.js'
 import { mustBeSettledInFull } from './support/settled-in-full.js'
 import { SettlementLoad } from './support/settlement-load.js'
+import { verifiedBlocks } from './support/verified-ledger.js'
 import { type Forwarder, forwarder } from './support/tcp-forwarder.node.js'
 
 const filmBytes = 64_000_000
@@ -82,7 +85,7 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
       }
       const [alice, bob] = await Promise.all([up('alice', urls), up('bob', urls.toReversed())])
       expect(await Promise.all(urls.map(signedIn))).toEqual([1, 1])
-      return { ...cluster, sha256, alice, bob, urls, programs: [cluster.hub(), two] }
+      return { ...cluster, sha256, alice, bob, urls, programs: [cluster.hub(), two], database: options[1]! }
     }
 
     it.each([
@@ -91,13 +94,13 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
     ] as const)(
       'one that is killed in a download loses nothing: its %s signs in at the other one',
       async (_role, gone) => {
-        const { alice, bob, sha256, urls, programs, stop } = await stage()
+        const { alice, bob, sha256, urls, programs, database, stop } = await stage()
         const left = urls[1 - gone]!
         const mover = [alice, bob][gone]!
         const film = download(`${alice.proxy}proxy/bob/film.bin`)
         film.catch(() => undefined)
         await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > grantBytes + 5_000_000)
-        await programs[gone]!.end('SIGKILL')
+        await programs[gone]!.kill()
         await mover.until(() => mover.signIns() === 2)
         expect(await signedIn(left)).toBe(2)
         const ledger = new LedgerReader()
@@ -115,9 +118,11 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
         expect([alice.signIns(), bob.signIns()].toSorted()).toEqual([1, 2])
         // Nothing of it looks like a hub that cheats.
         for (const { program } of [alice, bob]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
+        expect(await verifiedBlocks(left)).toBe(ledger.seq)
+        expect(await verifiedBlocks(database)).toBe(ledger.seq)
         await stop()
       },
-      60_000,
+      120_000,
     )
 
     it('three that append at once make one chain with right sums, also when they are killed one by one', async () => {
@@ -125,12 +130,12 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
       const names = ['first', 'second', 'third']
       const started = await Promise.all(names.map(name => start(name, options)))
       const urls = started.map(([, url]) => url)
-      const load = await SettlementLoad.create(urls, 9)
+      const load = await SettlementLoad.create(urls, 9, random(printedSeed('three hub processes')))
       await load.signIn(urls)
       const running = load.run()
       for (const [hub] of started) {
-        await Promise.race([load.moreAcknowledged(400), running])
-        await hub.end('SIGKILL')
+        await load.moreAcknowledged(400, running)
+        await hub.kill()
       }
       await running
       const again = await Promise.all(
@@ -140,8 +145,10 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
       await load.settleRest()
       const { seq } = await mustBeSettledInFull(load, urls[1]!)
       expect(seq).toBeGreaterThan(300)
+      expect(await verifiedBlocks(urls[1]!)).toBe(seq)
+      expect(await verifiedBlocks(options[1]!)).toBe(seq)
       load.close()
       await Promise.all(again.map(([hub]) => hub.end('SIGKILL')))
-    }, 60_000)
+    }, 120_000)
   },
 )

@@ -24,8 +24,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a hub on PostgreSQL', () => {
   it('answers 503 to a question for its health while the database hangs, and 200 when it goes on', async () => {
     const hub = await startHub({ database: await postgres!.createDatabase() })
     postgres!.freeze()
-    const response = await fetch(`${hub.url}/v1/health`)
-    postgres!.thaw()
+    const response = await fetch(`${hub.url}/v1/health`).finally(() => postgres!.thaw())
     expect(response.status).toBe(503)
     expect(await response.json()).toMatchObject({ status: 'failing', database: 'failing', bus: 'ok' })
     const healthy = async (): Promise<number> => {

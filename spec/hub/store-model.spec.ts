@@ -9,6 +9,7 @@ import { type ChainState, emptyChain, verifyNext } from '../../src/hub/protocol/
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
+import { printedSeed } from '../support/seed.js'
 import { keyOf, type Operation, operationMaker, perform, ReferenceStore, type World } from './store-model.js'
 
 const quiet = { warn: () => undefined }
@@ -113,13 +114,6 @@ async function history(store: HubStore, world: World, seed: number, count: numbe
   return model.blocks
 }
 
-/** `LIGHTHOUSE_SEED` repeats a history. */
-function newSeed(): number {
-  const seed = Number(process.env['LIGHTHOUSE_SEED'] ?? Math.floor(Math.random() * 0x7fffffff))
-  process.stdout.write(`store model: seed ${seed}\n`)
-  return seed
-}
-
 const world: World = { people: 40, sessions: 60, invites: 12, maxGrantBytes: 4_000 }
 const sqlite$ = (): Observable<HubStore> => sqliteStore$(':memory:', blockHash, quiet)
 
@@ -143,7 +137,7 @@ async function agrees(store: HubStore, values: readonly number[]): Promise<void>
 
 describe('a store beside its reference, SQLite', () => {
   it('gives the same answers and balances over 100,000 operations', async () => {
-    const seed = newSeed()
+    const seed = printedSeed('store model')
     await withStore(sqlite$(), async store => {
       expect(await history(store, world, seed, 100_000, atOnce)).toBeGreaterThan(100_000 / 12)
     })
@@ -162,7 +156,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, 
   afterAll(() => cluster.remove())
 
   it('gives the same answers and balances over thousands of operations', async () => {
-    const seed = newSeed()
+    const seed = printedSeed('store model')
     const url = await cluster.createDatabase()
     const count = process.env['LIGHTHOUSE_FULL'] === '1' ? 100_000 : 4_000
     // One at a time: what is asked at once comes in any order, over several connections.
@@ -172,7 +166,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, 
   }, 600_000)
 
   it('conserves coins whatever order concurrent operations of two processes take', async () => {
-    const seed = newSeed()
+    const seed = printedSeed('store model')
     const url = await cluster.createDatabase()
     const next = operationMaker({ people: 10, sessions: 12, invites: 6, maxGrantBytes: 4_000 }, numbers(seed))
     await withStore(postgresStore$(url, blockHash, quiet), first =>

@@ -179,6 +179,22 @@ describe('LedgerAudit', () => {
           receipt: ledger.receipt(b, a, 's'.repeat(16), 1),
         }),
     ],
+    ...(['seeder', 'consumer'] as const).map((party): (typeof cheats)[number] => [
+      `a receipt whose ${party} is somebody else`,
+      /other parties/,
+      (ledger, a, b) => {
+        const other = newKeys()
+        ledger.grant(other.pubKey)
+        // Signed by who pays, or by who does not.
+        const receipt = ledger.receipt(
+          party === 'consumer' ? other : a,
+          party === 'seeder' ? other : b,
+          's'.repeat(16),
+          1,
+        )
+        ledger.append({ kind: 'transfer', from: a.pubKey, to: b.pubKey, bytes: 1, receipt })
+      },
+    ]),
     [
       'more than the receipt',
       /another amount/,

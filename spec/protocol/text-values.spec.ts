@@ -3,7 +3,15 @@ import fc from 'fast-check'
 import { formatCoins, parseCoins } from '../../src/protocol/coins.js'
 import { canonicalJson, isShallow, type Json } from '../../src/protocol/json.js'
 import { isNickname } from '../../src/protocol/nickname.js'
-import { authText, descriptionText, headText, hubChallengeText, registerText } from '../../src/protocol/signed-texts.js'
+import {
+  authText,
+  descriptionText,
+  headText,
+  hubChallengeText,
+  receiptText,
+  registerText,
+  settledText,
+} from '../../src/protocol/signed-texts.js'
 
 describe('coins', () => {
   it.each([
@@ -109,6 +117,9 @@ describe('canonical JSON', () => {
 describe('signed texts', () => {
   it('start with their purpose and version, as the protocol writes them', () => {
     const fields = { hubKey: 'H', session: 'S', from: 'F', to: 'T', payloadDigest: 'D' }
+    // Not in the order in which they are signed.
+    const receipt = { bytes: 7, consumer: 'C', seeder: 'P', session: 'S', hub_key: 'H' }
+    const settlement = { hash: 'X', seq: 9, coins: '61.947635', bytes: 7, session: 'S' }
     expect([
       registerText('bob', 'K'),
       hubChallengeText('C', 'K'),
@@ -116,6 +127,8 @@ describe('signed texts', () => {
       descriptionText('offer', fields),
       descriptionText('answer', fields),
       headText(7, 'X'),
+      receiptText(receipt),
+      settledText(settlement),
     ]).toEqual([
       'lighthouse/register/1\nbob\nK',
       'lighthouse/hub/1\nC\nK',
@@ -123,6 +136,8 @@ describe('signed texts', () => {
       'lighthouse/offer/1\nH\nS\nF\nT\nD',
       'lighthouse/answer/1\nH\nS\nF\nT\nD',
       'lighthouse/head/1\n7\nX',
+      'lighthouse/receipt/1\nH\nS\nP\nC\n7',
+      'lighthouse/settled/1\nS\n7\n61.947635\n9\nX',
     ])
   })
 })

@@ -5,7 +5,7 @@ import type { HubClient } from '../../src/ports.js'
 import { mayFollow } from '../../src/protocol/connection-state.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { Identity } from '../../src/protocol/metadata.js'
-import { parseSignal, type Signal, type SignalAck } from '../../src/protocol/signal.js'
+import { type LedgerHead, parseSignal, type Signal, type SignalAck } from '../../src/protocol/signal.js'
 import {
   answerConnection$,
   type ConnectionEvent,
@@ -149,6 +149,26 @@ describe('a connection', () => {
       const steps = states.map((state, index) => mayFollow(states[index - 1], state))
       expect(steps.every(Boolean)).toBe(true)
     }
+  })
+
+  it('tells the other side the newest head of the ledger that each knows, else that of the sign-in, else none', () => {
+    const head = (seq: number): LedgerHead => ({ seq, hash: 'ab'.repeat(64), signature: `${'A'.repeat(86)}==` })
+    const heads = (sent: readonly Signal[]): readonly unknown[] =>
+      sent.flatMap(signal => (signal.type === 'offer' || signal.type === 'answer' ? [signal.payload.head] : []))
+    const known = world()
+    let newest = 7
+    Object.assign(known.a.options, { head: () => head(newest) })
+    Object.assign(known.b.options, { hubSession: { ...known.b.options.hubSession, head: head(3) } })
+    const { offering, answering } = known.negotiate()
+    expect(heads(known.sent)).toEqual([head(7), head(3)])
+    for (const { subscription } of [offering, answering]) subscription.unsubscribe()
+    newest = 8
+    Object.assign(known.b.options, { head: () => undefined })
+    known.negotiate()
+    expect(heads(known.sent).slice(2)).toEqual([head(8), head(3)])
+    const unknown = world()
+    unknown.negotiate()
+    expect(heads(unknown.sent)).toEqual([null, null])
   })
 
   it('passes on candidates both ways, and the path once it is open', () => {

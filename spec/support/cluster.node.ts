@@ -27,6 +27,8 @@ export interface CliProgram {
   readonly ended: Promise<{ readonly code: number | string; readonly err: string }>
   /** Signals it, and resolves once it is gone. */
   end(signal: NodeJS.Signals): Promise<void>
+  /** SIGKILL in the middle of its work. Rejects when it had ended by itself before. */
+  kill(): Promise<void>
 }
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
@@ -69,6 +71,11 @@ export function startCli(argv: readonly string[], cwd: string, env: NodeJS.Proce
       child.kill(signal)
       await ended
     },
+    async kill() {
+      child.kill('SIGKILL')
+      const { code } = await ended
+      if (code !== 'SIGKILL') throw new Error(`"${argv.join(' ')}" had ended before it was killed (${code}): ${err}`)
+    },
   }
 }
 
@@ -105,6 +112,8 @@ export interface Cluster {
   /** For shares and whatever else a test keeps. Gone afterwards. */
   readonly folder: string
   readonly hubUrl: string
+  /** Where its database is, unless it was given another one, for who reads it while the hub is stopped. */
+  readonly hubFile: string
   readonly hub: () => CliProgram
   /** Once more on the same port, with the same database. */
   restartHub(): Promise<void>
@@ -146,6 +155,7 @@ async function start(folder: string, programs: Set<CliProgram>, setup: HubSetup)
   return {
     folder,
     hubUrl,
+    hubFile: `sqlite:${join(homeOf('the hub'), 'hub.db')}`,
     hub: () => hub,
     async restartHub() {
       ;[hub, hubUrl] = await startHub(homeOf('the hub'), Number(new URL(hubUrl).port), setup)

@@ -60,6 +60,11 @@ export function findRedis(): string | undefined {
   return findProgram(['redis-server'])
 }
 
+/** Path of strace, which shows the system calls of a process. */
+export function findStrace(): string | undefined {
+  return findProgram(['strace'])
+}
+
 export function findCoturn(): string | undefined {
   return findProgram(['turnserver'])
 }

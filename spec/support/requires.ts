@@ -11,6 +11,7 @@ export {
   findPostgres,
   findProgram,
   findRedis,
+  findStrace,
   GO_PATH,
   hasChromium,
   hasGoSmux,

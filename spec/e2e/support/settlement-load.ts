@@ -2,8 +2,7 @@
  * Peers that do nothing but pay each other, as fast as their hub acknowledges, over raw sockets: for hubs that are killed
  * while coins move. They keep what they signed and what they were told.
  */
-import { randomInt } from 'node:crypto'
-import { firstValueFrom, last, Subject, take } from 'rxjs'
+import { firstValueFrom, from, last, map, race, Subject, take } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { KeyPair } from '../../../src/hub/ports.js'
@@ -77,13 +76,18 @@ export class SettlementLoad {
   readonly #believed = new Set<string>()
   #hubKey = ''
 
-  private constructor(private readonly parties: readonly Party[]) {}
+  /** `draw` gives numbers in [0, 1). */
+  private constructor(
+    private readonly parties: readonly Party[],
+    private readonly draw: () => number,
+  ) {}
 
-  /** Registers so many parties, in turn at each process of the hub, all at once. */
-  static async create(hubUrls: readonly string[], parties: number): Promise<SettlementLoad> {
+  /** Registers so many parties, in turn at each process of the hub, all at once. What they pay and who settles it is drawn. */
+  static async create(hubUrls: readonly string[], parties: number, draw: () => number): Promise<SettlementLoad> {
     const names = Array.from({ length: parties }, (_, index) => `peer${String.fromCharCode(97 + index)}`)
     return new SettlementLoad(
       await Promise.all(names.map((name, index) => register(hubUrls[index % hubUrls.length]!, name))),
+      draw,
     )
   }
 
@@ -159,9 +163,14 @@ export class SettlementLoad {
     return ack.settled
   }
 
-  /** Resolves when so many more receipts have been acknowledged. */
-  moreAcknowledged(count: number): Promise<void> {
-    return firstValueFrom(this.#acknowledged$.pipe(take(count), last()))
+  /** Resolves when so many more receipts have been acknowledged. Rejects when `running` ends before: nobody was killed yet. */
+  moreAcknowledged(count: number, running: Promise<void>): Promise<void> {
+    const over$ = from(running).pipe(
+      map(() => {
+        throw new Error(`the hub was gone before ${count} more receipts were acknowledged`)
+      }),
+    )
+    return firstValueFrom(race(this.#acknowledged$.pipe(take(count), last()), over$))
   }
 
   /** Whether the hub acknowledged that it forwarded it. */
@@ -192,12 +201,13 @@ export class SettlementLoad {
 
   async #pay(payment: Payment): Promise<void> {
     const { session, consumer, seeder } = payment
-    const bytes = (payment.signed?.bytes ?? 0) + randomInt(1, maxStepBytes)
+    const bytes = (payment.signed?.bytes ?? 0) + 1 + Math.floor(this.draw() * maxStepBytes)
     const fields = { hub_key: this.#hubKey, session, seeder: seeder.pubKey, consumer: consumer.pubKey, bytes }
     const receipt = { ...fields, signature: nodeCrypto.sign(consumer.privKey, receiptText(fields)) }
     payment.signed = receipt
-    // A seeder brings what it was given as well.
-    const settlement = await this.#bring(payment, receipt, randomInt(8) === 0 ? seeder : consumer)
+    // A seeder brings what it was given as well, while its own process of the hub is there.
+    const bySeeder = this.draw() < 1 / 8 && seeder.socket?.connected === true
+    const settlement = await this.#bring(payment, receipt, bySeeder ? seeder : consumer)
     if (settlement !== undefined) await this.#pay(payment)
   }
 
@@ -219,13 +229,13 @@ export class SettlementLoad {
   /** Brings everything to the hub that it has not acknowledged, in any order and by either party. */
   async settleRest(): Promise<void> {
     const rest = this.#payments.flatMap(payment =>
-      [...payment.unanswered].map(receipt => ({ payment, receipt, by: randomInt(2) })),
+      [...payment.unanswered].map(receipt => ({
+        payment,
+        receipt,
+        by: this.draw() < 1 / 2 ? payment.consumer : payment.seeder,
+      })),
     )
-    const settled = await Promise.all(
-      rest.map(({ payment, receipt, by }) =>
-        this.#bring(payment, receipt, by === 0 ? payment.consumer : payment.seeder),
-      ),
-    )
+    const settled = await Promise.all(rest.map(({ payment, receipt, by }) => this.#bring(payment, receipt, by)))
     if (settled.includes(undefined)) throw new Error('the hub went away')
   }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { loadSqlite } from '../../../src/adapters/sqlite-library.node.js'
 import { blockHash } from '../../../src/hub/adapters/block-hash.js'
+import { closeStore, openStore } from '../../../src/hub/adapters/sqlite-file.js'
 import { sqliteStore$ } from '../../../src/hub/adapters/sqlite-store.js'
 import { createHub$ } from '../../../src/hub/app.js'
 import type { HubStore, SessionParties } from '../../../src/hub/ports.js'
@@ -30,6 +31,15 @@ describe('the file of a hub', () => {
     const hub = await startHub({ database: `sqlite:${path}` })
     await register(hub, 'alice')
     expect([modeOf(path), modeOf(`${path}-wal`)]).toEqual([0o600, 0o600])
+  })
+
+  it('is opened so that a commit is on the disk when it returns, and not in some cache of it', async () => {
+    const database = openStore(await loadSqlite(), join(temporaryFolder(), 'hub.db'))
+    cleanup(() => closeStore(database))
+    const setting = (name: string): unknown => Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0]
+    const names = ['journal_mode', 'synchronous', 'fullfsync', 'checkpoint_fullfsync', 'locking_mode']
+    // 2 is FULL.
+    expect(names.map(setting)).toEqual(['wal', 2, 1, 1, 'exclusive'])
   })
 
   it('keeps names, coins and the hub key from one run to the next', async () => {

@@ -5,12 +5,12 @@ import { type Claim, settlementService } from '../../../src/hub/streams/settleme
 import type { ReceiptAck, SignedReceipt } from '../../../src/protocol/receipt.js'
 import { settledText } from '../../../src/protocol/signed-texts.js'
 import { virtualTime } from '../../streams/support/virtual-time.js'
-import { newAccount, signedReceipt } from '../support.js'
+import { type Account, newAccount, signedReceipt } from '../support.js'
 import { notedMetrics } from './support/noted-metrics.js'
 
 const hubKeys = newAccount('hub')
 const hub = { hubKey: hubKeys.pubKey }
-const [alice, bob] = [newAccount('alice'), newAccount('bob')]
+const [alice, bob, mallory] = [newAccount('alice'), newAccount('bob'), newAccount('mallory')]
 const sessionOf = (number: number): { session: string } => ({ session: `session-of-a-spec-${1_000 + number}` })
 
 /** Lets promises that have settled be heard. */
@@ -53,9 +53,14 @@ function serve(settle: Settle = async receipts => receipts.map(({ bytes }) => do
   })
   const subscription = service.settle$.subscribe()
   const acks: ReceiptAck[] = []
-  const submit = (bytes: number, session = 1, sender = alice.pubKey): void => {
+  const submit = (
+    bytes: number,
+    session = 1,
+    sender = alice.pubKey,
+    [consumer, seeder]: readonly [Account, Account] = [alice, bob],
+  ): void => {
     const claim: Claim = {
-      receipt: signedReceipt(hub, alice, bob, bytes, sessionOf(session)),
+      receipt: signedReceipt(hub, consumer, seeder, bytes, sessionOf(session)),
       sender,
       acknowledge: ack => void acks.push(ack),
     }
@@ -118,6 +123,38 @@ describe('settlementService', () => {
     expect(delivered).toHaveLength(4)
     expect(noted.filter(what => what === 'settlement')).toHaveLength(2)
   })
+
+  it.each([
+    ['consumer', [mallory, bob]],
+    ['seeder', [alice, mallory]],
+    ['consumer and seeder', [bob, alice]],
+  ] as const)(
+    "lets no stranger's higher receipt stand for the one of the session: another %s",
+    async (_who, others) => {
+      const { time, submit, commits, acks, delivered } = serve(async receipts =>
+        receipts.map(({ consumer, seeder, bytes }) =>
+          consumer === alice.pubKey && seeder === bob.pubKey ? done(bytes) : { type: 'refused', code: 'not-a-party' },
+        ),
+      )
+      submit(5, 1)
+      submit(9_000_000, 1, others[0].pubKey, others)
+      submit(7, 1, bob.pubKey)
+      time.advance(3)
+      await heard()
+      const sides = [
+        [7, alice.pubKey, bob.pubKey],
+        [9_000_000, ...others.map(({ pubKey }) => pubKey)],
+      ]
+      expect(commits.map(receipts => receipts.map(({ bytes, consumer, seeder }) => [bytes, consumer, seeder]))).toEqual(
+        [sides],
+      )
+      expect(acks.map(ack => ('settled' in ack ? ack.settled.bytes : ack.error.code))).toEqual([7, 7, 'not-a-party'])
+      expect(delivered.map(([key, , { bytes }]) => [key, bytes])).toEqual([
+        [alice.pubKey, 7],
+        [bob.pubKey, 7],
+      ])
+    },
+  )
 
   it('collects the next batch while one is settled, at most 500 each', async () => {
     const commit: (() => void)[] = []
