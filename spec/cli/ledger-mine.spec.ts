@@ -135,14 +135,16 @@ describe('ledger verify --mine', () => {
   })
 
   it('says how many settlements are of another hub', async () => {
-    const { home, book } = await scene()
-    const other = smallLedger().ledger
-    book.settle(
-      other.settlement({
-        ...other.entries[3]!,
-        receipt: { ...other.entries[3]!.receipt!, session: 'session-elsewhere' },
-      }),
+    const { home, hub, book, people } = await scene()
+    writeFileSync(
+      join(home, 'known_peers.json'),
+      JSON.stringify({ version: 1, hub: { [hub.url]: hub.keys.pubKey }, peer: {} }),
+      { mode: 0o600 },
     )
+    const { ledger: other } = smallLedger()
+    const receipt = other.receipt(people[0], people[1], 'session-elsewhere', 5)
+    book.keep(receipt)
+    book.settle(other.settlement(other.transfer(receipt)))
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
     expect(io.out()).toContain('Not compared: 1 settlement that another hub signed.')

@@ -39,6 +39,9 @@ const sessions = [
 ] as const
 const sessionId = (index: number): string => `session-of-a-history-${index}`
 
+/** A hub ends the connection with the third badly signed receipt. */
+const maxBadSignatures = 2
+
 /** What one attempt is made of. Numbers are taken modulo what there is. */
 interface Draw {
   readonly session: number
@@ -133,6 +136,23 @@ async function scene(database: string) {
     return { receipt, sender: accounts.some(({ pubKey }) => pubKey === sender) ? sender : stranger }
   }
 
+  const badlySigned = accounts.map(() => 0)
+  /** What may be sent at once. Whoever has no badly signed receipts left for that signs in again before. */
+  async function allowed(attempts: readonly Attempt[]): Promise<readonly Attempt[]> {
+    const sent: Attempt[] = []
+    for (const [index, account] of accounts.entries()) {
+      const own = attempts.filter(({ sender }) => sender === account.pubKey)
+      const bad = own.filter(attempt => model.flaw(attempt) === 'bad-signature').slice(0, maxBadSignatures)
+      if (badlySigned[index]! + bad.length > maxBadSignatures) {
+        sockets[index] = (await signIn(hub, account)).socket
+        badlySigned[index] = 0
+      }
+      badlySigned[index]! += bad.length
+      sent.push(...own.filter(attempt => bad.includes(attempt) || model.flaw(attempt) !== 'bad-signature'))
+    }
+    return attempts.filter(attempt => sent.includes(attempt))
+  }
+
   async function ask({ receipt, sender }: Attempt): Promise<Answer> {
     const socket = sockets[accounts.findIndex(({ pubKey }) => pubKey === sender)]!
     const ack = parseReceiptAck(await settle(socket, receipt))
@@ -149,7 +169,7 @@ async function scene(database: string) {
     return text.split('\n').flatMap(line => (line === '' ? [] : [JSON.parse(line) as LedgerLine]))
   }
   for (const line of await newLines()) model.take(line)
-  return { hub, accounts, model, attemptOf, ask, newLines }
+  return { hub, accounts, model, attemptOf, allowed, ask, newLines }
 }
 
 /** Sends attempts at once, and holds the answers, the new blocks and the wallets against the model. */
@@ -199,7 +219,7 @@ type Tally = Map<string, number>
 async function agrees(database: string, history: readonly (readonly Draw[])[], tally: Tally): Promise<void> {
   const running = await scene(database)
   for (const draws of history) {
-    const attempts = draws.map(running.attemptOf)
+    const attempts = await running.allowed(draws.map(running.attemptOf))
     const { seq } = running.model.chain
     for (const attempt of attempts) {
       const outcome = running.model.flaw(attempt) ?? 'sound'

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals'
-import { createPublicKey, verify } from 'node:crypto'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { isPublicKey } from '../../src/protocol/signal.js'
 
@@ -48,13 +47,9 @@ describe('a point of small order', () => {
     expect(isPublicKey(key)).toBe(false)
   })
 
-  it('would be one that anybody can sign for', () => {
-    // R is the neutral point and S is 0: no private key is needed.
-    const signature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)])
-    const [, , pubKey] = keys as [string, string, string]
-    const x = Buffer.from(pubKey, 'base64').toString('base64url')
-    const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' })
-    expect(verify(null, Buffer.from('any text'), key, signature)).toBe(true)
-    expect(nodeCrypto.verify(pubKey, 'any text', signature.toString('base64'))).toBe(false)
+  it('verifies nothing, also where the library below takes a signature that anybody can make', () => {
+    // R is the neutral point and S is 0: no private key is needed. OpenSSL 3.0 takes it, 3.5 does not.
+    const signature = Buffer.concat([Buffer.from([1]), Buffer.alloc(63)]).toString('base64')
+    expect(keys.map(key => nodeCrypto.verify(key, 'any text', signature))).toEqual(keys.map(() => false))
   })
 })
