@@ -131,7 +131,12 @@ function run$(environment: Environment): Observable<Peer> {
     session$,
     signal$,
     settled$: accounts.settled$,
-  }).pipe(counted)
+  }).pipe(
+    tap(event => {
+      if (event.type === 'paid') accounts.found(event.receipt)
+    }),
+    counted,
+  )
   const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({
     ...environment,
     hubSession,

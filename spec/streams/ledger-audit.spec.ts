@@ -99,6 +99,27 @@ describe('ledgerAudit$', () => {
     expect(marks.read(hubKey)).toEqual({ seq: 7, hash: ledger.entries[6]!.hash })
   })
 
+  it('tells of payments to this peer that its book does not have, and of no others', () => {
+    const { events, book, ledger, people, signIn, time, hubKey } = scene()
+    const [a, b] = people
+    const known = ledger.transfer(ledger.receipt(b, a, 'known-to-the-book', 3))
+    book.keep(known.receipt!)
+    book.settle(ledger.settlement(known))
+    const { receipt: first } = ledger.transfer(ledger.receipt(b, a, 'paid-while-it-was-away', 2))
+    const { receipt: more } = ledger.transfer(ledger.receipt(b, a, 'known-to-the-book', 7), 3)
+    ledger.transfer({ ...ledger.receipt(b, a, 'signed-by-nobody', 9), signature: `${'A'.repeat(86)}==` })
+    signIn()
+    expect(events.filter(({ type }) => type === 'paid')).toEqual([
+      { type: 'paid', receipt: first },
+      { type: 'paid', receipt: more },
+    ])
+    // Each once.
+    ledger.grant(newKeys().pubKey)
+    time.advance(600_000)
+    expect(events.at(-1)).toEqual({ type: 'checked', hub: hubKey, seq: 12 })
+    expect(events.filter(({ type }) => type === 'paid')).toHaveLength(2)
+  })
+
   it('trusts the first head that it sees, and fetches nothing for it', () => {
     const marks = createMemoryMarks()
     const { events, asked, signIn, hubKey, ledger } = scene({}, { marks })

@@ -17,7 +17,7 @@ import { type LedgerEntry, parseLedgerLine } from '../protocol/ledger-line.js'
 import { type KnownCharge, LineRules } from '../protocol/line-rules.js'
 import { forgedTransfer } from '../protocol/own-lines.js'
 import { Promises } from '../protocol/promises.js'
-import type { Settlement } from '../protocol/receipt.js'
+import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { settledText } from '../protocol/signed-texts.js'
 import { SignedHeads, type SignedHeadsOptions } from './signed-heads.js'
@@ -52,6 +52,8 @@ export class HubAudit {
   #rules: LineRules
   /** Of this peer's sessions, since they were kept last. */
   readonly #charges = new Map<string, SessionCharge>()
+  /** What was paid to this peer and the book does not have. At most a piece of the ledger, since each is taken after it. */
+  #unheard: SignedReceipt[] = []
   #mark: LedgerMark | undefined
   #settled: Settlement | undefined
   /** Blocks that were looked at, by which a look can be told that came to nothing. */
@@ -197,9 +199,19 @@ export class HubAudit {
     const { from, to, receipt } = entry
     if (receipt !== null && (from === identity.pubKey || to === identity.pubKey)) {
       this.#charges.set(receipt.session, { seq, bytes: receipt.bytes })
+      const isUnheard =
+        to === identity.pubKey && receipt.bytes > (this.options.book.settlement(receipt.session)?.bytes ?? 0)
+      if (isUnheard && wrong === undefined) this.#unheard.push(receipt)
     }
     this.#advance(entry, line)
     return true
+  }
+
+  /** The receipts of this peer's lines since the last call that pay it more than its book has as settled. */
+  takeUnheard(): readonly SignedReceipt[] {
+    const unheard = this.#unheard
+    this.#unheard = []
+    return unheard
   }
 
   /** Blocks that were passed, are not remembered, and for which a settlement waits; at most so many. */

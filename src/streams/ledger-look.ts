@@ -21,6 +21,7 @@ import type { HubClient } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Evidence, EvidenceKind } from '../protocol/evidence.js'
 import { earlyEnd } from '../protocol/head-rules.js'
+import type { SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import type { HubAudit } from './hub-audit.js'
 
@@ -42,6 +43,8 @@ export type AuditEvent =
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** More of this kind was found than is said: a hundred. Said once. */
   | { readonly type: 'left-out'; readonly hub: string; readonly kind: EvidenceKind }
+  /** The ledger has a payment to this peer of which its book does not know, as when it was away while it was made. */
+  | { readonly type: 'paid'; readonly receipt: SignedReceipt }
   /** The ledger was followed up to this block. */
   | { readonly type: 'checked'; readonly hub: string; readonly seq: number }
   /** A look had to be given up, or could not be kept; the next one is ten seconds later at the soonest, ten minutes at the latest. */
@@ -89,7 +92,8 @@ function follow$(audit: HubAudit, head: LedgerHead, hub: LedgerSource): Observab
           if (isBroken || audit.mark!.seq >= target) break
           isBroken = !audit.onLine(line, found)
         }
-        return concat(said(audit, found), of(undefined))
+        const paid = audit.takeUnheard().map((receipt): AuditEvent => ({ type: 'paid', receipt }))
+        return concat(said(audit, found), from(paid), of(undefined))
       }),
       takeWhile(event => event !== undefined || (!isBroken && audit.mark!.seq < target)),
       filter(event => event !== undefined),

@@ -56,6 +56,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'evidence':
     case 'left-out':
     case 'checked':
+    case 'paid':
     case 'postponed':
     case 'unchecked':
       return state
