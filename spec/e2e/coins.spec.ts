@@ -2,10 +2,14 @@
  * Coins through the command line: they move while bytes flow, run out, come back, and outlive every kill -9. The scenarios
  * run beside each other, since some of them wait for 20 s of real time.
  */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from '@jest/globals'
-import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, timer } from 'rxjs'
+import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, switchMap, timer } from 'rxjs'
+import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { receiptSnapshot$ } from '../../src/adapters/receipt-snapshot.node.js'
+import type { ReceiptBook } from '../../src/ports.js'
+import { parseMetadata } from '../../src/protocol/metadata.js'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { download, open, readText, receive, writePattern } from '../support/transfer.node.js'
 import { verifiedBlocks } from './support/verified-ledger.js'
@@ -66,6 +70,17 @@ async function stage(names: readonly string[], coins: number, filmBytes: number)
   }
   const peers = new Map(await Promise.all(names.map(start)))
   return { ...cluster, share, sha256, peer: (name: string): ClusterPeer => peers.get(name)! }
+}
+
+const keyOf = ({ home }: ClusterPeer): string => parseMetadata(readFileSync(join(home, 'metadata.json'), 'utf8')).pubKey
+
+/** What the receipt book of a peer says, which may be running. */
+function readBook<T>(peer: ClusterPeer, read: (book: ReceiptBook) => T): Promise<T> {
+  const book$ = receiptSnapshot$(receiptsPath(peer.home)).pipe(
+    switchMap(path => receiptBook$(path!, keyOf(peer))),
+    map(read),
+  )
+  return firstValueFrom(book$)
 }
 
 const filmOf = ({ proxy }: ClusterPeer, nickname: string): string => `${proxy}proxy/${nickname}/film.bin`
@@ -224,3 +239,26 @@ it.concurrent(
   },
   120_000,
 )
+
+// Not beside the others: the book is read in this process, and its library can be loaded only within a test.
+it('that a seeder was paid while it was away are in its book when it is back, also without a receipt', async () => {
+  const filmBytes = 64_000_000
+  const { peer, hubUrl, share, up, sha256, stop } = await stage(['alice', 'bob'], 200, filmBytes)
+  const [alice, bob] = [peer('alice'), peer('bob')]
+  const film = download(filmOf(alice, 'bob'))
+  await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > 210 * coin)
+  await bob.program.kill()
+  await expect(film).rejects.toThrow(broken)
+  // What her client had got by then alice signs for when the connection has broken, and pays.
+  const paid = await until(
+    () => readBook(alice, book => (book.due(1).length > 0 ? 0 : book.signedFor(keyOf(bob)))),
+    bytes => bytes > 10 * coin,
+  )
+  expect(await transferred(hubUrl)).toBe(paid)
+  const paidToBob = (): Promise<number> => readBook(bob, book => book.account(keyOf(alice)).paidBytes)
+  expect(await paidToBob()).toBeLessThan(paid)
+  await up('bob', { share })
+  await until(paidToBob, bytes => bytes === paid)
+  expect(await download(filmOf(alice, 'bob'))).toMatchObject({ bytes: filmBytes, sha256 })
+  await stop()
+}, 90_000)
