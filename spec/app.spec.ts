@@ -209,6 +209,25 @@ describe('createPeer$', () => {
     await expect(lastValueFrom(peer.connect$('bob'))).rejects.toMatchObject({ code: 'spending-limit' })
   })
 
+  it('sends nothing more to who owes it too much, and everything once it was forgiven', async () => {
+    const receipts = createMemoryReceiptBook(bob.pubKey)
+    receipts.serve(alice.pubKey, 1_000_000)
+    const a = await start({ identity: alice, ports: portBlock(0) })
+    const shared = { type: 'folder', path: folder } as const
+    const b = await start({ identity: bob, ports: portBlock(0), share: shared, receipts })
+    await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+    const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+    const held = firstValueFrom(b.peer.stats$.pipe(filter(({ streams }) => streams === 1)))
+    const answer = ask({ port: tunnel.port, path: '/film.bin' })
+    expect((await held).connections).toMatchObject([{ sentBytes: 0 }])
+    expect(await lastValueFrom(b.peer.forgive$('alice'))).toBe(1_000_000)
+    const { status, body } = await answer
+    expect([status, isSame(body, film)]).toEqual([200, true])
+    await expect(lastValueFrom(b.peer.forgive$('carol'))).rejects.toMatchObject({ code: 'unknown-nickname' })
+    await expect(lastValueFrom(b.peer.forgive$('bob'))).rejects.toMatchObject({ code: 'own-nickname' })
+    await expect(lastValueFrom(b.peer.forgive$('B'))).rejects.toMatchObject({ code: 'malformed-nickname' })
+  })
+
   it('tells the wallet that it knows while the hub cannot be asked, and 503 when it knows none', async () => {
     const away = new LighthouseError('hub-unreachable', 'the hub is away')
     const client = { ...fetchHubClient(hub.url), balance$: () => throwError(() => away) }

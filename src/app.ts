@@ -47,7 +47,7 @@ import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
 import { createAccounts } from './streams/accounts.js'
-import { answerConnection$, type ConnectionOptions, offerConnection$ } from './streams/connection.js'
+import { answerConnection$, type ConnectionOptions, keyOf$, offerConnection$ } from './streams/connection.js'
 import { ledgerAudit$ } from './streams/ledger-audit.js'
 import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
@@ -187,18 +187,26 @@ function run$(environment: Environment): Observable<Peer> {
   )
   const keyIfConnected = (name: string): string | undefined =>
     [...(state$.value?.connections.values() ?? [])].find(({ nickname: other }) => other === name)?.pubKey
-  const connect$ = (name: string): Observable<Tunnel> => {
-    if (!isNickname(name)) {
-      return throwError(
-        () => new LighthouseError('malformed-nickname', `"${name}" is no nickname: only the letters a to z`),
-      )
-    }
-    if (name === nickname)
-      return throwError(() => new LighthouseError('own-nickname', `"${name}" is you`, { nickname }))
-    return defer(() => payable$(accounts, balance$, keyIfConnected(name))).pipe(
-      mergeMap(() => tunnels.connect$(name).pipe(counted)),
+  /** For somebody else's nickname alone. */
+  const withOther = <T>(name: string, work$: () => Observable<T>): Observable<T> =>
+    defer(() => {
+      if (!isNickname(name))
+        throw new LighthouseError('malformed-nickname', `"${name}" is no nickname: only the letters a to z`)
+      if (name === nickname) throw new LighthouseError('own-nickname', `"${name}" is you`, { nickname })
+      return work$()
+    })
+  const connect$ = (name: string): Observable<Tunnel> =>
+    withOther(name, () =>
+      payable$(accounts, balance$, keyIfConnected(name)).pipe(mergeMap(() => tunnels.connect$(name).pipe(counted))),
     )
-  }
+  const forgive$ = (name: string): Observable<number> =>
+    withOther(name, () =>
+      signedIn$(hubState$, session$, scheduler).pipe(
+        switchMap(hubSession => keyOf$({ ...environment, hubSession }, name)),
+        map(key => accounts.forgive(key)),
+        counted,
+      ),
+    )
 
   /** Local TCP ports of the connections that streams of others dialled, and whose streams they are. */
   const dialledBy = new Map<number, string>()
@@ -249,6 +257,7 @@ function run$(environment: Environment): Observable<Peer> {
     connect$,
     endOf: name => ends.of(name),
     balance$: () => lastBalance$,
+    forgive$,
     requestStop: () => stop$.next(),
   }
 
@@ -303,6 +312,7 @@ function run$(environment: Environment): Observable<Peer> {
             stopRequested$: stop$.pipe(takeUntil(over$)),
             event$,
             connect$,
+            forgive$,
           }
           return merge(
             peerState$(report$).pipe(

@@ -103,6 +103,12 @@ export interface Peer {
   readonly event$: Observable<PeerEvent>
   /** Reuses the live tunnel to that peer or makes one within 20 s; emits it once and completes. Errors are LighthouseErrors. */
   connect$(nickname: string): Observable<Tunnel>
+  /**
+   * Asks nothing more for what that peer owes here, so that it is served again as it was before. What broken connections lost on
+   * the way stays a debt that nobody signs for. Cold; asks the hub who that is, emits once how many bytes were owed, and
+   * completes. Errors are LighthouseErrors.
+   */
+  forgive$(nickname: string): Observable<number>
 }
 
 function isPort(value: number): boolean {

@@ -107,6 +107,37 @@ describe('coins', () => {
   })
 })
 
+describe('forgive', () => {
+  it('presents the token, and says what is owed no more', async () => {
+    const seen: unknown[] = []
+    const home = await homeOf((req, res) => {
+      seen.push([req.method, req.url, req.headers['x-lighthouse-token']])
+      res.end(JSON.stringify({ nickname: 'bob', coins: '0.350000', bytes: 350_000 }))
+    })
+    const io = fakeIo(temporary())
+    expect(await run(['forgive', 'bob', '--home', home], io)).toBe(0)
+    expect(io.out()).toBe('bob owes 0.350000 coins less here.\n')
+    expect(seen).toEqual([['POST', '/control/forgive/bob', 'the-token']])
+    const json = fakeIo(temporary())
+    expect(await run(['forgive', 'bob', '--home', home, '--json'], json)).toBe(0)
+    expect(json.messages()).toEqual([{ forgiven: { nickname: 'bob', coins: '0.350000', bytes: 350_000 } }])
+  })
+
+  it('says who owes nothing, who is nobody, and what is no nickname', async () => {
+    const problem = { title: 'unknown', status: 404, detail: 'nobody has that nickname', code: 'unknown-nickname' }
+    const home = await homeOf((req, res) => {
+      if (req.url === '/control/forgive/carol') res.writeHead(404).end(JSON.stringify(problem))
+      else res.end(JSON.stringify({ nickname: 'bob', coins: '0.000000', bytes: 0 }))
+    })
+    const io = fakeIo(temporary())
+    expect(await run(['forgive', 'bob', '--home', home], io)).toBe(0)
+    expect(io.out()).toBe('bob owes nothing here.\n')
+    expect(await run(['forgive', 'carol', '--home', home], io)).toBe(5)
+    expect(io.err()).toContain('nobody has that nickname')
+    expect(await run(['forgive', '../stop', '--home', home], io)).toBe(2)
+  })
+})
+
 describe('stop', () => {
   it('presents the token and waits until the process is gone', async () => {
     const child = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1000)'])

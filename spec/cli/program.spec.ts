@@ -53,16 +53,19 @@ describe('the command line', () => {
     expect(io.err()).toContain('Exit codes:')
   })
 
-  it.each(['demo', 'hub', 'register', 'up', 'status', 'coins', 'get', 'ledger', 'stop'])('teaches %s', async name => {
-    const io = fakeIo(temporary())
-    expect(await run([name, '--help'], io)).toBe(0)
-    expect(io.out()).toContain(`$ lighthouse-peer ${name}`)
-    expect(io.out()).toContain('--home <dir>')
-    for (const flag of io.out().match(/^ {2}--(?!help|version)[a-z-]+/gm) ?? []) {
-      const variable = `LIGHTHOUSE_${flag.trim().slice(2).replaceAll('-', '_').toUpperCase()}`
-      expect(io.out()).toContain(variable)
-    }
-  })
+  it.each(['demo', 'hub', 'register', 'up', 'status', 'coins', 'get', 'forgive', 'ledger', 'stop'])(
+    'teaches %s',
+    async name => {
+      const io = fakeIo(temporary())
+      expect(await run([name, '--help'], io)).toBe(0)
+      expect(io.out()).toContain(`$ lighthouse-peer ${name}`)
+      expect(io.out()).toContain('--home <dir>')
+      for (const flag of io.out().match(/^ {2}--(?!help|version)[a-z-]+/gm) ?? []) {
+        const variable = `LIGHTHOUSE_${flag.trim().slice(2).replaceAll('-', '_').toUpperCase()}`
+        expect(io.out()).toContain(variable)
+      }
+    },
+  )
 
   it('prints the version', async () => {
     const io = fakeIo(temporary())
@@ -110,9 +113,9 @@ describe('the command line', () => {
     expect(io.err()).toContain('lighthouse-peer up')
   })
 
-  it.each(['status', 'coins', 'stop'])('says that no peer is running: %s', async name => {
+  it.each(['status', 'coins', 'stop', 'forgive bob'])('says that no peer is running: %s', async command => {
     const io = fakeIo(temporary())
-    expect(await run([name, '--home', io.cwd, '--json'], io)).toBe(1)
+    expect(await run([...command.split(' '), '--home', io.cwd, '--json'], io)).toBe(1)
     expect(io.messages()).toEqual([{ error: { code: 'not-running', message: expect.any(String) } }])
   })
 

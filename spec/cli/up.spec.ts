@@ -62,6 +62,7 @@ function fakePeer(lastly: (given: PeerOptions, event$: Subject<PeerEvent>) => vo
         stopRequested$: stop$,
         event$,
         connect$: () => NEVER,
+        forgive$: () => NEVER,
       })
       return () => {
         lastly(given, event$)

@@ -1,7 +1,7 @@
 /** A proxy over a peer in memory, and ways to talk to it byte by byte. */
 import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
-import { BehaviorSubject, NEVER, Observable, of, type Subscription } from 'rxjs'
+import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
@@ -47,6 +47,8 @@ export class FakeBackend implements ProxyBackend {
   readonly controlToken = token
   readonly stats = new BehaviorSubject<PeerStats>(someStats)
   stats$: Observable<PeerStats> = this.stats
+  owed$: Observable<number> = of(350_000)
+  readonly forgiven: string[] = []
   /** Nicknames asked for, and how many wishes are still alive. */
   readonly asked: string[] = []
   waiting = 0
@@ -70,6 +72,13 @@ export class FakeBackend implements ProxyBackend {
 
   balance$(): Observable<Balance> {
     return this.coins$
+  }
+
+  forgive$(nickname: string): Observable<number> {
+    return defer(() => {
+      this.forgiven.push(nickname)
+      return this.owed$
+    })
   }
 
   requestStop(): void {

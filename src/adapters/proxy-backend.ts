@@ -13,7 +13,7 @@ export interface Balance {
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {
   readonly identity: { readonly nickname: string; readonly pubKey: string }
-  /** Who presents it may stop the peer. */
+  /** Who presents it may stop the peer and forgive debts. */
   readonly controlToken: string
   /** Newest first, then once a second while subscribed. */
   readonly stats$: Observable<PeerStats>
@@ -23,6 +23,8 @@ export interface ProxyBackend {
   endOf(nickname: string): LighthouseError | undefined
   /** Asks the hub now; emits the wallet once. */
   balance$(): Observable<Balance>
+  /** Asks nothing more for what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
+  forgive$(nickname: string): Observable<number>
   /** Somebody with the control token wants the peer to stop. */
   requestStop(): void
 }

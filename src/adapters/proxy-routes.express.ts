@@ -41,7 +41,7 @@ const wrongToken: Problem = {
   status: 403,
   title: 'The control token is missing or wrong',
   detail: 'Only a program that knows the token of this run may control the peer.',
-  next: 'Use "lighthouse-peer stop" in the home directory of this peer.',
+  next: 'Use the command "lighthouse-peer" in the home directory of this peer.',
 }
 
 const broken: Problem = {
@@ -164,15 +164,25 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
   )
   get('/events', eventStream({ name: 'stats', snapshot$: defer(() => peer.stats$), stop$ }))
 
-  app
-    .route('/control/stop')
-    .post((req, res) => {
-      if (!isToken(req.get('x-lighthouse-token'), peer.controlToken)) return sendProblem(req, res, wrongToken)
-      // After the answer is out, since stopping closes the connection that carries it.
-      res.once('close', () => peer.requestStop())
-      res.status(202).json({ stopping: true })
-    })
-    .all(methodNotAllowed('POST'))
+  const control = (path: string, handler: RequestHandler): void => {
+    const onlyWithToken: RequestHandler = (req, res, next) => {
+      if (isToken(req.get('x-lighthouse-token'), peer.controlToken)) next()
+      else sendProblem(req, res, wrongToken)
+    }
+    app.route(path).post(onlyWithToken, handler).all(methodNotAllowed('POST'))
+  }
+  control('/control/stop', (_req, res) => {
+    // After the answer is out, since stopping closes the connection that carries it.
+    res.once('close', () => peer.requestStop())
+    res.status(202).json({ stopping: true })
+  })
+  control('/control/forgive/:nickname', (req, res) => {
+    const { nickname } = req.params
+    answerWith(
+      () => peer.forgive$(String(nickname)),
+      (bytes, _req, answer) => answer.json({ nickname, coins: formatCoins(bytes), bytes }),
+    )(req, res)
+  })
 
   app.use((req: Request, res: Response) => {
     const mounted = /^\/(?:proxy|inline)(?:[/?]|$)/.test(req.originalUrl)

@@ -160,6 +160,13 @@ export interface CoinsAnswer {
   readonly asOf: string | undefined
 }
 
+/** The body of an answer to `/control/forgive/NICK`: how many bytes were owed. Throws SyntaxError when it is something else. */
+export function readForgiven(body: string): number {
+  const { bytes } = (JSON.parse(body) ?? {}) as { readonly bytes?: unknown }
+  if (typeof bytes !== 'number') throw new SyntaxError('not /control/forgive')
+  return bytes
+}
+
 /** The body of `/coins`. Throws SyntaxError when it is something else. */
 export function readCoins(body: string): CoinsAnswer {
   const { coins, asOf } = (JSON.parse(body) ?? {}) as { readonly coins?: unknown; readonly asOf?: unknown }

@@ -78,6 +78,13 @@ FILE.part.json beside it, and it gets its name when all of it is there. A file t
 unless you say --force. A connection that breaks is made again, until ten attempts in a row brought nothing. After
 Ctrl-C, or when the coins run out (exit code 6), the same command goes on where it stopped; a file that has changed
 since is fetched from its beginning. Exit code 7 means that what was sent is not what was announced.`,
+  forgive: `
+Examples:
+  $ lighthouse-peer forgive bob             bob owes 0.350000 coins less here.
+
+Who took a megabyte on credit and has not paid is sent nothing more. What a broken connection lost on the way is a
+debt too, though nobody can sign for it, so that in the end it may be somebody honest who is told that coins are
+owed here. Whether to forgive them is yours to decide; receipts that you hold are settled all the same.`,
   ledger: `
 Examples:
   $ lighthouse-peer ledger verify           is the ledger of my hub right?

@@ -9,6 +9,7 @@ import {
   ledgerVerifyCommand,
   type LedgerVerifyValues,
 } from './commands/ledger.js'
+import { forgiveCommand, type ForgiveValues } from './commands/forgive.js'
 import { getCommand, type GetValues } from './commands/get.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
 import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
@@ -154,6 +155,10 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
       option('-o, --output <file>', 'where to, a file or a folder (default: its own name, here)', 'LIGHTHOUSE_OUTPUT'),
     )
     .addOption(option('-f, --force', 'replace the file if it is there', 'LIGHTHOUSE_FORCE'))
+  add<ForgiveValues>('forgive', 'ask nothing more for what somebody owes the running peer', forgiveCommand).argument(
+    '<nickname>',
+    'letters a to z',
+  )
   const ledger = program
     .command('ledger')
     .description('verify or export the ledger of coins')

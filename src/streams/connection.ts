@@ -179,9 +179,14 @@ function lifecycle(what: string, scheduler: SchedulerLike) {
     })
 }
 
-/** The key behind a nickname: resolved by the hub, checked against the one remembered. */
-function keyOf$(options: ConnectionOptions, nickname: string): Observable<string> {
-  const { identity, trust, hub, hubSession } = options
+/**
+ * The key behind a nickname: resolved by the hub, checked against the one remembered. Emits it once and completes. Errors with
+ * `unknown-nickname`, `own-nickname`, `key-changed`, or as the hub's answer fails.
+ */
+export function keyOf$(
+  { identity, trust, hub, hubSession }: Pick<ConnectionOptions, 'identity' | 'trust' | 'hub' | 'hubSession'>,
+  nickname: string,
+): Observable<string> {
   return hub.resolve$(nickname).pipe(
     map(pubKey => {
       if (pubKey === undefined)
@@ -192,8 +197,6 @@ function keyOf$(options: ConnectionOptions, nickname: string): Observable<string
         const message = `the key of "${nickname}" has changed; ask them before you forget the old one`
         throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey })
       }
-      const objection = options.objection?.(pubKey)
-      if (objection !== undefined) throw objection
       return pubKey
     }),
   )
@@ -216,6 +219,8 @@ export function offerConnection$(options: ConnectionOptions, nickname: string): 
     of<ConnectionEvent>({ type: 'resolving', nickname }),
     keyOf$(options, nickname).pipe(
       concatMap(pubKey => {
+        const objection = options.objection?.(pubKey)
+        if (objection !== undefined) throw objection
         const session = crypto.randomId(16)
         return concat(
           of<ConnectionEvent>({ type: 'offering', session, pubKey }),
