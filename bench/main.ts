@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util'
 import { openBackends } from './backends.js'
 import { runCodec } from './codec-run.js'
+import { type CoinsExtent, type CoinsResult, measureCoins } from './coins.js'
 import { type ConnectionsExtent, measureConnections } from './connections.js'
 import { measureDisk } from './disk.js'
 import { showConnections, showHubs, showLedger, showStore } from './hub-report.js'
@@ -11,7 +12,7 @@ import { measurePaused, type PausedResult } from './paused.js'
 import type { RtcName } from './peer.child.js'
 import { type HubResult, measureHubs, measureStore, type SettlementExtent, type StoreResult } from './settlements.js'
 import { findStrace } from '../spec/support/programs.node.js'
-import { showPaused, showTunnel } from './tunnel-report.js'
+import { showCoins, showPaused, showTunnel } from './tunnel-report.js'
 
 const usage = `Measures the tunnel against the bare data channel and against itself without coins, the hub, and the ledger, on
 this machine.
@@ -20,6 +21,7 @@ this machine.
 
   --quick      about a minute: too short for SCTP to settle, no codec
   --full       a quarter of an hour or more: longer windows, nine rounds, and the paused reader
+  --coins      only the tunnel with and without coins, forty times in turn: the ratio with its uncertainty
   --pause      only the reader that pauses 60 s in a download of 1 GiB
   --hub        only the hub: settlements, syncs, connections, signals; uses PostgreSQL, Redis and strace where they are
   --ledger     only "ledger verify" over a generated file of a million blocks (about 850 MB in the temporary folder)
@@ -32,6 +34,7 @@ this machine.
 
 interface Extents {
   readonly tunnel: Extent
+  readonly coins: CoinsExtent
   readonly settlements: SettlementExtent
   readonly connections: ConnectionsExtent
   readonly ledger: LedgerExtent
@@ -40,18 +43,21 @@ interface Extents {
 const extents = {
   quick: {
     tunnel: { rounds: 2, windowMs: 400, warmUpMs: 600, coldStarts: 2, latencyMs: 800 },
+    coins: { pairs: 4, windowMs: 400, warmUpMs: 600 },
     settlements: { rounds: 1, windowMs: 1000 },
     connections: { connections: 5000, durationMs: 2000 },
     ledger: { rounds: 1, blocks: 100_000, signedBlocks: 10_000 },
   },
   usual: {
     tunnel: { rounds: 5, windowMs: 2500, warmUpMs: 1000, coldStarts: 5, latencyMs: 5000 },
+    coins: { pairs: 40, windowMs: 1500, warmUpMs: 1000 },
     settlements: { rounds: 3, windowMs: 3000 },
     connections: { connections: 5000, durationMs: 10_000 },
     ledger: { rounds: 3, blocks: 1_000_000, signedBlocks: 100_000 },
   },
   full: {
     tunnel: { rounds: 9, windowMs: 5000, warmUpMs: 2000, coldStarts: 9, latencyMs: 20_000 },
+    coins: { pairs: 80, windowMs: 2500, warmUpMs: 1000 },
     settlements: { rounds: 5, windowMs: 5000 },
     connections: { connections: 5000, durationMs: 30_000 },
     ledger: { rounds: 5, blocks: 1_000_000, signedBlocks: 100_000 },
@@ -85,16 +91,25 @@ interface TunnelChoice {
   readonly names: readonly RtcName[]
   readonly paths: readonly number[]
   readonly tunnels: boolean
+  readonly coins: boolean
   readonly paused: boolean
   readonly codec: boolean
 }
 
-async function benchTunnel(extent: Extent, choice: TunnelChoice, say: Say): Promise<object> {
+async function benchTunnel(extents: Extents, choice: TunnelChoice, say: Say): Promise<object> {
   const results: Result[] = []
+  const coins: CoinsResult[] = []
   const paused: PausedResult[] = []
+  for (const roundTripMs of choice.coins ? choice.paths : []) {
+    for (const rtcName of choice.names) {
+      const result = await measureCoins({ rtcName, roundTripMs }, extents.coins)
+      coins.push(result)
+      say(showCoins(result))
+    }
+  }
   for (const roundTripMs of choice.tunnels ? choice.paths : []) {
     for (const rtcName of choice.names) {
-      const result = await measure({ rtcName, roundTripMs }, extent)
+      const result = await measure({ rtcName, roundTripMs }, extents.tunnel)
       results.push(result)
       say(showTunnel(result))
     }
@@ -106,7 +121,7 @@ async function benchTunnel(extent: Extent, choice: TunnelChoice, say: Say): Prom
   }
   const codec = choice.codec ? await runCodec() : undefined
   if (codec !== undefined) say(codec)
-  return { results, paused, codec: codec?.split('\n') }
+  return { results, coins, paused, codec: codec?.split('\n') }
 }
 
 async function main(): Promise<void> {
@@ -114,6 +129,7 @@ async function main(): Promise<void> {
     options: {
       quick: { type: 'boolean', default: false },
       full: { type: 'boolean', default: false },
+      coins: { type: 'boolean', default: false },
       pause: { type: 'boolean', default: false },
       hub: { type: 'boolean', default: false },
       ledger: { type: 'boolean', default: false },
@@ -144,11 +160,11 @@ async function main(): Promise<void> {
   }
   if (!values.hub && !values.ledger) {
     const choice = {
-      ...{ names, paths, tunnels: !values.pause },
-      paused: values.pause || values.full,
-      codec: !values.quick && !values.pause,
+      ...{ names, paths, coins: values.coins, tunnels: !values.pause && !values.coins },
+      paused: values.pause || (values.full && !values.coins),
+      codec: !values.quick && !values.pause && !values.coins,
     }
-    Object.assign(figures, await benchTunnel(extent.tunnel, choice, say))
+    Object.assign(figures, await benchTunnel(extent, choice, say))
   }
   if (values.json) print(JSON.stringify(figures, undefined, 2))
 }

@@ -153,7 +153,12 @@ async function bridgeRate(scene: Scene, extent: Extent): Promise<number> {
   return rate
 }
 
-async function tunnelRate(scene: Scene, kind: TunnelKind, streams: number, extent: Extent): Promise<number> {
+export async function tunnelRate(
+  scene: Scene,
+  kind: TunnelKind,
+  streams: number,
+  extent: Pick<Extent, 'warmUpMs' | 'windowMs'>,
+): Promise<number> {
   const port = await scene.openTunnel(kind)
   const ids = await openStreams(scene, port, streams)
   const rate = await windowRate(() => countOf(scene, ids), extent)

@@ -1,5 +1,6 @@
 /** The tunnel's figures as tables. */
 import { digits, format, mark, mebibytes, table } from './figures.js'
+import type { CoinsResult } from './coins.js'
 import type { Result } from './measure.js'
 import type { PausedResult } from './paused.js'
 
@@ -53,6 +54,22 @@ export function showTunnel(result: Result): string {
     ['peak memory in tunnel runs, seeder', mebibytes(result.seederPeakBytes), '', ''],
   ]
   return table(rows)
+}
+
+export function showCoins({ rtcName, roundTripMs, pairs, ratios }: CoinsResult): string {
+  const path = roundTripMs === 0 ? 'loopback' : `${roundTripMs} ms round trip`
+  return table([
+    [`${rtcName}, ${path}, ${pairs} pairs`, 'median', '95 % of medians', '80 % of pairs', 'to reach', ''],
+    ...ratios.map(({ streams, median, low, high, p10, p90 }) => [
+      `with coins ÷ without, ${streams} stream${streams === 1 ? '' : 's'}`,
+      ...[digits(median), `${digits(low)}–${digits(high)}`, `${digits(p10)}–${digits(p90)}`],
+      ...[`≥ ${targets.coins}`, mark(median >= targets.coins)],
+    ]),
+    ...ratios.map(({ streams, counted, uncounted }) => [
+      `MB/s with and without, ${streams} stream${streams === 1 ? '' : 's'}`,
+      ...[`${digits(counted)}, ${digits(uncounted)}`, '', '', '', ''],
+    ]),
+  ])
 }
 
 export function showPaused(result: PausedResult): string {
