@@ -76,14 +76,14 @@ describe('what may be signed', () => {
 
 describe('how often a receipt is due', () => {
   it.each([
-    [0, 250_000],
-    [16_000_000, 250_000],
-    [32_000_000, 500_000],
-    [64_000_000, 1_000_000],
-    [256_000_000, 4_000_000],
-    [1e12, 4_000_000],
+    [0, 500_000],
+    [16_000_000, 500_000],
+    [32_000_000, 1_000_000],
+    [64_000_000, 2_000_000],
+    [256_000_000, 8_000_000],
+    [1e12, 8_000_000],
   ])('after %d bytes paid: each %d', (paid, step) => {
     expect(receiptStep(paid)).toBe(step)
-    expect(4 * step).toBeLessThanOrEqual(creditWindow(paid))
+    expect(2 * step).toBeLessThanOrEqual(creditWindow(paid))
   })
 })

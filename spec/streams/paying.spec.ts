@@ -88,22 +88,22 @@ function world({
 }
 
 describe('paying', () => {
-  it('signs at each step of a quarter megabyte, at once', () => {
+  it('signs at each step of half a megabyte, at once', () => {
     const { pay, time } = world({ wallet: 1e8 })
     const session = pay('one')
-    session.count(249_999)
+    session.count(499_999)
     expect(session.signed()).toEqual([])
-    session.count(250_000)
-    session.count(260_000)
-    session.count(510_000)
-    expect(session.signed()).toEqual([250_000, 510_000])
-    expect(session.framed).toEqual([250_000, 510_000])
+    session.count(500_000)
+    session.count(520_000)
+    session.count(1_020_000)
+    expect(session.signed()).toEqual([500_000, 1_020_000])
+    expect(session.framed).toEqual([500_000, 1_020_000])
     expect(time.pending()).toBe(0)
   })
 
   it('signs for this hub, session, seeder and itself, in a way that the seeder can check', () => {
     const { pay, signed, crypto } = world({ wallet: 1e8 })
-    pay('one').count(300_000)
+    pay('one').count(600_000)
     const [receipt] = signed
     expect(receipt).toMatchObject({ hub_key: hub, session: sessionOf('one'), seeder: bob, consumer: self })
     expect(crypto.verify(self, receiptText(receipt!), receipt!.signature)).toBe(true)
@@ -127,11 +127,11 @@ describe('paying', () => {
     const session = pay('one')
     session.streams(1)
     session.streams(2)
-    session.count(1_000)
+    session.count(2_000)
     expect(session.signed()).toEqual([])
-    session.count(1_500)
+    session.count(3_000)
     session.streams(1)
-    expect(session.signed()).toEqual([1_500])
+    expect(session.signed()).toEqual([3_000])
     expect(time.pending()).toBe(0)
   })
 
@@ -139,27 +139,27 @@ describe('paying', () => {
     for (const way of ['unsubscribed from', 'lost'] as const) {
       const { pay, time, book } = world({ wallet: 1e8 })
       const session = pay('one')
-      session.count(1_000, 1_800)
+      session.count(2_000, 3_600)
       if (way === 'lost') session.event$.error(lost)
       else session.end()
-      expect(session.signed()).toEqual([1_800])
+      expect(session.signed()).toEqual([3_600])
       expect([time.pending(), session.event$.observed, book.owed(hub)]).toEqual([0, false, []])
     }
   })
 
-  it('takes larger steps, up to a megabyte, the more it has paid this seeder', () => {
+  it('takes larger steps, the more it has paid this seeder', () => {
     const book = createMemoryReceiptBook(self)
     book.keep(signedReceipt('before', 32_000_000, bob, self))
     book.settle(signedSettlement('before', 32_000_000, 0))
     const { pay } = world({ wallet: 1e8, book })
     const session = pay('one')
-    session.count(499_999)
+    session.count(999_999)
     expect(session.signed()).toEqual([])
-    session.count(500_000)
-    expect(session.signed()).toEqual([500_000])
+    session.count(1_000_000)
+    expect(session.signed()).toEqual([1_000_000])
     const other = pay('two', carol)
-    other.count(250_000)
-    expect(other.signed()).toEqual([250_000])
+    other.count(500_000)
+    expect(other.signed()).toEqual([500_000])
   })
 
   it('tells the book whom it pays, before it pays', () => {
@@ -170,80 +170,80 @@ describe('paying', () => {
 
   describe('the wallet', () => {
     it('bounds what is signed, over all sessions together, until it is settled and after', () => {
-      const { pay, settle, book } = world({ wallet: 1_000_000 })
+      const { pay, settle, book } = world({ wallet: 2_000_000 })
       const [one, two] = [pay('one'), pay('two', carol)]
-      one.count(600_000)
-      two.count(600_000)
-      expect([one.signed(), two.signed()]).toEqual([[600_000], [400_000]])
-      settle('one', 400_000)
+      one.count(1_200_000)
+      two.count(1_200_000)
+      expect([one.signed(), two.signed()]).toEqual([[1_200_000], [800_000]])
+      settle('one', 800_000)
       settle('two', 0)
-      two.count(900_000)
-      expect([one.signed(), two.signed(), book.unsettledBytes(self, hub)]).toEqual([[600_000], [400_000], 0])
+      two.count(1_800_000)
+      expect([one.signed(), two.signed(), book.unsettledBytes(self, hub)]).toEqual([[1_200_000], [800_000], 0])
     })
 
     it('bounds it with what earlier runs signed and did not settle', () => {
       const book = createMemoryReceiptBook(self)
-      book.keep(signedReceipt('before', 700_000, carol, self))
-      const { pay } = world({ wallet: 1_000_000, book })
+      book.keep(signedReceipt('before', 1_400_000, carol, self))
+      const { pay } = world({ wallet: 2_000_000, book })
       const session = pay('one')
-      session.count(600_000)
-      expect(session.signed()).toEqual([300_000])
+      session.count(1_200_000)
+      expect(session.signed()).toEqual([600_000])
     })
 
     it('is free again of what a session signed that the hub will never settle', () => {
-      const { pay, book, paying } = world({ wallet: 1_000_000 })
+      const { pay, book, paying } = world({ wallet: 2_000_000 })
       const [one, two] = [pay('one'), pay('two', carol)]
-      one.count(800_000)
-      two.count(800_000)
+      one.count(1_600_000)
+      two.count(1_600_000)
       book.giveUp(sessionOf('one'))
       paying.recount()
-      expect(two.signed()).toEqual([200_000, 800_000])
+      expect(two.signed()).toEqual([400_000, 1_600_000])
     })
 
     it('that nobody knows yet pays for nothing; what is due is signed when it is known', () => {
       const { pay, paying } = world()
       const session = pay('one')
-      session.count(300_000)
+      session.count(600_000)
       expect(session.signed()).toEqual([])
-      paying.wallet(1e6)
-      expect(session.signed()).toEqual([300_000])
+      paying.wallet(2e6)
+      expect(session.signed()).toEqual([600_000])
     })
 
     it('that is empty holds what is due until coins arrive, then goes on, for what is due then', () => {
-      const { pay, paying, time } = world({ wallet: 100_000 })
+      const { pay, paying, time } = world({ wallet: 200_000 })
       const session = pay('one')
-      session.count(300_000)
-      expect(session.signed()).toEqual([100_000])
-      expect(session.account.reason(lost)).toMatchObject({ code: 'no-coins', cause: lost })
-      paying.wallet(150_000)
-      expect(session.signed()).toEqual([100_000, 150_000])
       session.count(600_000)
+      expect(session.signed()).toEqual([200_000])
+      expect(session.account.reason(lost)).toMatchObject({ code: 'no-coins', cause: lost })
+      paying.wallet(300_000)
+      expect(session.signed()).toEqual([200_000, 300_000])
+      session.count(1_200_000)
       time.advance(250)
-      paying.wallet(2_000_000)
-      expect(session.signed()).toEqual([100_000, 150_000, 600_000])
+      paying.wallet(4_000_000)
+      expect(session.signed()).toEqual([200_000, 300_000, 1_200_000])
       expect(session.account.reason(lost)).toBe(lost)
     })
 
     it('that was empty pays afterwards for sessions that have ended, oldest first, in another run too', () => {
       const time = virtualTime()
       const book = createMemoryReceiptBook(self, () => time.scheduler.now())
-      const first = world({ wallet: 100_000, book, time })
+      const first = world({ wallet: 200_000, book, time })
       const [one, two] = [first.pay('one'), first.pay('two', carol)]
-      one.count(300_000)
-      two.count(300_000)
+      one.count(600_000)
+      two.count(600_000)
       one.end()
       two.end()
-      expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000])
+      expect(first.signed.map(({ bytes }) => bytes)).toEqual([200_000])
       expect(book.owed(hub).map(({ session, bytes }) => [session, bytes])).toEqual([
-        [sessionOf('one'), 300_000],
-        [sessionOf('two'), 300_000],
+        [sessionOf('one'), 600_000],
+        [sessionOf('two'), 600_000],
       ])
-      first.paying.wallet(250_000)
-      expect(first.signed.map(({ bytes }) => bytes)).toEqual([100_000, 250_000])
-      const second = world({ book, time, wallet: 1e6 })
+      first.paying.wallet(500_000)
+      expect(first.signed.map(({ bytes }) => bytes)).toEqual([200_000, 500_000])
+      const second = world({ book, time, wallet: 2e6 })
       expect(book.owed(hub)).toEqual([])
-      expect([book.receipt(sessionOf('one'))!.bytes, book.receipt(sessionOf('two'))!.bytes]).toEqual([300_000, 300_000])
-      expect(book.unsettledBytes(self, hub)).toBe(600_000)
+      expect([book.receipt(sessionOf('one'))!.bytes, book.receipt(sessionOf('two'))!.bytes]).toEqual([600_000, 600_000])
+      expect(book.unsettledBytes(self, hub)).toBe(1_200_000)
       expect(second.failures).toEqual([])
     })
 
@@ -257,79 +257,79 @@ describe('paying', () => {
 
   describe('limits', () => {
     it.each<[string, SpendingLimits]>([
-      ['a connection', { connectionBytes: 300_000 }],
-      ['a day', { dayBytes: 300_000 }],
-      ['a peer', { peerBytes: 300_000 }],
+      ['a connection', { connectionBytes: 600_000 }],
+      ['a day', { dayBytes: 600_000 }],
+      ['a peer', { peerBytes: 600_000 }],
     ])('on %s are kept to the byte', (_name, limits) => {
       const { pay, time } = world({ wallet: 1e8, limits })
       const session = pay('one')
-      for (let total = 10_000; total < 900_000; total += 10_000) {
+      for (let total = 20_000; total < 1_800_000; total += 20_000) {
         session.count(total)
         time.advance(50)
       }
       session.end()
-      expect(session.signed().at(-1)).toBe(300_000)
+      expect(session.signed().at(-1)).toBe(600_000)
       expect(session.account.reason(lost)).toMatchObject({ code: 'spending-limit', cause: lost })
     })
 
     it('on a day and a peer hold over sessions, and over runs', () => {
-      for (const limits of [{ dayBytes: 700_000 }, { peerBytes: 700_000 }]) {
+      for (const limits of [{ dayBytes: 1_400_000 }, { peerBytes: 1_400_000 }]) {
         const time = virtualTime()
         const book = createMemoryReceiptBook(self, () => time.scheduler.now())
         const first = world({ wallet: 1e8, limits, time, book })
         const one = first.pay('one')
-        one.count(400_000)
+        one.count(800_000)
         one.end()
         const second = world({ wallet: 1e8, limits, time, book })
         const two = second.pay('two')
-        two.count(400_000)
-        expect(two.signed()).toEqual([300_000])
+        two.count(800_000)
+        expect(two.signed()).toEqual([600_000])
         expect(second.paying.stop()).toBe('dayBytes' in limits ? 'spending-limit' : undefined)
         const other = second.pay('three', carol)
-        other.count(400_000)
-        expect(other.signed()).toEqual('dayBytes' in limits ? [] : [400_000])
+        other.count(800_000)
+        expect(other.signed()).toEqual('dayBytes' in limits ? [] : [800_000])
         // What a limit left unpaid stays so, however many coins there are.
         two.end()
         second.paying.wallet(2e8)
-        expect(book.receipt(sessionOf('two'))!.bytes).toBe(300_000)
+        expect(book.receipt(sessionOf('two'))!.bytes).toBe(600_000)
       }
     })
 
     it('on a day end with it', () => {
-      const { pay, time } = world({ wallet: 1e8, limits: { dayBytes: 300_000 } })
+      const { pay, time } = world({ wallet: 1e8, limits: { dayBytes: 600_000 } })
       const one = pay('one')
-      one.count(900_000)
-      expect(one.signed()).toEqual([300_000])
+      one.count(1_800_000)
+      expect(one.signed()).toEqual([600_000])
       time.advance(86_400_000)
       const two = pay('two', carol)
-      two.count(250_000)
-      expect(two.signed()).toEqual([250_000])
+      two.count(500_000)
+      expect(two.signed()).toEqual([500_000])
     })
 
     it('end the connection at once', () => {
-      for (const limits of [{ connectionBytes: 300_000 }, { dayBytes: 300_000 }, { peerBytes: 300_000 }]) {
+      for (const limits of [{ connectionBytes: 600_000 }, { dayBytes: 600_000 }, { peerBytes: 600_000 }]) {
         const { pay } = world({ wallet: 1e8, limits })
         const session = pay('one')
-        session.count(300_000)
-        expect(session.errors).toEqual([])
         session.count(600_000)
+        expect(session.errors).toEqual([])
+        session.count(1_200_000)
         expect(session.errors.map(({ code }) => code)).toEqual(['spending-limit'])
         expect(session.account.reason(session.errors[0]!)).toBe(session.errors[0])
       }
     })
 
     it('on a connection leave to the next one what they left unpaid, out of what that may cost', () => {
-      const { pay, book } = world({ wallet: 1e8, limits: { connectionBytes: 300_000 } })
-      pay('one').count(800_000)
+      const { pay, book } = world({ wallet: 1e8, limits: { connectionBytes: 600_000 } })
+      pay('one').count(1_600_000)
       const other = pay('other', carol)
-      other.count(300_000)
-      expect([pay('two').errors, other.signed()]).toEqual([[], [300_000]])
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(600_000)
+      other.count(600_000)
+      expect([pay('two').errors, other.signed()]).toEqual([[], [600_000]])
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(1_200_000)
       const three = pay('three')
-      three.count(500_000)
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(800_000)
-      expect(three.signed()).toEqual([100_000])
-      expect(book.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 500_000 }])
+      three.count(1_000_000)
+      expect(book.receipt(sessionOf('one'))!.bytes).toBe(1_600_000)
+      expect(three.signed()).toEqual([200_000])
+      expect(book.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 1_000_000 }])
     })
   })
 
@@ -337,20 +337,20 @@ describe('paying', () => {
     const { pay } = world({ wallet: 1e8 })
     const session = pay('one')
     session.second()
-    session.count(300_000, 900_000)
+    session.count(600_000, 1_800_000)
     session.second()
-    session.count(310_000, 950_000)
+    session.count(620_000, 1_900_000)
     session.second()
-    expect(session.signed()).toEqual([300_000])
+    expect(session.signed()).toEqual([600_000])
     session.second()
-    expect(session.signed()).toEqual([300_000, 950_000])
-    session.count(950_000)
-    session.count(1_000_000)
+    expect(session.signed()).toEqual([600_000, 1_900_000])
+    session.count(1_900_000)
+    session.count(2_000_000)
     session.second()
     session.second()
-    expect(session.signed()).toEqual([300_000, 950_000])
-    session.count(1_200_000)
-    expect(session.signed()).toEqual([300_000, 950_000, 1_200_000])
+    expect(session.signed()).toEqual([600_000, 1_900_000])
+    session.count(2_400_000)
+    expect(session.signed()).toEqual([600_000, 1_900_000, 2_400_000])
   })
 
   describe('a book that fails', () => {
@@ -369,7 +369,7 @@ describe('paying', () => {
       const { pay, signed, failures, time } = world({ wallet: 1e8, book: failingBook(self, broken, 'keep') })
       const session = pay('one')
       broken.now = true
-      session.count(300_000)
+      session.count(600_000)
       expect([session.errors, session.framed, signed]).toEqual([[full], [], []])
       expect(failures).toEqual([full])
       expect(time.pending()).toBe(0)
@@ -379,7 +379,7 @@ describe('paying', () => {
       const broken = { now: false }
       const { pay, paying, failures } = world({ wallet: 0, book: failingBook(self, broken, 'owe', 'owed') })
       const session = pay('one')
-      session.count(300_000)
+      session.count(600_000)
       broken.now = true
       session.end()
       paying.wallet(5)
@@ -392,14 +392,14 @@ describe('paying', () => {
   })
 
   it('signs nothing twice, whatever its receipts cause at once', () => {
-    const { pay, settle, signed, paying } = world({ wallet: 1e6 })
+    const { pay, settle, signed, paying } = world({ wallet: 2e6 })
     paying.receipt$.subscribe(({ session, bytes }) => {
-      if (session === sessionOf('one')) settle('one', 1e6 - bytes)
+      if (session === sessionOf('one')) settle('one', 2e6 - bytes)
     })
     const session = pay('one')
-    session.count(250_000)
     session.count(500_000)
+    session.count(1_000_000)
     session.end()
-    expect(signed.map(({ bytes }) => bytes)).toEqual([250_000, 500_000])
+    expect(signed.map(({ bytes }) => bytes)).toEqual([500_000, 1_000_000])
   })
 })

@@ -16,7 +16,7 @@ import {
   timer,
 } from 'rxjs'
 
-/** Longest that received bytes stay unsigned. Above 1 MB/s a seeder's first credit has receipts due sooner than that. */
+/** Longest that received bytes stay unsigned. Above 2 MB/s a seeder's first credit has receipts due sooner than that. */
 export const receiptIntervalMs = 250
 
 /**

@@ -58,10 +58,10 @@ export function signable(spending: Spending): Signable {
 }
 
 /**
- * Bytes after which a receipt is due, given what this consumer has paid this seeder: a quarter of what the seeder leaves
- * open, so that three quarters are left for what is under way while the receipt is settled. Between a quarter of a
- * megabyte and four; below 16 MB/s the quarter second of `receiptPace` comes first.
+ * Bytes after which a receipt is due, given what this consumer has paid this seeder: half of what the seeder leaves open, so
+ * that the other half is left for what is under way while the receipt is settled. Between half a megabyte and eight; below
+ * 32 MB/s the quarter second of `receiptPace` comes before the eight.
  */
 export function receiptStep(paidBytes: number): number {
-  return Math.floor(creditWindow(paidBytes) / 4)
+  return Math.floor(creditWindow(paidBytes) / 2)
 }
