@@ -4,13 +4,15 @@
  */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { expect, it } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, switchMap, timer } from 'rxjs'
 import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
 import { receiptSnapshot$ } from '../../src/adapters/receipt-snapshot.node.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { parseMetadata } from '../../src/protocol/metadata.js'
-import { type ClusterPeer, clusters } from '../support/cluster.node.js'
+import type { PeerStats } from '../../src/protocol/stats.js'
+import { type ClusterPeer, clusters, startCli } from '../support/cluster.node.js'
 import { download, open, readText, receive, writePattern } from '../support/transfer.node.js'
 import { verifiedBlocks } from './support/verified-ledger.js'
 
@@ -41,6 +43,27 @@ function until<T>(look: () => Promise<T>, fits: (value: T) => boolean): Promise<
 
 const coinsOf = async ({ proxy }: ClusterPeer): Promise<number> =>
   Math.round(Number((await readText(`${proxy}coins`)).text) * coin)
+
+/** The first coins in the stream of events from now on that fit. */
+async function streamedCoins({ proxy }: ClusterPeer, fits: (bytes: number) => boolean): Promise<number | undefined> {
+  const { message } = await open(`${proxy}events`)
+  for await (const line of createInterface({ input: message })) {
+    if (!line.startsWith('data: ')) continue
+    const { coins } = JSON.parse(line.slice('data: '.length)) as PeerStats
+    if (coins === undefined || !fits(coins)) continue
+    message.destroy()
+    return coins
+  }
+  return undefined
+}
+
+/** What the command prints. */
+async function printedCoins({ home }: ClusterPeer): Promise<number> {
+  const program = startCli(['coins', '--json', '--home', home], home)
+  const { bytes } = await program.line(() => true)
+  expect(await program.ended).toMatchObject({ code: 0 })
+  return Number(bytes)
+}
 
 /** Bytes that reached the consumer when the seeder holds the rest of a film. Figures are made once a second, and are zero before. */
 async function receivedWhenHeld(seeder: ClusterPeer, consumer: ClusterPeer, filmBytes: number): Promise<number> {
@@ -96,6 +119,8 @@ it.concurrent(
   async () => {
     const { peer, hubUrl, sha256, stop } = await stage(['alice', 'bob'], 100, 24_000_000)
     const [alice, bob] = [peer('alice'), peer('bob')]
+    const spent = streamedCoins(alice, bytes => bytes <= 76 * coin)
+    const earned = streamedCoins(bob, bytes => bytes >= 124 * coin)
     const opened = await open(filmOf(alice, 'bob'))
     const rest = receive(opened)
     // While it flows.
@@ -117,6 +142,8 @@ it.concurrent(
       ),
     ).toBe(100 * coin + paid)
     expect(await transferred(hubUrl)).toBe(paid)
+    expect([await spent, await earned]).toEqual([100 * coin - paid, 100 * coin + paid])
+    expect([await printedCoins(alice), await printedCoins(bob)]).toEqual([100 * coin - paid, 100 * coin + paid])
     await stop()
   },
   60_000,
