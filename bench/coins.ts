@@ -2,7 +2,7 @@
  * What coins cost a tunnel: the same download with and without them, many times in turn. A single window of SCTP on loopback
  * varies by a fifth, so what counts is the median over pairs that were measured one right after the other.
  */
-import { quantile } from './figures.js'
+import { meaningful, median, quantile } from './figures.js'
 import { payAhead, tunnelRate } from './measure.js'
 import { openScene, type SceneOptions } from './scene.js'
 
@@ -49,20 +49,16 @@ export async function measureCoins(options: SceneOptions, extent: CoinsExtent): 
     await payAhead(scene, await scene.openTunnel())
     const ratios: CoinsRatio[] = []
     for (const streams of [1, 10]) {
-      const [counted, uncounted]: [number[], number[]] = [[], []]
+      const rates = { counted: [] as number[], uncounted: [] as number[] }
       for (let pair = 0; pair < extent.pairs; pair++) {
-        const first = pair % 2 === 0 ? 'counted' : 'uncounted'
-        for (const kind of [first, first === 'counted' ? 'uncounted' : 'counted'] as const) {
-          const rate = await tunnelRate(scene, kind, streams, extent)
-          ;(kind === 'counted' ? counted : uncounted).push(rate)
-        }
+        const turn = pair % 2 === 0 ? (['counted', 'uncounted'] as const) : (['uncounted', 'counted'] as const)
+        for (const kind of turn) rates[kind].push(await tunnelRate(scene, kind, streams, extent))
       }
-      const each = counted.map((rate, index) => rate / uncounted[index]!)
+      const each = meaningful(rates.counted.map((rate, index) => rate / rates.uncounted[index]!))
       const [low, high] = medianRange(each)
-      const median = quantile(each, 0.5)
       ratios.push({
-        ...{ streams, median, p10: quantile(each, 0.1), p90: quantile(each, 0.9), low, high },
-        ...{ counted: quantile(counted, 0.5), uncounted: quantile(uncounted, 0.5) },
+        ...{ streams, median: median(each), p10: quantile(each, 0.1), p90: quantile(each, 0.9), low, high },
+        ...{ counted: median(rates.counted), uncounted: median(rates.uncounted) },
       })
     }
     return { ...options, pairs: extent.pairs, ratios }

@@ -13,7 +13,8 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
 }
 
-function median(values: readonly number[]): number {
+/** The middle value, or the mean of the two in the middle. */
+export function median(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = sorted.length / 2
   return (sorted[Math.ceil(middle) - 1]! + sorted[Math.floor(middle)]!) / 2
@@ -24,8 +25,12 @@ export function spread(values: readonly number[]): Spread {
 }
 
 /** Of values that were divided: a connection pauses at times for a whole round, and what is divided by nothing says nothing. */
+export function meaningful(values: readonly number[]): readonly number[] {
+  return values.filter(Number.isFinite)
+}
+
 export function ratios(values: readonly number[]): Spread {
-  return spread(values.filter(Number.isFinite))
+  return spread(meaningful(values))
 }
 
 export function digits(value: number): string {

@@ -100,19 +100,16 @@ async function benchTunnel(extents: Extents, choice: TunnelChoice, say: Say): Pr
   const results: Result[] = []
   const coins: CoinsResult[] = []
   const paused: PausedResult[] = []
-  for (const roundTripMs of choice.coins ? choice.paths : []) {
-    for (const rtcName of choice.names) {
-      const result = await measureCoins({ rtcName, roundTripMs }, extents.coins)
-      coins.push(result)
-      say(showCoins(result))
-    }
+  const scenes = choice.paths.flatMap(roundTripMs => choice.names.map(rtcName => ({ rtcName, roundTripMs })))
+  for (const scene of choice.coins ? scenes : []) {
+    const result = await measureCoins(scene, extents.coins)
+    coins.push(result)
+    say(showCoins(result))
   }
-  for (const roundTripMs of choice.tunnels ? choice.paths : []) {
-    for (const rtcName of choice.names) {
-      const result = await measure({ rtcName, roundTripMs }, extents.tunnel)
-      results.push(result)
-      say(showTunnel(result))
-    }
+  for (const scene of choice.tunnels ? scenes : []) {
+    const result = await measure(scene, extents.tunnel)
+    results.push(result)
+    say(showTunnel(result))
   }
   for (const rtcName of choice.paused ? choice.names : []) {
     const result = await measurePaused({ rtcName, roundTripMs: 0, fileBytes: 1024 ** 3, pauseMs: 60_000 })
@@ -159,10 +156,11 @@ async function main(): Promise<void> {
     figures.ledger = ledger
   }
   if (!values.hub && !values.ledger) {
+    const isWhole = !values.coins && !values.pause
     const choice = {
-      ...{ names, paths, coins: values.coins, tunnels: !values.pause && !values.coins },
-      paused: values.pause || (values.full && !values.coins),
-      codec: !values.quick && !values.pause && !values.coins,
+      ...{ names, paths, coins: values.coins, tunnels: isWhole },
+      paused: values.pause || (isWhole && values.full),
+      codec: isWhole && !values.quick,
     }
     Object.assign(figures, await benchTunnel(extent, choice, say))
   }

@@ -13,13 +13,16 @@ const targets = {
   otherShare: 0.8,
 }
 
+function pathOf(roundTripMs: number): string {
+  return roundTripMs === 0 ? 'loopback' : `${roundTripMs} ms round trip`
+}
+
 export function showTunnel(result: Result): string {
   const { roundTripMs, alone, besideBulk, ratio1, ratio10, coins1, coins10, coldFirstByteMs } = result
-  const path = roundTripMs === 0 ? 'loopback' : `${roundTripMs} ms round trip`
   // No answer comes sooner than the path allows: there the figure to reach is what bulk adds.
   const waitMs = roundTripMs === 0 ? besideBulk.p99 : besideBulk.p99 - alone.p50
   const rows = [
-    [`${result.rtcName}, ${path}`, 'median (min–max)', 'to reach', ''],
+    [`${result.rtcName}, ${pathOf(roundTripMs)}`, 'median (min–max)', 'to reach', ''],
     [`raw channel, ${result.bestMessageBytes / 1024} KiB messages, MB/s`, format(result.raw), '', ''],
     ["simple-peer's own stream, MB/s", format(result.simplePeer), '', ''],
     ['TCP to TCP over the raw channel, nothing else, MB/s', format(result.bridge), '', ''],
@@ -57,16 +60,23 @@ export function showTunnel(result: Result): string {
 }
 
 export function showCoins({ rtcName, roundTripMs, pairs, ratios }: CoinsResult): string {
-  const path = roundTripMs === 0 ? 'loopback' : `${roundTripMs} ms round trip`
+  const named = (streams: number): string => (streams === 1 ? '1 stream' : `${streams} streams`)
   return table([
-    [`${rtcName}, ${path}, ${pairs} pairs`, 'median', '95 % of medians', '80 % of pairs', 'to reach', ''],
+    [
+      `${rtcName}, ${pathOf(roundTripMs)}, ${pairs} pairs`,
+      'median',
+      '95 % of medians',
+      '80 % of pairs',
+      'to reach',
+      '',
+    ],
     ...ratios.map(({ streams, median, low, high, p10, p90 }) => [
-      `with coins ÷ without, ${streams} stream${streams === 1 ? '' : 's'}`,
+      `with coins ÷ without, ${named(streams)}`,
       ...[digits(median), `${digits(low)}–${digits(high)}`, `${digits(p10)}–${digits(p90)}`],
       ...[`≥ ${targets.coins}`, mark(median >= targets.coins)],
     ]),
     ...ratios.map(({ streams, counted, uncounted }) => [
-      `MB/s with and without, ${streams} stream${streams === 1 ? '' : 's'}`,
+      `MB/s with and without, ${named(streams)}`,
       ...[`${digits(counted)}, ${digits(uncounted)}`, '', '', '', ''],
     ]),
   ])
