@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterEach, describe, expect, it } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { filter, firstValueFrom, map, ReplaySubject, skip, type Subscription } from 'rxjs'
 import { nodeTcp } from '../../src/adapters/tcp.node.js'
 import type { ByteSocket, SocketEvent, TcpListenEvent } from '../../src/ports.js'
@@ -10,7 +10,11 @@ import { isSame, patternBytes } from '../support/pattern.js'
 
 const host = '127.0.0.1'
 const cleanups: (() => void)[] = []
-const before = resources()
+let before: Readonly<Record<string, number>>
+
+beforeEach(() => {
+  before = resources()
+})
 
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0)) cleanup()

@@ -26,22 +26,37 @@ async function implementationOf({ name }: RtcPort): Promise<WebRtcImplementation
   return module.default ?? module
 }
 
+interface Reachable {
+  readonly port: RtcPort
+  readonly made: RawConnection[]
+  /** Every property of a connection that was read. */
+  readonly reads: Set<PropertyKey>
+}
+
 /** A port whose connections the spec can reach: what a hostile peer would do with its own. */
-async function reachable(rtc: RtcPort): Promise<{ readonly port: RtcPort; readonly made: RawConnection[] }> {
+async function reachable(rtc: RtcPort): Promise<Reachable> {
   const implementation = await implementationOf(rtc)
   const made: RawConnection[] = []
+  const reads = new Set<PropertyKey>()
   const Native = implementation.RTCPeerConnection
   function Recording(configuration?: object): object {
     const native = new Native(configuration)
     made.push(native as unknown as RawConnection)
-    return native
+    return new Proxy(native, {
+      get(target, key) {
+        reads.add(key)
+        const value: unknown = Reflect.get(target, key, target)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+      set: (target, key, value: unknown) => Reflect.set(target, key, value, target),
+    })
   }
   const recorded = {
     RTCPeerConnection: Recording as unknown as WebRtcImplementation['RTCPeerConnection'],
     RTCSessionDescription: implementation.RTCSessionDescription,
     RTCIceCandidate: implementation.RTCIceCandidate,
   }
-  return { port: simplePeerRtc(rtc.name, recorded, rtcQuirks[rtc.name as keyof typeof rtcQuirks]), made }
+  return { port: simplePeerRtc(rtc.name, recorded, rtcQuirks[rtc.name as keyof typeof rtcQuirks]), made, reads }
 }
 
 const closed = (channel: RawChannel): Promise<void> =>
@@ -85,6 +100,15 @@ for (const rtc of rtcs) {
           if (signal.type === 'candidate') expect(signal.candidate).toMatch(/^candidate:/)
         }
       }
+    })
+
+    it('reads no description that the implementation may be adding candidates to', async () => {
+      const { port, reads } = await reachable(rtc)
+      const [a, b] = rtcSides(port)
+      keep(a, b)
+      await Promise.all([a.opened, b.opened])
+      expect(reads).toContain('setLocalDescription')
+      expect([...reads].filter(key => /Description$/.test(String(key)) && !String(key).startsWith('set'))).toEqual([])
     })
 
     it('completes on the other side when one is unsubscribed from', async () => {

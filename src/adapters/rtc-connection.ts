@@ -33,10 +33,27 @@ function isData({ label, ordered, maxRetransmits, maxPacketLifeTime }: NativeCha
   return label === channelLabel && ordered && isReliable(maxRetransmits) && isReliable(maxPacketLifeTime)
 }
 
-function asPlainObject(create: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<object> {
+interface Description {
+  readonly type: string
+  readonly sdp: string
+}
+
+function asPlainObject(create: (...args: unknown[]) => unknown): (...args: unknown[]) => Promise<Description> {
   return async (...args) => {
-    const { type, sdp } = (await create(...args)) as { type: string; sdp: string }
+    const { type, sdp } = (await create(...args)) as Description
     return { type, sdp }
+  }
+}
+
+/** Sets a description, and tells which one when that has succeeded. */
+function telling(
+  set: (...args: unknown[]) => unknown,
+  told: (description: Description) => void,
+): (description: Description) => Promise<void> {
+  return async description => {
+    await set(description)
+    const { type, sdp } = description
+    told({ type, sdp })
   }
 }
 
@@ -56,6 +73,10 @@ const closeChannel: DataChannelHandler = ({ channel }) => channel.close()
  * The implementation with connections that keep to the protocol: only the first reliable, ordered channel labelled `data`
  * is seen by the side that answers, any other is closed on either side (simple-peer would let it replace the first);
  * descriptions are plain objects, which node-datachannel's are not; useless candidates are ignored.
+ *
+ * `localDescription` and `remoteDescription` are what was set, without the candidates that the standard adds to them. With
+ * trickle on nobody needs those, and wrtc writes them down on the thread of the program while another of its threads adds
+ * to them, which ends the process with a segmentation fault (docs/DECISIONS.md).
  */
 export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImplementation {
   const Native = implementation.RTCPeerConnection
@@ -63,6 +84,7 @@ export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImpl
     const native = new Native(configuration)
     // The side that offers makes the one channel itself: simple-peer sets no handler there.
     native.ondatachannel = closeChannel
+    const descriptions: { local: Description | null; remote: Description | null } = { local: null, remote: null }
     let seen = false
     const onlyData =
       (handler: DataChannelHandler): DataChannelHandler =>
@@ -76,11 +98,15 @@ export function oneChannelOnly(implementation: WebRtcImplementation): WebRtcImpl
       }
     return new Proxy(native, {
       get(target, key) {
+        if (key === 'localDescription') return descriptions.local
+        if (key === 'remoteDescription') return descriptions.remote
         const value: unknown = Reflect.get(target, key, target)
         if (typeof value !== 'function') return value
         // Native methods work on the native object only.
         const method = value.bind(target) as (...args: unknown[]) => unknown
         if (key === 'createOffer' || key === 'createAnswer') return asPlainObject(method)
+        if (key === 'setLocalDescription') return telling(method, description => (descriptions.local = description))
+        if (key === 'setRemoteDescription') return telling(method, description => (descriptions.remote = description))
         return key === 'addIceCandidate' ? forgiving(method) : method
       },
       set(target, key, value: unknown) {

@@ -10,8 +10,15 @@ export function resources(): Readonly<Record<string, number>> {
   return counts
 }
 
-/** Resolves when no kind has more than `before`; what is closed leaves a turn or more later. The test's own limit ends it. */
+/** Looks that are taken, of 5 ms each and the turn that it takes: short of the limit of a test, so that what is left is said. */
+const maxLooks = 4_000
+
+/** Resolves when no kind has more than `before`; what is closed leaves a turn or more later. */
 export async function backTo(before: Readonly<Record<string, number>>): Promise<void> {
   const more = (): boolean => Object.entries(resources()).some(([kind, count]) => count > (before[kind] ?? 0))
-  while (more()) await delay(5)
+  for (let looks = 0; more(); looks++) {
+    if (looks === maxLooks)
+      throw new Error(`${JSON.stringify(resources())} is left, ${JSON.stringify(before)} was there`)
+    await delay(5)
+  }
 }
