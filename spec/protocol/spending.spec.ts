@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { creditWindow } from '../../src/protocol/credit.js'
-import { receiptStep, signable, type Spending } from '../../src/protocol/spending.js'
+import { signable, type Spending } from '../../src/protocol/spending.js'
 
 const base: Spending = {
   receivedBytes: 5000,
@@ -71,19 +70,5 @@ describe('what may be signed', () => {
       }),
       { numRuns: 1000 },
     )
-  })
-})
-
-describe('how often a receipt is due', () => {
-  it.each([
-    [0, 500_000],
-    [16_000_000, 500_000],
-    [32_000_000, 1_000_000],
-    [64_000_000, 2_000_000],
-    [256_000_000, 8_000_000],
-    [1e12, 8_000_000],
-  ])('after %d bytes paid: each %d', (paid, step) => {
-    expect(receiptStep(paid)).toBe(step)
-    expect(2 * step).toBeLessThanOrEqual(creditWindow(paid))
   })
 })

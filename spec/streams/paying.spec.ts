@@ -82,7 +82,7 @@ function world({
     const { bytes } = book.receipt(sessionOf(name))!
     const ahead = book.settle(signedSettlement(name, bytes, left))
     paying.wallet(left)
-    paying.settled(ahead)
+    paying.settled(sessionOf(name), bytes, ahead)
   }
   return { time, book, crypto, paying, failures, signed, pay, settle }
 }
@@ -99,6 +99,26 @@ describe('paying', () => {
     expect(session.signed()).toEqual([500_000, 1_020_000])
     expect(session.framed).toEqual([500_000, 1_020_000])
     expect(time.pending()).toBe(0)
+  })
+
+  it('signs later where settlements are quick, sooner where they are slow or programs take nothing', () => {
+    const { pay, settle } = world({ wallet: 1e8 })
+    const session = pay('one')
+    session.count(500_000)
+    session.count(510_000)
+    settle('one', 9e7)
+    // W is a megabyte: three quarters of it, less the 10,000 bytes that came meanwhile.
+    session.count(1_239_999)
+    expect(session.signed()).toEqual([500_000])
+    session.count(1_240_000)
+    session.count(1_540_000)
+    settle('one', 8e7)
+    session.count(1_689_999)
+    expect(session.signed()).toEqual([500_000, 1_240_000])
+    session.count(1_690_000)
+    expect(session.signed()).toEqual([500_000, 1_240_000, 1_690_000])
+    session.count(1_940_000, 2_140_000)
+    expect(session.signed()).toEqual([500_000, 1_240_000, 1_690_000, 1_940_000])
   })
 
   it('signs for this hub, session, seeder and itself, in a way that the seeder can check', () => {

@@ -1,7 +1,6 @@
 /**
- * The consumer's side of the coins: what it may sign now, and how often.
+ * The consumer's side of the coins: what it may sign now.
  */
-import { creditWindow } from './credit.js'
 
 /** What the owner of a wallet lets it cost, in bytes. Undefined: no limit. */
 export interface SpendingLimits {
@@ -55,13 +54,4 @@ export function signable(spending: Spending): Signable {
   return allowed <= coins
     ? { bytes: signedBytes + allowed, stop: 'spending-limit' }
     : { bytes: signedBytes + coins, stop: 'no-coins' }
-}
-
-/**
- * Bytes after which a receipt is due, given what this consumer has paid this seeder: half of what the seeder leaves open, so
- * that the other half is left for what is under way while the receipt is settled. Between half a megabyte and eight; below
- * 32 MB/s the quarter second of `receiptPace` comes before the eight.
- */
-export function receiptStep(paidBytes: number): number {
-  return Math.floor(creditWindow(paidBytes) / 2)
 }

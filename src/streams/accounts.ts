@@ -106,7 +106,8 @@ export function createAccounts(options: AccountsOptions): Accounts {
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) {
       // What was given up no longer counts as signed and not settled.
-      paying.settled(Math.min(ahead, Math.max(0, settlement.bytes - givenUpBytes)))
+      const { session, bytes: totalBytes } = settlement
+      paying.settled(session, totalBytes, Math.min(ahead, Math.max(0, totalBytes - givenUpBytes)))
     } else crediting.settled(parties.consumer, ahead)
   }
 

@@ -21,10 +21,11 @@ import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { fromBase64 } from '../protocol/base64.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
+import { receiptAsked, receiptSettled, receiptStep, unknownLag } from '../protocol/receipt-step.js'
 import type { Receipt, SignedReceipt } from '../protocol/receipt.js'
 import { receiptText } from '../protocol/signed-texts.js'
 import type { FramedReceipt } from '../protocol/smux.js'
-import { receiptStep, signable, type SpendingLimits, type SpendingStop } from '../protocol/spending.js'
+import { signable, type SpendingLimits, type SpendingStop } from '../protocol/spending.js'
 import type { SessionAccount } from './account.js'
 
 /** One session in which this peer receives. */
@@ -51,8 +52,8 @@ export interface Paying {
   signedIn(hubKey: string): void
   /** Wallet in bytes as the hub told it last. */
   wallet(bytes: number): void
-  /** Settled of sessions in which this peer pays: so much more than before. */
-  settled(bytes: number): void
+  /** Of a session in which this peer pays `totalBytes` are settled, `bytes` more than before that were not given up. */
+  settled(session: string, totalBytes: number, bytes: number): void
   /** The book changed in what is signed and not settled, otherwise than by a settlement. */
   recount(): void
   /** Receipts as they are signed; for the hub. */
@@ -83,8 +84,8 @@ function startOfDay(scheduler: SchedulerLike): number {
 export function createPaying({ identity, crypto, book, limits, onFailure, scheduler }: PayingOptions): Paying {
   const receipt$ = new Subject<SignedReceipt>()
   const funds$ = new Subject<void>()
-  /** Sessions that sign for themselves. */
-  const live = new Set<string>()
+  /** Sessions that sign for themselves, and how they are told what is settled of them. */
+  const live = new Map<string, (totalBytes: number) => void>()
   let hubKey: string | undefined
   let walletBytes: number | undefined
   let unsettledBytes = 0
@@ -171,7 +172,8 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
       walletBytes = bytes
       funded()
     },
-    settled(bytes) {
+    settled(session, totalBytes, bytes) {
+      live.get(session)?.(totalBytes)
       unsettledBytes = Math.max(0, unsettledBytes - bytes)
       funded()
     },
@@ -189,6 +191,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
       /** Paid for connections before this one. */
       let carriedBytes = 0
       let stop: SpendingStop | undefined
+      let lag = unknownLag
 
       const dueOf = (bytes: number): Receipt => ({
         hub_key: hub,
@@ -206,6 +209,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
         if (stop !== undefined) book.owe(dueOf(Math.max(dueBytes, receivedBytes)))
         if (receipt === undefined) return
         signedBytes = receipt.bytes
+        lag = receiptAsked(lag, signedBytes, receivedBytes)
         framed$.next({ bytes: signedBytes, signature: fromBase64(receipt.signature) })
         receipt$.next(receipt)
       }
@@ -241,10 +245,10 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
               share(),
             )
             book.open({ session, seeder, consumer: identity.pubKey })
-            live.add(session)
+            live.set(session, totalBytes => (lag = receiptSettled(lag, totalBytes, receivedBytes)))
             ;({ paidBytes: carriedBytes, stop } = payDebtsTo(seeder))
             const before = book.signedFor(seeder)
-            const step = (): number => receiptStep(before + signedBytes)
+            const step = (): number => receiptStep(before + signedBytes, lag, receivedBytes - countedBytes)
             const due$ = countable$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
             // What cannot be signed now is looked at again when coins arrive.
             const signed$ = due$.pipe(
