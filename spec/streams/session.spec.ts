@@ -131,6 +131,43 @@ describe('session$', () => {
     expect([local, remote].some(socket => socket.aborted || socket.subscribed)).toBe(false)
   })
 
+  it('greets at once where the other side opens the streams', () => {
+    const { received, time } = alone('server')
+    time.advance(5)
+    expect(received).toEqual([{ command: 'nop', streamId: 0 }])
+  })
+
+  it('sends nothing before the other side has greeted, and everything then, in order', () => {
+    const { received, side, time, say } = alone('client')
+    const socket = memorySocket()
+    side.socket$.next(socket)
+    socket.receive(patternBytes(1, 0, 10))
+    time.advance(190)
+    expect([received, side.streams()]).toEqual([[], 1])
+    say({ command: 'nop', streamId: 0 })
+    expect(received.map(({ command }) => command)).toEqual(['syn', 'psh'])
+    time.advance(500)
+    expect(received.length).toBe(2)
+  })
+
+  it('waits 200 ms for one that does not greet', () => {
+    const { received, side, time } = alone('client')
+    side.socket$.next(memorySocket())
+    time.advance(199)
+    expect(received).toEqual([])
+    time.advance(5)
+    expect(received.map(({ command }) => command)).toEqual(['syn'])
+  })
+
+  it('leaves nothing when it ends while it waits', () => {
+    const { side, time } = alone('client')
+    const socket = memorySocket()
+    side.socket$.next(socket)
+    side.subscription.unsubscribe()
+    time.advance(5)
+    expect([socket.aborted, time.pending()]).toEqual([true, 0])
+  })
+
   it('tells the other side of a reset, which resets too, and disturbs no other stream', () => {
     const { time, client, server, connect } = joined()
     const broken = connect()
@@ -146,7 +183,8 @@ describe('session$', () => {
   })
 
   it('says FIN for a failure where RST was not agreed', () => {
-    const { received, side, time } = alone('client', undefined, { version: 1, rst: false })
+    const { received, side, time, say } = alone('client', undefined, { version: 1, rst: false })
+    say({ command: 'nop', streamId: 0 })
     const socket = memorySocket()
     side.socket$.next(socket)
     time.advance(5)
@@ -455,6 +493,7 @@ describe('the coins of a session', () => {
     for (const agreed of [withReceipts, agreement]) {
       const receipt$ = new Subject<FramedReceipt>()
       const { received, side, time, say } = alone('client', undefined, agreed, { receipt$ })
+      say({ command: 'nop', streamId: 0 })
       receipt$.next(bytesOf(7))
       time.advance(5)
       const rcp: Frame = { command: 'rcp', streamId: 0, ...bytesOf(7) }
@@ -471,6 +510,7 @@ describe('the coins of a session', () => {
     const credit$ = new BehaviorSubject(0)
     const receipt$ = new Subject<FramedReceipt>()
     const { side, time } = serving(creditOf(credit$), 10, { receipt$ })
+    time.advance(5)
     side.subscription.unsubscribe()
     expect([credit$.observed, receipt$.observed, time.pending()]).toEqual([false, false, 0])
   })

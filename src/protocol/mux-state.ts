@@ -118,6 +118,8 @@ export type MuxEvent =
   /** Send this receipt, or the newest when several come before there is room. Ignored where RCP was not agreed. */
   | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   | { readonly type: 'tick' }
+  /** Send a NOP: the other side may wait for a sign that this one listens. */
+  | { readonly type: 'greet' }
 
 /** What is to be done, in this order. */
 export type MuxEffect =

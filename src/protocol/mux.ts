@@ -163,6 +163,8 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
     }
     case 'tick':
       return tick(state)
+    case 'greet':
+      return [withControl(state, 'nop', 0), []]
   }
   const stream = state.streams.get(event.id)
   if (stream === undefined) return [state, []]

@@ -15,8 +15,10 @@ import {
   type SchedulerLike,
   startWith,
   Subject,
+  take,
   tap,
   throwError,
+  timer,
   withLatestFrom,
   zip,
 } from 'rxjs'
@@ -32,6 +34,13 @@ import { isHeldByCredit } from '../protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
 import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
 import { Arena } from './arena.js'
+
+/**
+ * How long the side that opens streams sends nothing before it has heard of the other. wrtc hands a channel to the side that
+ * answers in two steps, and messages that arrive in between come after those that follow them: a request before its SYN, which
+ * is then lost (docs/DECISIONS.md). A side that greets is past that. Implementations from outside need not greet.
+ */
+const greetingMs = 200
 
 /** What a session may send, drawn on by other sessions of the same key too. */
 export interface SessionCredit {
@@ -114,10 +123,11 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
 export function session$(options: SessionOptions): Observable<SessionEvent> {
   const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
   const arena = new Arena()
+  const speaksFirst = role === 'server'
   const config: MuxConfig = {
     ...defaultMuxConfig(role, agreement),
     acceptStreams: dial !== undefined,
-    channelBytes: channel.highWaterBytes,
+    channelBytes: speaksFirst ? channel.highWaterBytes : 0,
     maxMessageBytes: Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes),
     allocate: arena.allocate,
   }
@@ -132,10 +142,24 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
         // A broken socket costs its stream, nothing else; the other side is told.
         catchError(() => of<MuxEvent>({ type: 'reset', id })),
       )
+    const heard$ = new Subject<void>()
+    let heard = false
+    const hear = (): void => {
+      if (!heard) heard$.next()
+      heard = true
+    }
+    const greeting$: Observable<MuxEvent> = speaksFirst
+      ? of({ type: 'greet' })
+      : merge(heard$, timer(greetingMs, scheduler)).pipe(
+          take(1),
+          map(() => ({ type: 'room', bytes: channel.highWaterBytes })),
+        )
     const closed$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     const event$ = merge(
       dialled$.pipe(mergeMap(stream => events$(...stream))),
+      greeting$,
       concat(channel.message$, closed$).pipe(
+        tap(hear),
         deframeBatch(agreement),
         map((frames): MuxEvent => ({ type: 'frames', frames, now: clock.now() })),
       ),
