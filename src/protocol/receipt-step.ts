@@ -24,14 +24,10 @@ export function receiptAsked(lag: SettlingLag, bytes: number, receivedBytes: num
 }
 
 /** So much of the session is settled. What took longer counts at once, what went faster by and by. */
-export function receiptSettled(
-  { asked, bytes }: SettlingLag,
-  settledBytes: number,
-  receivedBytes: number,
-): SettlingLag {
-  if (asked === undefined || settledBytes < asked.bytes) return { asked, bytes }
-  const arrived = receivedBytes - asked.receivedBytes
-  return { bytes: Math.max(arrived, Math.floor((3 * (bytes ?? 0)) / 4)) }
+export function receiptSettled(lag: SettlingLag, settledBytes: number, receivedBytes: number): SettlingLag {
+  const { asked, bytes = 0 } = lag
+  if (asked === undefined || settledBytes < asked.bytes) return lag
+  return { bytes: Math.max(receivedBytes - asked.receivedBytes, Math.floor((3 * bytes) / 4)) }
 }
 
 /**

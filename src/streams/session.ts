@@ -110,7 +110,8 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
 }
 
 /**
- * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself.
+ * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself. As server it
+ * greets with a NOP; as client it sends nothing before something has arrived, for 200 ms at the most.
  *
  * Errors with the reason why the connection is over: `channel-closed` when the other side closed it, `peer-silent`, or
  * what was wrong with its frames. However it ends, every socket that still has an open stream is reset, here and, while the
@@ -142,27 +143,22 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
         // A broken socket costs its stream, nothing else; the other side is told.
         catchError(() => of<MuxEvent>({ type: 'reset', id })),
       )
-    const heard$ = new Subject<void>()
-    let heard = false
-    const hear = (): void => {
-      if (!heard) heard$.next()
-      heard = true
-    }
-    const greeting$: Observable<MuxEvent> = speaksFirst
-      ? of({ type: 'greet' })
-      : merge(heard$, timer(greetingMs, scheduler)).pipe(
-          take(1),
-          map(() => ({ type: 'room', bytes: channel.highWaterBytes })),
-        )
+    const greeting$ = (message$: Observable<unknown>): Observable<MuxEvent> =>
+      speaksFirst
+        ? of({ type: 'greet' })
+        : merge(message$, timer(greetingMs, scheduler)).pipe(
+            take(1),
+            map(() => ({ type: 'room', bytes: channel.highWaterBytes })),
+          )
+    const toFrames = (message$: Observable<Uint8Array>): Observable<MuxEvent> =>
+      message$.pipe(
+        deframeBatch(agreement),
+        map((frames): MuxEvent => ({ type: 'frames', frames, now: clock.now() })),
+      )
     const closed$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     const event$ = merge(
       dialled$.pipe(mergeMap(stream => events$(...stream))),
-      greeting$,
-      concat(channel.message$, closed$).pipe(
-        tap(hear),
-        deframeBatch(agreement),
-        map((frames): MuxEvent => ({ type: 'frames', frames, now: clock.now() })),
-      ),
+      concat(channel.message$, closed$).pipe(connect(message$ => merge(greeting$(message$), toFrames(message$)))),
       channel.drained$.pipe(map((bytes): MuxEvent => ({ type: 'room', bytes }))),
       roundTripMs$.pipe(map((milliseconds): MuxEvent => ({ type: 'round-trip', milliseconds }))),
       (credit?.grown$ ?? EMPTY).pipe(map((): MuxEvent => ({ type: 'credit', bytes: Infinity }))),

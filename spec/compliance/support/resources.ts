@@ -10,7 +10,7 @@ export function resources(): Readonly<Record<string, number>> {
   return counts
 }
 
-/** Looks that are taken, of 5 ms each and the turn that it takes: short of the limit of a test, so that what is left is said. */
+/** 5 ms apart and more, which is less than a test may take in all: so a failure says what is left. */
 const maxLooks = 4_000
 
 /** Resolves when no kind has more than `before`; what is closed leaves a turn or more later. */
