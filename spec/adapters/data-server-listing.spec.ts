@@ -2,7 +2,6 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { compareEntries, pageEntries } from '../../src/adapters/folder-listing.node.js'
-import { formatSize } from '../../src/adapters/listing-page.js'
 import { type Answer, ask } from '../support/http-client.node.js'
 import { type SharedFolder, shareFolder } from '../support/shared-folder.node.js'
 
@@ -202,22 +201,5 @@ describe('compareEntries', () => {
         expect(order === 0).toBe(a === b)
       }
     }
-  })
-})
-
-describe('formatSize', () => {
-  it.each([
-    [0, '0 B'],
-    [999, '999 B'],
-    [1000, '1.0 kB'],
-    [9_949, '9.9 kB'],
-    [80_476, '80 kB'],
-    [1_536_000, '1.5 MB'],
-    [256_000_000, '256 MB'],
-    [1e9, '1.0 GB'],
-    [999_999, '1.0 MB'],
-    [9_990_000, '10 MB'],
-  ])('%d: %s', (bytes, text) => {
-    expect(formatSize(bytes)).toBe(text)
   })
 })

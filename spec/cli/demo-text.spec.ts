@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { describeChanges } from '../../src/cli/demo/changes.js'
 import { demoLinks, demoScreen, pickFile } from '../../src/cli/demo/screen.js'
-import { formatBytes, formatTable } from '../../src/cli/format.js'
+import { formatTable } from '../../src/cli/format.js'
 import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
 
 const idle: PeerStats = {
@@ -77,16 +77,6 @@ describe('the screen', () => {
 })
 
 describe('formatting', () => {
-  it.each([
-    [0, '0 B'],
-    [999, '999 B'],
-    [1000, '1.0 kB'],
-    [256_000_000, '256.0 MB'],
-    [10 ** 16, '10000.0 TB'],
-  ])('%i bytes are %s', (bytes, text) => {
-    expect(formatBytes(bytes)).toBe(text)
-  })
-
   it('aligns columns', () => {
     expect(
       formatTable([

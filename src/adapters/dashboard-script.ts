@@ -1,3 +1,5 @@
+import { formatBytes } from '../protocol/byte-size.js'
+
 /**
  * The dashboard's script, for the browser: shows what `/events` says and turns addresses into `/proxy/…`. Text from
  * elsewhere gets into the page as text only.
@@ -7,12 +9,7 @@ const element = id => document.getElementById(id)
 const history = { down: [], up: [] }
 const keptSeconds = 60
 
-function scaled(bytes) {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  let step = 0
-  while (bytes >= 999.5 && step < units.length - 1) { bytes /= 1000; step += 1 }
-  return (step > 0 && bytes < 99.95 ? bytes.toFixed(1) : Math.round(bytes)) + ' ' + units[step]
-}
+${formatBytes.toString()}
 
 function coins(bytes) {
   const size = Math.abs(bytes)
@@ -58,16 +55,16 @@ function entry(link) {
     anchor.href = '/proxy/' + encodeURIComponent(name) + '/'
     item.append(anchor)
   } else item.append(part('span', 'name', name))
-  item.append(part('span', 'rate down', '↓ ' + scaled(link.receiveRate) + '/s'))
-  item.append(part('span', 'rate up', '↑ ' + scaled(link.sendRate) + '/s'))
+  item.append(part('span', 'rate down', '↓ ' + formatBytes(link.receiveRate) + '/s'))
+  item.append(part('span', 'rate up', '↑ ' + formatBytes(link.sendRate) + '/s'))
   const paths = { host: 'direct, same network', srflx: 'direct', prflx: 'direct', relay: 'through a relay' }
   const facts = [
     link.tunnelPort && 'port ' + link.tunnelPort,
     paths[link.path],
     link.roundTripMs !== undefined && Math.round(link.roundTripMs) + ' ms',
     link.streams + (link.streams === 1 ? ' stream' : ' streams'),
-    scaled(link.receivedBytes) + ' received',
-    scaled(link.sentBytes) + ' sent',
+    formatBytes(link.receivedBytes) + ' received',
+    formatBytes(link.sentBytes) + ' sent',
   ]
   item.append(part('span', 'soft', facts.filter(Boolean).join(' · ')))
   return item
@@ -91,7 +88,7 @@ function showRate(id, links, rate) {
   const first = keptSeconds - kept.length
   const points = kept.map((value, index) => first + index + ',' + (19 - (value / top) * 18).toFixed(1))
   element(id + '-line').setAttribute('points', points.join(' '))
-  show(id, scaled(total) + '/s')
+  show(id, formatBytes(total) + '/s')
 }
 
 function showStats(stats) {
@@ -101,7 +98,7 @@ function showStats(stats) {
   showRate('up', stats.connections, 'sendRate')
   showLinks('tunnels', stats.connections.filter(link => link.role === 'consumer'))
   showLinks('guests', stats.connections.filter(link => link.role === 'seeder'))
-  show('process', 'up ' + duration(stats.uptimeMs) + ' · ' + scaled(stats.memory.rss) + ' of memory · ' + scaled(stats.bufferedBytes) + ' buffered')
+  show('process', 'up ' + duration(stats.uptimeMs) + ' · ' + formatBytes(stats.memory.rss) + ' of memory · ' + formatBytes(stats.bufferedBytes) + ' buffered')
 }
 
 /** "lighthouse://bob/films/a b.mp4" to "/proxy/bob/films/a%20b.mp4", or undefined when it is no such address. */

@@ -1,17 +1,8 @@
+import { formatBytes } from '../protocol/byte-size.js'
 import { formatCoins } from '../protocol/coins.js'
 import { html, type Html } from '../protocol/html.js'
 import type { ListedEntry, ListedPage } from './folder-listing.node.js'
 import { renderPage } from './page.node.js'
-
-/** `1536000` → `1.5 MB`: decimal units, since coins count in them. */
-export function formatSize(bytes: number): string {
-  if (bytes < 1000) return `${bytes} B`
-  const units = ['kB', 'MB', 'GB', 'TB', 'PB']
-  // From 999.5 on it would be rounded to 1000, which is one of the next unit.
-  const power = units.findIndex((_, index) => bytes < 999.5 * 1000 ** (index + 1)) + 1 || units.length
-  const value = bytes / 1000 ** power
-  return `${value < 9.95 ? value.toFixed(1) : Math.round(value)} ${units[power - 1]}`
-}
 
 /** A link from the folder to one of its entries. With `./`, since a name may look like a scheme (`a:b`). */
 function hrefOf({ name, kind }: Pick<ListedEntry, 'name' | 'kind'>): string {
@@ -29,7 +20,7 @@ function row(entry: ListedEntry): Html {
     <td>
       <a href="${hrefOf(entry)}"><bdi>${entry.name}</bdi>${isFile ? '' : '/'}</a>
     </td>
-    <td class="number">${isFile ? formatSize(entry.size) : ''}</td>
+    <td class="number">${isFile ? formatBytes(entry.size) : ''}</td>
     <td class="number">${isFile ? formatCoins(entry.size) : ''}</td>
     <td class="number wide"><time datetime="${time}">${time.slice(0, 10)}</time></td>
   </tr>`

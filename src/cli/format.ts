@@ -1,13 +1,6 @@
+import { formatBytes } from '../protocol/byte-size.js'
 import { formatCoins } from '../protocol/coins.js'
 import type { ConnectionStats, HubState, PeerStats } from '../protocol/stats.js'
-
-/** `1536000` → `1.5 MB`; decimal units, since a coin buys a decimal megabyte. */
-export function formatBytes(bytes: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB']
-  const power = bytes < 1000 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3))
-  const value = bytes / 1000 ** power
-  return `${power === 0 ? value : value.toFixed(1)} ${units[power]}`
-}
 
 /** How the peer stands with its hub, in words. */
 export function formatHub(state: HubState): string {
@@ -48,7 +41,7 @@ function connectionRow(connection: ConnectionStats): readonly string[] {
     tunnelPort === undefined ? '' : `127.0.0.1:${tunnelPort}`,
     String(streams),
     `${formatBytes(receivedBytes)} in, ${formatBytes(sentBytes)} out`,
-    `${formatBytes(Math.round(receiveRate))}/s in, ${formatBytes(Math.round(sendRate))}/s out`,
+    `${formatBytes(receiveRate)}/s in, ${formatBytes(sendRate)}/s out`,
     path,
   ]
 }

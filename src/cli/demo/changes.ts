@@ -1,6 +1,7 @@
+import { formatBytes } from '../../protocol/byte-size.js'
 import { formatCoins } from '../../protocol/coins.js'
 import type { ConnectionStats, PeerStats } from '../../protocol/stats.js'
-import { formatBytes, formatHub } from '../format.js'
+import { formatHub } from '../format.js'
 
 function otherSide({ nickname, pubKey }: ConnectionStats): string {
   return nickname ?? `${pubKey.slice(0, 8)}…`
@@ -8,7 +9,7 @@ function otherSide({ nickname, pubKey }: ConnectionStats): string {
 
 function describeRates(connection: ConnectionStats): string {
   const { receivedBytes, receiveRate, streams } = connection
-  return `${otherSide(connection)}: ${formatBytes(receivedBytes)} received, ${formatBytes(Math.round(receiveRate))}/s, ${streams} ${streams === 1 ? 'stream' : 'streams'}`
+  return `${otherSide(connection)}: ${formatBytes(receivedBytes)} received, ${formatBytes(receiveRate)}/s, ${streams} ${streams === 1 ? 'stream' : 'streams'}`
 }
 
 /** What became different from one look at `/stats` to the next, one sentence each. Without an earlier look: nothing. */

@@ -1,7 +1,7 @@
+import { formatBytes } from '../../protocol/byte-size.js'
 import { formatCoins } from '../../protocol/coins.js'
 import type { FailureCode } from '../exit-codes.js'
 import type { Failure } from '../failure.js'
-import { formatBytes } from '../format.js'
 import type { FileAddress } from './address.js'
 import type { PartialFile } from './partial-file.js'
 

@@ -1,4 +1,4 @@
-import { formatBytes } from '../format.js'
+import { formatBytes } from '../../protocol/byte-size.js'
 import type { Io } from '../io.js'
 import { type Output, printable } from '../output.js'
 
@@ -32,7 +32,7 @@ function duration(seconds: number): string {
 
 function paceTexts(bytes: number, size: number | undefined, rate: number | undefined): readonly string[] {
   if (rate === undefined) return []
-  const pace = `${formatBytes(Math.round(rate))}/s`
+  const pace = `${formatBytes(rate)}/s`
   return size === undefined || rate < 1 ? [pace] : [pace, `${duration((size - bytes) / rate)} left`]
 }
 
