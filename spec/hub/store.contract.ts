@@ -317,7 +317,7 @@ export function describeHubStore(name: string, store$: () => Observable<HubStore
     it('writes for who wants to know whether it can, and changes nothing', async () => {
       const { store, alice, bob } = await scene()
       const before = [await store.head(), await walletsOf(store, alice, bob)]
-      await store.probe()
+      for (const writes of [1, 500, 1]) await store.probe(writes)
       expect([await store.head(), await walletsOf(store, alice, bob)]).toEqual(before)
     })
 

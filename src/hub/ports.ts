@@ -83,8 +83,11 @@ export interface HubStore extends SettlementStore, InviteStore {
   blocksAfter(seq: number, limit: number): Promise<readonly LedgerLine[]>
   /** Resolves when the store can be read now and nothing forbids to write. Writes nothing. */
   check(): Promise<void>
-  /** Writes something durably, in the place and order of everything else, and changes nothing by it. */
-  probe(): Promise<void>
+  /**
+   * Writes durably, in the place and order of everything else, and at least as much as so many registrations or settled
+   * receipts do. Changes nothing by it.
+   */
+  probe(writes: number): Promise<void>
 }
 
 /** A signal as it came over a socket, with the way to acknowledge it. */

@@ -202,7 +202,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       try {
         await client.query(`BEGIN; ${lockChain}`)
         let isProbed = false
-        const probed = store.probe().then(() => (isProbed = true))
+        const probed = store.probe(1).then(() => (isProbed = true))
         await store.check()
         expect(isProbed).toBe(false)
         await client.query('COMMIT')
@@ -256,6 +256,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('PostgreSQL', () => {
       subscription.unsubscribe()
       await execute(
         url,
+        'DROP TABLE probe',
         'ALTER TABLE names DROP COLUMN signature',
         'DROP INDEX sessions_unsettled',
         'CREATE INDEX sessions_touched ON sessions (touched)',

@@ -203,7 +203,7 @@ describe('a settlement in a SQLite file', () => {
     const { consumer, seeder, session } = await sessionBetween(first.store)
     const head = await first.store.head()
     first.subscription.unsubscribe()
-    const before = 'DROP TABLE sessions; DROP TABLE invites; ALTER TABLE names DROP COLUMN signature'
+    const before = 'DROP TABLE sessions; DROP TABLE invites; DROP TABLE probe; ALTER TABLE names DROP COLUMN signature'
     await change(path, `${before}; PRAGMA user_version = 1`)
     const { store } = await openStore(path)
     expect(await store.head()).toEqual(head)
@@ -219,12 +219,12 @@ describe('a settlement in a SQLite file', () => {
     const path = join(temporaryFolder(), 'hub.db')
     const first = await openStore(path)
     await first.store.keyPair(() => newAccount('hub'))
-    await first.store.probe()
+    await first.store.probe(1)
     first.subscription.unsubscribe()
-    await change(path, "CREATE TRIGGER full BEFORE UPDATE ON hub BEGIN SELECT RAISE(ABORT, 'full'); END")
+    await change(path, "CREATE TRIGGER full BEFORE INSERT ON probe BEGIN SELECT RAISE(ABORT, 'full'); END")
     const { store } = await openStore(path)
     await store.check()
-    await expect(store.probe()).rejects.toMatchObject({ code: 'store-failed' })
+    await expect(store.probe(1)).rejects.toMatchObject({ code: 'store-failed' })
   })
 
   it('changes nothing when a part of it cannot be written, and what was waiting goes on from there', async () => {

@@ -66,6 +66,10 @@ const migrations = [
   `
   ALTER TABLE names ADD COLUMN signature text;
   `,
+  // What is written to find out whether there is room for it.
+  `
+  CREATE TABLE probe (padding text NOT NULL);
+  `,
 ]
 
 /**

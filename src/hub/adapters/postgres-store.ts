@@ -19,6 +19,10 @@ const insertRegistration = `
     invite AS (UPDATE invites SET used = $14, used_by = $10 WHERE code_hash = $13)
   ${insertBlocks}`
 
+/** Rows of 1 KB, which are not compressed: what a transaction adds to its tables and their indexes, generously. */
+const writeProbe = "INSERT INTO probe (padding) SELECT repeat('x', 1000) FROM generate_series(1, $1::integer)"
+const probeRows = { base: 64, perWrite: 4 } as const
+
 interface RegistrationState {
   readonly owner: string | null
   readonly has_key: boolean
@@ -138,9 +142,13 @@ class PostgresStore implements HubStore {
     throw new LighthouseError('store-failed', 'The PostgreSQL database can be read and not written.')
   }
 
-  async probe(): Promise<void> {
+  async probe(writes: number): Promise<void> {
     // With the chain, as registrations and settlements: a lock that is held elsewhere shows.
-    await this.#append(client => client.query('UPDATE hub SET pub_key = pub_key'))
+    await this.#append(async client => {
+      // Into a new file, since there may be room in the one that is there.
+      await client.query('TRUNCATE probe')
+      await client.query(writeProbe, [probeRows.base + probeRows.perWrite * writes])
+    })
   }
 
   /** A transaction with the chain to itself, across all processes; it is released with the commit. */

@@ -59,6 +59,13 @@ const migrations = [
   `
   ALTER TABLE names ADD COLUMN signature TEXT;
   `,
+  // What is written to find out whether there is room for it.
+  `
+  CREATE TABLE probe (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    padding BLOB NOT NULL
+  ) STRICT;
+  `,
 ]
 
 /** Settings of one connection. Both full syncs: a commit is on the disk, not in a cache of it, before it is acknowledged. */

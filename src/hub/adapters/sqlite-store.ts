@@ -10,6 +10,19 @@ import { type BlockRow, toLine, toRow } from './block-row.js'
 import { selectSessions, type SessionRow, toSession } from './session-row.js'
 import { closeStore, openStore, storeFailed } from './sqlite-file.js'
 
+/**
+ * Pages that a transaction writes at most: some for the file's own and for trees that grow, and for each registration or
+ * receipt one of `blocks`, one of `sessions` and one of its index, two of `wallets`.
+ */
+const probePages = { base: 16, perWrite: 5 } as const
+
+/** SQLite's default. */
+const pageBytes = 4_096
+
+function probeBytes(writes: number): number {
+  return (probePages.base + probePages.perWrite * writes) * pageBytes
+}
+
 class SqliteStore implements HubStore {
   /** The newest block, kept while nothing failed: the lock is exclusive, so nobody else can append. */
   #chain: ChainState | undefined
@@ -130,8 +143,10 @@ class SqliteStore implements HubStore {
     }
   }
 
-  async probe(): Promise<void> {
-    this.sql.transaction(() => this.sql.run('UPDATE hub SET pub_key = pub_key'))
+  async probe(writes: number): Promise<void> {
+    // Random, since a page that does not change is not written.
+    const write = 'INSERT OR REPLACE INTO probe (id, padding) VALUES (1, randomblob(?))'
+    this.sql.transaction(() => this.sql.run(write, probeBytes(writes)))
   }
 
   #nameOwner(nickname: string): string | undefined {

@@ -23,7 +23,7 @@ export function countedStore(store: HubStore, failed: (operation: keyof HubStore
     head: counted('head', () => store.head()),
     blocksAfter: counted('blocksAfter', (seq, limit) => store.blocksAfter(seq, limit)),
     check: counted('check', () => store.check()),
-    probe: counted('probe', () => store.probe()),
+    probe: counted('probe', writes => store.probe(writes)),
     recordOffer: counted('recordOffer', request => store.recordOffer(request)),
     recordAnswer: counted('recordAnswer', request => store.recordAnswer(request)),
     settle: counted('settle', (receipts, timeMs) => store.settle(receipts, timeMs)),
