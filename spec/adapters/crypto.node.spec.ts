@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
+import { spawnSync } from 'node:child_process'
+import { fileURLToPath } from 'node:url'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { isBase64Of, isPublicKey } from '../../src/protocol/signal.js'
 
@@ -8,6 +10,9 @@ const publicKey = 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f7075
 const signatureOfNothing =
   'e5564300c360ac729086e2cc806e828a84877f1eb8e5d974d873e065224901555fb8821590a33bacc61e39701cf9b46bd25bf5f0595bbe24655141438e7a100b'
 const base64 = (hex: string): string => Buffer.from(hex, 'hex').toString('base64')
+
+/** When a process that has a few seconds of work is given up. */
+const standsStillMs = 100_000
 
 describe('nodeCrypto', () => {
   it('signs as RFC 8032 says, by a private key in NaCl’s form', () => {
@@ -26,6 +31,14 @@ describe('nodeCrypto', () => {
     expect(nodeCrypto.verify(b.pubKey, 'text ü', signature)).toBe(false)
     expect(nodeCrypto.verify(a.pubKey, 'text u', signature)).toBe(false)
   })
+
+  // A young generation of a megabyte is collected every few dozen pairs; the size of every other run only makes that rarer.
+  it('makes 50,000 pairs where garbage is collected all the time', () => {
+    const program = fileURLToPath(new URL('./key-pairs.process.js', import.meta.url))
+    const argv = ['--max-semi-space-size=1', program, '50000']
+    const { stdout, signal } = spawnSync(process.execPath, argv, { encoding: 'utf8', timeout: standsStillMs })
+    expect({ stdout, signal }).toEqual({ stdout: 'done\n', signal: null })
+  }, 120_000)
 
   it.each<[string, string, string]>([
     ['no key', '', base64(signatureOfNothing)],

@@ -94,9 +94,14 @@ export const nodeCrypto: CryptoPort = {
     return randomBytes(bytes).toString('base64url')
   },
   generateKeyPair() {
-    const jwk = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
-    const seed = Buffer.from(jwk.d!, 'base64url')
-    const pub = Buffer.from(jwk.x!, 'base64url')
+    // Encoded by what makes them. To export a key object that was just generated holds its lock, on Node 20, while memory is
+    // allocated; when garbage is collected there, the finished job is destroyed, which waits for the same lock, for ever.
+    const { privateKey: pkcs8, publicKey: spki } = generateKeyPairSync('ed25519', {
+      privateKeyEncoding: { type: 'pkcs8', format: 'der' },
+      publicKeyEncoding: { type: 'spki', format: 'der' },
+    })
+    // Both end with the 32 bytes in question.
+    const [seed, pub] = [pkcs8.subarray(-32), spki.subarray(-32)]
     return { pubKey: pub.toString('base64'), privKey: Buffer.concat([seed, pub]).toString('base64') }
   },
   packSdp(sdp) {
