@@ -3,7 +3,7 @@ import { describeIf, hasGoSmux } from '../support/requires.js'
 import { connect, connectGo, type Sides } from './support/connect.js'
 import { buildGoProgram, type GoProgram, goReason } from './support/go-program.js'
 import { startMuxPeer } from './support/mux-peer.js'
-import { defaultMuxConfig } from '../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 
 const size = 10_000_000
 const chunk = 65_536

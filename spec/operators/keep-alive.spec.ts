@@ -3,7 +3,7 @@ import { filter, map, type Observable, Subject } from 'rxjs'
 import type { TestScheduler } from 'rxjs/testing'
 import { keepAlive, keepAliveTickMs } from '../../src/operators/keep-alive.js'
 import { multiplex } from '../../src/operators/multiplex.js'
-import { defaultMuxConfig } from '../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEvent } from '../../src/protocol/mux-state.js'
 import { marbles } from '../support/marbles.js'
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { map, type Observable, Subject } from 'rxjs'
+import { map, type Observable, type SchedulerLike, Subject, tap } from 'rxjs'
 import type { TestScheduler } from 'rxjs/testing'
 import { type Metered, meter } from '../../src/operators/meter.js'
 import { marbles } from '../support/marbles.js'
@@ -44,6 +44,52 @@ describe('meter', () => {
       expectObservable(cold('5 1500ms |', values).pipe(meter({ scheduler }))).toBe('1s a 500ms |', {
         a: { total: 5, perSecond: 5 },
       })
+    })
+  })
+
+  it('divides by the time that passed, not by the period, when the program was busy', () => {
+    marbles(({ cold, scheduler, flush }) => {
+      // The loop stands still for 40 ms, and the clock goes on: the first report is as late.
+      let lateMs = 0
+      const busy: SchedulerLike = {
+        now: () => scheduler.now() + lateMs,
+        schedule: (...args: Parameters<SchedulerLike['schedule']>) => scheduler.schedule(...args),
+      }
+      const seen: Metered[] = []
+      cold('-5--9------------|', values)
+        .pipe(
+          tap(bytes => {
+            if (bytes === 9) lateMs += 40
+          }),
+          meter({ everyMs: 10, scheduler: busy }),
+        )
+        .subscribe(metered => seen.push(metered))
+      flush()
+      expect(seen).toEqual([{ total: 14, perSecond: (14 * 1000) / 50 }])
+    })
+  })
+
+  it('takes a clock that was set back for none, and never reports more than came', () => {
+    marbles(({ cold, scheduler, flush }) => {
+      let backMs = 0
+      const jumping: SchedulerLike = {
+        now: () => scheduler.now() - backMs,
+        schedule: (...args: Parameters<SchedulerLike['schedule']>) => scheduler.schedule(...args),
+      }
+      const seen: Metered[] = []
+      cold('-5----9------5--------|', values)
+        .pipe(
+          tap(bytes => {
+            if (bytes === 9) backMs = 86_400_000
+          }),
+          meter({ everyMs: 10, scheduler: jumping }),
+        )
+        .subscribe(metered => seen.push(metered))
+      flush()
+      expect(seen).toEqual([
+        { total: 14, perSecond: 1400 },
+        { total: 19, perSecond: 500 },
+      ])
     })
   })
 

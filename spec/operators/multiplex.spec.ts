@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { map, type Observable, Subject } from 'rxjs'
 import { multiplex } from '../../src/operators/multiplex.js'
-import { defaultMuxConfig } from '../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEvent } from '../../src/protocol/mux-state.js'
 import { marbles } from '../support/marbles.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { defaultMuxConfig } from '../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxConfig } from '../../src/protocol/mux-state.js'
 import { type MuxEnd, muxPair, settle, type StreamRecord } from './mux-model.js'
 

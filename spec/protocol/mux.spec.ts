@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { createDeframer, deframe } from '../../src/protocol/deframer.js'
-import { createMux, defaultMuxConfig, step, streamIds } from '../../src/protocol/mux.js'
+import { createMux, step, streamIds } from '../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import { isHeldByCredit } from '../../src/protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
 import type { Frame, FramedReceipt } from '../../src/protocol/smux.js'
@@ -419,13 +420,90 @@ describe('the other side breaks the rules', () => {
     expect(mux.codes('fail')).toEqual([])
   })
 
-  it('data for streams that are closed is dropped, however much is still under way', () => {
+  /** So many bytes of data for one stream, until the connection fails: how many were let pass. */
+  const passes = (mux: Bench, id: number, bytes: number): number => {
+    for (let sent = 0; sent < bytes; sent += 4096) {
+      mux.hear(psh(id, 4096))
+      if (mux.codes('fail').length > 0) return sent
+    }
+    return bytes
+  }
+  const tolerance = 256 * 1024
+
+  it('data for a stream that ended here is dropped up to its window, and more of it is fatal', () => {
     const mux = opened()
     mux.tell({ type: 'reset', id: 3 })
-    for (let message = 0; message < 2000; message++) expect(mux.hear(...full(3, 65_536))).toEqual([])
-    expect(mux.codes('fail')).toEqual([])
-    expect(mux.state.streams.size).toBe(0)
+    expect(passes(mux, 3, 262_144)).toBe(262_144)
+    expect(mux.effects.filter(({ type }) => type === 'deliver' || type === 'fail')).toEqual([])
+    expect(passes(mux, 3, 200_000_000)).toBe(tolerance)
+    expect(mux.codes('fail')).toEqual(['protocol-violation'])
   })
+
+  it.each<[string, (mux: Bench) => void, number]>([
+    ['was never opened', () => undefined, 7],
+    ['is for us to open, and was not', () => undefined, 2],
+    ['is none, 0', () => undefined, 0],
+    ['was reset by the side that goes on sending', mux => mux.hear(control('rst', 3)), 3],
+    ['was ended by the side that goes on sending', mux => mux.hear(control('fin', 3)), 3],
+    [
+      'was ended by both',
+      mux => {
+        mux.hear(control('fin', 3))
+        mux.tell({ type: 'end', id: 3 })
+      },
+      3,
+    ],
+  ])('data for a stream that %s is dropped a little, and more of it is fatal', (_name, prepare, id) => {
+    const mux = opened()
+    prepare(mux)
+    expect(passes(mux, id, 200_000_000)).toBe(tolerance)
+    expect(mux.codes('fail')).toEqual(['protocol-violation'])
+    expect(mux.state.receivedBytes).toBe(0)
+  })
+
+  it('data for streams that are not open is forgiven each tick, so that no long connection ends for its slips', () => {
+    const mux = opened()
+    for (let turn = 0; turn < 100; turn++) {
+      expect(passes(mux, 9, tolerance)).toBe(tolerance)
+      mux.tell(tick)
+      // Not more with each tick without.
+      mux.tell(tick)
+      mux.hear(control('nop', 0))
+    }
+    expect(passes(mux, 9, 2 * tolerance)).toBe(tolerance)
+  })
+
+  it('data behind a SYN that was refused is dropped up to the window that every stream begins with', () => {
+    const mux = server({ acceptStreams: false })
+    mux.hear(control('syn', 3), control('syn', 5))
+    expect(passes(mux, 3, 262_144) + passes(mux, 5, 262_144)).toBe(524_288)
+    expect(passes(mux, 3, 200_000_000)).toBe(tolerance)
+  })
+
+  it('data of streams that ended here long before others is dropped as well, up to their windows', () => {
+    const mux = server({ maxStreams: 1 })
+    const ids = Array.from({ length: 260 }, (_, index) => 3 + 2 * index)
+    for (const id of ids) {
+      mux.hear(control('syn', id))
+      mux.tell({ type: 'reset', id })
+    }
+    for (const id of ids) expect(passes(mux, id, 262_144)).toBe(262_144)
+    expect(mux.codes('fail')).toEqual([])
+    expect(passes(mux, 3, 200_000_000)).toBe(tolerance)
+  })
+
+  it.each([true, false])(
+    'version 1, rst %s: four times what a reader may be behind is dropped, then the connection ends',
+    agreed => {
+      const mux = server({ version: 1, rst: agreed, overrunBytes: 1_000_000 })
+      mux.hear(control('syn', 3), control('syn', 5))
+      mux.tell({ type: 'reset', id: 3 }, { type: 'reset', id: 5 })
+      // Of each stream what its reader might have been behind; of all of them, four times that.
+      expect(passes(mux, 3, 200_000_000)).toBeGreaterThan(4_000_000)
+      expect(mux.codes('fail')).toEqual(['protocol-violation'])
+      expect(mux.state.countedBytes).toBe(1_000_000)
+    },
+  )
 
   it('a version 1 stream whose reader falls behind fails alone, with its data unread', () => {
     for (const agreed of [true, false]) {

@@ -6,6 +6,10 @@ import {
   type TunnelEvent,
   type TunnelSlots,
 } from '../protocol/tunnel-slots.js'
+import { verifyOptions, whole } from '../protocol/options.js'
+
+/** As many as there are ports. */
+const maxSlots = 65_535
 
 /**
  * Hands out the tunnel ports as least-recently-used state: each `acquire` is answered with one decision.
@@ -16,10 +20,11 @@ import {
  * An owner gets its own slot, its last one when that is free, the lowest free one, the least recently used idle one, and only
  * when all are busy the least recently used. Answers at once; ends and errors with its source. Buffers nothing but the slots.
  *
- * @param slots how many there are.
+ * @param slots how many there are, from 1. Throws `invalid-option` for others.
  * @see product description, Tunnels
  */
 export function allocateTunnel(slots: number): OperatorFunction<TunnelEvent, TunnelDecision> {
+  verifyOptions({ slots }, { slots: whole(1, maxSlots) })
   const seed: readonly [TunnelSlots, TunnelDecision | undefined] = [createTunnelSlots(slots), undefined]
   return pipe(
     scan(([state], event: TunnelEvent) => stepTunnels(state, event), seed),

@@ -12,6 +12,7 @@ import {
   timeout,
 } from 'rxjs'
 import { LighthouseError } from '../protocol/errors.js'
+import { milliseconds, optional, scheduler as scheduled, text, verifyOptions } from '../protocol/options.js'
 
 /** Longest wait for a connection, on both sides (docs/PROTOCOL.md section 3). */
 export const connectTimeoutMs = 20_000
@@ -25,12 +26,14 @@ export const connectTimeoutMs = 20_000
  * Starts and ends with its source. Errors with `connect-timeout`, whose `details.phase` is the phase of the last state seen,
  * and unsubscribes from the source. Buffers nothing.
  *
- * @param options `ms` (default 20,000), `scheduler` (default async), `what` names the attempt in the message.
+ * @param options `ms` (default 20,000), `scheduler` (default async), `what` names the attempt in the message. Throws
+ * `invalid-option` for others.
  * @example connection$.pipe(connectWithin({ what: 'bob' }))
  */
 export function connectWithin<State extends { readonly type: string }>(
   options: { readonly ms?: number; readonly scheduler?: SchedulerLike; readonly what?: string } = {},
 ): MonoTypeOperatorFunction<State> {
+  verifyOptions(options, { ms: optional(milliseconds), scheduler: optional(scheduled), what: optional(text) })
   const { ms = connectTimeoutMs, scheduler = asyncScheduler, what = 'the other peer' } = options
   return source =>
     defer(() => {

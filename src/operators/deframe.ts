@@ -1,6 +1,7 @@
 import { concatMap, endWith, filter, from, map, type OperatorFunction, pipe, scan } from 'rxjs'
 import { createDeframer, deframe as step, type DeframerState } from '../protocol/deframer.js'
 import { LighthouseError } from '../protocol/errors.js'
+import { verifyAgreement } from '../protocol/mux/config.js'
 import type { Frame, MuxAgreement } from '../protocol/smux.js'
 
 const defaults: MuxAgreement = { version: 1, rst: false }
@@ -16,10 +17,11 @@ const end = Symbol('end of the source')
  * header, and with `frame-size` when the source completes within a frame. Buffers the part of one frame that has arrived,
  * at most 65,542 bytes, in copies of its own. Data of whole frames are views of the chunk: copy what you keep.
  *
- * @param agreement version (default 1) and whether RST exists (default false).
+ * @param agreement version (default 1) and whether RST exists (default false). Throws `invalid-option` for others.
  * @see docs/PROTOCOL.md section 1
  */
 export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFunction<Uint8Array, readonly Frame[]> {
+  verifyAgreement(agreement)
   const initial: readonly [DeframerState, readonly Frame[]] = [createDeframer(agreement), []]
   return pipe(
     endWith(end),

@@ -1,4 +1,5 @@
 import { map, type OperatorFunction } from 'rxjs'
+import { oneOf, optional, verifyOptions } from '../protocol/options.js'
 import { encodeFrame, type Frame, type MuxVersion } from '../protocol/smux.js'
 
 /**
@@ -10,11 +11,12 @@ import { encodeFrame, type Frame, type MuxVersion } from '../protocol/smux.js'
  * Emits one `Uint8Array` for each frame, of at most 4,096 bytes of data a frame: a longer PSH becomes several frames back
  * to back. Starts, ends and errors with its source; buffers nothing.
  *
- * @param options `version` 1 or 2, written into each header; default 1.
+ * @param options `version` 1 or 2, written into each header; default 1. Throws `invalid-option` for others.
  * @see docs/PROTOCOL.md section 1 (the smux frame)
  * @example of<Frame>({ command: 'psh', streamId: 3, data }).pipe(frame({ version: 2 }))
  */
 export function frame(options: { readonly version?: MuxVersion } = {}): OperatorFunction<Frame, Uint8Array> {
+  verifyOptions(options, { version: optional(oneOf(1, 2)) })
   const { version = 1 } = options
   return map(value => encodeFrame(value, version))
 }

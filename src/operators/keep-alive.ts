@@ -11,6 +11,7 @@ import {
   takeUntil,
 } from 'rxjs'
 import type { MuxEvent } from '../protocol/mux-state.js'
+import { timerRules, verifyOptions } from '../protocol/options.js'
 
 /** Tick of the keep-alive. `keepAliveTicks` and `silentTicks` of the multiplexer count these. */
 export const keepAliveTickMs = 1000
@@ -25,12 +26,13 @@ export const keepAliveTickMs = 1000
  * immune to a wall clock that jumps and to a machine that slept: after waking up there is one tick, not thousands.
  * Buffers nothing.
  *
- * @param options `everyMs` (default 1,000), `scheduler` (default async).
+ * @param options `everyMs` (default 1,000), `scheduler` (default async). Throws `invalid-option` for others.
  * @example event$.pipe(keepAlive(), multiplex(config))
  */
 export function keepAlive(
   options: { readonly everyMs?: number; readonly scheduler?: SchedulerLike } = {},
 ): OperatorFunction<MuxEvent, MuxEvent> {
+  verifyOptions(options, timerRules)
   const { everyMs = keepAliveTickMs, scheduler = asyncScheduler } = options
   return connect(event$ => {
     const tick$ = interval(everyMs, scheduler).pipe(map((): MuxEvent => ({ type: 'tick' })))

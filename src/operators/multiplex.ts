@@ -1,4 +1,5 @@
 import { observeOn, type OperatorFunction, pipe, queueScheduler, scan } from 'rxjs'
+import { verifyMuxConfig } from '../protocol/mux/config.js'
 import { createMux, step } from '../protocol/mux.js'
 import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/mux-state.js'
 
@@ -13,7 +14,7 @@ import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/m
  * ends and errors with its source; what is fatal for the connection comes as the effect `fail`. What is buffered where, and
  * how much, stands at `step`.
  *
- * @param config see `defaultMuxConfig`.
+ * @param config see `defaultMuxConfig`. Throws `invalid-option`, which names the field, where a value cannot work.
  * @param creditBytes how much may be sent in all, asked right before each event is applied: several connections may draw
  * on one credit, and what was asked when an event was made may have been used by another meanwhile. An event `credit` is
  * then the reason to look, whatever it says. Default: what the last `credit` event said, without limit before the first.
@@ -21,6 +22,7 @@ import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/m
  * @example merge(message$.pipe(deframeBatch(agreement), map(toEvent)), socketEvent$).pipe(multiplex(config))
  */
 export function multiplex(config: MuxConfig, creditBytes?: () => number): OperatorFunction<MuxEvent, MuxTransition> {
+  verifyMuxConfig(config)
   const seed: MuxTransition = { state: createMux(config), effects: [] }
   const apply = (state: MuxState, event: MuxEvent): ReturnType<typeof step> => {
     if (creditBytes === undefined) return step(state, event)

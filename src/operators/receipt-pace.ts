@@ -15,6 +15,7 @@ import {
   tap,
   timer,
 } from 'rxjs'
+import { func, having, invalidOption, optional, timerRules, verifyOptions } from '../protocol/options.js'
 
 /** Longest that received bytes stay unsigned. Above 2 MB/s a seeder's first credit has receipts due sooner than that. */
 export const receiptIntervalMs = 250
@@ -32,7 +33,7 @@ export const receiptIntervalMs = 250
  *
  * @param stepBytes asked at each count, since a seeder's credit grows with what it was paid (`receiptStep`).
  * @param options `everyMs` (default 250), `flush$` (the end of a stream, or before closing; default never), `scheduler`
- * (default async).
+ * (default async). Throws `invalid-option` for others.
  * @example countable$.pipe(receiptPace(() => receiptStep(paid), { flush$: streamEnded$ }))
  */
 export function receiptPace(
@@ -43,6 +44,8 @@ export function receiptPace(
     readonly scheduler?: SchedulerLike
   } = {},
 ): MonoTypeOperatorFunction<number> {
+  if (typeof stepBytes !== 'function') throw invalidOption('stepBytes', func.text)
+  verifyOptions(options, { ...timerRules, flush$: optional(having('subscribe')) })
   const { everyMs = receiptIntervalMs, flush$ = NEVER, scheduler = asyncScheduler } = options
   return source$ =>
     defer(() => {

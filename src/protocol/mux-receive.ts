@@ -1,6 +1,6 @@
 import { appendJoined, concat } from './bytes.js'
 import { LighthouseError } from './errors.js'
-import { countLate, type EndedBy, settleAccount } from './mux-account.js'
+import { countLate, type EndedBy, settleAccount, withRefusal } from './mux-account.js'
 import { isReady, withReady } from './mux-send.js'
 import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
 import type { Frame } from './smux.js'
@@ -132,7 +132,7 @@ export function receive(
         // Each may cost an answer, a refusal now or a reset by the local program later.
         if (current.control.length >= maxControlFrames) throw violation('a flood of SYN')
         if (!config.acceptStreams || streams.size >= config.maxStreams) {
-          current = withControl(current, failureCommand(config), streamId)
+          current = withControl(withRefusal(current), failureCommand(config), streamId)
           break
         }
         streams.set(streamId, { ...newStream(streamId, false), announcedAt: now })
@@ -141,14 +141,15 @@ export function receive(
       case 'psh': {
         const { data } = frame
         if (data.length === 0) idle()
-        // Dropped, and no offence: what was under way when the local connection broke still arrives.
-        if (stream === undefined) {
+        // Dropped, and no offence at first: what was under way when the local connection broke still arrives.
+        if (stream === undefined || stream.finReceived) {
           const late = countLate(current, streamId, data.length)
+          if (late.strayBytes < 0) throw violation('data without end for streams that are not open')
           receivedBytes += late.countedBytes - current.countedBytes
           current = late
           break
         }
-        if (stream.finReceived || data.length === 0) break
+        if (data.length === 0) break
         const arrived = pending.get(streamId)
         const received = stream.received + (arrived?.bytes ?? 0) + data.length
         if (config.version === 2 && received > stream.granted) throw violation('more data than its window')

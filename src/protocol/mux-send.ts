@@ -123,7 +123,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
   const effects: MuxEffect[] = []
   const uncredited: number[] = []
   const drafts = new Map<number, Draft>()
-  let { room, queuedBytes, extraWindow, sentBytes, countedBytes, afterlife, receipt } = state
+  let { room, queuedBytes, extraWindow, sentBytes, countedBytes, afterlife, strayBytes, receipt } = state
   let controlAt = 0
   let readyAt = 0
 
@@ -185,7 +185,11 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
       if (next.finSent && next.finReceived) {
         streams.delete(stream.id)
         extraWindow -= extraWindowOf(next.window)
-        ;({ countedBytes, afterlife } = settleAccount({ config, countedBytes, afterlife }, next, 'there'))
+        ;({ countedBytes, afterlife, strayBytes } = settleAccount(
+          { config, countedBytes, afterlife, strayBytes },
+          next,
+          'there',
+        ))
         after.push({ type: 'closed', id: stream.id })
       } else if (isReady(next, config)) {
         ready.push(stream.id)
@@ -209,6 +213,7 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
       sentBytes,
       countedBytes,
       afterlife,
+      strayBytes,
       receipt,
       ticksSinceSent: effects.some(effect => effect.type === 'send') ? 0 : state.ticksSinceSent,
     },

@@ -84,6 +84,8 @@ export interface MuxState {
   readonly countedBytes: number
   /** Streams that ended here first, newest last, and the bytes that may still arrive of each. */
   readonly afterlife: ReadonlyMap<number, number>
+  /** So much more data for streams that are not open, beyond `afterlife`, is dropped without offence. */
+  readonly strayBytes: number
   /** The receipt that the next RCP carries. */
   readonly receipt: FramedReceipt | undefined
   readonly idleFrames: number

@@ -1,37 +1,13 @@
 import { LighthouseError, toLighthouseError } from './errors.js'
+import { strayBytesPerTick } from './mux-account.js'
 import { enqueue, failureCommand, newStream, receive, removeStream, withControl } from './mux-receive.js'
 import { flush, isReady, withReady } from './mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState, StreamState } from './mux-state.js'
-import { type MuxAgreement, maxStreamId } from './smux.js'
+import { maxStreamId } from './smux.js'
 import { extraWindowOf, nextWindow, windowBudgetBytes } from './window.js'
 
 /** Ticks without progress after which a stream that waits for a side that has finished and cannot say RST is given up. */
 const stalledTicksAfterFin = 30
-
-/**
- * The settings of this project. The keep-alive is shorter between two peers of ours (who agree on RST): a killed process
- * is noticed within 17 s, while an outage of 10 s is still survived; others get the 10 s and 30 s that they expect.
- */
-export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreement): MuxConfig {
-  return {
-    role,
-    version: agreement.version,
-    rst: agreement.rst,
-    receipts: agreement.receipts === true,
-    acceptStreams: role === 'server',
-    maxStreams: 256,
-    queueHighBytes: 256 * 1024,
-    queueLowBytes: 64 * 1024,
-    // 31 full frames, just under 128 KiB: the cost of a message is mostly per message, since wrtc's `send` waits for
-    // another thread; twice as much gained nothing more.
-    maxMessageBytes: 31 * (8 + 4096),
-    channelBytes: 512 * 1024,
-    overrunBytes: 4 * 1024 * 1024,
-    keepAliveTicks: agreement.rst ? 1 : 9,
-    silentTicks: agreement.rst ? 15 : 30,
-    idleFramesPerTick: 10_000,
-  }
-}
 
 export function createMux(config: MuxConfig): MuxState {
   return {
@@ -48,6 +24,7 @@ export function createMux(config: MuxConfig): MuxState {
     creditBytes: Infinity,
     countedBytes: 0,
     afterlife: new Map(),
+    strayBytes: strayBytesPerTick,
     receipt: undefined,
     idleFrames: 0,
     ticksSinceSent: 0,
@@ -129,7 +106,8 @@ function tick(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
     throw new LighthouseError('peer-silent', `nothing arrived from the other side for ${ticksSinceReceived} s`)
   }
   const effects: MuxEffect[] = []
-  let next: MuxState = { ...state, ticksSinceReceived, ticksSinceSent, idleFrames: 0 }
+  const strayBytes = Math.max(state.strayBytes, strayBytesPerTick)
+  let next: MuxState = { ...state, ticksSinceReceived, ticksSinceSent, strayBytes, idleFrames: 0 }
   for (const stream of config.rst ? [] : state.streams.values()) {
     if (!stream.finReceived || stream.queuedBytes === 0) continue
     if (stream.stalledTicks < stalledTicksAfterFin) {
@@ -195,7 +173,8 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
  * any more. Pure: the state given stays as it was.
  *
  * Bounds: queued data per stream ≤ the high mark and one chunk; delivered and not taken ≤ the window granted (version 2)
- * or `overrunBytes` (version 1); control frames a few for each stream; sent ≤ the credit; handed to the channel ≤ `channelBytes` and a message.
+ * or `overrunBytes` (version 1); control frames a few for each stream; sent ≤ the credit; handed to the channel ≤ `channelBytes` and
+ * a message. Data for streams that are not open is dropped, and more of it than can have been under way is fatal.
  */
 export function step(state: MuxState, event: MuxEvent): readonly [MuxState, readonly MuxEffect[]] {
   if (state.failed) return [state, []]

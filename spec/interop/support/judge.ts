@@ -5,7 +5,8 @@
 import { createHash, type Hash } from 'node:crypto'
 import { createDeframer, deframe, type DeframerState } from '../../../src/protocol/deframer.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import { createMux, defaultMuxConfig, step } from '../../../src/protocol/mux.js'
+import { createMux, step } from '../../../src/protocol/mux.js'
+import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
 import { type Frame, headerBytes, type MuxVersion } from '../../../src/protocol/smux.js'
 
 export interface StreamJudgement {

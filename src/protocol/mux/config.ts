@@ -1,0 +1,62 @@
+import type { MuxConfig } from '../mux-state.js'
+import { flag, func, invalidOption, oneOf, optional, type OptionRules, verifyOptions, whole } from '../options.js'
+import { headerBytes, maxSentDataBytes, type MuxAgreement } from '../smux.js'
+
+/**
+ * The settings of this project. The keep-alive is shorter between two peers of ours (who agree on RST): a killed process
+ * is noticed within 17 s, while an outage of 10 s is still survived; others get the 10 s and 30 s that they expect.
+ */
+export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreement): MuxConfig {
+  return {
+    role,
+    version: agreement.version,
+    rst: agreement.rst,
+    receipts: agreement.receipts === true,
+    acceptStreams: role === 'server',
+    maxStreams: 256,
+    queueHighBytes: 256 * 1024,
+    queueLowBytes: 64 * 1024,
+    // 31 full frames, just under 128 KiB: the cost of a message is mostly per message, since wrtc's `send` waits for
+    // another thread; twice as much gained nothing more.
+    maxMessageBytes: 31 * (8 + 4096),
+    channelBytes: 512 * 1024,
+    overrunBytes: 4 * 1024 * 1024,
+    keepAliveTicks: agreement.rst ? 1 : 9,
+    silentTicks: agreement.rst ? 15 : 30,
+    idleFramesPerTick: 10_000,
+  }
+}
+
+const agreementRules: OptionRules<MuxAgreement> = { version: oneOf(1, 2), rst: flag, receipts: optional(flag) }
+
+/** Checks what both sides agreed on. Throws `invalid-option`. */
+export function verifyAgreement({ version, rst, receipts }: MuxAgreement): void {
+  verifyOptions({ version, rst, ...(receipts === undefined ? {} : { receipts }) }, agreementRules)
+}
+
+const rules: OptionRules<MuxConfig> = {
+  ...agreementRules,
+  role: oneOf('client', 'server'),
+  acceptStreams: flag,
+  maxStreams: whole(1),
+  queueHighBytes: whole(1),
+  queueLowBytes: whole(0),
+  // Less than one full frame would let SYN pass and never data.
+  maxMessageBytes: whole(headerBytes + maxSentDataBytes),
+  channelBytes: whole(0),
+  overrunBytes: whole(maxSentDataBytes),
+  keepAliveTicks: whole(1),
+  silentTicks: whole(1),
+  idleFramesPerTick: whole(1),
+  allocate: optional(func),
+}
+
+/** Checks the settings of a multiplexer, and that they go together. Throws `invalid-option` with the field and the rule. */
+export function verifyMuxConfig(config: MuxConfig): void {
+  verifyOptions(config, rules)
+  const { queueLowBytes, queueHighBytes, keepAliveTicks, silentTicks } = config
+  if (queueLowBytes > queueHighBytes) throw invalidOption('queueLowBytes', 'must not be above queueHighBytes')
+  if (keepAliveTicks >= silentTicks) {
+    throw invalidOption('keepAliveTicks', 'must be below silentTicks, or a side like this one takes it for dead')
+  }
+}
