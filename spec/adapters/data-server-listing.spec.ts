@@ -11,6 +11,7 @@ const hostile = [
   'javascript:alert(1)',
   '100% #1? a+b.txt',
   'line\nbreak\u001b[31m.txt',
+  'back\\slash\\.txt',
   'caf\u00e9.txt',
   'cafe\u0301.txt',
   '🎬 fin.txt',
@@ -37,7 +38,6 @@ beforeAll(async () => {
     await symlink(join(outside, 'secret.txt'), join(root, 'films', 'out.txt'))
     await symlink(join(root, 'gone'), join(root, 'films', 'dangling'))
     await symlink('part 1.mp4', join(root, 'films', 'zz link.mp4'))
-    await writeFile(join(root, 'films', 'back\\slash.txt'), 'x')
     await writeFile(join(root, 'films', 'metadata.json'), '{}')
     await mkdir(join(root, 'empty'))
     await mkdir(join(root, 'many'))
@@ -183,6 +183,13 @@ describe('a folder without its slash', () => {
     expect(headers).toMatchObject({ location, 'cache-control': 'no-store' })
     const target = new URL(location, `http://localhost${path}`)
     expect((await page(target.pathname + target.search)).status).toBe(200)
+  })
+
+  it('has the same listing behind several slashes, from the same place on', async () => {
+    const once = await listing('/many/?after=f9.txt')
+    expect(await listing('//many//?after=f9.txt')).toEqual(once)
+    expect(await listing('//?after=d')).toMatchObject({ path: '/' })
+    expect((await page('/films//Extras')).headers).toMatchObject({ location: './Extras/' })
   })
 
   it('is not confused with a file', async () => {

@@ -76,6 +76,11 @@ const failed: Problem = {
   next: 'Try again; if it stays, the owner of the folder has to look at the disk.',
 }
 
+/** A request target's query with its question mark. Not parsed as a URL: in `//films/` the first name would be a host. */
+function queryOf(target: string): string {
+  return /\?[^#]*/.exec(target)?.[0] ?? ''
+}
+
 async function sendListing(
   req: Request,
   res: Response,
@@ -83,7 +88,7 @@ async function sendListing(
   names: readonly string[],
   folder: OpenEntry,
 ): Promise<void> {
-  const after = new URL(req.originalUrl, 'http://localhost').searchParams.get('after') ?? undefined
+  const after = new URLSearchParams(queryOf(req.originalUrl)).get('after') ?? undefined
   const page = await listFolder(root, folder, after)
   const json = preferredType(req.headers.accept, ['text/html', 'application/json']) === 'application/json'
   const text = json ? listingJson(names, page) : renderListing(names, page)
@@ -108,8 +113,7 @@ async function serve(req: Request, res: Response, root: string): Promise<void> {
     if (entry.kind === 'file') return sendProblem(req, res, missing)
     if (slash) return await sendListing(req, res, root, names, entry)
     // Relative, so that it holds below any prefix; and never cached, since another peer may have this address tomorrow.
-    const query = /\?.*$/s.exec(req.originalUrl)?.[0] ?? ''
-    res.setHeader('Location', `./${encodeURIComponent(name ?? '')}/${query}`)
+    res.setHeader('Location', `./${encodeURIComponent(name ?? '')}/${queryOf(req.originalUrl)}`)
     res.setHeader('Cache-Control', 'no-store')
     res.statusCode = 302
     res.end()
