@@ -9,7 +9,7 @@ import { showConnections, showHubs, showLedger, showStore } from './hub-report.j
 import { type LedgerExtent, measureLedger } from './ledger.js'
 import { type Extent, measure, type Result } from './measure.js'
 import { measurePaused, type PausedResult } from './paused.js'
-import type { RtcName } from './peer.child.js'
+import type { RtcName } from '../src/adapters/webrtc/load.node.js'
 import { type HubResult, measureHubs, measureStore, type SettlementExtent, type StoreResult } from './settlements.js'
 import { findStrace } from '../spec/support/programs.node.js'
 import { showCoins, showPaused, showTunnel } from './tunnel-report.js'

@@ -2,8 +2,8 @@
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { filter, firstValueFrom, type Observable, type Subscription, take } from 'rxjs'
 import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
-import type { WebRtcImplementation } from '../src/adapters/rtc-connection.js'
-import { loadRtc } from '../src/adapters/simple-peer.node.js'
+import type { WebRtcImplementation } from '../src/adapters/webrtc/native-connection.js'
+import { loadRtc, type RtcName } from '../src/adapters/webrtc/load.node.js'
 import { createPeer$, portBlock, type Share } from '../src/app.js'
 import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
@@ -14,7 +14,6 @@ import { type Pipe, type RawPipe, rawPipe, simplePeerPipe } from './raw.js'
 import { answerCalls } from './rpc.js'
 import { type BenchPeer, uncountedPeer$ } from './uncounted.js'
 
-export type RtcName = 'wrtc' | 'node-datachannel'
 export type PipeKind = 'raw' | 'simple-peer'
 
 export interface PeerChildOptions {

@@ -4,7 +4,7 @@
  */
 import type { Socket } from 'node:net'
 import SimplePeer from 'simple-peer'
-import { channelLabel, oneChannelOnly, type WebRtcImplementation } from '../src/adapters/rtc-connection.js'
+import { channelLabel, oneChannelOnly, type WebRtcImplementation } from '../src/adapters/webrtc/native-connection.js'
 import type { RtcSignal } from '../src/ports.js'
 
 /** Enough for 100 MB/s with a look every 4 ms, and far below the 16 MiB past which wrtc drops. */

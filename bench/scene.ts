@@ -10,7 +10,8 @@ import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import { registerText } from '../src/protocol/signed-texts.js'
 import { nicknameOf } from './community.js'
-import type { PipeKind, RtcName } from './peer.child.js'
+import type { RtcName } from '../src/adapters/webrtc/load.node.js'
+import type { PipeKind } from './peer.child.js'
 import { type Child, startChild } from './rpc.js'
 
 export interface SceneOptions {

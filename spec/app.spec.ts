@@ -18,7 +18,7 @@ import {
 } from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../src/adapters/hub-http.js'
-import { loadRtc } from '../src/adapters/simple-peer.node.js'
+import { loadEngines } from '../src/adapters/webrtc/load.node.js'
 import { socketIoTransport } from '../src/adapters/socket-io.client.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
@@ -99,7 +99,7 @@ beforeAll(async () => {
   alice = await register('alice')
   bob = await register('bob')
   // Loaded once a process: what that takes is not a peer's.
-  await loadRtc('wrtc')
+  await loadEngines()
 })
 
 afterAll(() => {

@@ -18,6 +18,7 @@ import {
   of,
   ReplaySubject,
   share,
+  startWith,
   Subject,
   switchMap,
   takeUntil,
@@ -31,8 +32,8 @@ import { processFigures } from './adapters/process-figures.node.js'
 import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
 import { ledgerHash } from './adapters/ledger-hash.node.js'
-import { loadRtc } from './adapters/simple-peer.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
+import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import {
   checkPeerOptions,
   type Environment,
@@ -100,7 +101,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
 }
 
 /** One running peer: the pieces put together, for one subscription. */
-function run$(environment: Environment): Observable<Peer> {
+function run$(environment: Environment, { missing }: Engines): Observable<Peer> {
   const { identity, share: shared, ports, hub, controlToken, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const startedAt = clock.now()
@@ -294,6 +295,7 @@ function run$(environment: Environment): Observable<Peer> {
           const event$ = report$.pipe(
             map(toEvent),
             filter(event => event !== undefined),
+            startWith(...(missing === undefined ? [] : [{ type: 'engine-missing' as const, reason: missing }])),
             takeUntil(over$),
           )
           const peer: Peer = {
@@ -366,7 +368,7 @@ function sameTunnels(a: readonly Tunnel[], b: readonly Tunnel[]): boolean {
 export function createPeer$(options: PeerOptions): Observable<Peer> {
   return defer(() => {
     checkPeerOptions(options)
-    const rtc$ = options.rtc === undefined ? from(loadRtc('wrtc')) : of(options.rtc)
-    return rtc$.pipe(switchMap(rtc => run$(environmentOf(options, rtc))))
+    const engines$ = options.rtc === undefined ? from(loadEngines()) : of<Engines>({ rtc: options.rtc })
+    return engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines)))
   })
 }

@@ -39,7 +39,7 @@ export interface PeerOptions {
   readonly share?: Share
   /** Default: 42000, 42001 to 42010, 42011. */
   readonly ports?: PeerPorts
-  /** Default: `wrtc`. */
+  /** The WebRTC implementation. Default: node-datachannel, or wrtc where that has no binary. */
   readonly rtc?: RtcPort
   readonly transport?: SignalTransport
   readonly hub?: HubClient
@@ -82,6 +82,8 @@ export type PeerEvent =
   | { readonly type: 'ledger-postponed'; readonly reason: LighthouseError }
   /** Three in a row did: whether this hub is honest cannot be checked. Told once, until a look succeeds. */
   | { readonly type: 'ledger-unchecked'; readonly hub: string; readonly reason: LighthouseError }
+  /** node-datachannel cannot be loaded; wrtc is used in its place. Sent first, if at all. */
+  | { readonly type: 'engine-missing'; readonly reason: LighthouseError }
   /** Receipts could not be kept; what was promised to survive may not. */
   | { readonly type: 'book-failed'; readonly reason: LighthouseError }
 

@@ -32,6 +32,14 @@ describe('what a running peer tells', () => {
     ])
   })
 
+  it('warns once in its log that another WebRTC implementation is used', () => {
+    const { io, tell } = scene()
+    tell({ type: 'engine-missing', reason: new LighthouseError('invalid-option', 'no binary') })
+    expect(lines(io.err()).map(line => JSON.parse(line) as object)).toMatchObject([
+      { level: 40, used: 'wrtc', message: 'no binary', msg: 'engine-missing' },
+    ])
+  })
+
   it('says plainly that the ledger cannot be checked', () => {
     const reason = new LighthouseError('key-changed', 'the hub shows another key')
     const [plain, json] = [scene(), scene({ json: true })]

@@ -97,8 +97,9 @@ describe('up', () => {
       share: { type: 'folder', path: join(io.cwd, 'data') },
       ports: { proxy: 5000, data: 5011 },
       relayOnly: true,
-      rtc: { name: 'wrtc' },
     })
+    // The library's own choice.
+    expect(peer.options[0]).not.toHaveProperty('rtc')
     expect(peer.options[0]!.ports!.tunnels).toEqual([5001, 5002, 5003, 5004, 5005, 5006, 5007, 5008, 5009, 5010])
     expect(statSync(runPath(home)).mode & 0o777).toBe(0o600)
     expect(readRunFile(home)).toMatchObject({
@@ -117,16 +118,38 @@ describe('up', () => {
     expect(io.out()).not.toContain(peer.options[0]!.controlToken)
   })
 
-  it('lets the system choose every port with base 0, and has its own implementation of WebRTC', async () => {
+  it('lets the system choose every port with base 0', async () => {
     const peer = fakePeer()
-    const io = fakeIo(temporary(), { parts: peer.parts, env: { LIGHTHOUSE_WRTC: 'node-datachannel' } })
+    const io = fakeIo(temporary(), { parts: peer.parts })
     const { code } = await start(io, ['--home', registered(), '--port-base', '0'])
-    expect(peer.options[0]).toMatchObject({ ports: { proxy: 0, data: 0 }, rtc: { name: 'node-datachannel' } })
+    expect(peer.options[0]).toMatchObject({ ports: { proxy: 0, data: 0 } })
     expect(peer.options[0]).not.toHaveProperty('share')
     expect(io.err()).toContain('nothing is shared')
     peer.stop$.next()
     expect(await code).toBe(0)
     expect(peer.alive()).toBe(false)
+  })
+
+  it.each<[string, readonly string[], Readonly<Record<string, string>>, string | undefined, boolean]>([
+    ['--engine wrtc', ['--engine', 'wrtc'], {}, 'wrtc', false],
+    ['LIGHTHOUSE_ENGINE', [], { LIGHTHOUSE_ENGINE: 'node-datachannel' }, 'node-datachannel', false],
+    ['--engine auto', ['--engine', 'auto'], {}, undefined, false],
+    ['--wrtc', ['--wrtc', 'node-datachannel'], {}, 'node-datachannel', true],
+    ['LIGHTHOUSE_WRTC', [], { LIGHTHOUSE_WRTC: 'wrtc' }, 'wrtc', true],
+    ['both names', ['--engine', 'node-datachannel'], { LIGHTHOUSE_WRTC: 'wrtc' }, 'node-datachannel', true],
+  ])('takes the WebRTC implementation from %s', async (_what, argv, env, name, isOldName) => {
+    const peer = fakePeer()
+    const io = fakeIo(temporary(), { parts: peer.parts, env })
+    const { code } = await start(io, ['--home', registered(), ...argv])
+    expect(peer.options[0]!.rtc?.name).toBe(name)
+    expect(
+      io
+        .err()
+        .split('\n')
+        .filter(line => line.includes('is called --engine')),
+    ).toHaveLength(isOldName ? 1 : 0)
+    peer.stop$.next()
+    expect(await code).toBe(0)
   })
 
   it.each(['Ctrl-C', 'stop'])(

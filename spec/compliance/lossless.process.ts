@@ -1,6 +1,6 @@
 /** One end of the lossless run, in a process of its own: `sender` or `receiver`, how many messages, over which implementation. */
 import { asyncScheduler, NEVER, Observable, of, Subject, type Subscriber, tap } from 'rxjs'
-import { loadRtc } from '../../src/adapters/simple-peer.node.js'
+import { loadRtc, type RtcName } from '../../src/adapters/webrtc/load.node.js'
 import type { ByteChannel, ByteSocket, RtcSignal, SocketEvent } from '../../src/ports.js'
 import { session$ } from '../../src/streams/session.js'
 import type { LosslessMessage } from './lossless.messages.js'
@@ -89,7 +89,7 @@ function numberedReader(onDone: (received: number, firstWrong: number) => void):
   }
 }
 
-const rtc = await loadRtc(name as 'wrtc')
+const rtc = await loadRtc(name as RtcName)
 const remote$ = new Subject<RtcSignal>()
 let mostAheadBytes = 0
 

@@ -12,7 +12,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { filter, firstValueFrom, map, ReplaySubject, type Subscription, switchMap } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
-import { loadRtc } from '../../src/adapters/simple-peer.node.js'
+import { loadEngines } from '../../src/adapters/webrtc/load.node.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
 import type { RtcPort } from '../../src/ports.js'
 import { canonicalJson, type Json } from '../../src/protocol/json.js'
@@ -30,9 +30,9 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean()
 })
 
-let wrtc: RtcPort
+let engine: RtcPort
 beforeAll(async () => {
-  wrtc = await loadRtc('wrtc')
+  engine = (await loadEngines()).rtc
 })
 
 async function startHub(keys?: Keys): Promise<HostileHub & { readonly subscription: Subscription }> {
@@ -75,7 +75,7 @@ async function register(hub: HostileHub, nickname: string): Promise<Keys> {
 async function startPeer(host: string, nickname: string, keys: Keys, options: Partial<PeerOptions> = {}) {
   const peer$ = new ReplaySubject<Peer>(1)
   const event$ = new ReplaySubject<PeerEvent>(100)
-  const rtc = counted(wrtc)
+  const rtc = counted(engine)
   const started$ = createPeer$({ identity: { ...keys, nickname, host }, ports: portBlock(0), rtc, ...options })
   const subscription = started$.subscribe(peer$)
   cleanups.push(() => subscription.unsubscribe())
@@ -140,7 +140,7 @@ function answerFor(hub: HostileHub, victim: string, forge?: (signal: Signed) => 
   let session = ''
   let from = ''
   const toVictim = (signal: Signed): void => void hub.peers.get(victim)?.emit('signal', signal)
-  const middle = impostor(wrtc, false, payload => {
+  const middle = impostor(engine, false, payload => {
     const { type, ...rest } = payload as Signed
     toVictim({ type, session, from, to: victim, payload: rest })
   })
@@ -170,7 +170,7 @@ function answerFor(hub: HostileHub, victim: string, forge?: (signal: Signed) => 
 /** The hub offers itself in the place of whoever offers; `answers` counts what comes back to it. */
 async function offerFor(hub: HostileHub, forge: (signal: Signed) => Signed) {
   const heard = { answers: 0 }
-  const middle = impostor(wrtc, true, () => undefined)
+  const middle = impostor(engine, true, () => undefined)
   cleanups.push(() => middle.close())
   const { sdp } = await middle.description
   hub.twist = signal => {

@@ -13,14 +13,14 @@ let peers: Readonly<Record<string, ClusterPeer>>
 let sha256: string
 
 beforeAll(async () => {
-  const cluster = await startCluster({ wanda: {}, nadia: { wrtc: 'node-datachannel' } })
+  const cluster = await startCluster({ wanda: { engine: 'wrtc' }, nadia: { engine: 'node-datachannel' } })
   const share = join(cluster.folder, 'share')
   mkdirSync(share)
   sha256 = writePattern(join(share, 'film.bin'), bytes)
   await Promise.all([cluster.register('walter'), cluster.register('nils')])
   await Promise.all([
-    cluster.up('walter', { share, wrtc: 'wrtc' }),
-    cluster.up('nils', { share, wrtc: 'node-datachannel' }),
+    cluster.up('walter', { share, engine: 'wrtc' }),
+    cluster.up('nils', { share, engine: 'node-datachannel' }),
   ])
   peers = cluster.peers
 }, 60_000)

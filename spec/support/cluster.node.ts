@@ -90,7 +90,8 @@ const isSignedIn = ({ type, state }: Line): boolean =>
 export interface PeerSetup {
   /** A folder or host:port. Default: nothing is shared. */
   readonly share?: string
-  readonly wrtc?: 'wrtc' | 'node-datachannel'
+  /** Default: the default one. */
+  readonly engine?: 'wrtc' | 'node-datachannel'
 }
 
 /** A peer's process, signed in. */
@@ -169,11 +170,11 @@ async function start(folder: string, programs: Set<CliProgram>, setup: HubSetup)
       if (code !== 0) throw new Error(`${nickname} could not be registered: ${err}`)
       return home
     },
-    async up(nickname, { share, wrtc } = {}) {
+    async up(nickname, { share, engine } = {}) {
       const home = homeOf(nickname)
       const options = [
         ...(share === undefined ? [] : ['--share', share]),
-        ...(wrtc === undefined ? [] : ['--wrtc', wrtc]),
+        ...(engine === undefined ? [] : ['--engine', engine]),
       ]
       const argv = ['up', '--json', '--no-open', '--port-base', '0', '--home', home, ...options]
       const program = startCli(argv, folder)

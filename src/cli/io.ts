@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs'
+import type { RtcName } from '../adapters/webrtc/load.node.js'
 import type { createPeer$, portBlock } from '../app.js'
 import type { createHub$, createInvites$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
@@ -9,9 +10,9 @@ export interface Sink {
   write(text: string): void
 }
 
-/** WebRTC implementations that `--wrtc` knows. */
-export const rtcNames = ['wrtc', 'node-datachannel'] as const
-export type RtcName = (typeof rtcNames)[number]
+/** What `--engine` takes: a WebRTC implementation, or the choice of one. */
+export const engineNames = ['auto', 'node-datachannel', 'wrtc'] as const satisfies readonly ('auto' | RtcName)[]
+export type EngineName = (typeof engineNames)[number]
 
 /** What the commands are made of. Loaded when needed, so that `status` does not wait for WebRTC. */
 export interface Parts {

@@ -2,7 +2,7 @@ import { parseCoins } from '../protocol/coins.js'
 import { defaultPortBase } from '../protocol/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type HubRateLimits, limitNames } from '../hub/options.js'
-import { rtcNames } from './io.js'
+import { engineNames, type EngineName } from './io.js'
 
 /** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */
 export const maxPortBase = 65_535 - 11
@@ -171,6 +171,20 @@ export const databaseOption = (): Option =>
     'LIGHTHOUSE_DATABASE',
   )
 
-/** `--wrtc`. */
-export const rtcOption = (): Option =>
-  option('--wrtc <name>', 'WebRTC implementation (default: wrtc)', 'LIGHTHOUSE_WRTC').choices(rtcNames)
+/** `--engine`, and `--wrtc`, its name before. */
+export const engineOptions = (): readonly Option[] => [
+  option('--engine <name>', 'WebRTC implementation (default: auto)', 'LIGHTHOUSE_ENGINE').choices(engineNames),
+  option('--wrtc <name>', 'the same as --engine', 'LIGHTHOUSE_WRTC').choices(engineNames).hideHelp(),
+]
+
+/** What the options above come to. */
+export interface EngineValues {
+  readonly engine?: EngineName
+  readonly wrtc?: EngineName
+}
+
+/** The engine that was asked for. `notice` hears of the old name. */
+export function chosenEngine({ engine, wrtc }: EngineValues, notice: (text: string) => void): EngineName {
+  if (wrtc !== undefined) notice('--wrtc (LIGHTHOUSE_WRTC) is called --engine (LIGHTHOUSE_ENGINE) now.')
+  return engine ?? wrtc ?? 'auto'
+}

@@ -9,6 +9,6 @@ export const realParts: Parts = {
   peer: () => import('../app.js'),
   hub: () => import('../hub/app.js'),
   async loadRtc(name) {
-    return (await import('../adapters/simple-peer.node.js')).loadRtc(name)
+    return (await import('../adapters/webrtc/load.node.js')).loadRtc(name)
   },
 }

@@ -29,6 +29,7 @@ import {
   collectStun,
   collectTurn,
   databaseOption,
+  engineOptions,
   type GlobalValues,
   globalOptions,
   limitSpellings,
@@ -38,7 +39,6 @@ import {
   parsePort,
   parseTrustProxy,
   readEnvironment,
-  rtcOption,
 } from './options.js'
 import { createOutput } from './output.js'
 
@@ -80,7 +80,8 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
         done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, values))
       })
 
-  add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand).addOption(rtcOption())
+  const demo = add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand)
+  for (const made of engineOptions()) demo.addOption(made)
   const hub = add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
     .addOption(option('--host <address>', 'address to listen on (default: 127.0.0.1)', 'LIGHTHOUSE_HOST'))
     .addOption(
@@ -126,9 +127,8 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
     .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
     .addOption(option('--invite <code>', 'where the hub asks for one', 'LIGHTHOUSE_INVITE'))
-  add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
+  const up = add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
     .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
-    .addOption(rtcOption())
     .addOption(
       option(
         '--relay-only',
@@ -147,6 +147,7 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
     .addOption(option('--max-day <coins>', 'most that a day (UTC) may cost', 'LIGHTHOUSE_MAX_DAY', parseSpending))
     .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
+  for (const made of engineOptions()) up.addOption(made)
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)
   add<GetValues>('get', 'fetch a file that somebody shares', getCommand)

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { Subject, type Subscription } from 'rxjs'
-import { loadRtc } from '../../../src/adapters/simple-peer.node.js'
+import { loadRtc } from '../../../src/adapters/webrtc/load.node.js'
 import type { ByteChannel, RtcEvent, RtcPort, RtcSignal } from '../../../src/ports.js'
 import { memoryChannelPair } from '../../support/memory-channel.js'
 import { tcpChannel } from './tcp-channel.js'

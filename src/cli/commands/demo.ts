@@ -36,16 +36,14 @@ import type { Message, Program } from '../demo/program.js'
 import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/screen.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
-import type { Io, RtcName } from '../io.js'
+import type { EngineName, Io } from '../io.js'
 import { defaultPortBase } from '../../protocol/port-block.js'
-import { maxPortBase } from '../options.js'
+import { chosenEngine, type EngineValues, maxPortBase } from '../options.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
 /** Options of `demo`. */
-export interface DemoValues {
-  readonly wrtc?: RtcName
-}
+export type DemoValues = EngineValues
 
 /** The hub's usual port; another one is taken when it is not free. */
 const hubPort = 3000
@@ -143,18 +141,13 @@ async function startPeer(fleet: Fleet, name: string, args: readonly string[]): P
   return new URL('/', String((ready.addresses as { proxy?: unknown }).proxy)).href
 }
 
-async function assemble(
-  fleet: Fleet,
-  context: Context,
-  home: string,
-  rtc: RtcName | undefined,
-): Promise<DemoAddresses> {
+async function assemble(fleet: Fleet, context: Context, home: string, engine: EngineName): Promise<DemoAddresses> {
   const { output, globals } = context
   const folder = join(home, 'bob-shares')
   const empty = join(home, 'alice-shares')
   const base = globals.portBase ?? defaultPortBase
   const bobBase = base === 0 ? 0 : base + blockDistance
-  const common = rtc === undefined ? [] : ['--wrtc', rtc]
+  const common = ['--engine', engine]
   const homeOf = (name: string): string => join(home, name)
   output.notice('Starting a hub and two peers …')
   mkdirSync(empty)
@@ -185,12 +178,12 @@ function followChanges$({ output }: Context, aliceHome: string): Observable<neve
   )
 }
 
-function perform$(context: Context, fleet: Fleet, home: string, rtc: RtcName | undefined): Observable<never> {
+function perform$(context: Context, fleet: Fleet, home: string, engine: EngineName): Observable<never> {
   const { output } = context
   const lost$ = from(fleet.casualty).pipe(
     mergeMap(casualty => throwError(() => new CommandFailure('demo-failed', describeCasualty(casualty)))),
   )
-  const shown$ = defer(() => assemble(fleet, context, home, rtc)).pipe(
+  const shown$ = defer(() => assemble(fleet, context, home, engine)).pipe(
     mergeMap(addresses => {
       output.result(
         { type: 'ready', ...addresses, ...demoLinks(addresses) },
@@ -203,16 +196,17 @@ function perform$(context: Context, fleet: Fleet, home: string, rtc: RtcName | u
 }
 
 /** `demo`: a hub and two peers in processes of their own, until Ctrl-C. */
-export async function demoCommand(context: Context, { wrtc }: DemoValues): Promise<ExitCode> {
+export async function demoCommand(context: Context, values: DemoValues): Promise<ExitCode> {
   const { io, output, globals } = context
   if ((globals.portBase ?? 0) > maxPortBase - blockDistance) {
     const rule = `it must be at most ${maxPortBase - blockDistance}, since bob's ports come ${blockDistance} after alice's`
     return output.fail({ code: 'invalid-option', message: `--port-base ${String(globals.portBase)}: ${rule}` })
   }
+  const engine = chosenEngine(values, output.notice)
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-demo-')))
   const fleet = createFleet(entry, childEnvironment(io.env))
   try {
-    await lastValueFrom(perform$(context, fleet, home, wrtc).pipe(takeUntil(io.interrupt$)), {
+    await lastValueFrom(perform$(context, fleet, home, engine).pipe(takeUntil(io.interrupt$)), {
       defaultValue: undefined,
     })
     output.notice('Ending …')

@@ -61,6 +61,8 @@ export function eventTeller(context: Context, log: Logger): (event: PeerEvent) =
       case 'ledger-unchecked':
         log.error({ hub: event.hub, ...words(event.reason) }, event.type)
         return warn(context, event)
+      case 'engine-missing':
+        return log.warn({ used: 'wrtc', ...words(event.reason) }, event.type)
       case 'ended':
         return log.info({ with: event.with, ...words(event.reason) }, event.type)
       case 'hub':

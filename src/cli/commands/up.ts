@@ -29,9 +29,9 @@ import { usingValue$ } from '../../streams/using-value.js'
 import { askPeer, readStats } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { formatHub } from '../format.js'
-import type { RtcName } from '../io.js'
 import { createLog } from '../log.js'
 import { defaultPortBase } from '../../protocol/port-block.js'
+import { chosenEngine, type EngineValues } from '../options.js'
 import { printable } from '../output.js'
 import { type RunFile, claimRunFile, publishRunFile, readRunFile, removeRunFile } from '../running.js'
 import { defaultShare, parseShare } from '../share.js'
@@ -40,9 +40,8 @@ import type { Context } from './context.js'
 import { eventTeller } from './peer-events.js'
 
 /** Options of `up`. */
-export interface UpValues {
+export interface UpValues extends EngineValues {
   readonly share?: string
-  readonly wrtc?: RtcName
   readonly relayOnly?: boolean
   readonly open?: boolean
   /** Limits on what may be spent, in bytes. */
@@ -157,14 +156,15 @@ async function run(
 ): Promise<ExitCode> {
   const { io, output, home, globals } = context
   const { createPeer$, portBlock } = await io.parts.peer()
+  const engine = chosenEngine(values, output.notice)
   const options: PeerOptions = {
     identity,
     ports: portBlock(globals.portBase ?? defaultPortBase),
-    rtc: await io.parts.loadRtc(values.wrtc ?? 'wrtc'),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,
     auditMarks: openAuditMarks(home, identity.pubKey),
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
+    ...(engine === 'auto' ? {} : { rtc: await io.parts.loadRtc(engine) }),
     ...(share === undefined ? {} : { share }),
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
   }

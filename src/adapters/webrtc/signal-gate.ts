@@ -1,4 +1,4 @@
-import type { RtcSignal } from '../ports.js'
+import type { RtcSignal } from '../../ports.js'
 
 export interface SignalGate {
   /** A signal of the local side. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import { signalGate } from '../../src/adapters/signal-gate.js'
-import type { RtcSignal } from '../../src/ports.js'
+import { signalGate } from '../../../src/adapters/webrtc/signal-gate.js'
+import type { RtcSignal } from '../../../src/ports.js'
 
 const candidate = (text: string): RtcSignal => ({
   type: 'candidate',

@@ -1,0 +1,46 @@
+import { describe, expect, it } from '@jest/globals'
+import { NEVER } from 'rxjs'
+import type { WebRtcImplementation } from '../../../src/adapters/webrtc/native-connection.js'
+import { nodeDatachannelRtc } from '../../../src/adapters/webrtc/node-datachannel-engine.js'
+import type { IceServer } from '../../../src/ports.js'
+
+/** The configuration with which the native connection is made. */
+function configurationFor(iceServers: readonly IceServer[]): { readonly iceServers: readonly IceServer[] } {
+  let given: unknown
+  const implementation = {
+    RTCPeerConnection: function (configuration: object) {
+      given = configuration
+      throw new Error('enough')
+    },
+  } as unknown as WebRtcImplementation
+  const { connect$ } = nodeDatachannelRtc(implementation)
+  connect$({ initiator: true, iceServers, remote$: NEVER }).subscribe({ error: () => undefined })
+  return given as { readonly iceServers: readonly IceServer[] }
+}
+
+describe('node-datachannel', () => {
+  it('is given names and credentials percent-encoded, since they become part of an address', () => {
+    const { iceServers } = configurationFor([
+      { urls: 'turn:turn.example', username: '1790000000:ab_c-d', credential: 'A+b/c:d@e=' },
+    ])
+    expect(iceServers).toEqual([
+      { urls: 'turn:turn.example', username: '1790000000%3Aab_c-d', credential: 'A%2Bb%2Fc%3Ad%40e%3D' },
+    ])
+  })
+
+  it('is given no server that it cannot use: neither TCP nor TLS, nor TURN without a credential', () => {
+    const { iceServers } = configurationFor([
+      { urls: ['stun:stun.example', 'stuns:stun.example'] },
+      { urls: 'turn:open.example' },
+      {
+        urls: ['turn:turn.example?transport=udp', 'turn:turn.example?transport=tcp', 'turns:turn.example'],
+        username: 'u',
+        credential: 'c',
+      },
+    ])
+    expect(iceServers).toEqual([
+      { urls: 'stun:stun.example' },
+      { urls: 'turn:turn.example?transport=udp', username: 'u', credential: 'c' },
+    ])
+  })
+})

@@ -1,0 +1,37 @@
+import type { IceServer, RtcPort } from '../../ports.js'
+import { parseIceUrl } from '../../protocol/signaling/ice-url.js'
+import type { WebRtcImplementation } from './native-connection.js'
+import { simplePeerRtc } from './simple-peer.js'
+
+/**
+ * For `setSctpSettings`, which is global, holds for connections made afterwards, and sets what a call does not name to its
+ * default. A receiver that waits 200 ms with its acknowledgement, as is usual, sets off the sender's retransmission timer
+ * through the tunnel without any loss (docs/PERFORMANCE.md).
+ */
+export const sctpSettings = { delayedSackTime: 1 } as const
+
+/**
+ * The servers that libjuice can use: STUN, and TURN with a credential, both over UDP. What it cannot use would be refused with
+ * the whole connection. Name and credential become part of an address, so they are percent-encoded.
+ */
+function usableServers(servers: readonly IceServer[]): readonly IceServer[] {
+  return servers.flatMap(({ urls, username = '', credential = '' }) =>
+    (typeof urls === 'string' ? [urls] : urls).flatMap((url): readonly IceServer[] => {
+      const { scheme, transport } = parseIceUrl(url) ?? {}
+      if (transport !== 'udp') return []
+      if (scheme === 'stun') return [{ urls: url }]
+      if (username === '' || credential === '') return []
+      return [{ urls: url, username: encodeURIComponent(username), credential: encodeURIComponent(credential) }]
+    }),
+  )
+}
+
+/** node-datachannel (libdatachannel, libjuice, usrsctp), with what is peculiar to it. */
+export function nodeDatachannelRtc(implementation: WebRtcImplementation): RtcPort {
+  return simplePeerRtc('node-datachannel', implementation, {
+    // Milliseconds where the standard has seconds; windows would grow a thousandfold.
+    roundTripUnitMs: 1,
+    candidatesAfterAnswer: true,
+    iceServers: usableServers,
+  })
+}

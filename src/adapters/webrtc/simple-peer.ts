@@ -1,0 +1,136 @@
+import { Observable } from 'rxjs'
+import SimplePeer from 'simple-peer'
+import type { IceServer, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../../ports.js'
+import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { channelOf } from './channel.js'
+import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './native-connection.js'
+import { path$ } from './path.js'
+import { signalGate } from './signal-gate.js'
+
+/**
+ * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which wrtc drops silently, deep
+ * enough that a look every other millisecond keeps 100 MB/s going; what is deeper only delays small requests.
+ */
+const defaultHighWaterBytes = 256 * 1024
+
+/**
+ * How long an open connection is kept after it was let go of, in milliseconds, for the last words to arrive and the other side
+ * to stop sending. node-datachannel drops what has not left when it is closed: of a last message behind 256 KiB, 6 in 100
+ * arrived. A wrtc that is sending when the other side closes may end with a segmentation fault (docs/DECISIONS.md).
+ * Twice the round trip of most paths.
+ */
+const lingerMs = 300
+
+/** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
+const maxEarlyBytes = 1024 * 1024
+
+function toPeer(signal: RtcSignal): SimplePeer.SignalData {
+  if (signal.type !== 'candidate') return signal
+  const { candidate, sdpMid } = signal
+  // One that names no section of the description is for the only one; constructors refuse it without.
+  const sdpMLineIndex = signal.sdpMLineIndex ?? (sdpMid === null ? 0 : null)
+  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
+}
+
+function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
+  if ((data.type === 'offer' || data.type === 'answer') && typeof data.sdp === 'string') {
+    return { type: data.type, sdp: data.sdp }
+  }
+  if (data.type !== 'candidate') return undefined
+  const { candidate, sdpMid, sdpMLineIndex } = data.candidate
+  // The end of candidates is an empty one, which the other side does not need: candidates trickle.
+  if (typeof candidate !== 'string' || candidate === '') return undefined
+  // node-datachannel leaves the SDP's prefix on it, which others refuse.
+  const text = candidate.replace(/^a=/, '')
+  return { type: 'candidate', candidate: text, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
+}
+
+/** In what an implementation differs from what the standard says. */
+export interface RtcQuirks {
+  /** The unit in which it reports round trips. Default: seconds. */
+  readonly roundTripUnitMs?: number
+  /**
+   * Whether the side that offers names its candidates only after the answer has come. Default false. libdatachannel takes
+   * up connectivity checks and a handshake that arrive before the answer, and fails when they get ahead of the answer's
+   * fingerprint; nobody can check what has not been named, and its own checks make the same pairs.
+   */
+  readonly candidatesAfterAnswer?: boolean
+  /** Bytes handed over ahead of what has left the channel's buffer. Default 256 KiB. */
+  readonly highWaterBytes?: number
+  /** The servers as it takes them. Default: as they are. */
+  readonly iceServers?: (servers: readonly IceServer[]) => readonly IceServer[]
+}
+
+/** simple-peer over a WebRTC implementation. Every connection has one data channel, reliable and ordered. */
+export function simplePeerRtc(name: string, implementation: WebRtcImplementation, quirks: RtcQuirks = {}): RtcPort {
+  const {
+    roundTripUnitMs = 1000,
+    candidatesAfterAnswer = false,
+    highWaterBytes = defaultHighWaterBytes,
+    iceServers: taken = servers => servers,
+  } = quirks
+  const wrtc = oneChannelOnly(implementation)
+  return {
+    name,
+    connect$({ initiator, iceServers, relayOnly = false, remote$ }: RtcOptions) {
+      return new Observable<RtcEvent>(subscriber => {
+        const options = {
+          initiator,
+          wrtc,
+          trickle: true,
+          channelName: channelLabel,
+          // With trickle on nothing waits for it; its timer would outlive the peer.
+          iceCompleteTimeout: 1,
+          config: { iceServers: [...taken(iceServers)], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
+        }
+        const peer = new SimplePeer(options)
+        const { channel, dispose } = channelOf(peer, highWaterBytes)
+        let opened = false
+
+        const gate = signalGate(initiator && candidatesAfterAnswer, signal =>
+          subscriber.next({ type: 'signal', signal }),
+        )
+        const fail = (error: unknown): void => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
+        peer.on('signal', data => {
+          const signal = fromPeer(data)
+          if (signal !== undefined) gate.local(signal)
+        })
+        peer.on('connect', () => {
+          if (peer.readableLength > maxEarlyBytes) {
+            subscriber.error(new LighthouseError('protocol-violation', 'too much data before the connection was open'))
+            return
+          }
+          opened = true
+          subscriber.next({ type: 'open', channel })
+          if (!subscriber.closed) subscriber.add(path$(peer, roundTripUnitMs).subscribe(path => subscriber.next(path)))
+        })
+        peer.on('error', fail)
+        peer.on('close', () => subscriber.complete())
+        const remote = remote$.subscribe({
+          next: signal => {
+            if (peer.destroyed) return
+            try {
+              peer.signal(toPeer(signal))
+              if (signal.type === 'answer') gate.answered()
+            } catch (error) {
+              // Some of what others send is refused by throwing.
+              fail(error)
+            }
+          },
+          error: (error: unknown) => subscriber.error(error),
+        })
+        subscriber.add(() => {
+          remote.unsubscribe()
+          dispose()
+          if (!opened || peer.destroyed) {
+            peer.destroy()
+            return
+          }
+          // What still comes is read and dropped.
+          peer.resume()
+          setTimeout(() => peer.destroy(), lingerMs)
+        })
+      })
+    },
+  }
+}
