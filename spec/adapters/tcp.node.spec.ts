@@ -103,6 +103,20 @@ describe('nodeTcp.listen$', () => {
     expect(error).toMatchObject({ code: 'invalid-option' })
   })
 
+  it('closes the 513th connection at once, and no other', async () => {
+    const { port, dial } = await listen()
+    const open = await Promise.all(Array.from({ length: 512 }, dial))
+    const more = connect({ port, host })
+    for (const client of [more, ...open.map(({ client }) => client)]) client.on('error', () => undefined)
+    await new Promise(resolve => more.resume().on('close', resolve))
+    expect(open.some(({ client }) => client.destroyed)).toBe(false)
+    open[0]!.socket.abort()
+    await new Promise(resolve => open[0]!.client.on('close', resolve))
+    open.push(await dial())
+    for (const { client } of open) client.destroy()
+    for (const { socket } of open) socket.abort()
+  })
+
   it('frees the port at once when it is unsubscribed from', async () => {
     const { port, subscription } = await listen()
     subscription.unsubscribe()
@@ -310,6 +324,22 @@ describe('a socket of nodeTcp', () => {
     socket.hold(false)
     await firstValueFrom(event$.pipe(filter(() => received === total)))
     expect(received).toBe(total)
+  })
+
+  it('that is paused before it is read says nothing but that it broke, and what was written once it goes on', async () => {
+    const { dial } = await listen()
+    const [stays, breaks] = [await dial(), await dial()]
+    for (const { socket } of [stays, breaks]) socket.hold(true)
+    const [one, other] = [record(stays.socket), record(breaks.socket)]
+    stays.client.end('unread')
+    breaks.client.resetAndDestroy()
+    expect(await other.over).toBe('stream-reset')
+    const types: string[] = []
+    for (const { event$ } of [one, other]) event$.subscribe(({ type }) => types.push(type))
+    expect(types).toEqual([])
+    stays.socket.hold(false)
+    await one.next('end')
+    expect(types).toEqual(['chunk', 'end'])
   })
 })
 

@@ -326,15 +326,61 @@ describe('session$', () => {
     expect([...client.errors, ...server.errors]).toEqual([])
   })
 
-  it('aborts the 257th stream only', () => {
-    const { client, connect } = joined()
-    const sockets = Array.from({ length: 257 }, () => connect())
-    expect(sockets.map(({ aborted }) => aborted)).toEqual([...Array.from({ length: 256 }, () => false), true])
-    expect(client.streams()).toBe(256)
-    sockets[0]!.break()
-    const next = connect()
-    expect(next.aborted).toBe(false)
-    expect(client.errors).toEqual([])
+  describe('with more local connections than there may be streams', () => {
+    const full = () => {
+      const world = joined()
+      const open = Array.from({ length: 256 }, () => world.connect())
+      const waiting = [world.connect(), world.connect(), world.connect()]
+      return { ...world, open, waiting }
+    }
+
+    it('lets the others wait, paused, and resets none', () => {
+      const { open, waiting, client, server } = full()
+      expect([...open, ...waiting].some(({ aborted }) => aborted)).toBe(false)
+      expect(open.some(({ log }) => log.includes('hold'))).toBe(false)
+      expect(waiting.map(({ held }) => held)).toEqual([true, true, true])
+      expect([client.streams(), server.streams(), server.dialled.length]).toEqual([256, 256, 256])
+    })
+
+    it('gives the places that streams leave, however they end, to those who came first', () => {
+      const { open, waiting, client, server, time } = full()
+      open[0]!.break()
+      time.advance(5)
+      expect(waiting.map(({ held }) => held)).toEqual([false, true, true])
+      open[1]!.end()
+      server.dialled[1]!.end()
+      time.advance(5)
+      expect(waiting.map(({ held }) => held)).toEqual([false, false, true])
+      server.dialled[2]!.break()
+      time.advance(5)
+      expect(waiting.map(({ held }) => held)).toEqual([false, false, false])
+      for (const socket of waiting) socket.receive(Uint8Array.of(7))
+      time.advance(5)
+      expect(server.dialled.slice(256).map(({ written }) => [...written])).toEqual([[7], [7], [7]])
+      expect([client.streams(), server.streams(), client.errors.length]).toEqual([256, 256, 0])
+    })
+
+    it('forgets one that leaves before its turn', () => {
+      const { open, waiting, server, time } = full()
+      waiting[0]!.break()
+      expect(waiting[0]!.subscribed).toBe(false)
+      open[0]!.break()
+      time.advance(5)
+      expect([waiting[1]!.held, server.dialled.length]).toEqual([false, 257])
+      waiting[1]!.receive(Uint8Array.of(1))
+      time.advance(5)
+      expect([...server.dialled[256]!.written]).toEqual([1])
+    })
+
+    it('resets those that wait too, when it ends', () => {
+      const { waiting, client } = full()
+      client.subscription.unsubscribe()
+      expect(waiting.map(({ aborted, subscribed }) => [aborted, subscribed])).toEqual([
+        [true, false],
+        [true, false],
+        [true, false],
+      ])
+    })
   })
 
   it('keeps effects in order when a socket answers from within its own accept', () => {

@@ -3,7 +3,10 @@ import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 
-/** Connections that one listener accepts at a time; more wait in the system's backlog, or are closed. */
+/**
+ * Connections of one listener at a time; one more is closed as it is accepted. Twice what a peer's connection has streams, so
+ * that as many can wait, unread, as are served.
+ */
 const maxConnections = 512
 
 const nothing = new Uint8Array(0)

@@ -1,5 +1,4 @@
 import {
-  catchError,
   concat,
   connect,
   defer,
@@ -8,7 +7,6 @@ import {
   finalize,
   map,
   merge,
-  mergeMap,
   type Observable,
   of,
   pairwise,
@@ -26,15 +24,15 @@ import { deframeBatch } from '../operators/deframe.js'
 import { keepAlive } from '../operators/keep-alive.js'
 import { meter } from '../operators/meter.js'
 import { multiplex } from '../operators/multiplex.js'
-import type { ByteChannel, ByteSocket, MonotonicClock, SocketEvent } from '../ports.js'
+import type { ByteChannel, ByteSocket, MonotonicClock } from '../ports.js'
 import { concat as join } from '../protocol/bytes.js'
 import { isLighthouseError, LighthouseError } from '../protocol/errors.js'
-import { streamIds } from '../protocol/mux.js'
 import { defaultMuxConfig } from '../protocol/mux/config.js'
 import { isHeldByCredit } from '../protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
 import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
 import { Arena } from './arena.js'
+import { createStreamSockets } from './mux/stream-sockets.js'
 
 /**
  * How long the side that opens streams sends nothing before it has heard of the other. wrtc hands a channel to the side that
@@ -55,7 +53,7 @@ export interface SessionOptions {
   readonly channel: ByteChannel
   readonly role: 'client' | 'server'
   readonly agreement: MuxAgreement
-  /** Local connections, each of which becomes a stream. Subscribed to once. */
+  /** Local connections, each of which becomes a stream, or waits for one when 256 are open. Subscribed to once. */
   readonly socket$: Observable<ByteSocket>
   /** Connects a stream that the other side opened. Without it such streams are refused. */
   readonly dial?: () => ByteSocket
@@ -94,12 +92,6 @@ export type SessionEvent =
       readonly silentSeconds: number
     }
 
-function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxEvent {
-  if (event.type === 'chunk') return { type: 'write', id, bytes: event.bytes }
-  if (event.type === 'end') return { type: 'end', id }
-  return { type: 'taken', id, bytes: event.bytes, now: clock.now() }
-}
-
 function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => number, scheduler: SchedulerLike) {
   return state$.pipe(
     map(bytesOf),
@@ -134,16 +126,8 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     allocate: arena.allocate,
   }
   return defer(() => {
-    const sockets = new Map<number, ByteSocket>()
-    const dialled$ = new Subject<readonly [number, ByteSocket]>()
-    const ids = streamIds(role)
+    const sockets = createStreamSockets({ config, socket$, dial, keep: bytes => arena.keep(bytes), clock })
 
-    const events$ = (id: number, socket: ByteSocket): Observable<MuxEvent> =>
-      socket.event$.pipe(
-        map(event => toMuxEvent(id, event, clock)),
-        // A broken socket costs its stream, nothing else; the other side is told.
-        catchError(() => of<MuxEvent>({ type: 'reset', id })),
-      )
     const greeting$ = (message$: Observable<unknown>): Observable<MuxEvent> =>
       speaksFirst
         ? of({ type: 'greet' })
@@ -158,19 +142,12 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       )
     const closed$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     const event$ = merge(
-      dialled$.pipe(mergeMap(stream => events$(...stream))),
+      sockets.event$,
       concat(channel.message$, closed$).pipe(connect(message$ => merge(greeting$(message$), toFrames(message$)))),
       channel.drained$.pipe(map((bytes): MuxEvent => ({ type: 'room', bytes }))),
       roundTripMs$.pipe(map((milliseconds): MuxEvent => ({ type: 'round-trip', milliseconds }))),
       (credit?.grown$ ?? EMPTY).pipe(map((): MuxEvent => ({ type: 'credit', bytes: Infinity }))),
       (receipt$ ?? EMPTY).pipe(map((receipt): MuxEvent => ({ type: 'receipt', receipt }))),
-      socket$.pipe(
-        mergeMap(socket => {
-          const id = ids.next().value
-          sockets.set(id, socket)
-          return concat(of<MuxEvent>({ type: 'open', id }), events$(id, socket))
-        }),
-      ),
     )
 
     /** The last words: the other side stops sending, and tells its programs at once that what they have is incomplete. */
@@ -190,29 +167,12 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       switch (effect.type) {
         case 'send':
           return channel.send(effect.message)
-        case 'accept': {
-          const socket = dial!()
-          sockets.set(effect.id, socket)
-          return dialled$.next([effect.id, socket])
-        }
-        case 'deliver':
-          if (sockets.get(effect.id)?.write(effect.bytes) === true) arena.keep(effect.bytes)
-          return
         case 'receipt':
           return received$.next({ type: 'receipt', receipt: effect.receipt })
-        case 'finish':
-          return sockets.get(effect.id)?.finish()
-        case 'hold':
-          return sockets.get(effect.id)?.hold(effect.on)
-        case 'closed':
-          sockets.delete(effect.id)
-          return
-        case 'abort':
-          sockets.get(effect.id)?.abort()
-          sockets.delete(effect.id)
-          return
         case 'fail':
           throw effect.error
+        default:
+          return sockets.perform(effect)
       }
     }
 
@@ -222,6 +182,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       tap(({ effects }) => {
         effects.forEach(perform)
         arena.reset()
+        sockets.admit()
       }),
       map(({ state }) => state),
       connect(state$ =>
@@ -268,10 +229,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
         ),
       ),
       finalize(() => {
-        const open = [...sockets.keys()]
-        for (const socket of sockets.values()) socket.abort()
-        sockets.clear()
-        sayFailed(open)
+        sayFailed(sockets.abort())
       }),
     )
   })

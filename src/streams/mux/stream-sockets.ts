@@ -1,0 +1,132 @@
+import { catchError, defer, EMPTY, finalize, map, merge, mergeMap, type Observable, of, Subject } from 'rxjs'
+import type { ByteSocket, MonotonicClock, SocketEvent } from '../../ports.js'
+import { streamIds } from '../../protocol/mux.js'
+import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux-state.js'
+
+/** The effects that concern the socket of one stream. */
+export type SocketEffect = Extract<MuxEffect, { type: 'accept' | 'deliver' | 'finish' | 'hold' | 'closed' | 'abort' }>
+
+/** The sockets behind the streams of one session: those of local programs, and those dialled for the other side. */
+export interface StreamSockets {
+  /** What happens on them. Subscribed to once; errors and completes as the source of local sockets does. */
+  readonly event$: Observable<MuxEvent>
+  perform(effect: SocketEffect): void
+  /** Opens streams for local sockets that wait while there are fewer than `maxStreams`. To be called after each step. */
+  admit(): void
+  /** Resets the sockets of all open streams, and returns the IDs of these. */
+  abort(): readonly number[]
+}
+
+/** A socket's stream; without an ID it waits for one. */
+interface Turn {
+  id: number | undefined
+  paused: boolean
+}
+
+function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxEvent {
+  if (event.type === 'chunk') return { type: 'write', id, bytes: event.bytes }
+  if (event.type === 'end') return { type: 'end', id }
+  return { type: 'taken', id, bytes: event.bytes, now: clock.now() }
+}
+
+/**
+ * Gives each local socket a stream of its own. When as many streams are open as there may be, it waits, paused, for one to
+ * end, in the order in which they came; one that breaks meanwhile is forgotten. How many may wait is for the listener to
+ * limit. Buffers nothing.
+ *
+ * @param keep is told of delivered bytes that a socket still uses after its `write`.
+ */
+export function createStreamSockets(options: {
+  readonly config: Pick<MuxConfig, 'role' | 'maxStreams'>
+  readonly socket$: Observable<ByteSocket>
+  readonly dial: (() => ByteSocket) | undefined
+  readonly keep: (bytes: Uint8Array) => void
+  readonly clock: MonotonicClock
+}): StreamSockets {
+  const { config, socket$, dial, keep, clock } = options
+  const ids = streamIds(config.role)
+  const sockets = new Map<number, ByteSocket>()
+  const waiting = new Map<ByteSocket, Turn>()
+  const opened$ = new Subject<MuxEvent>()
+  const dialled$ = new Subject<readonly [Turn, ByteSocket]>()
+
+  const events$ = (turn: Turn, socket: ByteSocket): Observable<MuxEvent> =>
+    socket.event$.pipe(
+      map(event => toMuxEvent(turn.id!, event, clock)),
+      // A broken socket costs its stream, nothing else; the other side is told.
+      catchError(() => {
+        const { id } = turn
+        if (id === undefined) return EMPTY
+        sockets.delete(id)
+        return of<MuxEvent>({ type: 'reset', id })
+      }),
+    )
+  const admit = (): void => {
+    for (const [socket, turn] of waiting) {
+      if (sockets.size >= config.maxStreams) return
+      waiting.delete(socket)
+      const id = ids.next().value
+      sockets.set(id, socket)
+      turn.id = id
+      opened$.next({ type: 'open', id })
+      if (turn.paused) socket.hold(false)
+    }
+  }
+  const local$ = (socket: ByteSocket): Observable<MuxEvent> =>
+    defer(() => {
+      const turn: Turn = { id: undefined, paused: false }
+      waiting.set(socket, turn)
+      admit()
+      if (turn.id === undefined) {
+        turn.paused = true
+        socket.hold(true)
+      }
+      // Subscribed to while it waits, so that its end is seen; paused, so that nothing else is.
+      return events$(turn, socket)
+    }).pipe(
+      finalize(() => {
+        if (waiting.delete(socket)) socket.abort()
+      }),
+    )
+
+  return {
+    event$: merge(
+      opened$,
+      dialled$.pipe(mergeMap(([turn, socket]) => events$(turn, socket))),
+      socket$.pipe(mergeMap(local$)),
+    ),
+    admit,
+    perform(effect) {
+      const socket = sockets.get(effect.id)
+      switch (effect.type) {
+        case 'accept': {
+          const dialled = dial!()
+          sockets.set(effect.id, dialled)
+          dialled$.next([{ id: effect.id, paused: false }, dialled])
+          return
+        }
+        case 'deliver':
+          if (socket?.write(effect.bytes) === true) keep(effect.bytes)
+          return
+        case 'finish':
+          socket?.finish()
+          return
+        case 'hold':
+          socket?.hold(effect.on)
+          return
+        case 'closed':
+          sockets.delete(effect.id)
+          return
+        case 'abort':
+          sockets.delete(effect.id)
+          socket?.abort()
+      }
+    },
+    abort() {
+      const open = [...sockets.keys()]
+      for (const socket of sockets.values()) socket.abort()
+      sockets.clear()
+      return open
+    },
+  }
+}
