@@ -1,15 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import express from 'express'
-import {
-  guard,
-  judgeUpgrade,
-  refuseUpgrade,
-  securityHeaders,
-  sendProblem,
-} from '../../src/adapters/http-guard.express.js'
+import { guard, guardUpgrade, securityHeaders, sendProblem } from '../../src/adapters/http-guard.express.js'
 import { loopbackHosts } from '../../src/protocol/http-guard.js'
 import { ask, exchangeRaw } from '../support/http-client.node.js'
 
@@ -31,9 +25,9 @@ beforeAll(async () => {
   app.use((_req, res) => res.send('fine'))
   server = createServer({ requireHostHeader: false }, app)
   server.on('upgrade', (req, socket) => {
-    const verdict = judgeUpgrade(req, loopbackHosts(port))
-    if (verdict === 'allow') socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n')
-    else refuseUpgrade(socket, verdict)
+    guardUpgrade(req, socket as Socket, loopbackHosts(port), () =>
+      socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
+    )
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   port = (server.address() as AddressInfo).port

@@ -1,5 +1,6 @@
 import { type IncomingHttpHeaders, request } from 'node:http'
 import { connect } from 'node:net'
+import { markOwn } from '../../src/adapters/tcp/local-user.node.js'
 
 /** An HTTP answer, whole. */
 export interface Answer {
@@ -31,6 +32,8 @@ export function ask({ port, path = '/', method = 'GET', headers = {} }: Question
       })
     })
     sent.on('error', reject)
+    // Thousands of these connections in a row would each have the kernel's table read.
+    sent.on('socket', markOwn)
     sent.end()
   })
 }
@@ -40,6 +43,7 @@ export function exchangeRaw(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = []
     const socket = connect(port, '127.0.0.1', () => socket.write(text))
+    markOwn(socket)
     socket.on('data', (chunk: Buffer) => chunks.push(chunk))
     socket.on('error', reject)
     socket.on('close', () => resolve(Buffer.concat(chunks).toString('latin1')))

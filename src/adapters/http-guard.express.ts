@@ -4,10 +4,12 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
+import type { Socket } from 'node:net'
 import type { Request, RequestHandler, Response } from 'express'
 import { type GuardedRequest, judgeRequest, type Verdict } from '../protocol/http-guard.js'
 import { contentSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
+import { localUser$ } from './tcp/local-user.node.js'
 
 /** How a listener is guarded. */
 export interface GuardOptions {
@@ -17,6 +19,13 @@ export interface GuardOptions {
   readonly judge?: (request: GuardedRequest, hosts: readonly string[], req: IncomingMessage) => Verdict
   /** Answers a navigation that no click started. Default: a page with a link that goes on. */
   readonly onConfirm?: (req: Request, res: Response) => void
+}
+
+const notYours: Problem = {
+  status: 403,
+  title: 'This peer belongs to another user',
+  detail: 'The program that asked runs as another user of this computer, and what it receives costs the owner coins.',
+  next: 'Start a peer of your own with "lighthouse-peer up", or ask as the user who runs this one.',
 }
 
 const misdirected: Problem = {
@@ -70,35 +79,48 @@ function confirm(req: Request, res: Response): void {
 }
 
 /**
- * Middleware that lets a request through or answers it: 421 and the connection closed when the host is not ours,
- * 403 for other pages, a page to confirm for navigations that no click started. First in line after
- * `securityHeaders()`. The server should be made with `requireHostHeader: false`, so that a missing one gets here.
+ * Middleware that lets a request through or answers it: 403 for other users of this machine, 421 and the connection
+ * closed when the host is not ours, 403 for other pages, a page to confirm for navigations that no click started. A
+ * connection that was closed before it is known whose it is gets no answer. First in line after `securityHeaders()`.
+ * The server should be made with `requireHostHeader: false`, so that a missing one gets here.
  */
 export function guard({ hosts, judge = judgeRequest, onConfirm = confirm }: GuardOptions): RequestHandler {
   return (req, res, next) => {
-    switch (judge(guardedRequest(req), hosts(), req)) {
-      case 'allow':
-        return next()
-      case 'misdirected':
-        res.setHeader('Connection', 'close')
-        return sendProblem(req, res, misdirected)
-      case 'forbidden':
-        return sendProblem(req, res, forbidden)
-      case 'confirm':
-        return onConfirm(req, res)
-    }
+    localUser$(req.socket).subscribe(user => {
+      if (user === 'gone') return void req.socket.destroy()
+      if (user === 'other') return sendProblem(req, res, notYours)
+      switch (judge(guardedRequest(req), hosts(), req)) {
+        case 'allow':
+          return next()
+        case 'misdirected':
+          res.setHeader('Connection', 'close')
+          return sendProblem(req, res, misdirected)
+        case 'forbidden':
+          return sendProblem(req, res, forbidden)
+        case 'confirm':
+          return onConfirm(req, res)
+      }
+    })
   }
 }
 
-/** The same judgement for an upgrade (WebSocket). There is no page to confirm, so what needs it is forbidden. */
-export function judgeUpgrade(req: IncomingMessage, hosts: readonly string[]): Verdict {
-  const verdict = judgeRequest(guardedRequest(req), hosts)
-  return verdict === 'confirm' ? 'forbidden' : verdict
+/**
+ * The same judgement for an upgrade (WebSocket). There is no page to confirm, so what needs it is forbidden. Calls back
+ * when it is allowed; answers it otherwise, and closes its socket.
+ */
+export function guardUpgrade(req: IncomingMessage, socket: Socket, hosts: readonly string[], next: () => void): void {
+  // The other side may be gone already; there is nobody left to tell.
+  socket.on('error', () => socket.destroy())
+  localUser$(socket).subscribe(user => {
+    if (user === 'gone') return void socket.destroy()
+    if (user === 'other') return refuseUpgrade(socket, notYours)
+    const verdict = judgeRequest(guardedRequest(req), hosts)
+    if (verdict === 'allow') next()
+    else refuseUpgrade(socket, verdict === 'misdirected' ? misdirected : forbidden)
+  })
 }
 
-/** Answers an upgrade that was not allowed, and closes its socket. */
-export function refuseUpgrade(socket: Duplex, verdict: Exclude<Verdict, 'allow'>): void {
-  const { status, title, detail } = verdict === 'misdirected' ? misdirected : forbidden
+function refuseUpgrade(socket: Duplex, { status, title, detail }: Problem): void {
   const text = `${title}. ${detail}\n`
   const head = [
     `HTTP/1.1 ${status} ${status === 421 ? 'Misdirected Request' : 'Forbidden'}`,
@@ -107,8 +129,6 @@ export function refuseUpgrade(socket: Duplex, verdict: Exclude<Verdict, 'allow'>
     'X-Content-Type-Options: nosniff',
     `Content-Length: ${Buffer.byteLength(text)}`,
   ]
-  // The other side may be gone already; there is nobody left to tell.
-  socket.on('error', () => socket.destroy())
   socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
 }
 

@@ -6,7 +6,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { Observable, Subject } from 'rxjs'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { loopbackHosts } from '../protocol/http-guard.js'
-import { judgeUpgrade, type Problem, refuseUpgrade } from './http-guard.express.js'
+import { guardUpgrade, type Problem } from './http-guard.express.js'
 import type { ProxyBackend } from './proxy-backend.js'
 import { peerUpgrades } from './proxy-peer.node.js'
 import { sendUpgradeProblem, upgradeResponse } from './proxy-problem.node.js'
@@ -35,17 +35,17 @@ function upgrades(
 ): (req: IncomingMessage, socket: Socket, head: Buffer) => void {
   const answerPeer = peerUpgrades(peer, stop$)
   return (req, socket, head) => {
-    socket.on('error', () => socket.destroy())
     const { upgrade, 'content-length': length, 'transfer-encoding': coding } = req.headers
     if (upgrade?.toLowerCase() !== 'websocket' && length === undefined && coding === undefined) {
       delete req.headers.upgrade
       delete req.headers.connection
+      socket.on('error', () => socket.destroy())
       return app(req, upgradeResponse(req, socket))
     }
-    const verdict = judgeUpgrade(req, hosts())
-    if (verdict !== 'allow') return refuseUpgrade(socket, verdict)
-    const websocket = upgrade?.toLowerCase() === 'websocket' && req.method === 'GET'
-    if (!websocket || !answerPeer(req, socket, head)) sendUpgradeProblem(req, socket, upgradeOfNothing)
+    guardUpgrade(req, socket, hosts(), () => {
+      const websocket = upgrade?.toLowerCase() === 'websocket' && req.method === 'GET'
+      if (!websocket || !answerPeer(req, socket, head)) sendUpgradeProblem(req, socket, upgradeOfNothing)
+    })
   }
 }
 

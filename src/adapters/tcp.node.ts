@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { localUser$, markOwn } from './tcp/local-user.node.js'
 
 /**
  * Connections of one listener at a time; one more is closed as it is accepted. Twice what a peer's connection has streams, so
@@ -83,12 +84,23 @@ export function byteSocket(socket: Socket): ByteSocket {
   }
 }
 
-/** Loopback TCP by node:net: exclusive binds, no delay, half-open sockets. */
+/**
+ * Loopback TCP by node:net: exclusive binds, no delay, half-open sockets. Connections of other users of this machine are
+ * reset, and so are those that were closed before it was known whose they are.
+ */
 export const nodeTcp: TcpPort = {
   listen$({ port, host }) {
     return new Observable<TcpListenEvent>(subscriber => {
-      const server = createServer({ allowHalfOpen: true, noDelay: true }, socket => {
-        subscriber.next({ type: 'socket', socket: byteSocket(socket) })
+      /** Accepted, and not yet known whose they are. */
+      const unknown = new Set<ByteSocket>()
+      const server = createServer({ allowHalfOpen: true, noDelay: true }, accepted => {
+        const socket = byteSocket(accepted)
+        unknown.add(socket)
+        localUser$(accepted).subscribe(user => {
+          if (!unknown.delete(socket)) return
+          if (user === 'other' || user === 'gone') socket.abort()
+          else subscriber.next({ type: 'socket', socket })
+        })
       })
       server.maxConnections = maxConnections
       server.on('error', (cause: NodeJS.ErrnoException) => {
@@ -110,11 +122,14 @@ export const nodeTcp: TcpPort = {
       })
       subscriber.add(() => {
         server.close()
+        for (const socket of unknown) socket.abort()
+        unknown.clear()
       })
     })
   },
   dial({ host, port, onLocalPort }) {
     const socket = connect({ host, port, allowHalfOpen: true, noDelay: true })
+    markOwn(socket)
     if (onLocalPort !== undefined) {
       socket.once('connect', () => {
         const { localPort } = socket
