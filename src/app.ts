@@ -256,7 +256,7 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
     controlToken,
     stats$: snapshot$,
     connect$,
-    endOf: name => ends.of(name),
+    endOf: tunnel => ends.of(tunnel),
     balance$: () => lastBalance$,
     forgive$,
     requestStop: () => stop$.next(),

@@ -11,8 +11,8 @@ const values: Record<string, TunnelEvent> = {
   c: acquire('cyd'),
   u: { type: 'use', owner: 'ann', streams: 0 },
   r: { type: 'release', owner: 'ann' },
-  0: { type: 'unavailable', slot: 0 },
-  1: { type: 'unavailable', slot: 1 },
+  0: { type: 'acquire', owner: 'ann', except: [0] },
+  1: { type: 'acquire', owner: 'ann', except: [0, 1] },
 }
 const granted = (owner: string, slot: number, evicted?: string): TunnelDecision => ({
   type: 'granted',
@@ -23,6 +23,8 @@ const granted = (owner: string, slot: number, evicted?: string): TunnelDecision 
 const results: Record<string, TunnelDecision> = {
   A: granted('ann', 0),
   B: granted('bob', 1),
+  b: granted('bob', 0),
+  N: granted('ann', 1),
   C: granted('cyd', 1, 'bob'),
   x: { type: 'refused', owner: 'ann' },
 }
@@ -33,7 +35,7 @@ describe('allocateTunnel', () => {
     ['empty', '---|', '---|', '^--!'],
     ['one', '--a--|', '--A--|', '^----!'],
     ['many, as drawn', '--a---b---u---c----r--|', '--A---B-------C-------|', '^---------------------!'],
-    ['no port left at all', '-0-1-a|', '-----x|', '^-----!'],
+    ['ports of other programs, and looked at again', '-a-0-1-b-a|', '-A-N-x-b-N|', '^---------!'],
     ['an error', '--a--#', '--A--#', '^----!'],
     ['an early unsubscription', '--a---b---u---c--', '--A---B--', '^--------!', '---------!'],
   ])('%s', (...[_name, source, expected, subscribed, unsubscribed]) => {

@@ -7,7 +7,6 @@ interface Port {
   owner?: string
   last?: string
   streams: number
-  gone: boolean
 }
 
 /** The rules of the product, told as slowly as possible: a list of owners from least to most recently used. */
@@ -15,16 +14,12 @@ class Reference {
   readonly ports: Port[]
   used: string[] = []
   constructor(count: number) {
-    this.ports = Array.from({ length: count }, () => ({ streams: 0, gone: false }))
+    this.ports = Array.from({ length: count }, () => ({ streams: 0 }))
   }
   touch(owner: string): void {
     this.used = [...this.used.filter(other => other !== owner), owner]
   }
   apply(event: TunnelEvent): unknown {
-    if (event.type === 'unavailable') {
-      if (event.slot < this.ports.length) this.ports[event.slot] = { streams: 0, gone: true }
-      return undefined
-    }
     const own = this.ports.find(port => port.owner === event.owner)
     if (event.type === 'use') {
       if (own === undefined) return undefined
@@ -34,23 +29,30 @@ class Reference {
     }
     if (event.type === 'release') {
       if (own === undefined) return undefined
+      own.last = own.owner!
       delete own.owner
       own.streams = 0
       return undefined
     }
-    const { owner } = event
-    let port = own
-    const free = this.ports.filter(candidate => candidate.owner === undefined && !candidate.gone)
+    const { owner, except = [] } = event
+    const isUsable = (candidate: Port): boolean => !except.includes(this.ports.indexOf(candidate))
+    if (own !== undefined && !isUsable(own)) {
+      delete own.owner
+      own.streams = 0
+    }
+    let port = own !== undefined && isUsable(own) ? own : undefined
+    const free = this.ports.filter(candidate => candidate.owner === undefined && isUsable(candidate))
     port ??= free.find(candidate => candidate.last === owner) ?? free[0]
     const byUse = (busy: boolean): Port | undefined =>
       this.used
-        .map(name => this.ports.find(candidate => candidate.owner === name && candidate.streams > 0 === busy))
-        .find(candidate => candidate !== undefined)
+        .map(name => this.ports.find(({ owner: holder, streams }) => holder === name && streams > 0 === busy))
+        .find(candidate => candidate !== undefined && isUsable(candidate))
     port ??= byUse(false) ?? byUse(true)
     if (port === undefined) return { type: 'refused', owner }
     const evicted = port.owner === owner ? undefined : port.owner
+    if (evicted !== undefined) port.last = evicted
     if (port.owner !== owner) port.streams = 0
-    port.owner = port.last = owner
+    port.owner = owner
     this.touch(owner)
     return { type: 'granted', owner, slot: this.ports.indexOf(port), evicted }
   }
@@ -59,9 +61,12 @@ class Reference {
 const owner = fc.constantFrom('ann', 'bob', 'cyd', 'dan', 'eve', 'fay')
 const event: fc.Arbitrary<TunnelEvent> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ type: fc.constant('acquire' as const), owner }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ type: fc.constant('acquire' as const), owner, except: fc.uniqueArray(fc.nat(4)) }),
+  },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('use' as const), owner, streams: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), owner }) },
-  { weight: 1, arbitrary: fc.record({ type: fc.constant('unavailable' as const), slot: fc.nat(9) }) },
 )
 
 describe('tunnel slots', () => {
@@ -76,8 +81,8 @@ describe('tunnel slots', () => {
           expect(decision).toEqual(reference.apply(item))
           const owners = state.slots.flatMap(slot => (slot.owner === undefined ? [] : [slot.owner]))
           expect(new Set(owners).size).toBe(owners.length)
-          expect(state.slots.map(slot => [slot.owner, slot.streams, slot.unavailable])).toEqual(
-            reference.ports.map(port => [port.owner, port.streams, port.gone]),
+          expect(state.slots.map(slot => [slot.owner, slot.lastOwner, slot.streams])).toEqual(
+            reference.ports.map(port => [port.owner, port.last, port.streams]),
           )
         }
       }),

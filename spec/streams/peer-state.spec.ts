@@ -55,7 +55,7 @@ describe('peerState$', () => {
     expect((await after(begun)).attempts).toEqual(new Set(['bob']))
     const running: PeerReport[] = [begun, { type: 'tunnel', tunnel }, { type: 'stats', stats: stats('s', 2) }]
     expect(await after(...running)).toMatchObject({ attempts: new Set(), connections: new Map([['s', stats('s', 2)]]) })
-    const over = await after(...running, { type: 'ended', nickname: 'bob', session: 's', reason })
+    const over = await after(...running, { type: 'ended', nickname: 'bob', session: 's', tunnel: undefined, reason })
     expect([over.attempts.size, over.connections.size]).toEqual([0, 0])
   })
 
@@ -63,7 +63,7 @@ describe('peerState$', () => {
     const state = await after(
       { type: 'stats', stats: stats('other') },
       { type: 'attempt', nickname: 'eve' },
-      { type: 'ended', nickname: 'eve', session: undefined, reason },
+      { type: 'ended', nickname: 'eve', session: undefined, tunnel: undefined, reason },
       { type: 'ended', pubKey: 'key', session: 'unknown', reason },
     )
     expect([state.attempts.size, [...state.connections.keys()]]).toEqual([0, ['other']])
@@ -75,7 +75,7 @@ describe('peerState$', () => {
     const subscription = peerState$(report$).subscribe(state => states.push(deepFreeze(state)))
     report$.next({ type: 'attempt', nickname: 'bob' })
     report$.next({ type: 'stats', stats: stats('s') })
-    report$.next({ type: 'ended', nickname: 'bob', session: 's', reason })
+    report$.next({ type: 'ended', nickname: 'bob', session: 's', tunnel: undefined, reason })
     expect(states.map(({ connections }) => connections.size)).toEqual([0, 0, 1, 0])
     subscription.unsubscribe()
     expect(report$.observed).toBe(false)

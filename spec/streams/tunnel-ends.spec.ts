@@ -1,24 +1,39 @@
 import { describe, expect, it } from '@jest/globals'
+import type { Tunnel } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import { createTunnelEnds } from '../../src/streams/tunnel-ends.js'
 
 const noCoins = new LighthouseError('no-coins', 'your wallet holds 0.000000 coins')
 const closed = new LighthouseError('channel-closed', 'the other side closed the connection')
 const silent = new LighthouseError('peer-silent', 'nothing came')
-const ended = (nickname: string, reason: LighthouseError) =>
-  ({ type: 'ended', nickname, session: undefined, reason }) as const
-const tunnel = (nickname: string) =>
-  ({ type: 'tunnel', tunnel: { nickname, host: '127.0.0.1', port: 42_001 } }) as const
+const tunnelTo = (nickname: string): Tunnel => ({ nickname, host: '127.0.0.1', port: 42_001 })
+const ended = (tunnel: Tunnel | undefined, reason: LighthouseError, session?: string) =>
+  ({ type: 'ended', nickname: 'bob', session, tunnel, reason }) as const
 
 describe('createTunnelEnds', () => {
-  it('tells why the last tunnel to somebody is over, until there is another', () => {
+  it('tells why a tunnel is over, and nothing of one that is not', () => {
     const ends = createTunnelEnds(() => noCoins)
+    const [first, second] = [tunnelTo('bob'), tunnelTo('bob')]
     ends.note({ type: 'attempt', nickname: 'bob' })
-    expect(ends.of('bob')).toBeUndefined()
-    ends.note(ended('bob', silent))
-    expect([ends.of('bob'), ends.of('carol')]).toEqual([silent, undefined])
-    ends.note(tunnel('bob'))
-    expect(ends.of('bob')).toBeUndefined()
+    ends.note({ type: 'tunnel', tunnel: first })
+    expect(ends.of(first)).toBeUndefined()
+    ends.note(ended(first, silent, 'one'))
+    ends.note({ type: 'tunnel', tunnel: second })
+    expect([ends.of(first), ends.of(second)]).toEqual([silent, undefined])
+    ends.note(ended(second, noCoins, 'two'))
+    expect([ends.of(first), ends.of(second)]).toEqual([silent, noCoins])
+  })
+
+  it('notes nothing of attempts that fail, and of replacements that were not needed', () => {
+    const ends = createTunnelEnds(() => undefined)
+    const live = tunnelTo('bob')
+    ends.note({ type: 'tunnel', tunnel: live })
+    ends.note(ended(undefined, new LighthouseError('too-many-connections', 'the one in use answers again'), 'two'))
+    ends.note(ended(undefined, new LighthouseError('peer-offline', 'gone')))
+    expect(ends.of(live)).toBeUndefined()
+    ends.note(ended(live, silent, 'one'))
+    ends.note(ended(undefined, new LighthouseError('connect-timeout', 'late')))
+    expect(ends.of(live)).toBe(silent)
   })
 
   it.each([
@@ -33,13 +48,8 @@ describe('createTunnelEnds', () => {
     ],
   ])('tells of a connection that the other side closed %s', (_what, unpayable, expected) => {
     const ends = createTunnelEnds(unpayable)
-    ends.note(ended('bob', closed))
-    expect(ends.of('bob')).toBe(expected)
-  })
-
-  it('forgets the oldest beyond a hundred', () => {
-    const ends = createTunnelEnds(() => undefined)
-    for (let count = 0; count <= 100; count++) ends.note(ended(`peer${count}`, silent))
-    expect([ends.of('peer0'), ends.of('peer1')]).toEqual([undefined, silent])
+    const tunnel = tunnelTo('bob')
+    ends.note(ended(tunnel, closed, 'one'))
+    expect(ends.of(tunnel)).toBe(expected)
   })
 })

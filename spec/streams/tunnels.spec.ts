@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
 import type { TcpListenEvent, Tunnel } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
+import { createTunnelEnds } from '../../src/streams/tunnel-ends.js'
 import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../src/streams/tunnels.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { fakeConnections } from './support/fake-connection.js'
@@ -35,7 +36,11 @@ function world(ports: readonly number[] = block) {
     scheduler: time.scheduler,
   })
   const reports: TunnelReport[] = []
-  const running = tunnels.report$.subscribe(report => reports.push(report))
+  const ends = createTunnelEnds(() => undefined)
+  const running = tunnels.report$.subscribe(report => {
+    reports.push(report)
+    ends.note(report)
+  })
   const ask = (name: string) => {
     const heard: (Tunnel | string)[] = []
     const subscription = tunnels.connect$(name).subscribe({
@@ -60,7 +65,7 @@ function world(ports: readonly number[] = block) {
   }
   const endOf = (name: string) =>
     reports.findLast(report => report.type === 'ended' && report.nickname === name) as TunnelReport & { type: 'ended' }
-  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf }
+  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf, ends }
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz'
@@ -172,13 +177,44 @@ describe('tunnels', () => {
     expect(open('a')).not.toBe(port)
   })
 
-  it('skips ports of other programs, and does not try them again', () => {
+  it('skips ports of other programs, and looks at them again when a port is needed', () => {
     const { open, foreign, connections } = world()
     foreign.add(42_001).add(42_002)
     expect(open('bob')).toBe(42_003)
+    foreign.delete(42_001)
+    expect(open('eve')).toBe(42_001)
     foreign.clear()
-    expect(open('eve')).toBe(42_004)
-    expect(connections.made.length).toBe(2)
+    expect(open('cyd')).toBe(42_002)
+    expect(connections.made.length).toBe(3)
+  })
+
+  it('loses none of its ports, however often another program had each of them', () => {
+    const { open, foreign, connections } = world()
+    for (const port of block) {
+      foreign.add(port)
+      expect(open('bob')).toBe(port === block[0] ? block[1] : block[0])
+      foreign.delete(port)
+      connections.last('bob').close()
+    }
+    const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
+    expect(ports.toSorted((one, other) => one - other)).toEqual(block)
+  })
+
+  it('gives a nickname its last port back that another program had in between', () => {
+    const { open, foreign, connections } = world()
+    open('a')
+    const port = open('b')
+    connections.last('a').close()
+    connections.last('b').close()
+    foreign.add(port)
+    // What somebody else tried and did not get is still bob's.
+    expect([open('b'), open('c')]).toEqual([block[0], block[2]])
+    foreign.clear()
+    connections.last('b').close()
+    expect(open('b')).toBe(block[0])
+    connections.last('b').close()
+    connections.last('c').close()
+    expect([open('c'), open('a')]).toEqual([block[2], block[0]])
   })
 
   it('says so when every port is another program’s', () => {
@@ -296,26 +332,34 @@ describe('tunnels', () => {
       for (const { heard } of requests)
         expect(heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
       expect([old.alive, socket.aborted, endOf('bob').reason.code]).toEqual([false, true, 'peer-silent'])
+      expect(endOf('bob').tunnel).toEqual({ nickname: 'bob', host: '127.0.0.1', port })
       expect(ask('bob').heard).toHaveLength(2)
       expect([connections.made.length, open('eve')]).toEqual([2, port + 1])
     })
 
     it('keeps it when the other side speaks again before a new one is open', () => {
-      const { ask, connections, socket, old, port, time } = silent()
+      const { ask, connections, socket, old, port, time, ends } = silent()
       const request = ask('bob')
       old.far.send(nop)
       time.advance(2000)
       connections.last('bob').open()
       expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
       expect([old.alive, socket.aborted, connections.last('bob').alive]).toEqual([true, false, false])
+      // What breaks next breaks for another reason than the replacement.
+      const tunnel = request.heard[0] as Tunnel
+      expect(ends.of(tunnel)).toBeUndefined()
+      old.close(new LighthouseError('webrtc-failed', 'the network is gone'))
+      expect([socket.aborted, ends.of(tunnel)?.message]).toEqual([true, 'the network is gone'])
     })
 
     it('keeps it, and says why, when no new one can be made', () => {
-      const { ask, connections, socket, old } = silent()
+      const { ask, connections, socket, old, ends, reports } = silent()
       const request = ask('bob')
       connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
       expect(request.heard).toEqual(['peer-offline'])
       expect([old.alive, socket.aborted]).toEqual([true, false])
+      const announced = reports.find(report => report.type === 'tunnel')!
+      expect(ends.of(announced.tunnel)).toBeUndefined()
     })
 
     it('lets the attempt go on when the silent one ends meanwhile', () => {

@@ -66,7 +66,7 @@ export class FakeBackend implements ProxyBackend {
     })
   }
 
-  endOf(nickname: string): LighthouseError | undefined {
+  endOf({ nickname }: Tunnel): LighthouseError | undefined {
     return this.ends.get(nickname)
   }
 

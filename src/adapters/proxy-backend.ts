@@ -19,8 +19,8 @@ export interface ProxyBackend {
   readonly stats$: Observable<PeerStats>
   /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
   connect$(nickname: string): Observable<Tunnel>
-  /** Why the last tunnel to that peer is over; undefined while there is one. For a request that broke with it. */
-  endOf(nickname: string): LighthouseError | undefined
+  /** Why that tunnel is over; undefined while it is not. For a request that broke with it. */
+  endOf(tunnel: Tunnel): LighthouseError | undefined
   /** Asks the hub now; emits the wallet once. */
   balance$(): Observable<Balance>
   /** Asks nothing more for what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */

@@ -45,7 +45,7 @@ export function peerRequests(
           if (mount === '/proxy') return redirect(req, res, tunnel, path)
           // Asked for only now, so that a body is not sent before there is somewhere to put it.
           if (req.headers.expect !== undefined) res.writeContinue()
-          proxyRequest(req, res, { tunnel, path }, error => fail(peer.endOf(nickname) ?? error))
+          proxyRequest(req, res, { tunnel, path }, error => fail(peer.endOf(tunnel) ?? error))
         },
         error: fail,
       })
@@ -82,7 +82,7 @@ export function peerUpgrades(
       .subscribe({
         next: tunnel => {
           stopWatching()
-          proxyUpgrade(req, socket, head, { tunnel, path }, error => fail(peer.endOf(nickname) ?? error))
+          proxyUpgrade(req, socket, head, { tunnel, path }, error => fail(peer.endOf(tunnel) ?? error))
         },
         error: fail,
       })

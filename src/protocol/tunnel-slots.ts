@@ -7,8 +7,6 @@ export interface TunnelSlot {
   readonly lastUsed: number
   /** Open streams: more than none is busy. */
   readonly streams: number
-  /** The port belongs to another program. */
-  readonly unavailable: boolean
 }
 
 export interface TunnelSlots {
@@ -18,19 +16,18 @@ export interface TunnelSlots {
 
 /** What happens to the tunnels. An owner is whatever names a connection's other side uniquely. */
 export type TunnelEvent =
-  | { readonly type: 'acquire'; readonly owner: string }
+  /** `except` are slots whose ports this owner just found to be another program's; each acquisition looks at all of them again. */
+  | { readonly type: 'acquire'; readonly owner: string; readonly except?: readonly number[] }
   /** The number of the owner's open streams changed, or it was used again. */
   | { readonly type: 'use'; readonly owner: string; readonly streams: number }
   | { readonly type: 'release'; readonly owner: string }
-  /** The port of this slot turned out to be another program's. */
-  | { readonly type: 'unavailable'; readonly slot: number }
 
-/** The answer to an `acquire`: a slot, and who has to leave it; or nothing, when every port is another program's. */
+/** The answer to an `acquire`: a slot, and who has to leave it; or nothing, when every slot is excepted. */
 export type TunnelDecision =
   | { readonly type: 'granted'; readonly owner: string; readonly slot: number; readonly evicted: string | undefined }
   | { readonly type: 'refused'; readonly owner: string }
 
-const emptySlot: TunnelSlot = { owner: undefined, lastOwner: undefined, lastUsed: 0, streams: 0, unavailable: false }
+const emptySlot: TunnelSlot = { owner: undefined, lastOwner: undefined, lastUsed: 0, streams: 0 }
 
 export function createTunnelSlots(count: number): TunnelSlots {
   return { slots: Array.from({ length: count }, () => emptySlot), clock: 0 }
@@ -41,14 +38,14 @@ function replace(state: TunnelSlots, index: number, slot: TunnelSlot): TunnelSlo
 }
 
 /** The owner's own slot; its last one when free; the lowest free one; the least recently used idle one; the least recently used. */
-function choose({ slots }: TunnelSlots, owner: string): number {
-  const own = slots.findIndex(slot => slot.owner === owner)
-  if (own >= 0) return own
-  const free = slots.flatMap((slot, index) => (slot.owner === undefined && !slot.unavailable ? [index] : []))
+function choose({ slots }: TunnelSlots, owner: string, except: readonly number[]): number {
+  const usable = slots.flatMap((_slot, index) => (except.includes(index) ? [] : [index]))
+  const own = usable.find(index => slots[index]!.owner === owner)
+  if (own !== undefined) return own
+  const free = usable.filter(index => slots[index]!.owner === undefined)
   const last = free.find(index => slots[index]!.lastOwner === owner)
   if (last !== undefined) return last
   if (free.length > 0) return free[0]!
-  const usable = slots.flatMap((slot, index) => (slot.unavailable ? [] : [index]))
   const idle = usable.filter(index => slots[index]!.streams === 0)
   const candidates = idle.length > 0 ? idle : usable
   return candidates.reduce(
@@ -62,32 +59,35 @@ export function stepTunnels(
   state: TunnelSlots,
   event: TunnelEvent,
 ): readonly [TunnelSlots, TunnelDecision | undefined] {
-  const { slots, clock } = state
-  if (event.type === 'unavailable') {
-    const slot = slots[event.slot]
-    if (slot === undefined) return [state, undefined]
-    return [replace(state, event.slot, { ...emptySlot, unavailable: true }), undefined]
-  }
-  if (event.type === 'acquire') {
-    const index = choose(state, event.owner)
-    if (index < 0) return [state, { type: 'refused', owner: event.owner }]
-    const { owner, streams } = slots[index]!
-    const isOwn = owner === event.owner
-    const taken: TunnelSlot = {
-      owner: event.owner,
-      lastOwner: event.owner,
-      lastUsed: clock + 1,
-      streams: isOwn ? streams : 0,
-      unavailable: false,
-    }
-    const evicted = isOwn ? undefined : owner
-    return [replace(state, index, taken), { type: 'granted', owner: event.owner, slot: index, evicted }]
-  }
-  const index = slots.findIndex(slot => slot.owner === event.owner)
-  if (index < 0) return [state, undefined]
-  const slot = slots[index]!
-  if (event.type === 'use') {
-    return [replace(state, index, { ...slot, streams: event.streams, lastUsed: clock + 1 }), undefined]
-  }
-  return [replace(state, index, { ...slot, owner: undefined, streams: 0 }), undefined]
+  if (event.type === 'acquire') return acquire(state, event)
+  const index = state.slots.findIndex(slot => slot.owner === event.owner)
+  const slot = state.slots[index]
+  if (slot === undefined) return [state, undefined]
+  if (event.type === 'release') return [replace(state, index, left(slot)), undefined]
+  return [replace(state, index, { ...slot, streams: event.streams, lastUsed: state.clock + 1 }), undefined]
+}
+
+/** The slot without its owner, who is remembered. */
+function left(slot: TunnelSlot): TunnelSlot {
+  return { ...slot, owner: undefined, lastOwner: slot.owner, streams: 0 }
+}
+
+function acquire(
+  before: TunnelSlots,
+  { owner, except = [] }: TunnelEvent & { readonly type: 'acquire' },
+): readonly [TunnelSlots, TunnelDecision] {
+  // Whoever had a slot last keeps its place there while another program's port makes this owner go elsewhere.
+  const slots = before.slots.map((slot, index) =>
+    slot.owner === owner && except.includes(index) ? { ...slot, owner: undefined, streams: 0 } : slot,
+  )
+  const state = { ...before, slots }
+  const index = choose(state, owner, except)
+  const slot = slots[index]
+  if (slot === undefined) return [state, { type: 'refused', owner }]
+  const lastUsed = state.clock + 1
+  const granted = { type: 'granted', owner, slot: index } as const
+  if (slot.owner === owner) return [replace(state, index, { ...slot, lastUsed }), { ...granted, evicted: undefined }]
+  const { owner: evicted, lastOwner } = slot
+  const taken = { owner, lastOwner: evicted ?? lastOwner, lastUsed, streams: 0 }
+  return [replace(state, index, taken), { ...granted, evicted }]
 }

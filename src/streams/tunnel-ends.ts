@@ -1,30 +1,29 @@
-import { setBounded } from '../protocol/bounded-map.js'
+import type { Tunnel } from '../ports.js'
 import { isLighthouseError, type LighthouseError } from '../protocol/errors.js'
 import type { TunnelReport } from './tunnels.js'
-
-/** Whoever waited for an answer asks within moments; more nicknames than that have no tunnels that end at a time. */
-const maxEnds = 100
 
 /** Why tunnels are over, for those whose requests broke with them. */
 export interface TunnelEnds {
   note(report: TunnelReport): void
-  /** Why the last tunnel to that peer is over; undefined while there is one, and when there was none lately. */
-  of(nickname: string): LighthouseError | undefined
+  /** Why this tunnel, as it was announced, is over; undefined while it is not. */
+  of(tunnel: Tunnel): LighthouseError | undefined
 }
 
 /**
+ * Keeps the reason with the tunnel itself: an attempt that fails ends none, nor does a replacement that was not needed, and what has
+ * become of the next one does not change why the last one ended. Kept as long as somebody has the tunnel.
+ *
  * @param unpayable why nothing can be paid for now: a connection that the other side closed is over for that reason then, also
  *   where nothing had been received on it.
  */
 export function createTunnelEnds(unpayable: () => LighthouseError | undefined): TunnelEnds {
-  const ends = new Map<string, LighthouseError>()
+  const ends = new WeakMap<Tunnel, LighthouseError>()
   return {
     note(report) {
-      if (report.type === 'tunnel') ends.delete(report.tunnel.nickname)
-      if (report.type === 'ended') setBounded(ends, report.nickname, report.reason, maxEnds)
+      if (report.type === 'ended' && report.tunnel !== undefined) ends.set(report.tunnel, report.reason)
     },
-    of(nickname) {
-      const reason = ends.get(nickname)
+    of(tunnel) {
+      const reason = ends.get(tunnel)
       if (!isLighthouseError(reason, 'channel-closed')) return reason
       try {
         return unpayable() ?? reason

@@ -28,7 +28,7 @@ const listenTries = 3
 
 /** The ports of the block, each with an owner or free. */
 export interface TunnelPorts {
-  /** Allocates a port to the owner and listens on it, on the next one where another program holds it. */
+  /** Allocates a port to the owner and listens on it, on the next one where another program holds it. Says `listening` when the port is ours. */
   listenFor$(owner: string, onSlot: () => void): Observable<TcpListenEvent>
   /** The owner was asked for, with so many streams open: who was used longest ago leaves first, an idle one before. */
   use(owner: string, streams: number): void
@@ -38,7 +38,8 @@ export interface TunnelPorts {
 }
 
 /**
- * Allocates the tunnel ports (`allocateTunnel`) and listens on them. With port 0 the system chooses, and the slot keeps
+ * Allocates the tunnel ports (`allocateTunnel`) and listens on them. A port that another program holds is passed over, and looked at
+ * again each time one is needed: the block lies where the system takes the ports of outgoing connections from. With port 0 the system chooses, and the slot keeps
  * what it got, so that a nickname gets its last port back all the same. Errors with `no-tunnel-port`. Buffers nothing.
  */
 export function createTunnelPorts(ports: readonly number[], listen$: TcpPort['listen$']): TunnelPorts {
@@ -47,7 +48,7 @@ export function createTunnelPorts(ports: readonly number[], listen$: TcpPort['li
   /** What each slot was bound to last. */
   const bound = [...ports]
 
-  const slotFor$ = (owner: string): Observable<number> =>
+  const slotFor$ = (owner: string, except: readonly number[]): Observable<number> =>
     merge(
       decision$.pipe(
         filter(decision => decision.owner === owner),
@@ -59,7 +60,7 @@ export function createTunnelPorts(ports: readonly number[], listen$: TcpPort['li
         }),
       ),
       defer(() => {
-        event$.next({ type: 'acquire', owner })
+        event$.next({ type: 'acquire', owner, except })
         return EMPTY
       }),
     ).pipe(take(1))
@@ -76,9 +77,7 @@ export function createTunnelPorts(ports: readonly number[], listen$: TcpPort['li
             const message = `the listener on tunnel port ${bound[slot]!} broke; open the address again`
             return throwError(() => new LighthouseError('no-tunnel-port', message, {}, { cause: error }))
           }
-          if (ports[slot] === 0 && bound[slot] !== 0) return listenOn$(0)
-          if (isLighthouseError(error, 'port-in-use')) event$.next({ type: 'unavailable', slot })
-          return throwError(() => error)
+          return ports[slot] === 0 && bound[slot] !== 0 ? listenOn$(0) : throwError(() => error)
         }),
         tap(event => {
           if (event.type !== 'listening') return
@@ -89,19 +88,30 @@ export function createTunnelPorts(ports: readonly number[], listen$: TcpPort['li
     })
   }
 
+  const isTaken = (error: unknown): boolean => isLighthouseError(error, 'port-in-use')
+
   return {
     listenFor$: (owner, onSlot) =>
-      defer(() => slotFor$(owner)).pipe(
-        switchMap(slot => {
-          onSlot()
-          return listenIn$(slot)
-        }),
-        // Another program holds the port: the slot is marked, the next one is asked for.
-        retry({
-          count: ports.length,
-          delay: (error: unknown) => (isLighthouseError(error, 'port-in-use') ? of(null) : throwError(() => error)),
-        }),
-      ),
+      defer(() => {
+        /** Slots whose ports other programs hold as of now. Who asks next looks at them again. */
+        const taken: number[] = []
+        return defer(() => slotFor$(owner, taken)).pipe(
+          switchMap(slot => {
+            onSlot()
+            return listenIn$(slot).pipe(
+              tap({
+                error: (error: unknown) => {
+                  if (isTaken(error)) taken.push(slot)
+                },
+              }),
+            )
+          }),
+          retry({
+            count: ports.length,
+            delay: (error: unknown) => (isTaken(error) ? of(null) : throwError(() => error)),
+          }),
+        )
+      }),
     use: (owner, streams) => event$.next({ type: 'use', owner, streams }),
     release: owner => event$.next({ type: 'release', owner }),
     eviction$: decision$.pipe(

@@ -56,11 +56,12 @@ export type TunnelReport =
   | { readonly type: 'attempt'; readonly nickname: string }
   | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
   | { readonly type: 'stats'; readonly stats: ConnectionStats }
-  /** Over, with the reason; `session` when it had been open. */
+  /** Over, with the reason; `session` when the connection had been open, `tunnel` when it had been announced. */
   | {
       readonly type: 'ended'
       readonly nickname: string
       readonly session: string | undefined
+      readonly tunnel: Tunnel | undefined
       readonly reason: LighthouseError
     }
 
@@ -78,6 +79,8 @@ interface Entry {
   readonly evict$: Subject<LighthouseError>
   /** The silent connection that this one takes over from, if it opens while that is still silent. */
   readonly predecessor: Entry | undefined
+  /** Once it listens. */
+  tunnel: Tunnel | undefined
   streams: number
   silentSeconds: number
   hasSlot: boolean
@@ -115,6 +118,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
             filter(event => event.type === 'listening'),
             switchMap(({ port }) => {
               const tunnel: Tunnel = { nickname: entry.nickname, host: '127.0.0.1', port }
+              entry.tunnel = tunnel
               const stats$ = carry$({
                 open,
                 event$: later$,
@@ -160,7 +164,8 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
             entry.tunnel$.error(reason)
             return EMPTY
           })
-          return concat(of<TunnelReport>({ type: 'ended', nickname, session, reason }), tell$)
+          const { tunnel } = entry
+          return concat(of<TunnelReport>({ type: 'ended', nickname, session, tunnel, reason }), tell$)
         }),
         finalize(() => {
           forget()
@@ -208,6 +213,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       predecessor,
       tunnel$: new ReplaySubject(1),
       evict$: new Subject(),
+      tunnel: undefined,
       streams: 0,
       silentSeconds: 0,
       hasSlot: false,
