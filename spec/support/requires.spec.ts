@@ -51,7 +51,7 @@ describe('requirements of specs', () => {
 
   it('mark a reason so that the closing reporter can print it', async () => {
     // Through a variable: the reporter is plain JavaScript outside the compiled tree.
-    const address = new URL('../../../spec/support/closing-reporter.mjs', import.meta.url).href
+    const address = new URL('../../../spec/runner/closing-reporter.mjs', import.meta.url).href
     const reporter = (await import(address)) as {
       closingLine: (results: unknown) => string
       skipReasons: (results: unknown) => string[]
