@@ -6,6 +6,7 @@ import { nodeTcp } from '../../src/adapters/tcp.node.js'
 import type { ByteSocket, SocketEvent, TcpListenEvent } from '../../src/ports.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import { backTo, resources } from '../compliance/support/resources.js'
+import { heapBytes } from '../support/garbage.node.js'
 import { isSame, patternBytes } from '../support/pattern.js'
 
 const host = '127.0.0.1'
@@ -200,6 +201,33 @@ describe('a socket of nodeTcp', () => {
     await next('taken')
   })
 
+  it('holds bytes behind others for about what they are, however small the pieces, and brings them in order', async () => {
+    const { dial } = await listen()
+    const { client, socket } = await dial()
+    client.pause()
+    const { event$ } = record(socket)
+    // What does not fit into both systems' buffers is what the pieces wait behind.
+    const first = 64 * 1024 * 1024
+    socket.write(new Uint8Array(first))
+    const pieces = 262_144
+    const before = await heapBytes()
+    for (let index = 0; index < pieces; index++) socket.write(Uint8Array.of(index % 251))
+    socket.finish()
+    expect((await heapBytes()) - before).toBeLessThan(4 * pieces)
+    let [taken, received, wrong] = [0, 0, 0]
+    event$.subscribe(event => {
+      if (event.type === 'taken') taken += event.bytes
+    })
+    client.on('data', (chunk: Buffer) => {
+      for (let index = Math.max(0, first - received); index < chunk.length; index++) {
+        if (chunk[index] !== (received + index - first) % 251) wrong++
+      }
+      received += chunk.length
+    })
+    await once(client.resume(), 'end')
+    expect([taken, received, wrong]).toEqual([first + pieces, first + pieces, 0])
+  })
+
   it('brings a program that pauses the bytes as they were written, though their memory is used again', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
@@ -353,6 +381,32 @@ describe('nodeTcp.dial', () => {
     const event = await next('chunk')
     expect(event.type === 'chunk' && Buffer.from(event.bytes).toString()).toBe('early')
     expect(await over).toBe('complete')
+  })
+
+  it('takes nothing from the system while it is held, and all of it then', async () => {
+    const total = 8 * 1024 * 1024
+    const port = await service(socket => socket.end(new Uint8Array(total)))
+    const [held, other] = [nodeTcp.dial({ host, port }), nodeTcp.dial({ host, port })]
+    held.hold(true)
+    const { event$, next } = record(held)
+    // The other one was dialled later and is read to its end: by then this one would have been read from.
+    await record(other).next('end')
+    const types: string[] = []
+    let received = 0
+    event$.subscribe(event => {
+      types.push(event.type)
+      if (event.type === 'chunk') received += event.bytes.length
+    })
+    expect(types).toEqual([])
+    held.hold(false)
+    await next('chunk')
+    held.hold(true)
+    const before = received
+    await record(nodeTcp.dial({ host, port })).next('end')
+    expect(received).toBe(before)
+    held.hold(false)
+    await next('end')
+    expect(received).toBe(total)
   })
 
   it('says its local port while it is connected, and again when it is over', async () => {

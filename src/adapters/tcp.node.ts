@@ -2,6 +2,7 @@ import { connect, createServer, type Socket } from 'node:net'
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { enqueue } from '../protocol/mux-receive.js'
 import { localUser$, markOwn } from './tcp/local-user.node.js'
 
 /**
@@ -12,9 +13,20 @@ const maxConnections = 512
 
 const nothing = new Uint8Array(0)
 
-/** One TCP connection as a ByteSocket. Half-open sockets are kept, since streams half-close. */
-export function byteSocket(socket: Socket): ByteSocket {
+/** Read at once from a dialled connection, into memory that all of them share: a paused one holds nothing. */
+const readBuffer = new Uint8Array(65_536)
+
+/**
+ * One TCP connection as a ByteSocket. Half-open sockets are kept, since streams half-close.
+ *
+ * What is written behind other bytes waits here, tiny pieces joined: the system's queue of writes would take a few hundred
+ * bytes for each, and the other side chooses their size.
+ */
+function byteSocket(socket: Socket): ByteSocket {
   let subscriber: Subscriber<SocketEvent> | undefined
+  let behind: readonly Uint8Array[] = []
+  let finishing = false
+  let held = false
   let ended = false
   let failure: LighthouseError | undefined
 
@@ -24,6 +36,23 @@ export function byteSocket(socket: Socket): ByteSocket {
     const shuttingDown = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
     if (socket.connecting || shuttingDown) socket.destroy()
     else socket.resetAndDestroy()
+  }
+  const send = (bytes: Uint8Array): void => {
+    const { length } = bytes
+    socket.write(bytes, error => {
+      if (error) return
+      subscriber?.next({ type: 'taken', bytes: length })
+      flush()
+    })
+  }
+  /** One after the other, so that each is told as it is taken. */
+  const flush = (): void => {
+    while (behind.length > 0 && socket.writableLength === 0) {
+      const [first, ...rest] = behind
+      behind = rest
+      send(first!)
+    }
+    if (finishing && behind.length === 0) socket.end()
   }
   socket.on('error', error => {
     failure = toLighthouseError('stream-reset', error, 'local connection')
@@ -55,6 +84,7 @@ export function byteSocket(socket: Socket): ByteSocket {
     }
     socket.on('data', onData)
     socket.on('end', onEnd)
+    if (!held) socket.resume()
     current.add(() => {
       subscriber = undefined
       socket.off('data', onData)
@@ -66,20 +96,22 @@ export function byteSocket(socket: Socket): ByteSocket {
     event$,
     abort,
     write(bytes) {
-      const { length } = bytes
-      // Behind others it waits: in memory of its own, since what it was cut from may be far larger.
-      const behind = socket.writableLength > 0
-      socket.write(behind ? Uint8Array.from(bytes) : bytes, error => {
-        if (!error) subscriber?.next({ type: 'taken', bytes: length })
-      })
-      return !behind && socket.writableLength > 0
+      if (behind.length > 0 || socket.writableLength > 0) {
+        // In memory of its own, since what it was cut from may be far larger.
+        behind = enqueue(behind, Uint8Array.from(bytes))
+        return false
+      }
+      send(bytes)
+      return socket.writableLength > 0
     },
     finish() {
-      socket.end()
+      finishing = true
+      flush()
     },
     hold(on) {
+      held = on
       if (on) socket.pause()
-      else socket.resume()
+      else if (subscriber !== undefined) socket.resume()
     },
   }
 }
@@ -128,7 +160,17 @@ export const nodeTcp: TcpPort = {
     })
   },
   dial({ host, port, onLocalPort }) {
-    const socket = connect({ host, port, allowHalfOpen: true, noDelay: true })
+    const onread = {
+      buffer: readBuffer,
+      callback(bytes: number) {
+        const chunk = Buffer.allocUnsafeSlow(bytes)
+        chunk.set(readBuffer.subarray(0, bytes))
+        return socket.emit('data', chunk)
+      },
+    }
+    const socket: Socket = connect({ host, port, allowHalfOpen: true, noDelay: true, onread })
+    // Until somebody subscribes: the system keeps what arrives before.
+    socket.pause()
     markOwn(socket)
     if (onLocalPort !== undefined) {
       socket.once('connect', () => {
