@@ -2,10 +2,11 @@ import { catchError, map, type Observable, type ObservableInput, throwError, tim
 import { fromFetch } from 'rxjs/fetch'
 import type { HubClient } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { LighthouseError } from '../protocol/errors.js'
 import { maxLedgerLineBytes } from '../protocol/ledger-line.js'
 import { LineSplitter } from '../protocol/line-splitter.js'
 import { isPublicKey, parseHead } from '../protocol/signal.js'
+import { type ConnectionFailure, unreachableReason } from '../protocol/signaling/hub-failure.js'
 
 /** From the request to the last byte of the answer. */
 const answerTimeoutMs = 10_000
@@ -86,10 +87,10 @@ function unexpected(url: string, answer: Answer): LighthouseError {
   return nonsense(url, sentence(answer))
 }
 
-/** Why a request failed, from the cause where there is one: fetch itself only says that it did. */
-function reason(error: unknown): string {
-  const { message, cause } = error as { readonly message?: unknown; readonly cause?: { readonly message?: unknown } }
-  return String(cause?.message || message || error)
+/** What failed, from the cause where there is one: fetch itself only says that it did. */
+function failureOf(error: unknown): ConnectionFailure {
+  const { cause } = error as { readonly cause?: ConnectionFailure | null }
+  return cause ?? (error as ConnectionFailure)
 }
 
 /**
@@ -114,13 +115,11 @@ export function fetchHubClient(hub: string | URL): HubClient {
           throwError(() => new LighthouseError('hub-unreachable', `The hub at ${origin} did not answer within 10 s.`)),
       }),
       catchError((error: unknown) =>
-        throwError(() =>
-          toLighthouseError(
-            'hub-unreachable',
-            error instanceof LighthouseError ? error : new Error(reason(error), { cause: error }),
-            `The hub at ${origin} cannot be reached`,
-          ),
-        ),
+        throwError(() => {
+          if (error instanceof LighthouseError) return error
+          const message = `The hub at ${origin} cannot be reached: ${unreachableReason(origin, failureOf(error))}`
+          return new LighthouseError('hub-unreachable', message, {}, { cause: error })
+        }),
       ),
     )
   }

@@ -4,6 +4,7 @@ import type { SignalConnection, SignalTransport, SignalTransportEvent } from '..
 import { LighthouseError } from '../protocol/errors.js'
 import { parseReceiptAck, type ReceiptAck } from '../protocol/receipt.js'
 import { maxSignalBytes, type SignalAck, signalRefusals } from '../protocol/signal.js'
+import { type ConnectionFailure, unreachableReason } from '../protocol/signaling/hub-failure.js'
 
 /** For the connection, and for the acknowledgement of a signal: half of the 20 s within which a peer must be reached. */
 const answerTimeoutMs = 10_000
@@ -42,6 +43,14 @@ function parseReceiptAnswer(value: unknown): ReceiptAck | undefined {
 
 function unreachable(url: string, reason: string, cause?: unknown): LighthouseError {
   return new LighthouseError('hub-unreachable', `The hub at ${url}: ${reason}.`, {}, { cause })
+}
+
+/** What failed underneath: socket.io itself only says that polling did, which it tries last. */
+function failureOf(error: Error): ConnectionFailure {
+  const { status, statusText } = membersOf(membersOf(error).context)
+  const { code, message } = membersOf(statusText)
+  if (message !== undefined) return { code, message }
+  return { message: Number(status) > 0 ? `status ${Number(status)}` : error.message }
 }
 
 function connectionOf(socket: Socket, url: string): SignalConnection {
@@ -113,7 +122,10 @@ export function socketIoTransport(hub: string | URL): SignalTransport {
         socket.on('settled', (message: unknown) => subscriber.next({ type: 'settled', message }))
         socket.on('replaced', () => subscriber.next({ type: 'replaced' }))
         socket.on('refused', (body: unknown) => subscriber.error(refusal(url, body)))
-        socket.on('connect_error', error => subscriber.error(unreachable(url, 'no connection could be made', error)))
+        socket.on('connect_error', error => {
+          const message = `The hub at ${url} cannot be reached: ${unreachableReason(url, failureOf(error))}`
+          subscriber.error(new LighthouseError('hub-unreachable', message, {}, { cause: error }))
+        })
         socket.on('disconnect', reason => subscriber.error(unreachable(url, `the connection was lost (${reason})`)))
         return () => {
           // Acknowledgements that are still awaited fail here, and their timers end.

@@ -43,7 +43,7 @@ export function formatMetadata({ pubKey, privKey, nickname, host }: Identity): s
 }
 
 /** Whether a URL's host is a loopback or private address. Parsed as an address: `10.evil.example` is a name. */
-function isLocalAddress(hostname: string): boolean {
+export function isLocalAddress(hostname: string): boolean {
   const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase()
   if (bare === '::1' || /^f[cd][0-9a-f]{2}:/.test(bare) || /^fe[89ab][0-9a-f]:/.test(bare)) return true
   const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(bare)?.slice(1).map(Number)
