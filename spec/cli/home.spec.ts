@@ -7,13 +7,13 @@ import { temporaryFolders } from './support/temporary.js'
 const temporary = temporaryFolders()
 
 describe('resolveHome', () => {
-  it('prefers the flag, then a metadata.json here, then the variable, then the platform', () => {
+  it('prefers the flag, then a metadata.json here, then the variable, then the platform', async () => {
     const cwd = temporary()
     const env = { LIGHTHOUSE_HOME: 'of-variable' }
-    expect(resolveHome({ cwd, env: {} }, undefined)).toMatch(/lighthouse-peer/)
-    expect(resolveHome({ cwd, env }, undefined)).toBe(join(cwd, 'of-variable'))
+    expect(await resolveHome({ cwd, env: {} }, undefined)).toMatch(/lighthouse-peer/)
+    expect(await resolveHome({ cwd, env }, undefined)).toBe(join(cwd, 'of-variable'))
     writeFileSync(join(cwd, 'metadata.json'), '')
-    expect(resolveHome({ cwd, env }, undefined)).toBe(cwd)
-    expect(resolveHome({ cwd, env }, 'of-flag')).toBe(join(cwd, 'of-flag'))
+    expect(await resolveHome({ cwd, env }, undefined)).toBe(cwd)
+    expect(await resolveHome({ cwd, env }, 'of-flag')).toBe(join(cwd, 'of-flag'))
   })
 })

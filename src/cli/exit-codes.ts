@@ -32,6 +32,7 @@ export type CommandCode =
   | 'unexpected-answer'
   | 'not-as-announced'
   | 'interrupted'
+  | 'output-closed'
   | 'unexpected'
 
 /** Every code that `--json` can show. */
@@ -98,6 +99,7 @@ const table: Record<FailureCode, ExitCode> = {
   'file-exists': failure,
   'unexpected-answer': failure,
   interrupted: failure,
+  'output-closed': failure,
   unexpected: failure,
 }
 

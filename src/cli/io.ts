@@ -4,10 +4,18 @@ import type { createPeer$, portBlock } from '../app.js'
 import type { createHub$, createInvites$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
 
-/** Where text goes. */
+/** Where text goes: stdout or stderr. */
 export interface Sink {
   readonly isTTY: boolean
+  /**
+   * Never throws, and waits for nobody: what cannot be written is lost, and so is what comes while a megabyte waits for a
+   * reader. Losing a terminal or a pipe is no reason for a daemon to end.
+   */
   write(text: string): void
+  /** Resolves when the system has all of it; rejects with `output-closed` when the reader is gone, else with `store-failed`. */
+  writeAll(bytes: Uint8Array | string): Promise<void>
+  /** Resolves once nothing waits any more, with the first failure if there was one. */
+  flush(): Promise<Error | undefined>
 }
 
 /** What `--engine` takes: a WebRTC implementation, or the choice of one. */
@@ -40,7 +48,7 @@ export interface Io {
   readonly stderr: Sink
   /** Somebody can be asked: stdin and stderr are terminals. */
   readonly interactive: boolean
-  /** Emits when the process is asked to end; a second request, when nobody listens any more, ends it at once. */
+  /** Emits when the process is asked to end. A second Ctrl-C, when nobody listens any more, ends it at once. */
   readonly interrupt$: Observable<void>
   /** The answer, or undefined when the person gave up. */
   ask(question: Question): Promise<string | undefined>

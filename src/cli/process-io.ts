@@ -1,57 +1,64 @@
-import { isCancel, text } from '@clack/prompts'
-import open from 'open'
+import { isatty } from 'node:tty'
 import { Observable } from 'rxjs'
-import type { Io, Sink } from './io.js'
+import { closeLostTerminalsAtExit, ignoresHangUp } from './hang-up.js'
+import type { Io } from './io.js'
 import { realParts } from './parts.js'
-
-/** Signals with which a user, a supervisor or a closing terminal asks a program to end. */
-const endSignals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+import { createSink } from './sink.js'
 
 /**
- * Listens while subscribed; otherwise the signals keep their own effect, so that a second Ctrl-C during the clean-up
- * ends the process at once. A parent that gave us a channel and is gone counts as a request to end.
+ * Signals that programs send, and more than once for one reason: the kernel and the shell both tell of a terminal that
+ * closes. The clean-up that the first one began goes on.
  */
-const interrupt$ = new Observable<void>(subscriber => {
-  const interrupt = (): void => subscriber.next()
-  for (const signal of endSignals) process.on(signal, interrupt)
-  if (process.channel !== undefined) {
-    process.on('disconnect', interrupt)
-    // Listening alone would keep the process alive for ever.
-    process.channel.unref()
-  }
-  return () => {
-    for (const signal of endSignals) process.off(signal, interrupt)
-    process.off('disconnect', interrupt)
-  }
-})
+const programSignals = ['SIGTERM', 'SIGHUP'] as const
 
-/** Node leaves the property out where there is no terminal, whatever its types say. */
-function isTerminal(stream: { readonly isTTY?: boolean }): boolean {
-  return stream.isTTY === true
-}
+const ignore = (): void => undefined
 
-function sink(stream: NodeJS.WriteStream): Sink {
-  // Whoever read our output has closed it (`| head`): nobody is left to tell.
-  stream.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 1))
-  return { isTTY: isTerminal(stream), write: line => void stream.write(line) }
+/**
+ * Listens while subscribed; otherwise the signals have their own effect. So a second Ctrl-C during the clean-up ends the
+ * process at once. A parent that gave us a channel and is gone counts as a request to end.
+ */
+function createInterrupt$(signals: readonly NodeJS.Signals[]): Observable<void> {
+  return new Observable(subscriber => {
+    const interrupt = (): void => {
+      for (const signal of programSignals) if (!process.listeners(signal).includes(ignore)) process.on(signal, ignore)
+      subscriber.next()
+    }
+    for (const signal of signals) process.on(signal, interrupt)
+    if (process.channel !== undefined) {
+      process.on('disconnect', interrupt)
+      // Listening alone would keep the process alive for ever.
+      process.channel.unref()
+    }
+    return () => {
+      for (const signal of signals) process.off(signal, interrupt)
+      process.off('disconnect', interrupt)
+    }
+  })
 }
 
 /** The real process. Made once, by the program's entry. */
 export function processIo(): Io {
+  const stdout = createSink(process.stdout, 'stdout')
+  const stderr = createSink(process.stderr, 'stderr')
+  const ignoresHup = ignoresHangUp(stdout.isTTY || stderr.isTTY)
+  if (ignoresHup) process.on('SIGHUP', ignore)
+  closeLostTerminalsAtExit()
   return {
     env: process.env,
     cwd: process.cwd(),
     pid: process.pid,
-    stdout: sink(process.stdout),
-    stderr: sink(process.stderr),
-    interactive: isTerminal(process.stdin) && isTerminal(process.stderr),
-    interrupt$,
+    stdout,
+    stderr,
+    interactive: isatty(0) && stderr.isTTY,
+    interrupt$: createInterrupt$(['SIGINT', 'SIGTERM', ...(ignoresHup ? [] : (['SIGHUP'] as const))]),
     async ask({ message, placeholder, complain }) {
+      const { isCancel, text } = await import('@clack/prompts')
       const validate = (answer: string | undefined): string | undefined => complain(answer?.trim() ?? '')
       const answer = await text({ message, placeholder, validate, output: process.stderr })
       return isCancel(answer) ? undefined : answer.trim()
     },
     async openBrowser(url) {
+      const { default: open } = await import('open')
       await open(url)
     },
     parts: realParts,

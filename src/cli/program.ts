@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { coinsCommand } from './commands/coins.js'
-import type { Context } from './commands/context.js'
+import { type Context, createContext } from './commands/context.js'
 import { type DemoValues, demoCommand } from './commands/demo.js'
 import {
   ledgerExportCommand,
@@ -17,10 +17,9 @@ import { type RegisterValues, registerCommand } from './commands/register.js'
 import { statusCommand } from './commands/status.js'
 import { stopCommand } from './commands/stop.js'
 import { type UpValues, upCommand } from './commands/up.js'
-import { type ExitCode, exitCodes } from './exit-codes.js'
+import { type ExitCode, exitCodeOf, exitCodes } from './exit-codes.js'
 import { toFailure } from './failure.js'
 import { examples } from './help.js'
-import { resolveHome } from './home.js'
 import { registrationPolicies } from '../hub/protocol/registry.js'
 import type { Io } from './io.js'
 import {
@@ -40,17 +39,20 @@ import {
   parseTrustProxy,
   readEnvironment,
 } from './options.js'
-import { createOutput } from './output.js'
+import { createOutput, type Output } from './output.js'
 
 function version(): string {
   const file = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(file) as { version: string }).version
 }
 
+/** Commands that run until they are told to end. What becomes of their output does not concern them. */
+const daemons = new Set(['demo', 'hub', 'up'])
+
 type Action<Values> = (context: Context, values: Values) => Promise<ExitCode>
 
-/** The commands with their options. `done` receives the exit code of the one that ran. */
-function build(io: Io, done: (code: ExitCode) => void): Command {
+/** The commands with their options. `done` receives the exit code of the one that ran, and whether it was a daemon. */
+function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Command {
   const program = new Command('lighthouse-peer')
     .description('A peer-to-peer media network: share a folder, watch what others share.')
     .version(version(), '--version', 'print the version')
@@ -73,11 +75,10 @@ function build(io: Io, done: (code: ExitCode) => void): Command {
         readEnvironment(program, io.env)
         if (parent !== program) readEnvironment(parent, io.env)
         readEnvironment(command, io.env)
-        const globals = program.opts<GlobalValues>()
-        const output = createOutput(io, globals.json === true)
         const words = Object.fromEntries(command.registeredArguments.map((word, at) => [word.name(), command.args[at]]))
         const values = { ...(parent === program ? {} : parent.opts()), ...command.opts(), ...words } as Values
-        done(await action({ io, output, globals, home: resolveHome(io, globals.home) }, values))
+        const code = await action(await createContext(io, program.opts<GlobalValues>()), values)
+        done(code, daemons.has(name))
       })
 
   const demo = add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand)
@@ -182,14 +183,11 @@ function wantsJson(argv: readonly string[], io: Io): boolean {
   return argv.includes('--json') || /^(1|true|yes|on)$/i.test(io.env.LIGHTHOUSE_JSON ?? '')
 }
 
-/**
- * Runs one command line (without the program's own name) and resolves with its exit code. Never rejects, never exits
- * the process.
- */
-export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
-  let code: ExitCode = exitCodes.done
-  const program = build(io, result => {
-    code = result
+/** The exit code of a command line that was carried out, or could not be; and whether it was that of a daemon. */
+async function perform(argv: readonly string[], io: Io): Promise<readonly [code: ExitCode, isDaemon: boolean]> {
+  let ended: readonly [ExitCode, boolean] = [exitCodes.done, false]
+  const program = build(io, (code, isDaemon) => {
+    ended = [code, isDaemon]
   })
   for (const command of [program, ...program.commands, ...program.commands.flatMap(each => each.commands)]) {
     command.exitOverride().configureOutput({
@@ -202,17 +200,35 @@ export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
   }
   try {
     await program.parseAsync(argv, { from: 'user' })
-    return code
+    return ended
   } catch (error) {
-    const output = createOutput(io, wantsJson(argv, io))
-    if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
-      if (error.exitCode === 0) return exitCodes.done
-      // Called with nothing at all: the help was printed already.
-      if (error.code === 'commander.help') return exitCodes.usage
-    }
-    if (error instanceof CommanderError) {
-      return output.fail({ code: 'usage', message: error.message.replace(/^error: /, '') })
-    }
-    return output.fail(toFailure(error))
+    return [tellFailure(error, createOutput(io, wantsJson(argv, io))), false]
   }
+}
+
+/** Says why a command line was not carried out. Returns the exit code. */
+function tellFailure(error: unknown, output: Output): ExitCode {
+  if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
+    if (error.exitCode === 0) return exitCodes.done
+    // Called with nothing at all: the help was printed already.
+    if (error.code === 'commander.help') return exitCodes.usage
+  }
+  if (error instanceof CommanderError) {
+    return output.fail({ code: 'usage', message: error.message.replace(/^error: /, '') })
+  }
+  const failure = toFailure(error)
+  // Whoever has enough of the output does not want to hear of it.
+  return failure.code === 'output-closed' ? exitCodeOf(failure.code) : output.fail(failure)
+}
+
+/**
+ * Runs one command line (without the program's own name) and resolves with its exit code. Never rejects, never exits
+ * the process. A result that could not be written, as on a full disk, is a failure; a reader that has enough of it is not.
+ */
+export async function run(argv: readonly string[], io: Io): Promise<ExitCode> {
+  const [code, isDaemon] = await perform(argv, io)
+  if (isDaemon || code !== exitCodes.done) return code
+  const lost = await io.stdout.flush()
+  if (lost === undefined || toFailure(lost).code === 'output-closed') return code
+  return createOutput(io, false).fail(toFailure(lost))
 }

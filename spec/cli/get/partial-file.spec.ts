@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { diskFailure, PartialFile } from '../../../src/cli/get/partial-file.js'
+import { diskFailure } from '../../../src/cli/disk-failure.js'
+import { PartialFile } from '../../../src/cli/get/partial-file.js'
 import { temporaryFolders } from '../support/temporary.js'
 
 const temporary = temporaryFolders()

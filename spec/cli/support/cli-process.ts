@@ -17,6 +17,8 @@ export interface CliProcess {
   /** Resolves with the exit code (or the signal's name) and all output, once it is gone. */
   readonly ended: Promise<{ readonly code: number | string; readonly out: string; readonly err: string }>
   signal(signal: NodeJS.Signals): void
+  /** Closes the pipes that it writes to. */
+  stopReading(): void
 }
 
 const main = fileURLToPath(new URL('../../../src/cli/main.js', import.meta.url))
@@ -47,6 +49,10 @@ function start(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv): Cl
     message: fits => firstValueFrom(messages.pipe(filter(fits))),
     ended,
     signal: signal => void child.kill(signal),
+    stopReading() {
+      child.stdout.destroy()
+      child.stderr.destroy()
+    },
   }
 }
 

@@ -43,19 +43,20 @@ export function fakeIo(
   const written$ = new Subject<string>()
   let out = ''
   let err = ''
-  const stdout: Sink = {
+  const sink = (write: (text: string) => void): Sink => ({
     isTTY: terminal,
-    write(text) {
-      out += text
-      written$.next(text)
-    },
-  }
-  const stderr: Sink = {
-    isTTY: terminal,
-    write(text) {
-      err += text
-    },
-  }
+    write,
+    writeAll: bytes =>
+      Promise.resolve(write(typeof bytes === 'string' ? bytes : Buffer.from(bytes).toString('latin1'))),
+    flush: () => Promise.resolve(undefined),
+  })
+  const stdout = sink(text => {
+    out += text
+    written$.next(text)
+  })
+  const stderr = sink(text => {
+    err += text
+  })
   const left = [...answers]
   const opened: string[] = []
   const questions: Question[] = []

@@ -23,9 +23,9 @@ async function make({ io, globals }: Context, database: string, count: number): 
 
 /** `hub invite`: makes codes of which each lets one person register. */
 export async function hubInviteCommand(context: Context, values: InviteValues): Promise<ExitCode> {
-  const { io, output, home } = context
+  const { output } = context
   const { count = 1 } = values
-  const invites = await make(context, databaseUrl(values.database, home, io.cwd), count)
+  const invites = await make(context, databaseUrl(values.database, context), count)
   output.result({ invites }, invites.join('\n'))
   output.notice(
     `Each lets one person register: lighthouse-peer register --hub URL --nickname NAME --invite CODE. They are not shown again.`,

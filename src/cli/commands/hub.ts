@@ -37,8 +37,9 @@ export function sqlitePath(database: string): string | undefined {
 }
 
 /** `postgres:` as it is, or `sqlite:` and an absolute path. Makes the home for the default. Throws `invalid-option`. */
-export function databaseUrl(text: string | undefined, home: string, cwd: string): string {
+export function databaseUrl(text: string | undefined, context: Context): string {
   if (text === undefined) {
+    const { home } = context
     ensurePrivateFolder(home, 'store-failed')
     return `sqlite:${join(home, 'hub.db')}`
   }
@@ -49,7 +50,7 @@ export function databaseUrl(text: string | undefined, home: string, cwd: string)
       field: 'database',
     })
   }
-  return `sqlite:${resolve(cwd, path)}`
+  return `sqlite:${resolve(context.io.cwd, path)}`
 }
 
 function optionsFrom(context: Context, values: HubValues): HubOptions {
@@ -97,7 +98,7 @@ function announce({ io, output }: Context, { url, hubKey }: Hub, address: string
 
 /** `hub`: runs a hub until Ctrl-C. */
 export async function hubCommand(context: Context, values: HubValues): Promise<ExitCode> {
-  const database = databaseUrl(values.database, context.home, context.io.cwd)
+  const database = databaseUrl(values.database, context)
   // A database of SQLite is its hub's alone: what others want with it they ask the hub for.
   const file = sqlitePath(database)
   const controlToken = randomBytes(32).toString('base64url')

@@ -1,6 +1,6 @@
 import { closeSync, openSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { catchError, firstValueFrom, lastValueFrom, of, scan, switchMap, takeUntil } from 'rxjs'
+import { catchError, concatMap, firstValueFrom, lastValueFrom, of, scan, switchMap, takeUntil, tap } from 'rxjs'
 import { isLighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { parseLedgerLine } from '../../protocol/ledger-line.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
@@ -94,7 +94,7 @@ function write(file: number, text: string): void {
 
 /** Writes every line on; nothing is checked, since what is wrong is worth keeping. */
 async function exportSource(
-  { io, output, home }: Context,
+  { io, output }: Context,
   path: string | undefined,
   source: LedgerSource,
 ): Promise<ExitCode> {
@@ -105,20 +105,21 @@ async function exportSource(
     // Not over a file that is there: it may be the only copy of what a hub once said.
     if (target !== undefined) file = openSync(target, 'wx')
   } catch (error) {
-    throw toLighthouseError('store-failed', error, `cannot make "${target}" in "${home}"`)
+    throw toLighthouseError('store-failed', error, `cannot make "${target}"`)
   }
   try {
     let isInterrupted = false
     let last = 0
     const lines$ = source.line$.pipe(
-      scan((blocks, lines) => {
+      concatMap(async lines => {
         const text = lines.map(line => `${line}\n`).join('')
-        if (file === undefined) io.stdout.write(text)
+        if (file === undefined) await io.stdout.writeAll(text)
         else write(file, text)
         last = parseLedgerLine(lines.at(-1) ?? '')?.seq ?? last
-        progress.show(blocks + lines.length)
-        return blocks + lines.length
-      }, 0),
+        return lines.length
+      }),
+      scan((blocks, more) => blocks + more, 0),
+      tap(progress.show),
       takeUntil(
         io.interrupt$.pipe(
           switchMap(() => {

@@ -3,6 +3,7 @@ import { type FileHandle, link, lstat, open, readFile, rename, rm, unlink, write
 import { isMissing } from '../../adapters/private-file.node.js'
 import { isRecord } from '../../protocol/json.js'
 import { LighthouseError } from '../../protocol/errors.js'
+import { diskFailure } from '../disk-failure.js'
 import { CommandFailure } from '../failure.js'
 import { isAlive } from '../running.js'
 import { type Held, isStrongTag, type Version } from './answer.js'
@@ -33,15 +34,6 @@ async function readNote(path: string): Promise<Note | undefined> {
     size: Number.isSafeInteger(size) && Number(size) >= 0 ? Number(size) : null,
     pid: Number.isInteger(pid) && Number(pid) > 0 ? Number(pid) : 0,
   }
-}
-
-/** What went wrong with the disk, in words. Ours pass unchanged. */
-export function diskFailure(error: unknown, path: string): Error {
-  if (error instanceof CommandFailure || error instanceof LighthouseError) return error
-  const { code, message } = error as NodeJS.ErrnoException
-  const full = code === 'ENOSPC' || code === 'EDQUOT'
-  const what = full ? `the disk is full: there is no room for "${path}"` : `cannot write "${path}": ${message}`
-  return new LighthouseError('store-failed', what, {}, { cause: error })
 }
 
 /** File systems without hard links say so in these ways. */

@@ -1,0 +1,47 @@
+import type { Sink } from './io.js'
+import { diskFailure } from './disk-failure.js'
+import { CommandFailure } from './failure.js'
+
+/** What may wait for a reader that does not read. More is dropped: a stalled reader must not fill the memory of a peer. */
+const maxWaitingBytes = 1_048_576
+
+/** The parts of a stream that a sink uses. */
+export type OutputStream = Pick<NodeJS.WriteStream, 'write' | 'on' | 'writableLength'> & { readonly isTTY?: boolean }
+
+/** The reader of a pipe has closed it (EPIPE), or a terminal is gone (EIO): nobody is left to tell. */
+function isReaderGone(error: NodeJS.ErrnoException, isTTY: boolean): boolean {
+  return error.code === 'EPIPE' || (isTTY && error.code === 'EIO')
+}
+
+/**
+ * A sink onto stdout or stderr, called `name` in messages. Losing the reader ends nothing here: Node tries each write anew,
+ * so that a log goes on when its disk has room again.
+ */
+export function createSink(stream: OutputStream, name: string): Sink {
+  // Node leaves the property out where there is no terminal, whatever its types say.
+  const isTTY = stream.isTTY === true
+  let first: CommandFailure | Error | undefined
+  const toFailure = (error: NodeJS.ErrnoException): Error =>
+    isReaderGone(error, isTTY)
+      ? new CommandFailure('output-closed', `whoever read ${name} has closed it`)
+      : diskFailure(error, name)
+  // Without a listener a failed write would end the process.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    first ??= toFailure(error)
+  })
+  const writeAll = (bytes: Uint8Array | string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      stream.write(bytes, error => (error ? reject(toFailure(error)) : resolve()))
+    })
+  return {
+    isTTY,
+    write(text) {
+      if (stream.writableLength <= maxWaitingBytes) stream.write(text)
+    },
+    writeAll,
+    async flush() {
+      await writeAll('').catch(() => undefined)
+      return first
+    },
+  }
+}
