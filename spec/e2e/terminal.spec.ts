@@ -16,6 +16,8 @@ import { describeIf, findProgram } from '../support/requires.js'
 const temporary = temporaryFolders()
 const cli = cliProcesses()
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url))
+/** Runs a command on a terminal of its own. */
+const terminal = findProgram(['script'])
 const others: ChildProcess[] = []
 afterEach(async () => {
   for (const child of others.splice(0)) {
@@ -107,7 +109,7 @@ describe.each([
   }, 60_000)
 })
 
-describeIf(process.platform === 'linux' && findProgram(['script']), 'needs script, which gives a program a terminal')(
+describeIf(process.platform === 'linux' && terminal, 'needs script, which gives a program a terminal')(
   'on a terminal',
   () => {
     /** Runs a hub on a terminal of its own, as the shell line does; resolves once it listens. */
@@ -116,7 +118,7 @@ describeIf(process.platform === 'linux' && findProgram(['script']), 'needs scrip
       line: string,
     ): Promise<{ readonly url: string; readonly pid: number; readonly close: () => void }> {
       const hub = `'${process.execPath}' '${main}' hub --json --port 0 --home '${join(cwd, 'hub')}'`
-      const script = spawn('script', ['-qfec', line.replace('HUB', hub), '/dev/null'], {
+      const script = spawn(terminal!, ['-qfec', line.replace('HUB', hub), '/dev/null'], {
         cwd,
         stdio: ['ignore', 'pipe', 'inherit'],
       })
