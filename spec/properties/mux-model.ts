@@ -1,6 +1,6 @@
 import { createDeframer, deframe, type DeframerState } from '../../src/protocol/deframer.js'
 import { createMux, step, streamIds } from '../../src/protocol/mux.js'
-import { isHeldByCredit, isReady } from '../../src/protocol/mux-send.js'
+import { isHeldByCredit, isReady, queueBudget } from '../../src/protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
 import { maxSentDataBytes } from '../../src/protocol/smux.js'
 import { extraWindowOf, windowBudgetBytes } from '../../src/protocol/window.js'
@@ -68,6 +68,10 @@ export class MuxEnd {
     stream.written += length
     stream.largestChunk = Math.max(stream.largestChunk, length)
     this.apply({ type: 'write', id: stream.id, bytes })
+    const { streams, queuedBytes } = this.state
+    const after = streams.get(stream.id)
+    if (this.failure !== undefined || after === undefined || after.queuedBytes === 0) return
+    ensure(after.holding || queuedBytes < queueBudget(this.state), 'who writes beyond what all may queue is held')
   }
 
   end(stream: StreamRecord): void {
@@ -196,7 +200,7 @@ export class MuxEnd {
   private check(): void {
     const { state, config } = this
     if (this.failure !== undefined) return
-    let [queuedBytes, extraWindow] = [0, 0]
+    let [queuedBytes, extraWindow, chunks] = [0, 0, 0]
     ensure(new Set(state.ready).size === state.ready.length, 'a stream waits for one turn at a time')
     ensure(
       state.ready.every(id => state.streams.has(id)),
@@ -206,6 +210,7 @@ export class MuxEnd {
       const record = this.streams.get(stream.id)!
       const queued = stream.queue.reduce((sum, part) => sum + part.length, 0)
       queuedBytes += queued
+      chunks += Math.max(1, record.largestChunk)
       extraWindow += extraWindowOf(stream.window)
       ensure(stream.queuedBytes === queued, 'queuedBytes is what is queued')
       ensure(queued < config.queueHighBytes + Math.max(1, record.largestChunk), 'queue ≤ high mark + one chunk')
@@ -214,8 +219,10 @@ export class MuxEnd {
       ensure(config.version === 1 || stream.received <= stream.granted, 'received ≤ granted')
       ensure(config.version === 1 || stream.granted - stream.taken <= stream.window, 'granted ahead ≤ window')
       ensure(record.held === stream.holding, 'hold and release are told')
+      ensure(!stream.holding || queued > 0 || stream.ending, 'who is held has a turn to come')
     }
     ensure(state.queuedBytes === queuedBytes, 'queuedBytes is the sum of all queues')
+    ensure(queuedBytes < config.totalQueueBytes + chunks + 1, 'all queues ≤ the total + one chunk each')
     ensure(state.extraWindow === extraWindow, 'extraWindow is the sum of what windows have above the first')
     ensure(extraWindow <= windowBudgetBytes, 'windows keep within the budget')
     const ahead = this.sentBytes - this.drainedBytes

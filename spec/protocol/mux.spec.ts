@@ -187,6 +187,61 @@ describe('sharing the channel', () => {
     expect(holds(mux.tell(room(65_664)))).toEqual([{ type: 'hold', id: 3, on: false }])
   })
 
+  describe('holds what all streams read ahead', () => {
+    /** Programs that write chunks of 64 KiB whenever they are not held. Returns how much was sent of each stream. */
+    const writeOn = (mux: Bench, ids: readonly number[], rounds: number): void => {
+      for (let round = 0; round < rounds; round++) {
+        for (const id of ids) if (mux.state.streams.get(id)?.holding === false) mux.tell(write(id, 65_536))
+      }
+    }
+    const ids = Array.from({ length: 100 }, (_, index) => 3 + 2 * index)
+
+    it('to the total and one chunk each', () => {
+      const mux = client({ channelBytes: 8 })
+      mux.tell(...ids.map(open))
+      writeOn(mux, ids, 10)
+      expect(mux.state.queuedBytes).toBeGreaterThanOrEqual(mux.config.totalQueueBytes)
+      expect(mux.state.queuedBytes).toBeLessThan(mux.config.totalQueueBytes + ids.length * 65_536)
+      expect([...mux.state.streams.values()].every(({ holding }) => holding)).toBe(true)
+    })
+
+    it('to far less without credit: one chunk each beyond 256 KiB', () => {
+      const mux = client()
+      mux.tell(credit(0), ...ids.map(open))
+      writeOn(mux, ids, 10)
+      expect(mux.state.queuedBytes).toBeLessThan(mux.config.uncreditedQueueBytes + ids.length * 65_536)
+      const few = client()
+      few.tell(credit(0), open(3), open(5))
+      writeOn(few, [3, 5], 10)
+      expect(few.state.queuedBytes).toBe(5 * 65_536)
+    })
+
+    it('to what there is credit for, and more with more', () => {
+      const mux = client({ channelBytes: 8 })
+      mux.tell(credit(1e6), ...[3, 5, 7, 9, 11, 13, 15, 17].map(open))
+      writeOn(mux, [3, 5, 7, 9, 11, 13, 15, 17], 10)
+      const before = mux.state.queuedBytes
+      expect(before).toBeGreaterThanOrEqual(1e6)
+      expect(before).toBeLessThan(1e6 + 8 * 65_536)
+    })
+
+    it('and no stream waits for another one whose reader has stopped', () => {
+      const mux = client({ channelBytes: 1e9 })
+      const stopped = ids.slice(0, 50)
+      mux.tell(...stopped.map(open))
+      // Past their windows nothing of these goes; what they have queued stays.
+      writeOn(mux, stopped, 20)
+      expect(mux.state.queuedBytes).toBeGreaterThanOrEqual(mux.config.totalQueueBytes)
+      mux.tell(open(301))
+      for (let round = 1; round <= 20; round++) {
+        expect(mux.state.streams.get(301)!.holding).toBe(false)
+        mux.tell(write(301, 65_536))
+        mux.hear(upd(301, round * 65_536))
+      }
+      expect(mux.state.streams.get(301)).toMatchObject({ written: 20 * 65_536, queuedBytes: 0 })
+    })
+  })
+
   it('joins tiny writes, so that a queue is not longer than its bytes', () => {
     const mux = client({ channelBytes: 8 })
     mux.tell(open(3), ...Array.from({ length: 10_000 }, () => write(3, 1)))

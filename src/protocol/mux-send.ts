@@ -29,6 +29,15 @@ export function withReady(ready: readonly number[], id: number): readonly number
   return ready.includes(id) ? ready : [...ready, id]
 }
 
+/** Bytes that the queues of all streams may hold before who writes is held: what there is credit for, within bounds. */
+export function queueBudget({
+  config,
+  creditBytes,
+  sentBytes,
+}: Pick<MuxState, 'config' | 'creditBytes' | 'sentBytes'>): number {
+  return Math.min(config.totalQueueBytes, Math.max(config.uncreditedQueueBytes, creditBytes - sentBytes))
+}
+
 /** Whether streams have data that their windows would let go and the credit does not. */
 export function isHeldByCredit(state: MuxState): boolean {
   const { config, streams, ready, sentBytes, creditBytes } = state
@@ -178,7 +187,11 @@ export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]
         bytes += headerBytes
         next.finSent = true
       }
-      if (next.holding && next.queuedBytes <= config.queueLowBytes && !next.ending) {
+      // Who holds has something queued, and so comes here: with nothing left it always goes on, whatever others hold.
+      const mayRead =
+        next.queuedBytes === 0 ||
+        (next.queuedBytes <= config.queueLowBytes && queuedBytes < queueBudget({ ...state, sentBytes }))
+      if (next.holding && mayRead && !next.ending) {
         next.holding = false
         after.push({ type: 'hold', id: stream.id, on: false })
       }

@@ -13,6 +13,13 @@ export interface MuxConfig extends MuxAgreement {
   readonly queueHighBytes: number
   /** … until no more than this is left. */
   readonly queueLowBytes: number
+  /**
+   * All streams of the connection together: beyond, one that has something queued holds its socket until that is sent, so
+   * that no more is read ahead than one chunk each.
+   */
+  readonly totalQueueBytes: number
+  /** The same while the other side has no credit for so much: what it may not be sent is not read ahead. */
+  readonly uncreditedQueueBytes: number
   /** Frames are packed into channel messages of at most this size. */
   readonly maxMessageBytes: number
   /** Bytes that may be handed to the channel at first; more with each `room` event. */

@@ -1,7 +1,7 @@
 import { LighthouseError, toLighthouseError } from './errors.js'
 import { strayBytesPerTick } from './mux-account.js'
 import { enqueue, failureCommand, newStream, receive, removeStream, withControl } from './mux-receive.js'
-import { flush, isReady, withReady } from './mux-send.js'
+import { flush, isReady, queueBudget, withReady } from './mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState, StreamState } from './mux-state.js'
 import { maxStreamId } from './smux.js'
 import { extraWindowOf, nextWindow, windowBudgetBytes } from './window.js'
@@ -151,9 +151,10 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
       // Nothing may follow FIN, and empty pieces would lengthen the queue without filling it.
       if (stream.ending || event.bytes.length === 0) return [state, []]
       const queuedBytes = stream.queuedBytes + event.bytes.length
-      const holding = stream.holding || queuedBytes >= state.config.queueHighBytes
+      const totalBytes = state.queuedBytes + event.bytes.length
+      const holding = stream.holding || queuedBytes >= state.config.queueHighBytes || totalBytes >= queueBudget(state)
       const next = withStream(
-        { ...state, queuedBytes: state.queuedBytes + event.bytes.length },
+        { ...state, queuedBytes: totalBytes },
         { ...stream, queue: enqueue(stream.queue, event.bytes), queuedBytes, holding },
       )
       return [next, holding && !stream.holding ? [{ type: 'hold', id: event.id, on: true }] : []]
@@ -172,8 +173,8 @@ function apply(state: MuxState, event: MuxEvent): readonly [MuxState, readonly M
  * for among them. Never throws: what is fatal for the connection comes as the effect `fail`, after which nothing happens
  * any more. Pure: the state given stays as it was.
  *
- * Bounds: queued data per stream ≤ the high mark and one chunk; delivered and not taken ≤ the window granted (version 2)
- * or `overrunBytes` (version 1); control frames a few for each stream; sent ≤ the credit; handed to the channel ≤ `channelBytes` and
+ * Bounds: queued data per stream ≤ the high mark and one chunk, of all streams ≤ the total and one chunk each; delivered and
+ * not taken ≤ the window granted (version 2) or `overrunBytes` (version 1); control frames a few for each stream; sent ≤ the credit; handed to the channel ≤ `channelBytes` and
  * a message. Data for streams that are not open is dropped, and more of it than can have been under way is fatal.
  */
 export function step(state: MuxState, event: MuxEvent): readonly [MuxState, readonly MuxEffect[]] {

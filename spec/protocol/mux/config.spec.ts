@@ -33,6 +33,8 @@ describe('the settings of a multiplexer', () => {
     ['maxStreams', [0, -1, 1.5, NaN, Infinity, '256']],
     ['queueHighBytes', [0, -1, 0.5, NaN, Infinity]],
     ['queueLowBytes', [-1, NaN, fits.queueHighBytes + 1]],
+    ['totalQueueBytes', [0, NaN, Infinity]],
+    ['uncreditedQueueBytes', [0, NaN, fits.totalQueueBytes + 1]],
     ['maxMessageBytes', [0, 8, 4_096, 4_103, NaN, Infinity]],
     ['channelBytes', [-1, NaN, Infinity]],
     ['overrunBytes', [0, 4_095, NaN, Infinity]],

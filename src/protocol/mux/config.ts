@@ -16,6 +16,9 @@ export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreemen
     maxStreams: 256,
     queueHighBytes: 256 * 1024,
     queueLowBytes: 64 * 1024,
+    // Eight full queues. With more streams than that, each gets less than a chunk of every 512 KiB that the channel takes.
+    totalQueueBytes: 2 * 1024 * 1024,
+    uncreditedQueueBytes: 256 * 1024,
     // 31 full frames, just under 128 KiB: the cost of a message is mostly per message, since wrtc's `send` waits for
     // another thread; twice as much gained nothing more.
     maxMessageBytes: 31 * (8 + 4096),
@@ -41,6 +44,8 @@ const rules: OptionRules<MuxConfig> = {
   maxStreams: whole(1),
   queueHighBytes: whole(1),
   queueLowBytes: whole(0),
+  totalQueueBytes: whole(1),
+  uncreditedQueueBytes: whole(1),
   // Less than one full frame would let SYN pass and never data.
   maxMessageBytes: whole(headerBytes + maxSentDataBytes),
   channelBytes: whole(0),
@@ -54,8 +59,10 @@ const rules: OptionRules<MuxConfig> = {
 /** Checks the settings of a multiplexer, and that they go together. Throws `invalid-option` with the field and the rule. */
 export function verifyMuxConfig(config: MuxConfig): void {
   verifyOptions(config, rules)
-  const { queueLowBytes, queueHighBytes, keepAliveTicks, silentTicks } = config
+  const { queueLowBytes, queueHighBytes, totalQueueBytes, uncreditedQueueBytes, keepAliveTicks, silentTicks } = config
   if (queueLowBytes > queueHighBytes) throw invalidOption('queueLowBytes', 'must not be above queueHighBytes')
+  if (uncreditedQueueBytes > totalQueueBytes)
+    throw invalidOption('uncreditedQueueBytes', 'must not be above totalQueueBytes')
   if (keepAliveTicks >= silentTicks) {
     throw invalidOption('keepAliveTicks', 'must be below silentTicks, or a side like this one takes it for dead')
   }
