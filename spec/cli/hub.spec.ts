@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { EMPTY, filter, firstValueFrom, startWith } from 'rxjs'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
@@ -146,6 +147,27 @@ describe('hub', () => {
       { rateLimits: { offersPerMinute: 600, offerBurst: 5 } },
       { rateLimits: { socketsPerAddress: 9, handshakesPerMinute: 8 }, trustProxy: 1 },
     ])
+  })
+
+  it('says where it can be reached, and warns where others cannot', async () => {
+    const folder = temporary()
+    const here = await startHub(folder)
+    const warning = expect.stringMatching(/^Only this machine/)
+    expect(here.io.messages()[0]).toMatchObject({
+      addresses: [],
+      warnings: [warning, expect.stringContaining('--stun')],
+    })
+    await here.stop()
+    const own = Object.values(networkInterfaces())
+      .flatMap(list => list ?? [])
+      .filter(({ internal, family }) => !internal && family === 'IPv4')
+      .map(({ address }) => address)
+    const everywhere = await startHub(folder, '--host', '0.0.0.0', '--turn', 'turn:t.example', '--turn-secret', 'x')
+    const { addresses, withTls, url } = everywhere.io.messages()[0] as Record<string, string[]>
+    const hosts = [...addresses!, ...withTls!].map(address => new URL(address).hostname)
+    expect(hosts.toSorted()).toEqual(own.toSorted())
+    expect((await fetch(`${String(url)}/v1/health`)).status).toBe(200)
+    await everywhere.stop()
   })
 
   it('does not show the password of its database', async () => {

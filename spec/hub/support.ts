@@ -28,6 +28,9 @@ export function temporaryFolder(): string {
   return folder
 }
 
+/** Where a hub is, and its key: of this process or of another. */
+export type HubAt = Pick<Hub, 'url' | 'port' | 'hubKey'>
+
 /** A hub on an ephemeral port, with its database in memory unless told otherwise. Stopped when the test ends. */
 export async function startHub(options: HubOptions = {}): Promise<Hub & { readonly subscription: Subscription }> {
   const hub$ = new ReplaySubject<Hub>(1)
@@ -48,7 +51,7 @@ export function registration({ nickname, pubKey, privKey }: Account): Record<str
   return { pub_key: pubKey, nickname, signature: nodeCrypto.sign(privKey, registerText(nickname, pubKey)) }
 }
 
-export function postRegistration(hub: Hub, body: unknown): Promise<Response> {
+export function postRegistration(hub: HubAt, body: unknown): Promise<Response> {
   return fetch(`${hub.url}/v1/register`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
@@ -56,7 +59,7 @@ export function postRegistration(hub: Hub, body: unknown): Promise<Response> {
   })
 }
 
-export async function register(hub: Hub, nickname: string): Promise<Account> {
+export async function register(hub: HubAt, nickname: string): Promise<Account> {
   const account = newAccount(nickname)
   const response = await postRegistration(hub, registration(account))
   if (response.status !== 201) throw new Error(`registration answered ${response.status}: ${await response.text()}`)
@@ -64,12 +67,12 @@ export async function register(hub: Hub, nickname: string): Promise<Account> {
 }
 
 /** The wallet of a key, as the hub shows it to anybody. */
-export async function coinsAt(hub: Hub, { pubKey }: KeyPair): Promise<string> {
+export async function coinsAt(hub: HubAt, { pubKey }: KeyPair): Promise<string> {
   return (await fetch(`${hub.url}/v1/coins?pub_key=${encodeURIComponent(pubKey)}`)).text()
 }
 
 /** A bare socket that speaks no protocol by itself. Closed when the test ends. */
-export function openSocket(hub: Hub, auth: object, transports: string[] = ['websocket']): Socket {
+export function openSocket(hub: HubAt, auth: object, transports: string[] = ['websocket']): Socket {
   const socket = io(hub.url, { auth, forceNew: true, reconnection: false, transports })
   cleanup(() => socket.disconnect())
   return socket
@@ -92,7 +95,7 @@ export function answer({ privKey }: KeyPair, { challenge, hub_key: hubKey }: Cha
 
 /** Signs in and returns the socket with what the hub said. */
 export async function signIn(
-  hub: Hub,
+  hub: HubAt,
   keys: KeyPair,
   transports?: string[],
 ): Promise<{ readonly socket: Socket; readonly welcome: any }> {
@@ -113,7 +116,7 @@ export const session = 'session-of-a-spec-0001'
 
 export function description(
   type: 'offer' | 'answer',
-  hub: Hub,
+  hub: HubAt,
   from: KeyPair,
   to: KeyPair,
   payload: Json = { sdp: 'c2Rw', mux: { versions: [1, 2], rst: true }, head: null, later: { kept: [1] } },
@@ -144,7 +147,7 @@ export function settle(socket: Socket, receipt: unknown): Promise<any> {
 
 /** Lets the hub forward an offer and its answer, so that receipts of the session count. */
 export async function openSession(
-  hub: Hub,
+  hub: HubAt,
   parties: {
     readonly consumer: KeyPair
     readonly seeder: KeyPair

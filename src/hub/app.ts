@@ -50,6 +50,8 @@ export interface Hub {
   /** Where peers reach it on this machine, like `http://127.0.0.1:3000`. */
   readonly url: string
   readonly port: number
+  /** What it listens on, as the system says it: `0.0.0.0` and `::` are all addresses. */
+  readonly address: string
   /** Base64 of the public key by which peers know this hub. */
   readonly hubKey: string
 }
@@ -196,8 +198,8 @@ function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions):
   const { context, settlement } = assembly
   return listen$(settings).pipe(
     switchMap(listening => {
-      const { port } = listening
-      const hub: Hub = { url: reachableUrl(settings.host, port), port, hubKey: context.keys.pubKey }
+      const { port, address } = listening
+      const hub: Hub = { url: reachableUrl(settings.host, port), port, address, hubKey: context.keys.pubKey }
       const work$ = merge(settlement.settle$, pruneSessions$(context), attach$(listening, assembly, settings, options))
       return merge(work$, of(hub))
     }),

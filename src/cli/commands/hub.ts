@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { finalize, ignoreElements, lastValueFrom, takeUntil, tap } from 'rxjs'
 import { ensurePrivateFolder } from '../../adapters/private-file.node.js'
@@ -6,6 +7,7 @@ import type { Hub, HubOptions, HubRateLimits, RegistrationPolicy } from '../../h
 import { LighthouseError } from '../../protocol/errors.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { removeHubControl, writeHubControl } from '../hub-control.js'
+import { hubReach } from '../hub-reach.js'
 import { createLog } from '../log.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
@@ -84,16 +86,27 @@ function shown(database: string): string {
   return url.href
 }
 
-function announce({ io, output }: Context, { url, hubKey }: Hub, address: string): void {
-  const database = shown(address)
+function announce({ io, output }: Context, hub: Hub, values: HubValues, databaseAddress: string): void {
+  const { url, hubKey } = hub
+  const database = shown(databaseAddress)
+  const { addresses, withTls, warnings } = hubReach({
+    address: hub.address,
+    port: hub.port,
+    interfaces: networkInterfaces(),
+    isBehindProxy: values.trustProxy !== undefined,
+    hasIceServers: [values.stun, values.turn].some(servers => (servers?.length ?? 0) > 0),
+  })
   const text = [
     `The hub is at ${output.bold(url)}, its key is ${fingerprint(hubKey)}`,
+    ...addresses.map(each => `Friends reach it with --hub ${output.bold(each)}`),
+    ...withTls.map(
+      each => `Friends reach it with --hub ${output.bold(each)} once there is TLS in front: docs/OPERATING.md`,
+    ),
     printable(`Names and coins are in ${database}. Ctrl-C ends it.`),
   ]
-  output.result(
-    { type: 'ready', url, hubKey, fingerprint: fingerprint(hubKey), database, pid: io.pid },
-    text.join('\n'),
-  )
+  const id = { url, hubKey, fingerprint: fingerprint(hubKey), database, pid: io.pid }
+  output.result({ type: 'ready', ...id, addresses, withTls, warnings }, text.join('\n'))
+  for (const warning of warnings) output.notice(warning)
 }
 
 /** `hub`: runs a hub until Ctrl-C. */
@@ -111,7 +124,7 @@ export async function hubCommand(context: Context, values: HubValues): Promise<E
         writeHubControl(file, { url: hub.url, controlToken })
         told = true
       }
-      announce(context, hub, database)
+      announce(context, hub, values, database)
     }),
     ignoreElements(),
     takeUntil(context.io.interrupt$),

@@ -41,10 +41,11 @@ function listenError(error: NodeJS.ErrnoException, host: string, port: number): 
   }
 }
 
-/** A server that is listening, and on which port. */
+/** A server that is listening, and where. */
 export interface HttpListening {
   readonly server: Server
   readonly port: number
+  readonly address: string
 }
 
 /**
@@ -62,7 +63,8 @@ export function listen$({ host, port }: { readonly host: string; readonly port: 
     })
     server.on('error', (error: NodeJS.ErrnoException) => subscriber.error(listenError(error, host, port)))
     server.listen({ host, port, exclusive: true }, () => {
-      subscriber.next({ server, port: (server.address() as AddressInfo).port })
+      const { port, address } = server.address() as AddressInfo
+      subscriber.next({ server, port, address })
     })
     return () => {
       server.close()
