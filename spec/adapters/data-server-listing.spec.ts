@@ -1,8 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { existsSync } from 'node:fs'
 import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { platform } from 'node:os'
 import { join } from 'node:path'
 import { compareEntries, pageEntries } from '../../src/adapters/folder-listing.node.js'
 import { type Answer, ask } from '../support/http-client.node.js'
+import { describeIf } from '../support/requires.js'
 import { type SharedFolder, shareFolder } from '../support/shared-folder.node.js'
 
 const hostile = [
@@ -170,6 +173,48 @@ describe('a listing', () => {
       expect((await listing(`/films/${query}`)).entries).toHaveLength(6)
     },
   )
+})
+
+/** A file system in memory, which keeps any date and any size. */
+const memory = platform() === 'linux' && existsSync('/dev/shm') ? '/dev/shm' : undefined
+
+describeIf(memory, 'needs a file system that keeps any date')('dates and sizes that nothing else can express', () => {
+  it('are left out of the listing, and break neither it nor the file', async () => {
+    const dates = {
+      past: new Date('1901-01-01'),
+      old: new Date(-1000),
+      future: new Date('2400-01-01'),
+      far: 9e12,
+      'far past': new Date(-8.6e15),
+    }
+    const odd = await shareFolder(async root => {
+      await mkdir(join(root, 'folder'))
+      await utimes(join(root, 'folder'), 9e12, 9e12)
+      await writeFile(join(root, 'good'), 'good')
+      for (const [name, date] of Object.entries(dates)) {
+        await writeFile(join(root, name), name)
+        await utimes(join(root, name), date, date)
+      }
+    }, memory)
+    const { text } = await ask({ port: odd.port, headers: { accept: 'application/json' } })
+    const entries = (JSON.parse(text) as Listing).entries.map(({ name, modified }) => [name, modified])
+    expect(Object.fromEntries(entries)).toEqual({
+      folder: undefined,
+      far: undefined,
+      'far past': undefined,
+      future: '2400-01-01T00:00:00.000Z',
+      good: expect.stringMatching(/Z$/),
+      old: '1969-12-31T23:59:59.000Z',
+      past: '1901-01-01T00:00:00.000Z',
+    })
+    expect((await ask({ port: odd.port, headers: { accept: 'text/html' } })).text).toContain('>1969-12-31<')
+    for (const name of Object.keys(dates)) {
+      const { text: content, headers } = await ask({ port: odd.port, path: `/${encodeURIComponent(name)}` })
+      expect(content).toBe(name)
+      expect(Date.parse(headers['last-modified'] ?? headers.date!)).toBeLessThanOrEqual(Date.parse(headers.date!))
+    }
+    odd.stop()
+  })
 })
 
 describe('a folder without its slash', () => {

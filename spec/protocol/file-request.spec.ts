@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
-import { answerFileRequest, type FileAnswer, type FileRequest } from '../../src/protocol/file-request.js'
+import { answerFileRequest, type FileAnswer, type FileRequest, lastModified } from '../../src/protocol/file-request.js'
 
-const modifiedMs = Date.parse('Fri, 13 Nov 2026 10:00:00 GMT') + 250
-const version = { size: 100, etag: '"now"', modifiedMs }
+const changedMs = Date.parse('Fri, 13 Nov 2026 10:00:00 GMT') + 250
+const version = { size: 100, etag: '"now"', changedMs, tickMs: 20 }
 const same = 'Fri, 13 Nov 2026 10:00:00 GMT'
 const before = 'Fri, 13 Nov 2026 09:59:59 GMT'
 const after = 'Fri, 13 Nov 2026 10:00:01 GMT'
 const range = 'bytes=0-9'
 
-function answer(headers: Partial<FileRequest>, nowMs = modifiedMs + 60_000): FileAnswer {
+function answer(headers: Partial<FileRequest>, nowMs = changedMs + 60_000): FileAnswer {
   const none = {
     method: 'GET',
     range: undefined,
@@ -63,7 +63,16 @@ describe('answerFileRequest', () => {
     expect(answer(headers).type).toBe(type)
   })
 
-  it('does not trust a date that a later change may share', () => {
-    expect(answer({ range, ifRange: same }, modifiedMs + 500).type).toBe('whole')
+  it('has no date that a later change could share', () => {
+    expect(lastModified(version, changedMs)).toBeUndefined()
+    expect(lastModified(version, changedMs + 769)).toBeUndefined()
+    expect(lastModified(version, changedMs + 770)).toBe(same)
+    expect(lastModified(version, changedMs - 3_600_000)).toBeUndefined()
+    expect(lastModified({ ...version, changedMs: 9e15 }, changedMs)).toBeUndefined()
+    expect(lastModified({ ...version, changedMs: -9e15 }, changedMs)).toBeUndefined()
+    expect(lastModified({ ...version, tickMs: 2_000 }, changedMs + 2_749)).toBeUndefined()
+    expect(lastModified({ ...version, tickMs: 2_000 }, changedMs + 2_750)).toBe(same)
+    expect(answer({ range, ifRange: same }, changedMs + 769).type).toBe('whole')
+    expect(answer({ range, ifRange: same }, changedMs + 770).type).toBe('parts')
   })
 })

@@ -24,9 +24,12 @@ export function hold<T>(source$: Observable<T>, subscription: Subscription): Pro
   })
 }
 
-/** Starts a data server on a fresh folder. */
-export async function shareFolder(fill: (root: string, outside: string) => Promise<void>): Promise<SharedFolder> {
-  const base = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-share-')))
+/** Starts a data server on a fresh folder, somewhere in `place`. */
+export async function shareFolder(
+  fill: (root: string, outside: string) => Promise<void>,
+  place = tmpdir(),
+): Promise<SharedFolder> {
+  const base = realpathSync(mkdtempSync(join(place, 'lighthouse-share-')))
   const [root, outside] = [join(base, 'share'), join(base, 'outside')]
   await mkdir(root)
   await mkdir(outside)

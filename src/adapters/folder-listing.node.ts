@@ -11,7 +11,8 @@ export interface ListedEntry {
   readonly kind: 'file' | 'directory'
   /** Bytes; 0 for a folder. */
   readonly size: number
-  readonly modified: Date
+  /** Whatever the file system has: negative, or far beyond what a `Date` can hold. */
+  readonly modifiedMs: number
 }
 
 /** A part of a listing, and the place from which the next part goes on. */
@@ -68,7 +69,7 @@ async function look(
     throw error
   })
   const describe = (kind: ListedEntry['kind'], from: NonNullable<typeof stats>): ListedEntry => {
-    return { name, kind, size: kind === 'file' ? Number(from.size) : 0, modified: from.mtime }
+    return { name, kind, size: kind === 'file' ? Number(from.size) : 0, modifiedMs: Number(from.mtimeMs) }
   }
   if (stats?.isFile() === true) return describe('file', stats)
   if (stats?.isDirectory() === true) return describe('directory', stats)

@@ -1,6 +1,7 @@
 import { formatBytes } from '../protocol/byte-size.js'
 import { formatCoins } from '../protocol/coins.js'
 import { html, type Html } from '../protocol/html.js'
+import { isoDate } from '../protocol/http/date.js'
 import type { ListedEntry, ListedPage } from './folder-listing.node.js'
 import { renderPage } from './page.node.js'
 
@@ -14,7 +15,7 @@ function nextHref(next: string): string {
 }
 
 function row(entry: ListedEntry): Html {
-  const time = entry.modified.toISOString()
+  const time = isoDate(entry.modifiedMs)
   const isFile = entry.kind === 'file'
   return html`<tr>
     <td>
@@ -22,7 +23,7 @@ function row(entry: ListedEntry): Html {
     </td>
     <td class="number">${isFile ? formatBytes(entry.size) : ''}</td>
     <td class="number">${isFile ? formatCoins(entry.size) : ''}</td>
-    <td class="number wide"><time datetime="${time}">${time.slice(0, 10)}</time></td>
+    <td class="number wide">${time && html`<time datetime="${time}">${time.slice(0, 10)}</time>`}</td>
   </tr>`
 }
 
@@ -60,11 +61,12 @@ export function renderListing(names: readonly string[], { entries, next }: Liste
 export function listingJson(names: readonly string[], { entries, next }: ListedPage): string {
   const value = {
     path: `/${names.map(name => `${name}/`).join('')}`,
-    entries: entries.map(({ name, kind, size, modified }) => ({
+    // What is undefined is left out.
+    entries: entries.map(({ name, kind, size, modifiedMs }) => ({
       name,
       type: kind,
       ...(kind === 'file' ? { size, coins: formatCoins(size) } : {}),
-      modified: modified.toISOString(),
+      modified: isoDate(modifiedMs),
     })),
     ...(next === undefined ? {} : { next: nextHref(next) }),
   }

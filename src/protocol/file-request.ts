@@ -1,3 +1,4 @@
+import { httpDate } from './http/date.js'
 import { type ByteRange, parseRanges } from './http-range.js'
 
 /** The headers of a request that decide what of a file is sent. */
@@ -15,7 +16,10 @@ export interface FileRequest {
 export interface FileVersion {
   readonly size: number
   readonly etag: string
-  readonly modifiedMs: number
+  /** The last moment at which its bytes can have changed. */
+  readonly changedMs: number
+  /** Two changes within so many milliseconds can have the same time. */
+  readonly tickMs: number
 }
 
 /** What to answer. Only `whole` and `parts` carry bytes of the file; a HEAD gets neither. */
@@ -31,6 +35,14 @@ function toSeconds(ms: number): number {
   return Math.floor(ms / 1000)
 }
 
+/**
+ * The `Last-Modified` of a version. None while the second of the change lasts, since another change in it would have the same
+ * date; so whoever knows a date knows the last version that had it. None from the future either (RFC 9110, 8.8.2.1).
+ */
+export function lastModified({ changedMs, tickMs }: FileVersion, nowMs: number): string | undefined {
+  return toSeconds(changedMs) < toSeconds(nowMs - tickMs) ? httpDate(changedMs) : undefined
+}
+
 /** Whether a list of entity tags has this one; weakly compared, a `W/` before a tag means nothing. */
 function lists(header: string, etag: string, weakly: boolean): boolean {
   if (header.trim() === '*') return true
@@ -38,31 +50,28 @@ function lists(header: string, etag: string, weakly: boolean): boolean {
 }
 
 /** Whether a header holds a date and the file is newer than it; undefined when it holds none, and is to be ignored. */
-function isNewerThan(header: string, modifiedMs: number): boolean | undefined {
+function isNewerThan(header: string, changedMs: number): boolean | undefined {
   const date = Date.parse(header)
-  return Number.isNaN(date) ? undefined : toSeconds(modifiedMs) > toSeconds(date)
+  return Number.isNaN(date) ? undefined : toSeconds(changedMs) > toSeconds(date)
 }
 
-/** Whether the ranges hold good for what the client has already. A date does only when no later change can share it. */
+/** Whether the ranges hold good for what the client has already: it names the same version. */
 function rangesApply(ifRange: string | undefined, version: FileVersion, nowMs: number): boolean {
-  if (ifRange === undefined) return true
-  if (ifRange.trim().startsWith('"')) return ifRange.trim() === version.etag
-  const settled = nowMs - version.modifiedMs > 1000
-  return settled && toSeconds(Date.parse(ifRange)) === toSeconds(version.modifiedMs)
+  return ifRange === undefined || [version.etag, lastModified(version, nowMs)].includes(ifRange.trim())
 }
 
 /** What to answer to a GET or HEAD of a file: preconditions, then ranges, in the order of RFC 9110 section 13.2.2. */
 export function answerFileRequest(request: FileRequest, version: FileVersion, nowMs: number): FileAnswer {
   const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, range } = request
-  const { etag, modifiedMs, size } = version
+  const { etag, changedMs, size } = version
   if (ifMatch !== undefined) {
     if (!lists(ifMatch, etag, false)) return { type: 'precondition-failed' }
-  } else if (ifUnmodifiedSince !== undefined && isNewerThan(ifUnmodifiedSince, modifiedMs) === true) {
+  } else if (ifUnmodifiedSince !== undefined && isNewerThan(ifUnmodifiedSince, changedMs) === true) {
     return { type: 'precondition-failed' }
   }
   if (ifNoneMatch !== undefined) {
     if (lists(ifNoneMatch, etag, true)) return { type: 'not-modified' }
-  } else if (ifModifiedSince !== undefined && isNewerThan(ifModifiedSince, modifiedMs) === false) {
+  } else if (ifModifiedSince !== undefined && isNewerThan(ifModifiedSince, changedMs) === false) {
     return { type: 'not-modified' }
   }
   if (range === undefined || request.method !== 'GET' || !rangesApply(ifRange, version, nowMs)) return { type: 'whole' }
