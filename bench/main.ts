@@ -26,7 +26,7 @@ this machine.
   --hub        only the hub: settlements, syncs, connections, signals; uses PostgreSQL, Redis and strace where they are
   --ledger     only "ledger verify" over a generated file of a million blocks (about 850 MB in the temporary folder)
   --rtc NAME   only wrtc or only node-datachannel
-  --path MS    only the path with that many milliseconds of added round trip: 0 or 40
+  --path MS    only the path with that many milliseconds of added round trip: 0, 40 or 80
   --json       the figures as JSON instead of tables
 
 --hub and --ledger go together, and with --quick or --full.
@@ -145,7 +145,7 @@ async function main(): Promise<void> {
   const names = (['wrtc', 'node-datachannel'] as const satisfies RtcName[]).filter(
     name => values.rtc === undefined || values.rtc === name,
   )
-  const paths = [0, 40].filter(path => values.path === undefined || Number(values.path) === path)
+  const paths = [0, 40, 80].filter(path => values.path === undefined || Number(values.path) === path)
   if (names.length === 0 || paths.length === 0) throw new Error(`nothing to measure\n\n${usage}`)
 
   const figures: Record<string, unknown> = {}

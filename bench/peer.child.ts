@@ -3,6 +3,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { filter, firstValueFrom, type Observable, type Subscription, take } from 'rxjs'
 import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
 import type { WebRtcImplementation } from '../src/adapters/webrtc/native-connection.js'
+import { channelInit } from '../src/adapters/webrtc/node-datachannel-engine.js'
 import { loadRtc, type RtcName } from '../src/adapters/webrtc/load.node.js'
 import { createPeer$, portBlock, type Share } from '../src/app.js'
 import type { RtcSignal } from '../src/ports.js'
@@ -80,7 +81,8 @@ async function openPipe(options: {
       if (announced !== undefined) await call('signal', { kind, signal: announced })
     })
   }
-  const pipeOptions = { initiator, implementation, onSignal }
+  const init = rtcName === 'node-datachannel' ? channelInit : {}
+  const pipeOptions = { initiator, implementation, init, onSignal }
   if (kind === 'raw') pipes.raw = rawPipe(pipeOptions)
   else pipes[kind] = simplePeerPipe(pipeOptions)
 }

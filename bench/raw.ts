@@ -33,6 +33,8 @@ export interface RawPipe extends Pipe {
 export interface PipeOptions {
   readonly initiator: boolean
   readonly implementation: WebRtcImplementation
+  /** How the peers open their channel over this implementation. */
+  readonly init: object
   readonly onSignal: (signal: RtcSignal) => void
 }
 
@@ -84,7 +86,7 @@ function pump(turn: () => number): { start(): void; stop(): number } {
 }
 
 /** The bare channel, with a gate on the buffered amount, which does not move within a turn. */
-export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): RawPipe {
+export function rawPipe({ initiator, implementation, init, onSignal }: PipeOptions): RawPipe {
   const connection = new implementation.RTCPeerConnection({ iceServers: [] }) as unknown as Connection
   let received = 0
   let current: Channel | undefined
@@ -127,7 +129,7 @@ export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): R
     opened()
   }
   if (initiator) {
-    use(connection.createDataChannel('data', { ordered: true }))
+    use(connection.createDataChannel('data', init))
     void connection.createOffer().then(describe)
   }
   let carried: Socket | undefined
@@ -184,12 +186,13 @@ export function rawPipe({ initiator, implementation, onSignal }: PipeOptions): R
 }
 
 /** simple-peer's own stream: `write` until it asks to wait, again on `drain`. */
-export function simplePeerPipe({ initiator, implementation, onSignal }: PipeOptions): Pipe {
+export function simplePeerPipe({ initiator, implementation, init, onSignal }: PipeOptions): Pipe {
   const options = {
     initiator,
     wrtc: oneChannelOnly(implementation),
     trickle: true,
     channelName: channelLabel,
+    channelConfig: init,
     iceCompleteTimeout: 1,
   }
   const peer = new SimplePeer({ ...options, config: { iceServers: [] } })

@@ -1,8 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
-import { NEVER } from 'rxjs'
+import polyfill from 'node-datachannel/polyfill'
+import { firstValueFrom, NEVER } from 'rxjs'
 import type { WebRtcImplementation } from '../../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../../src/adapters/webrtc/node-datachannel-engine.js'
 import type { IceServer } from '../../../src/ports.js'
+
+interface Native {
+  createDataChannel(label: string, init: object): unknown
+}
 
 /** The configuration with which the native connection is made. */
 function configurationFor(iceServers: readonly IceServer[]): { readonly iceServers: readonly IceServer[] } {
@@ -19,6 +24,21 @@ function configurationFor(iceServers: readonly IceServer[]): { readonly iceServe
 }
 
 describe('node-datachannel', () => {
+  it('opens the channel so that both sides start their retransmission timer anew with each acknowledgement', async () => {
+    const { RTCPeerConnection, ...others } = polyfill as unknown as WebRtcImplementation
+    const made: unknown[] = []
+    class Recording extends (RTCPeerConnection as unknown as new (configuration: object) => Native) {
+      override createDataChannel(label: string, init: object): unknown {
+        made.push([label, init])
+        return super.createDataChannel(label, init)
+      }
+    }
+    const { connect$ } = nodeDatachannelRtc({ ...others, RTCPeerConnection: Recording as never })
+    const offer = firstValueFrom(connect$({ initiator: true, iceServers: [], remote$: NEVER }))
+    expect(made).toEqual([['data', expect.objectContaining({ maxRetransmits: 65_535 })]])
+    await offer
+  })
+
   it('is given names and credentials percent-encoded, since they become part of an address', () => {
     const { iceServers } = configurationFor([
       { urls: 'turn:turn.example', username: '1790000000:ab_c-d', credential: 'A+b/c:d@e=' },

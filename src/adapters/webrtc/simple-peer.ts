@@ -57,6 +57,8 @@ export interface RtcQuirks {
   readonly candidatesAfterAnswer?: boolean
   /** Bytes handed over ahead of what has left the channel's buffer. Default 256 KiB. */
   readonly highWaterBytes?: number
+  /** How the side that offers opens the channel, besides its label. Default: reliable and ordered, as the standard has it. */
+  readonly channelInit?: { readonly maxRetransmits?: number }
   /** The servers as it takes them. Default: as they are. */
   readonly iceServers?: (servers: readonly IceServer[]) => readonly IceServer[]
 }
@@ -67,6 +69,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
     roundTripUnitMs = 1000,
     candidatesAfterAnswer = false,
     highWaterBytes = defaultHighWaterBytes,
+    channelInit = {},
     iceServers: taken = servers => servers,
   } = quirks
   const wrtc = oneChannelOnly(implementation)
@@ -79,6 +82,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           wrtc,
           trickle: true,
           channelName: channelLabel,
+          channelConfig: channelInit,
           // With trickle on nothing waits for it; its timer would outlive the peer.
           iceCompleteTimeout: 1,
           config: { iceServers: [...taken(iceServers)], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
