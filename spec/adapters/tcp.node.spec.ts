@@ -369,6 +369,22 @@ describe('a socket of nodeTcp', () => {
     await one.next('end')
     expect(types).toEqual(['chunk', 'end'])
   })
+
+  it('says an end without data that came before it was read, and only once it goes on', async () => {
+    const { dial } = await listen()
+    const [empty, later] = [await dial(), await dial()]
+    empty.socket.hold(true)
+    for (const { client } of [empty, later]) client.end()
+    // Both ends have come by then: the connections are handled in turn.
+    await record(later.socket).next('end')
+    const types: string[] = []
+    const { event$, next } = record(empty.socket)
+    event$.subscribe(({ type }) => types.push(type))
+    expect(types).toEqual([])
+    empty.socket.hold(false)
+    await next('end')
+    expect(types).toEqual(['end'])
+  })
 })
 
 describe('nodeTcp.dial', () => {

@@ -28,6 +28,7 @@ function byteSocket(socket: Socket): ByteSocket {
   let finishing = false
   let held = false
   let ended = false
+  let endTold = false
   let failure: LighthouseError | undefined
 
   const abort = (): void => {
@@ -54,6 +55,23 @@ function byteSocket(socket: Socket): ByteSocket {
     }
     if (finishing && behind.length === 0) socket.end()
   }
+  /** Once somebody listens and it is not paused: Node tells the end of a connection without data in either case. */
+  const tellEnd = (): void => {
+    if (!ended || endTold || held || subscriber === undefined) return
+    endTold = true
+    const say = (): void => {
+      if (failure === undefined) subscriber?.next({ type: 'end' })
+    }
+    // A reset that arrives together with data is told as an end (libuv sees both in one poll and reads no further).
+    // Writing finds out: an empty write, or the one under way, whose failure is known within this turn.
+    if (socket.writableEnded) say()
+    else if (socket.writableLength > 0) setImmediate(say)
+    else socket.write(nothing, error => !error && say())
+  }
+  socket.on('end', () => {
+    ended = true
+    tellEnd()
+  })
   socket.on('error', error => {
     failure = toLighthouseError('stream-reset', error, 'local connection')
   })
@@ -71,24 +89,12 @@ function byteSocket(socket: Socket): ByteSocket {
     }
     subscriber = current
     const onData = (bytes: Uint8Array): void => current.next({ type: 'chunk', bytes })
-    const onEnd = (): void => {
-      ended = true
-      const say = (): void => {
-        if (failure === undefined) current.next({ type: 'end' })
-      }
-      // A reset that arrives together with data is told as an end (libuv sees both in one poll and reads no further).
-      // Writing finds out: an empty write, or the one under way, whose failure is known within this turn.
-      if (socket.writableEnded) say()
-      else if (socket.writableLength > 0) setImmediate(say)
-      else socket.write(nothing, error => !error && say())
-    }
     socket.on('data', onData)
-    socket.on('end', onEnd)
     if (!held) socket.resume()
+    tellEnd()
     current.add(() => {
       subscriber = undefined
       socket.off('data', onData)
-      socket.off('end', onEnd)
       abort()
     })
   })
@@ -112,6 +118,7 @@ function byteSocket(socket: Socket): ByteSocket {
       held = on
       if (on) socket.pause()
       else if (subscriber !== undefined) socket.resume()
+      tellEnd()
     },
   }
 }
