@@ -343,6 +343,34 @@ describe('createPeer$', () => {
     server.close()
   })
 
+  it('goes on after a defect: what it happened in ends, and it is told with its place', async () => {
+    const cause = new TypeError('x is not a function')
+    const client = fetchHubClient(hub.url)
+    const resolve$ = (nickname: string): Observable<string | undefined> =>
+      client.resolve$(nickname).pipe(
+        map(() => {
+          throw cause
+        }),
+      )
+    const { peer } = await start({ identity: alice, ports: portBlock(0), hub: { ...client, resolve$ } })
+    await signedIn(peer)
+    const events: PeerEvent[] = []
+    peer.event$.subscribe(event => events.push(event))
+    const failureOf = (work$: Observable<unknown>): Promise<unknown> =>
+      lastValueFrom(work$).catch((error: unknown) => error)
+    const failures = [await failureOf(peer.connect$('bob')), await failureOf(peer.forgive$('bob'))]
+    for (const failure of failures) expect(failure).toMatchObject({ code: 'internal', cause })
+    // That of a connection is told as its end.
+    expect(events).toEqual([
+      { type: 'ended', with: 'bob', reason: failures[0] },
+      { type: 'defect', reason: failures[1] },
+    ])
+    const answer = await ask({ port: Number(new URL(peer.addresses.proxy).port), path: '/proxy/bob/' })
+    expect(answer.status).toBe(500)
+    expect(answer.text).not.toContain('app.spec')
+    expect((await firstValueFrom(peer.stats$)).hub.type).toBe('authenticated')
+  })
+
   it.each<[string, Partial<PeerPorts>]>([
     ['a port that is none', { proxy: 65_536 }],
     ['half a port', { data: 1.5 }],

@@ -43,7 +43,7 @@ import {
   type PeerOptions,
 } from './peer-options.js'
 import type { ByteSocket, Tunnel } from './ports.js'
-import { isLighthouseError, LighthouseError } from './protocol/errors.js'
+import { isLighthouseError, LighthouseError, toInternalError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
@@ -88,7 +88,8 @@ function statsOf(state: PeerState, nickname: string, subscriptions: number, upti
 function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'state') return { type: 'hub', state: report.state }
   if (report.type === 'tunnel') return { type: 'tunnel', tunnel: report.tunnel }
-  if (report.type === 'book-failed' || report.type === 'evidence') return report
+  if (report.type === 'book-failed' || report.type === 'evidence' || report.type === 'defect') return report
+  if (report.type === 'resets') return { ...report, type: 'streams-reset' }
   if (report.type === 'left-out') return { type: 'evidence-left-out', hub: report.hub, kind: report.kind }
   if (report.type === 'postponed') return { type: 'ledger-postponed', reason: report.reason }
   if (report.type === 'unchecked') return { type: 'ledger-unchecked', hub: report.hub, reason: report.reason }
@@ -111,6 +112,23 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
       subscriptions++
       return source.pipe(finalize(() => subscriptions--))
     })
+
+  const defect$ = new Subject<LighthouseError>()
+  /** Hands on what is ours; anything else is a defect, which is told. */
+  const known = (error: unknown): LighthouseError => {
+    const reason = toInternalError(error)
+    if (reason !== error) defect$.next(reason)
+    return reason
+  }
+  /** Runs one part of the peer: a defect ends that part, and none of the others. */
+  const apart = <T>(part$: Observable<T>): Observable<T> =>
+    part$.pipe(
+      catchError((error: unknown) => {
+        if (isLighthouseError(error)) throw error
+        known(error)
+        return EMPTY
+      }),
+    )
 
   const stop$ = new ReplaySubject<void>(1)
   /** Connections end first: what they sign then is brought, and what cannot be kept is told. */
@@ -195,7 +213,7 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
         throw new LighthouseError('malformed-nickname', `"${name}" is no nickname: only the letters a to z`)
       if (name === nickname) throw new LighthouseError('own-nickname', `"${name}" is you`, { nickname })
       return work$()
-    })
+    }).pipe(catchError((error: unknown) => throwError(() => known(error))))
   const connect$ = (name: string): Observable<Tunnel> =>
     withOther(name, () =>
       payable$(accounts, balance$, keyIfConnected(name)).pipe(mergeMap(() => tunnels.connect$(name).pipe(counted))),
@@ -278,16 +296,23 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
                 ? dialTo(shared.host, shared.port)
                 : undefined
           const report$ = merge(
+            defect$.pipe(map((reason): PeerReport => ({ type: 'defect', reason }))),
             signaling.pipe(
               tap(event => {
-                accounts.heard(event)
+                try {
+                  accounts.heard(event)
+                } catch (error) {
+                  if (isLighthouseError(error)) throw error
+                  // The connection to the hub is not at fault, and goes on.
+                  known(error)
+                }
                 if (event.type === 'session') session$.next(event.session)
               }),
             ),
-            accounts.report$,
-            audit$,
-            serve$(dial).pipe(takeUntil(closing$)),
-            tunnels.report$.pipe(
+            apart(accounts.report$),
+            apart(audit$),
+            apart(serve$(dial)).pipe(takeUntil(closing$)),
+            apart(tunnels.report$).pipe(
               tap(report => ends.note(report)),
               takeUntil(closing$),
             ),

@@ -72,6 +72,20 @@ export type PeerEvent =
       readonly with: string
       readonly reason: LighthouseError
     }
+  /**
+   * Streams that were reset, for reasons of one code, the newest of which this is: told at once, then together, at most every 10 s
+   * a connection. A local program that leaves early is such a reason.
+   */
+  | {
+      readonly type: 'streams-reset'
+      /** As above. */
+      readonly with: string
+      readonly session: string
+      readonly reason: LighthouseError
+      readonly count: number
+    }
+  /** Something in this program threw what nobody expected. Its `cause` has the stack. What it happened in has ended. */
+  | { readonly type: 'defect'; readonly reason: LighthouseError }
   /** The hub will not settle what a consumer signed, and why. */
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
   /** Something that the hub did: what, and what shows it (docs/PROTOCOL.md says how well). Each is told once. */

@@ -36,7 +36,7 @@ describe('exitCodeOf', () => {
     ['address-unavailable', 1],
     ['not-running', 1],
     ['already-running', 1],
-    ['unexpected', 1],
+    ['internal', 1],
   ])('%s ends with %i', (code, exit) => {
     expect(exitCodeOf(code)).toBe(exit)
   })

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { readdirSync } from 'node:fs'
 import { createOutput } from '../../src/cli/output.js'
 import { createLog } from '../../src/cli/log.js'
+import type { LogLevel } from '../../src/cli/options.js'
 import type { Context } from '../../src/cli/commands/context.js'
 import { eventTeller } from '../../src/cli/commands/peer-events.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
@@ -10,11 +11,11 @@ import { temporaryFolders } from './support/temporary.js'
 
 const temporary = temporaryFolders()
 
-function scene({ json = false } = {}) {
+function scene({ json = false, level }: { json?: boolean; level?: LogLevel } = {}) {
   const home = temporary()
   const io = fakeIo(home)
   const context = { io, home, output: createOutput(io, json), globals: {} } as unknown as Context
-  return { home, io, tell: eventTeller(context, createLog(io)) }
+  return { home, io, tell: eventTeller(context, createLog(io, level)) }
 }
 
 const lines = (text: string): readonly string[] => text.split('\n').filter(line => line !== '')
@@ -38,6 +39,39 @@ describe('what a running peer tells', () => {
     expect(lines(io.err()).map(line => JSON.parse(line) as object)).toMatchObject([
       { level: 40, used: 'wrtc', message: 'no binary', msg: 'engine-missing' },
     ])
+  })
+
+  it('logs a defect with its place, wherever it shows, and other ends without', () => {
+    const { io, tell } = scene()
+    const cause = new TypeError('x is not a function')
+    const defect = new LighthouseError('internal', 'a defect in this program: x is not a function', {}, { cause })
+    tell({ type: 'ended', with: 'bob', reason: defect })
+    tell({ type: 'defect', reason: defect })
+    tell({ type: 'book-failed', reason: defect })
+    tell({ type: 'book-failed', reason: new LighthouseError('store-failed', 'the disk is full', {}, { cause }) })
+    const [ended, told, book, disk] = lines(io.err()).map(line => JSON.parse(line) as Record<string, unknown>)
+    expect([ended, told, book]).toMatchObject([
+      { level: 50, msg: 'ended', with: 'bob', code: 'internal', stack: cause.stack },
+      { level: 50, msg: 'defect', code: 'internal', stack: cause.stack },
+      { level: 50, msg: 'book-failed', code: 'internal', stack: cause.stack },
+    ])
+    expect(disk).not.toHaveProperty('stack')
+  })
+
+  it('logs streams that were reset: an everyday one for who asks for it, a limit for everybody', () => {
+    const [quiet, chatty] = [scene(), scene({ level: 'info' })]
+    for (const { tell } of [quiet, chatty]) {
+      const told = { type: 'streams-reset', with: 'bob', session: 's', count: 7 } as const
+      tell({ ...told, reason: new LighthouseError('stream-reset', 'local connection: read ECONNRESET') })
+      tell({ ...told, reason: new LighthouseError('stream-overrun', 'the reader fell behind') })
+    }
+    const codes = (text: string): unknown[] => lines(text).map(line => (JSON.parse(line) as { code: string }).code)
+    expect(codes(quiet.io.err())).toEqual(['stream-overrun'])
+    expect(codes(chatty.io.err())).toEqual(['stream-reset', 'stream-overrun'])
+    expect(JSON.parse(lines(chatty.io.err())[0]!)).toMatchObject({
+      ...{ level: 30, msg: 'streams-reset', with: 'bob', session: 's', count: 7 },
+      message: 'local connection: read ECONNRESET',
+    })
   })
 
   it('says plainly that the ledger cannot be checked', () => {

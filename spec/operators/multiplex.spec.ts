@@ -3,6 +3,7 @@ import { map, type Observable, Subject } from 'rxjs'
 import { multiplex } from '../../src/operators/multiplex.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEvent } from '../../src/protocol/mux-state.js'
+import type { Frame } from '../../src/protocol/smux.js'
 import { marbles } from '../support/marbles.js'
 
 const config = defaultMuxConfig('client', { version: 2, rst: true })
@@ -82,6 +83,17 @@ describe('multiplex', () => {
     size$.subscribe(size => counts.push(size))
     source$.next({ type: 'tick' })
     expect(counts).toEqual([0])
+  })
+
+  it('turns a defect into `fail`, as such, and not into an exception', () => {
+    const source$ = new Subject<MuxEvent>()
+    const codes: string[] = []
+    source$.pipe(multiplex(config)).subscribe(({ effects }) => {
+      for (const effect of effects) codes.push(effect.type === 'fail' ? effect.error.code : effect.type)
+    })
+    source$.next({ type: 'frames', frames: undefined as unknown as readonly Frame[], now: 0 })
+    source$.next({ type: 'frames', frames: [{ command: 'syn', streamId: 5 }], now: 0 })
+    expect(codes).toEqual(['internal'])
   })
 
   it('turns hostile input into `fail`, not into an exception', () => {

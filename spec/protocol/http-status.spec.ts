@@ -8,6 +8,7 @@ const expected: Readonly<Record<ErrorCode, number>> = {
   'frame-size': 502,
   'protocol-violation': 502,
   'peer-silent': 502,
+  internal: 500,
   'channel-closed': 502,
   'stream-ids-exhausted': 502,
   'too-many-streams': 503,

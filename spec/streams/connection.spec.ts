@@ -318,6 +318,28 @@ describe('a connection', () => {
       expect(answering.reason()?.code).toBe('peer-refused')
     })
 
+    it('when this program is wrong: `internal`, the place in the cause, whoever threw it', () => {
+      const cause = new TypeError('x is not a function')
+      const throwing = (): never => {
+        throw cause
+      }
+      const { a, dial, sent, nothingLeft } = world()
+      const changes: Partial<ConnectionOptions>[] = [
+        { trust: { check: throwing } },
+        { crypto: { ...nodeCrypto, randomId: throwing } },
+        { rtc: { name: 'broken', connect$: () => throwError(() => cause) } },
+      ]
+      for (const change of changes) {
+        const { reason, outcomes } = record(offerConnection$({ ...a.options, ...change }, 'bob'))
+        expect([reason(), outcomes]).toEqual([expect.objectContaining({ code: 'internal', cause }), ['complete']])
+      }
+      const offering = dial()
+      a.rtc.link.fail(cause)
+      expect(offering.reason()).toMatchObject({ code: 'internal', cause })
+      expect(sent).toEqual([])
+      nothingLeft()
+    })
+
     it('when the other side says goodbye, with its words', () => {
       const { negotiate, sent, inbox, nothingLeft } = world()
       const { offering, answering } = negotiate()

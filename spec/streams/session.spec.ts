@@ -251,6 +251,53 @@ describe('session$', () => {
     expect([...client.errors, ...server.errors]).toEqual([])
   })
 
+  it('tells why streams were reset: on both sides, each once', () => {
+    const { time, client, server, connect } = joined()
+    const [first] = [connect(), connect()]
+    first.break()
+    time.advance(5)
+    const resets = (side: Side): unknown[] => side.events.filter(({ type }) => type === 'resets')
+    expect(resets(client)).toEqual([
+      {
+        type: 'resets',
+        local: true,
+        count: 1,
+        reason: expect.objectContaining({ message: 'the program broke the connection' }),
+      },
+    ])
+    expect(resets(server)).toEqual([
+      {
+        type: 'resets',
+        local: false,
+        count: 1,
+        reason: expect.objectContaining({
+          code: 'stream-reset',
+          message: expect.stringContaining('the other side reset'),
+        }),
+      },
+    ])
+    // What the end of the connection resets is not told again.
+    client.subscription.unsubscribe()
+    time.advance(20_000)
+    expect(resets(client)).toHaveLength(1)
+  })
+
+  it('tells of a flood of resets in a few words, and of the last ones before the connection ends', () => {
+    const { time, side, say } = alone('server')
+    const opened = (id: number): Frame[] => [
+      { command: 'syn', streamId: id },
+      { command: 'rst', streamId: id },
+    ]
+    for (let id = 3; id < 2003; id += 2) say(...opened(id))
+    const counts = (): number[] => side.events.flatMap(event => (event.type === 'resets' ? [event.count] : []))
+    const before = counts()
+    expect(before.length).toBeLessThanOrEqual(1 + Math.ceil(time.clock.now() / 10_000))
+    say({ command: 'syn', streamId: 2 })
+    expect(side.errors.map(({ code }) => code)).toEqual(['protocol-violation'])
+    expect(counts().reduce((sum, count) => sum + count, 0)).toBe(1000)
+    expect(counts().length).toBe(before.length + 1)
+  })
+
   it('refuses streams of the other side where nothing is dialled', () => {
     const { say, received, side } = alone('client')
     say({ command: 'syn', streamId: 2 })

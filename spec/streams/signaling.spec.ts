@@ -71,6 +71,23 @@ describe('signaling$', () => {
     expect(events.some(({ type }) => type === 'coins')).toBe(false)
   })
 
+  it('takes a defect for one, and not for a hub that is away: says so with its place, and tries again', () => {
+    const cause = new TypeError('x is not a function')
+    const check = (): never => {
+      throw cause
+    }
+    const { transport, events, state, time } = start({ trust: { check } })
+    transport.link.emit(hub.challengeFor(identity.pubKey))
+    expect(state()).toMatchObject({ type: 'waiting', code: 'internal', message: expect.stringContaining('x is not') })
+    expect(events).toContainEqual({ type: 'defect', reason: expect.objectContaining({ code: 'internal', cause }) })
+    time.advance(10_000)
+    expect(transport.links.length).toBe(2)
+    // What the transport throws of the network is no defect.
+    transport.link.fail(new Error('socket hang up'))
+    expect(state()).toMatchObject({ type: 'waiting', code: 'hub-unreachable', message: 'hub: socket hang up' })
+    expect(events.filter(({ type }) => type === 'defect')).toHaveLength(1)
+  })
+
   const good = hub.challengeFor(identity.pubKey)
   it.each<[string, Partial<typeof good>]>([
     ['no text', { challenge: 7 }],

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
 import type { TcpListenEvent, Tunnel } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
+import { encodeFrame } from '../../src/protocol/smux.js'
 import { createTunnelEnds } from '../../src/streams/tunnel-ends.js'
 import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../src/streams/tunnels.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
@@ -289,6 +290,33 @@ describe('tunnels', () => {
     expect(socket.aborted).toBe(true)
     expect(connections.last('b').alive).toBe(true)
     expect(open('a')).toBe(a)
+  })
+
+  it('ends the connection in which a defect shows, as `internal` with its place, and no other', () => {
+    const { open, enter, connections, time, endOf } = world()
+    const [a, b] = [open('a'), open('b')]
+    const socket = enter(a)
+    enter(b)
+    const cause = new TypeError('x is not a function')
+    socket.write = () => {
+      throw cause
+    }
+    const frame = encodeFrame({ command: 'psh', streamId: 3, data: new Uint8Array(10) }, 2)
+    connections.last('a').far.send(frame)
+    connections.last('b').far.send(frame)
+    time.advance(5)
+    expect(endOf('a').reason).toMatchObject({ code: 'internal', message: expect.stringContaining('x is not'), cause })
+    expect([socket.aborted, connections.last('b').alive]).toEqual([true, true])
+    expect(open('a')).toBe(a)
+  })
+
+  it('tells of streams that were reset, with whom', () => {
+    const { open, enter, reports, time } = world()
+    enter(open('bob')).break()
+    time.advance(5)
+    expect(reports.filter(({ type }) => type === 'resets')).toEqual([
+      { type: 'resets', with: 'bob', session: 'session-0', count: 1, reason: expect.any(LighthouseError) },
+    ])
   })
 
   it('makes 32 attempts at once beside the tunnels, and says so to the next', () => {

@@ -2,7 +2,7 @@ import { catchError, map, type Observable, type ObservableInput, throwError, tim
 import { fromFetch } from 'rxjs/fetch'
 import type { HubClient } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
-import { LighthouseError } from '../protocol/errors.js'
+import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { maxLedgerLineBytes } from '../protocol/ledger-line.js'
 import { LineSplitter } from '../protocol/line-splitter.js'
 import { isPublicKey, parseHead } from '../protocol/signal.js'
@@ -116,7 +116,10 @@ export function fetchHubClient(hub: string | URL): HubClient {
       }),
       catchError((error: unknown) =>
         throwError(() => {
-          if (error instanceof LighthouseError) return error
+          const failure = toLighthouseError('hub-unreachable', error)
+          // What fails on the network is a TypeError to fetch.
+          if (error === failure || (failure.code === 'internal' && (error as Error).name !== 'TypeError'))
+            return failure
           const message = `The hub at ${origin} cannot be reached: ${unreachableReason(origin, failureOf(error))}`
           return new LighthouseError('hub-unreachable', message, {}, { cause: error })
         }),

@@ -33,7 +33,6 @@ export type CommandCode =
   | 'not-as-announced'
   | 'interrupted'
   | 'output-closed'
-  | 'unexpected'
 
 /** Every code that `--json` can show. */
 export type FailureCode = ErrorCode | CommandCode
@@ -100,7 +99,7 @@ const table: Record<FailureCode, ExitCode> = {
   'unexpected-answer': failure,
   interrupted: failure,
   'output-closed': failure,
-  unexpected: failure,
+  internal: failure,
 }
 
 /** The exit code for a failure. Total. */

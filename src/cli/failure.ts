@@ -1,4 +1,4 @@
-import { LighthouseError } from '../protocol/errors.js'
+import { toInternalError } from '../protocol/errors.js'
 import type { CommandCode, FailureCode } from './exit-codes.js'
 
 /** What the person can do about a failure, where the message itself does not say it. */
@@ -23,7 +23,7 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'own-nickname': 'What you share is in your own folder.',
   'no-such-file': 'Look at the folder on the dashboard, and write the name as it is there.',
   'not-as-announced': 'Remove what is kept to begin anew; if it stays so, ask the other side.',
-  unexpected: 'This should not happen: please report it, with what you did.',
+  internal: 'This should not happen: please report it, with what you did and the log.',
 }
 
 /** A failure in words. */
@@ -45,7 +45,6 @@ export class CommandFailure extends Error implements Failure {
 
 /** What was thrown, as a failure. */
 export function toFailure(error: unknown): Failure {
-  if (error instanceof LighthouseError || error instanceof CommandFailure)
-    return { code: error.code, message: error.message }
-  return { code: 'unexpected', message: error instanceof Error ? error.message : String(error) }
+  const { code, message } = error instanceof CommandFailure ? error : toInternalError(error)
+  return { code, message }
 }

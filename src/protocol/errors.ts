@@ -12,6 +12,11 @@ export const errorCodes = {
   'protocol-violation': 'fatal',
   /** Nothing arrived for the keep-alive's limit. The connection ends; dial again. */
   'peer-silent': 'fatal',
+  /**
+   * Something in this program threw what nobody expected: a defect of ours. What it happened in ends, a connection mostly, and the
+   * rest goes on. Report it with the stack in the log; trying again may help.
+   */
+  internal: 'fatal',
   /** The channel ended or failed underneath. The connection ends; dial again. */
   'channel-closed': 'fatal',
   /** All stream IDs of the connection are used up. The connection is replaced; dial again. */
@@ -111,9 +116,48 @@ export function isLighthouseError(error: unknown, ...codes: readonly ErrorCode[]
   return error instanceof LighthouseError && (codes.length === 0 || codes.includes(error.code))
 }
 
-/** Wraps anything thrown as ours, keeping it as the cause; ours pass unchanged. */
+/** What the language throws where a program is wrong, by name: an object of another realm is no `instanceof` ours. */
+const defectNames: ReadonlySet<string> = new Set([
+  'TypeError',
+  'RangeError',
+  'ReferenceError',
+  'SyntaxError',
+  'EvalError',
+  'URIError',
+])
+
+/**
+ * Whether somebody made a mistake in this program, as far as that can be told. What the system and libraries throw for what
+ * comes from outside carries a code; only that for an argument of a wrong type is a mistake as well.
+ */
+function isDefect(error: unknown): boolean {
+  if (typeof error !== 'object' || error === null) return true
+  const { name, message, code } = error as {
+    readonly name?: unknown
+    readonly message?: unknown
+    readonly code?: unknown
+  }
+  if (typeof name !== 'string' || typeof message !== 'string') return true
+  return defectNames.has(name) && (code === undefined || code === 'ERR_INVALID_ARG_TYPE')
+}
+
+/**
+ * Wraps what an outside library or the system threw for a reason that `code` names, keeping it as the cause. Ours pass unchanged, and
+ * a defect is `internal`, so that it is not taken for a disk, a network or another peer that fails.
+ */
 export function toLighthouseError(code: ErrorCode, error: unknown, prefix = ''): LighthouseError {
   if (error instanceof LighthouseError) return error
-  const text = error instanceof Error ? error.message : String(error)
+  return isDefect(error) ? toInternalError(error) : wrapError(code, error, prefix)
+}
+
+/** Wraps whatever comes to where only ours should: no library or system throws there, so it is a defect. Ours pass unchanged. */
+export function toInternalError(error: unknown): LighthouseError {
+  return error instanceof LighthouseError ? error : wrapError('internal', error, 'a defect in this program')
+}
+
+/** Wraps what a library threw in `code` whatever it is: for those that refuse what comes from outside with a TypeError. */
+export function wrapError(code: ErrorCode, error: unknown, prefix = ''): LighthouseError {
+  const { message } = (error ?? {}) as { readonly message?: unknown }
+  const text = typeof message === 'string' ? message : String(error)
   return new LighthouseError(code, prefix === '' ? text : `${prefix}: ${text}`, {}, { cause: error })
 }

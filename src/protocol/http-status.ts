@@ -17,6 +17,11 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'frame-size': lostConnection('{peer} sent something unreadable'),
   'protocol-violation': lostConnection('{peer} broke the rules of the connection'),
   'peer-silent': lostConnection('{peer} has fallen silent'),
+  internal: {
+    status: 500,
+    title: 'Something is wrong with this program',
+    next: 'Try again. If it stays so, report it with the log of "lighthouse-peer up", which names the place.',
+  },
   'channel-closed': lostConnection('The connection to {peer} was lost'),
   'stream-ids-exhausted': lostConnection('The connection to {peer} is used up'),
   'too-many-streams': {

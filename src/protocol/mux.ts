@@ -1,4 +1,4 @@
-import { LighthouseError, toLighthouseError } from './errors.js'
+import { LighthouseError, toInternalError } from './errors.js'
 import { strayBytesPerTick } from './mux-account.js'
 import { enqueue, failureCommand, newStream, receive, removeStream, withControl } from './mux-receive.js'
 import { flush, isReady, queueBudget, withReady } from './mux-send.js'
@@ -184,7 +184,7 @@ export function step(state: MuxState, event: MuxEvent): readonly [MuxState, read
     const [flushed, sends] = flush(next)
     return [flushed, sends.length === 0 ? effects : effects.length === 0 ? sends : [...effects, ...sends]]
   } catch (error) {
-    const failure = toLighthouseError('protocol-violation', error)
+    const failure = toInternalError(error)
     return [{ ...state, failed: true }, [{ type: 'fail', error: failure }]]
   }
 }

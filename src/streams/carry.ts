@@ -12,7 +12,7 @@ import {
   throwError,
 } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../ports.js'
-import { toLighthouseError } from '../protocol/errors.js'
+import { type LighthouseError, toInternalError } from '../protocol/errors.js'
 import type { ConnectionStats } from '../protocol/stats.js'
 import type { SessionAccount } from './account.js'
 import type { ConnectionEvent } from './connection.js'
@@ -34,11 +34,23 @@ export interface CarryOptions {
   readonly scheduler: SchedulerLike
 }
 
+/** What is told of a connection that carries streams: what it carries, and streams that were reset, counted by reason. */
+export type CarryReport =
+  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  | {
+      readonly type: 'resets'
+      /** The other peer: its nickname where this one made the connection, else its key. */
+      readonly with: string
+      readonly session: string
+      readonly reason: LighthouseError
+      readonly count: number
+    }
+
 /**
- * Runs the session of an open connection and its account, and says, whenever it changes, what it carries. Starts, ends and
- * errors as `session$` does, or when the account wants it. Buffers nothing.
+ * Runs the session of an open connection and its account, and says, whenever it changes, what it carries, and which streams were
+ * reset. Starts, ends and errors as `session$` does, or when the account wants it. Buffers nothing.
  */
-export function carry$(options: CarryOptions): Observable<ConnectionStats> {
+export function carry$(options: CarryOptions): Observable<CarryReport> {
   const { open, event$, role, nickname, tunnelPort, socket$, dial, account, clock, scheduler } = options
   const initial: ConnectionStats = {
     session: open.session,
@@ -78,25 +90,46 @@ export function carry$(options: CarryOptions): Observable<ConnectionStats> {
         // The account is there before the session's first event, and hears its last.
         connect(session$ => merge(account?.follow$(session$) ?? NEVER, session$)),
       )
-      return merge(path$, carried$.pipe(filter(isFigure)))
+      return merge(path$, carried$.pipe(filter(isTold)))
     }),
     catchError((error: unknown) => {
-      const reason = toLighthouseError('webrtc-failed', error)
+      const reason = toInternalError(error)
       return throwError(() => account?.reason(reason) ?? reason)
     }),
-    scan((stats, event): ConnectionStats => apply(stats, event), initial),
-    startWith(initial),
+    connect(told$ =>
+      merge(
+        told$.pipe(
+          filter(event => event.type !== 'resets'),
+          scan((stats, event): ConnectionStats => apply(stats, event), initial),
+          map((stats): CarryReport => ({ type: 'stats', stats })),
+        ),
+        told$.pipe(
+          filter(event => event.type === 'resets'),
+          map(({ type, reason, count }): CarryReport => ({
+            type,
+            with: nickname ?? open.pubKey,
+            session: open.session,
+            reason,
+            count,
+          })),
+        ),
+      ),
+    ),
+    startWith<CarryReport>({ type: 'stats', stats: initial }),
   )
 }
 
-type Figures = Extract<SessionEvent, { type: 'streams' | 'traffic' }>
+type Told = Extract<SessionEvent, { type: 'streams' | 'traffic' | 'resets' }>
 
-/** Whether it changes what is shown of a connection; the account of each message is for the coins alone. */
-function isFigure(event: SessionEvent): event is Figures {
-  return event.type === 'streams' || event.type === 'traffic'
+/** Whether it is told of a connection; the account of each message is for the coins alone. */
+function isTold(event: SessionEvent): event is Told {
+  return event.type === 'streams' || event.type === 'traffic' || event.type === 'resets'
 }
 
-function apply(stats: ConnectionStats, event: Figures | Extract<ConnectionEvent, { type: 'path' }>): ConnectionStats {
+function apply(
+  stats: ConnectionStats,
+  event: Exclude<Told, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
+): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }
   const { type: _type, ...traffic } = event

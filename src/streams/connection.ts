@@ -29,7 +29,7 @@ import type {
   TrustStore,
 } from '../ports.js'
 import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
-import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
 import { agreeMux, type DescriptionPayload, type LedgerHead, type Signal } from '../protocol/signal.js'
 import type { MuxAgreement } from '../protocol/smux.js'
@@ -133,6 +133,7 @@ function negotiate$(
         remote$: signals$,
       })
       .pipe(
+        catchError((error: unknown) => throwError(() => toLighthouseError('webrtc-failed', error))),
         concatMap(toState),
         tap(event => {
           if (event.type === 'open') opened$.next()
@@ -166,9 +167,7 @@ function lifecycle(what: string, scheduler: SchedulerLike) {
       let current: ConnectionState<ByteChannel>['type'] | undefined
       return source.pipe(
         connectWithin({ what, scheduler }),
-        catchError((error: unknown) =>
-          of<ConnectionEvent>({ type: 'closed', reason: toLighthouseError('webrtc-failed', error) }),
-        ),
+        catchError((error: unknown) => of<ConnectionEvent>({ type: 'closed', reason: toInternalError(error) })),
         tap(event => {
           if (event.type === 'path') return
           if (!mayFollow(current, event.type))

@@ -49,6 +49,8 @@ function apply(state: PeerState, report: PeerReport): PeerState {
       return { ...state, attempts, connections }
     }
     case 'session':
+    case 'resets':
+    case 'defect':
     case 'signal':
     case 'settled':
     case 'receipt-refused':

@@ -1,10 +1,9 @@
-import { catchError, defer, EMPTY, finalize, map, mergeMap, NEVER, type Observable, of, type SchedulerLike } from 'rxjs'
+import { catchError, defer, EMPTY, finalize, mergeMap, NEVER, type Observable, of, type SchedulerLike } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../ports.js'
-import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { type LighthouseError, toInternalError } from '../protocol/errors.js'
 import type { Signal } from '../protocol/signal.js'
-import type { ConnectionStats } from '../protocol/stats.js'
 import type { SessionAccount } from './account.js'
-import { carry$ } from './carry.js'
+import { carry$, type CarryReport } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
 import { type OpenConnection, whileOpen } from './while-open.js'
 
@@ -36,7 +35,7 @@ export interface SeedingOptions {
 }
 
 export type SeedingReport =
-  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  | CarryReport
   | { readonly type: 'ended'; readonly pubKey: string; readonly session: string; readonly reason: LighthouseError }
 
 /**
@@ -81,9 +80,8 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
             scheduler,
           })
         }),
-        map((stats): SeedingReport => ({ type: 'stats', stats })),
         catchError((error: unknown) =>
-          of<SeedingReport>({ type: 'ended', pubKey, session, reason: toLighthouseError('webrtc-failed', error) }),
+          of<SeedingReport>({ type: 'ended', pubKey, session, reason: toInternalError(error) }),
         ),
         finalize(() => served.delete(session)),
       )

@@ -5,6 +5,7 @@ import {
   distinctUntilChanged,
   EMPTY,
   finalize,
+  ignoreElements,
   map,
   merge,
   type Observable,
@@ -24,6 +25,7 @@ import { deframeBatch } from '../operators/deframe.js'
 import { keepAlive } from '../operators/keep-alive.js'
 import { meter } from '../operators/meter.js'
 import { multiplex } from '../operators/multiplex.js'
+import { tally } from '../operators/tally.js'
 import type { ByteChannel, ByteSocket, MonotonicClock } from '../ports.js'
 import { concat as join } from '../protocol/bytes.js'
 import { isLighthouseError, LighthouseError } from '../protocol/errors.js'
@@ -32,7 +34,7 @@ import { isHeldByCredit } from '../protocol/mux-send.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
 import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
 import { Arena } from './arena.js'
-import { createStreamSockets } from './mux/stream-sockets.js'
+import { createStreamSockets, type StreamReset } from './mux/stream-sockets.js'
 
 /**
  * How long the side that opens streams sends nothing before it has heard of the other. wrtc hands a channel to the side that
@@ -40,6 +42,9 @@ import { createStreamSockets } from './mux/stream-sockets.js'
  * is then lost (docs/DECISIONS.md). A side that greets is past that. Implementations from outside need not greet.
  */
 const greetingMs = 200
+
+/** Streams that are reset are told together, so that a flood of them is a line in a log each 10 s and not one each. */
+const resetReportMs = 10_000
 
 /** What a session may send, drawn on by other sessions of the same key too. */
 export interface SessionCredit {
@@ -79,6 +84,8 @@ export type SessionEvent =
     }
   /** Whether data waits for credit and for nothing else. */
   | { readonly type: 'held'; readonly on: boolean }
+  /** Streams that were reset for reasons of one code, the newest of which this is: at once, then at most every 10 s. */
+  | ({ readonly type: 'resets'; readonly count: number } & StreamReset)
   /** A receipt that the other side sent. Not checked. */
   | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   | {
@@ -112,7 +119,7 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
  *
  * Holds bytes only in the multiplexer (bounds there), in the channel up to its high-water mark, and in the sockets up to
  * the window. Emits the number of open streams, the bytes to account for and whether it waits for credit when they
- * change, receipts as they come, and traffic once a second.
+ * change, receipts as they come, streams that were reset counted by reason, and traffic once a second.
  */
 export function session$(options: SessionOptions): Observable<SessionEvent> {
   const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
@@ -187,6 +194,11 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       map(({ state }) => state),
       connect(state$ =>
         merge(
+          // Before the others: it has something to tell when the connection errors.
+          merge(sockets.reset$, state$.pipe(ignoreElements())).pipe(
+            tally(({ local, reason }) => `${local} ${reason.code}`, { everyMs: resetReportMs, scheduler }),
+            map(({ newest, count }): SessionEvent => ({ type: 'resets', count, ...newest })),
+          ),
           received$,
           // Before the number of streams: the last bytes of one that ends are known when its end is.
           state$.pipe(

@@ -29,7 +29,7 @@ import type {
 } from '../ports.js'
 import { backoffMs } from '../protocol/backoff.js'
 import { parseCoins } from '../protocol/coins.js'
-import { isLighthouseError, LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../protocol/errors.js'
 import { parseIceServers } from '../protocol/ice-servers.js'
 import type { Identity } from '../protocol/metadata.js'
 import { parseSettlement, type Settlement } from '../protocol/receipt.js'
@@ -51,6 +51,8 @@ export type SignalingEvent =
   /** The wallet at the sign-in. */
   | { readonly type: 'coins'; readonly bytes: number }
   | { readonly type: 'signal'; readonly signal: Signal }
+  /** The connection to the hub ended for a defect in this program, which the state says as well, without its place. */
+  | { readonly type: 'defect'; readonly reason: LighthouseError }
   /** Its signature was checked. */
   | { readonly type: 'settled'; readonly settlement: Settlement }
 
@@ -132,7 +134,10 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
         }
       }
     }
-    return transport.connect$(identity.pubKey).pipe(concatMap(event => from(onEvent(event))))
+    return transport.connect$(identity.pubKey).pipe(
+      catchError((error: unknown) => throwError(() => toLighthouseError('hub-unreachable', error, 'hub'))),
+      concatMap(event => from(onEvent(event))),
+    )
   })
 }
 
@@ -158,14 +163,15 @@ export function signaling$(options: SignalingOptions): Observable<SignalingEvent
         if (event.type === 'session') failures = 0
       }),
       catchError((cause: unknown) => {
-        const error = toLighthouseError('hub-unreachable', cause, 'hub')
+        const error = toInternalError(cause)
         const { code, message } = error
         const gone: SignalingEvent = { type: 'session', session: undefined }
+        const told: readonly SignalingEvent[] = code === 'internal' ? [{ type: 'defect', reason: error }] : []
         if (isLighthouseError(error, ...finalCodes)) return of(gone, state({ type: 'stopped', code, message }))
         failures++
         const retryInMs = backoffMs(failures, random())
         return concat(
-          of(gone, state({ type: 'waiting', retryInMs, code, message })),
+          of(gone, ...told, state({ type: 'waiting', retryInMs, code, message })),
           timer(retryInMs, scheduler).pipe(ignoreElements()),
           throwError(() => error),
         )

@@ -22,10 +22,9 @@ import {
   of,
 } from 'rxjs'
 import type { MonotonicClock, TcpPort, Tunnel } from '../ports.js'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import type { ConnectionStats } from '../protocol/stats.js'
+import { LighthouseError, toInternalError } from '../protocol/errors.js'
 import type { SessionAccount } from './account.js'
-import { carry$ } from './carry.js'
+import { carry$, type CarryReport } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
 import { createTunnelPorts } from './tunnel-ports.js'
 import { type OpenConnection, whileOpen } from './while-open.js'
@@ -55,7 +54,7 @@ export interface TunnelsOptions {
 export type TunnelReport =
   | { readonly type: 'attempt'; readonly nickname: string }
   | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
-  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  | CarryReport
   /** Over, with the reason; `session` when the connection had been open, `tunnel` when it had been announced. */
   | {
       readonly type: 'ended'
@@ -119,7 +118,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
             switchMap(({ port }) => {
               const tunnel: Tunnel = { nickname: entry.nickname, host: '127.0.0.1', port }
               entry.tunnel = tunnel
-              const stats$ = carry$({
+              const carried$ = carry$({
                 open,
                 event$: later$,
                 role: 'consumer',
@@ -130,15 +129,16 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
                 clock,
                 scheduler,
               }).pipe(
-                tap(stats => {
+                tap(report => {
+                  if (report.type !== 'stats') return
+                  const { stats } = report
                   if (stats.streams !== entry.streams) tunnelPorts.use(entry.nickname, stats.streams)
                   entry.streams = stats.streams
                   entry.silentSeconds = stats.silentSeconds
                 }),
-                map((stats): TunnelReport => ({ type: 'stats', stats })),
               )
               entry.tunnel$.next(tunnel)
-              return merge(of<TunnelReport>({ type: 'tunnel', tunnel }), stats$)
+              return merge(of<TunnelReport>({ type: 'tunnel', tunnel }), carried$)
             }),
           )
         }),
@@ -157,7 +157,7 @@ export function createTunnels(options: TunnelsOptions): Tunnels {
       ).pipe(
         takeUntil(entry.evict$.pipe(mergeMap(reason => throwError(() => reason)))),
         catchError((error: unknown) => {
-          const reason = toLighthouseError('webrtc-failed', error)
+          const reason = toInternalError(error)
           // All of it before those who wait hear: asking again at once makes a connection of its own.
           forget()
           const tell$ = defer(() => {

@@ -271,6 +271,9 @@ export function carried(
     account,
     clock: time.clock,
     scheduler: time.scheduler,
-  }).subscribe({ next: stats => (newest = stats), error: (error: LighthouseError) => errors.push(error) })
+  }).subscribe({
+    next: report => report.type === 'stats' && (newest = report.stats),
+    error: (error: LighthouseError) => errors.push(error),
+  })
   return { socket$, errors, subscription, stats: () => newest }
 }

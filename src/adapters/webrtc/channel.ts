@@ -1,7 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs'
 import type SimplePeer from 'simple-peer'
 import type { ByteChannel } from '../../ports.js'
-import { toLighthouseError } from '../../protocol/errors.js'
+import { toLighthouseError, wrapError } from '../../protocol/errors.js'
 
 /** All implementations take 256 KiB in a message; the stream layer packs less. */
 const maxMessageBytes = 256 * 1024
@@ -45,7 +45,7 @@ export function channelOf(
     message$: new Observable(subscriber => {
       const onData = (bytes: Uint8Array): void => subscriber.next(bytes)
       const onClose = (): void => subscriber.complete()
-      const onError = (error: Error): void => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
+      const onError = (error: Error): void => subscriber.error(wrapError('webrtc-failed', error, 'WebRTC'))
       if (peer.destroyed) {
         subscriber.complete()
         return

@@ -1,7 +1,7 @@
 import { Observable } from 'rxjs'
 import SimplePeer from 'simple-peer'
 import type { IceServer, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../../ports.js'
-import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { LighthouseError, wrapError } from '../../protocol/errors.js'
 import { channelOf } from './channel.js'
 import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './native-connection.js'
 import { path$ } from './path.js'
@@ -94,7 +94,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         const gate = signalGate(initiator && candidatesAfterAnswer, signal =>
           subscriber.next({ type: 'signal', signal }),
         )
-        const fail = (error: unknown): void => subscriber.error(toLighthouseError('webrtc-failed', error, 'WebRTC'))
+        const fail = (error: unknown): void => subscriber.error(wrapError('webrtc-failed', error, 'WebRTC'))
         peer.on('signal', data => {
           const signal = fromPeer(data)
           if (signal !== undefined) gate.local(signal)

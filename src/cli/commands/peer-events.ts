@@ -33,8 +33,15 @@ function warn({ output }: Context, { type, reason: { code, message } }: EventOf<
   output.notice(`The ledger of this hub cannot be checked, so nobody knows whether it is honest: ${message}.`)
 }
 
-/** An error object as JSON would be its stack; the log gets what it says. */
-const words = ({ code, message }: LighthouseError): object => ({ code, message })
+/** What an error says, and for a defect the place: else its stack is of no use to anybody. */
+function words({ code, message, cause }: LighthouseError): object {
+  return code === 'internal' && cause instanceof Error ? { code, message, stack: cause.stack } : { code, message }
+}
+
+/** Severe, where somebody has to look at this program; a stream that was reset is everyday, unless it says more than that. */
+function levelOf({ code }: LighthouseError, otherwise: 'info' | 'warn' | 'error'): 'info' | 'warn' | 'error' {
+  return code === 'internal' ? 'error' : otherwise
+}
 
 /** Tells what happens to a running peer: to its log, and what concerns its owner to whoever watches. */
 export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
@@ -64,7 +71,14 @@ export function eventTeller(context: Context, log: Logger): (event: PeerEvent) =
       case 'engine-missing':
         return log.warn({ used: 'wrtc', ...words(event.reason) }, event.type)
       case 'ended':
-        return log.info({ with: event.with, ...words(event.reason) }, event.type)
+        return log[levelOf(event.reason, 'info')]({ with: event.with, ...words(event.reason) }, event.type)
+      case 'streams-reset': {
+        const { type, reason, with: other, session, count } = event
+        const level = levelOf(reason, reason.code === 'stream-reset' ? 'info' : 'warn')
+        return log[level]({ with: other, session, count, ...words(reason) }, type)
+      }
+      case 'defect':
+        return log.error(words(event.reason), event.type)
       case 'hub':
       case 'tunnel':
         return log.info(event, event.type)

@@ -9,7 +9,7 @@ import express, {
 } from 'express'
 import helmet from 'helmet'
 import { formatCoins } from '../../protocol/coins.js'
-import { toLighthouseError } from '../../protocol/errors.js'
+import { wrapError } from '../../protocol/errors.js'
 import { isNickname } from '../../protocol/nickname.js'
 import { isPublicKey } from '../../protocol/signal.js'
 import { inviteRefusal, policyProblem, registrationProblem, type RegistrationPolicy } from '../protocol/registry.js'
@@ -199,7 +199,7 @@ export function hubRoutes(context: RoutesContext): Express {
   try {
     routes.set('trust proxy', context.trustProxy)
   } catch (error) {
-    throw toLighthouseError('invalid-option', error, '"trustProxy" must be what Express takes as "trust proxy"')
+    throw wrapError('invalid-option', error, '"trustProxy" must be what Express takes as "trust proxy"')
   }
   routes.set('query parser', 'simple')
   routes.use(helmet())

@@ -1,15 +1,25 @@
 import { catchError, defer, EMPTY, finalize, map, merge, mergeMap, type Observable, of, Subject } from 'rxjs'
 import type { ByteSocket, MonotonicClock, SocketEvent } from '../../ports.js'
+import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { streamIds } from '../../protocol/mux.js'
 import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux-state.js'
 
 /** The effects that concern the socket of one stream. */
 export type SocketEffect = Extract<MuxEffect, { type: 'accept' | 'deliver' | 'finish' | 'hold' | 'closed' | 'abort' }>
 
+/** A stream that ended without both sides having said that they had sent all. */
+export interface StreamReset {
+  /** Whether the connection to the local program broke. Else the stream layer gave the stream up, on this side or the other. */
+  readonly local: boolean
+  readonly reason: LighthouseError
+}
+
 /** The sockets behind the streams of one session: those of local programs, and those dialled for the other side. */
 export interface StreamSockets {
   /** What happens on them. Subscribed to once; errors and completes as the source of local sockets does. */
   readonly event$: Observable<MuxEvent>
+  /** Streams that were reset, each with its reason. Not those that the end of the connection resets. */
+  readonly reset$: Observable<StreamReset>
   perform(effect: SocketEffect): void
   /** Opens streams for local sockets that wait while there are fewer than `maxStreams`. To be called after each step. */
   admit(): void
@@ -49,15 +59,17 @@ export function createStreamSockets(options: {
   const waiting = new Map<ByteSocket, Turn>()
   const opened$ = new Subject<MuxEvent>()
   const dialled$ = new Subject<readonly [Turn, ByteSocket]>()
+  const reset$ = new Subject<StreamReset>()
 
   const events$ = (turn: Turn, socket: ByteSocket): Observable<MuxEvent> =>
     socket.event$.pipe(
       map(event => toMuxEvent(turn.id!, event, clock)),
       // A broken socket costs its stream, nothing else; the other side is told.
-      catchError(() => {
+      catchError((error: unknown) => {
         const { id } = turn
         if (id === undefined) return EMPTY
-        sockets.delete(id)
+        // Else the stream layer has given it up, and said why.
+        if (sockets.delete(id)) reset$.next({ local: true, reason: toInternalError(error) })
         return of<MuxEvent>({ type: 'reset', id })
       }),
     )
@@ -95,6 +107,7 @@ export function createStreamSockets(options: {
       dialled$.pipe(mergeMap(([turn, socket]) => events$(turn, socket))),
       socket$.pipe(mergeMap(local$)),
     ),
+    reset$,
     admit,
     perform(effect) {
       const socket = sockets.get(effect.id)
@@ -119,6 +132,7 @@ export function createStreamSockets(options: {
           return
         case 'abort':
           sockets.delete(effect.id)
+          reset$.next({ local: false, reason: effect.error })
           socket?.abort()
       }
     },
