@@ -93,8 +93,8 @@ const FAMILIES = [
   ['simple-peer', 'wrtc', 'node-datachannel'],
 ]
 
-/** What only the command line may touch: it decides when the process ends and what it reads and prints. */
-const PROCESS_OWNERS = /^cli\//
+/** What only programs may touch: they decide when the process ends and what it reads and prints. */
+const PROCESS_OWNERS = /^(cli\/|adapters\/webrtc\/wrtc-main\.node\.ts$)/
 const PROCESS_PARTS = /(?<![.\w$])process\s*\.\s*(exit|exitCode|argv|env|stdin|stdout|stderr|on|once|kill|chdir)\b/
 /** Who may mention `process` at all. */
 const PROCESS_READERS = /(\.node\.ts$|^hub\/adapters\/|^cli\/)/

@@ -4,8 +4,10 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from '@jest/globals'
+import { suspectSeconds } from '../../src/streams/tunnels.js'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
-import { open, receive, writePattern } from '../support/transfer.node.js'
+import { childrenOf } from '../support/processes.node.js'
+import { download, open, receive, writePattern } from '../support/transfer.node.js'
 
 const startCluster = clusters()
 const bytes = 10_000_000
@@ -18,11 +20,11 @@ beforeAll(async () => {
   mkdirSync(share)
   sha256 = writePattern(join(share, 'film.bin'), bytes)
   await Promise.all([cluster.register('walter'), cluster.register('nils')])
-  await Promise.all([
+  const [walter, nils] = await Promise.all([
     cluster.up('walter', { share, engine: 'wrtc' }),
     cluster.up('nils', { share, engine: 'node-datachannel' }),
   ])
-  peers = cluster.peers
+  peers = { ...cluster.peers, walter, nils }
 }, 60_000)
 
 it.each([
@@ -41,3 +43,18 @@ it.each([
   },
   60_000,
 )
+
+it('loses its connections with the process that runs wrtc, and nothing else', async () => {
+  const walter = peers.walter!
+  const { proxy, until } = peers.nadia!
+  const opened = await open(`${proxy}proxy/walter/film.bin`)
+  opened.message.pause()
+  for (const pid of childrenOf(walter.program.pid)) process.kill(pid, 'SIGKILL')
+  // From then on a request makes a new connection.
+  await until(({ connections }) => connections.some(({ silentSeconds }) => silentSeconds >= suspectSeconds))
+  expect(await download(`${proxy}proxy/walter/film.bin`)).toMatchObject({ status: 200, bytes, sha256 })
+  const outcome = receive(opened)
+  opened.message.resume()
+  await expect(outcome).rejects.toThrow()
+  expect((await walter.stats()).hub).toEqual({ type: 'authenticated' })
+}, 60_000)

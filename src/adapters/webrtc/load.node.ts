@@ -2,7 +2,7 @@ import type { RtcPort } from '../../ports.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import type { WebRtcImplementation } from './native-connection.js'
 import { nodeDatachannelRtc, sctpSettings } from './node-datachannel-engine.js'
-import { wrtcRtc } from './wrtc-engine.js'
+import { wrtcProcessRtc } from './wrtc-process.node.js'
 
 export type RtcName = 'node-datachannel' | 'wrtc'
 
@@ -18,8 +18,9 @@ async function loadNodeDatachannel(): Promise<RtcPort> {
 }
 
 async function loadWrtc(): Promise<RtcPort> {
-  const module = (await import('wrtc')) as unknown as Module
-  return wrtcRtc(module.default ?? module)
+  const rtc = wrtcProcessRtc()
+  await rtc.loaded()
+  return rtc
 }
 
 /** Loads a WebRTC implementation by its name. Errors with `invalid-option` when it has no binary for this machine. */

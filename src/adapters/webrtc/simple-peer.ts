@@ -19,7 +19,7 @@ const defaultHighWaterBytes = 256 * 1024
  * arrived. A wrtc that is sending when the other side closes may end with a segmentation fault (docs/DECISIONS.md).
  * Twice the round trip of most paths.
  */
-const lingerMs = 300
+export const lingerMs = 300
 
 /** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
 const maxEarlyBytes = 1024 * 1024
