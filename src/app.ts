@@ -53,6 +53,7 @@ import { ledgerAudit$ } from './streams/ledger-audit.js'
 import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
+import { fairDial, folderDials, serviceDials } from './streams/serving/fair-dial.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
 import { createTunnelEnds } from './streams/tunnel-ends.js'
 import { createTunnels } from './streams/tunnels.js'
@@ -291,9 +292,9 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
         switchMap(proxy => {
           const dial =
             data !== undefined
-              ? dialTo('127.0.0.1', data.port)
+              ? fairDial(dialTo('127.0.0.1', data.port), folderDials)
               : shared?.type === 'tcp'
-                ? dialTo(shared.host, shared.port)
+                ? fairDial(dialTo(shared.host, shared.port), serviceDials)
                 : undefined
           const report$ = merge(
             defect$.pipe(map((reason): PeerReport => ({ type: 'defect', reason }))),
