@@ -269,7 +269,7 @@ describe("ledger verify of a hub's database", () => {
     await databaseAt(join(cwd, 'hub.db'))
     const database = new DatabaseSync(join(cwd, 'hub.db'))
     const names = database.prepare('SELECT nickname, pub_key FROM names').all()
-    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE names;
+    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE probe; DROP TABLE names;
       CREATE TABLE names (
     nickname TEXT PRIMARY KEY,
     pub_key TEXT NOT NULL UNIQUE REFERENCES wallets (pub_key)
