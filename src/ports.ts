@@ -180,6 +180,15 @@ export interface TrustStore {
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
 }
 
+/** A file that says whose database lies beside it, by the fingerprint of a public key. Errors are `store-failed`. */
+export interface KeyMarker {
+  readonly path: string
+  /** Undefined where there is none. */
+  read(): string | undefined
+  write(pubKey: string): void
+  fingerprint(pubKey: string): string
+}
+
 /** How far one peer has followed the ledgers of its hubs; another identity has its own. Synchronous; errors are thrown as `store-failed`. */
 export interface AuditMarks {
   /** The last block of this hub's ledger that was checked. */

@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -18,6 +19,7 @@ import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject } from 'rxjs'
 import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { fingerprint, markerPath } from '../../src/adapters/store/key-marker.node.js'
 import { loadSqlite } from '../../src/adapters/sqlite-library.node.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { temporaryFolders } from '../cli/support/temporary.js'
@@ -32,10 +34,10 @@ const folder = temporaryFolders()
 
 async function open(
   path: string,
-  { pubKey = self, now = Date.now }: { pubKey?: string; now?: () => number } = {},
+  { pubKey = self, ...options }: { pubKey?: string; now?: () => number; acceptNew?: boolean } = {},
 ): Promise<{ readonly book: ReceiptBook; readonly close: () => void }> {
   const opened$ = new ReplaySubject<ReceiptBook>(1)
-  const subscription = receiptBook$(path, pubKey, now).subscribe(opened$)
+  const subscription = receiptBook$(path, pubKey, options).subscribe(opened$)
   cleanups.push(() => subscription.unsubscribe())
   return { book: await firstValueFrom(opened$), close: () => subscription.unsubscribe() }
 }
@@ -71,6 +73,53 @@ describe('the file of a receipt book', () => {
     expect([modeOf(path), modeOf(`${path}-wal`)]).toEqual([0o600, 0o600])
     close()
     expect(existsSync(`${path}-wal`)).toBe(false)
+  })
+
+  describe('that was there before', () => {
+    const words = (path: string, state: string): object =>
+      refusal(
+        path,
+        new RegExp(
+          `the file is ${state}, and ".*fingerprint" says .*${fingerprint(self).replaceAll('+', '\\+')}.*--accept-new`,
+        ),
+      )
+
+    it('is missed when it is gone or empty, again and again, until somebody says that this is right', async () => {
+      const path = receiptsPath(folder())
+      const first = await open(path)
+      first.book.keep(receipt('sold', 900, { consumer: key('C') }))
+      first.close()
+      rmSync(path)
+      await expect(open(path)).rejects.toMatchObject(words(path, 'missing'))
+      expect(existsSync(path)).toBe(false)
+      writeFileSync(path, '')
+      await expect(open(path)).rejects.toMatchObject(words(path, 'empty'))
+      const anew = await open(path, { acceptNew: true })
+      expect(anew.book.due(10)).toEqual([])
+      anew.close()
+      ;(await open(path)).close()
+    })
+
+    it('is missed by whoever has the home after that', async () => {
+      const path = receiptsPath(folder())
+      ;(await open(path)).close()
+      rmSync(path)
+      await expect(open(path, { pubKey: bob })).rejects.toMatchObject(words(path, 'missing'))
+      ;(await open(path, { pubKey: bob, acceptNew: true })).close()
+      rmSync(path)
+      await expect(open(path, { pubKey: bob })).rejects.toMatchObject(refusal(path, /missing/))
+    })
+
+    it('is noted where an earlier version left it, or files of two homes were mixed up', async () => {
+      const path = receiptsPath(folder())
+      ;(await open(path)).close()
+      rmSync(markerPath(path))
+      ;(await open(path)).close()
+      expect(readFileSync(markerPath(path), 'utf8')).toContain(fingerprint(self))
+      writeFileSync(markerPath(path), `${fingerprint(bob)}\n`)
+      ;(await open(path)).close()
+      expect(readFileSync(markerPath(path), 'utf8')).toContain(fingerprint(self))
+    })
   })
 
   it('makes the home where it is missing', async () => {

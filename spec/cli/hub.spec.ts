@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { chmodSync, existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { once } from 'node:events'
 import { networkInterfaces } from 'node:os'
@@ -8,6 +8,7 @@ import { EMPTY, filter, firstValueFrom, startWith } from 'rxjs'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
 import type { Parts } from '../../src/cli/io.js'
 import { run } from '../../src/cli/program.js'
+import type { HubOptions } from '../../src/hub/app.js'
 import { type FakeIo, fakeIo } from './support/fake-io.js'
 import { temporaryFolders } from './support/temporary.js'
 
@@ -168,6 +169,47 @@ describe('hub', () => {
     expect(hosts.toSorted()).toEqual(own.toSorted())
     expect((await fetch(`${String(url)}/v1/health`)).status).toBe(200)
     await everywhere.stop()
+  })
+
+  it('misses a database that is gone, with exit code 1, until it is told to begin anew', async () => {
+    const folder = temporary()
+    const first = await startHub(folder)
+    await first.stop()
+    rmSync(join(folder, 'hub.db'))
+    for (const argv of [
+      ['hub', '--port', '0'],
+      ['hub', 'invite'],
+    ]) {
+      const io = fakeIo(folder, { parts })
+      expect(await run([...argv, '--home', folder], io)).toBe(1)
+      expect(io.err()).toMatch(/hub\.db" is missing.*SHA256:.*--accept-new/)
+    }
+    const anew = await startHub(folder, '--accept-new')
+    expect(anew.io.messages()[0]?.fingerprint).not.toBe(first.io.messages()[0]?.fingerprint)
+    await anew.stop()
+  })
+
+  it('on PostgreSQL notes its key in the home, one for each database and whoever signs in to it', async () => {
+    const seen: HubOptions[] = []
+    const fake: Awaited<ReturnType<Parts['hub']>> = {
+      createHub$(options = {}) {
+        seen.push(options)
+        return EMPTY
+      },
+      createInvites$: () => EMPTY,
+    }
+    const folder = temporary()
+    const start = async (database: string, ...argv: string[]): Promise<string | undefined> => {
+      const io = fakeIo(folder, { parts: { hub: async () => fake } })
+      await run(['hub', '--home', folder, '--database', database, ...argv], io)
+      return seen.at(-1)!.keyMarker
+    }
+    const one = await start('postgres://hub:old@db.example/one')
+    expect(one).toMatch(new RegExp(`^${join(folder, 'hub-')}[0-9a-f]{16}\\.fingerprint$`))
+    expect(await start('postgres://hub:new@db.example/one?password=new', '--accept-new')).toBe(one)
+    expect(seen.map(({ acceptNew }) => acceptNew)).toEqual([undefined, true])
+    expect(await start('postgres://hub@db.example/other')).not.toBe(one)
+    expect(await start(`sqlite:${join(folder, 'x.db')}`)).toBeUndefined()
   })
 
   it('does not show the password of its database', async () => {

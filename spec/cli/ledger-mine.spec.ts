@@ -57,7 +57,12 @@ describe('ledger verify --mine', () => {
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
     expect(io.out()).toContain('3 lines about you, and 1 settlement that you hold: all as signed.')
-    expect(readdirSync(home).sort()).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite-wal'])
+    expect(readdirSync(home).sort()).toEqual([
+      'metadata.json',
+      'receipts.sqlite',
+      'receipts.sqlite-wal',
+      'receipts.sqlite.fingerprint',
+    ])
   })
 
   it.each([

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { mkdirSync, readFileSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import {
   BehaviorSubject,
@@ -111,11 +111,30 @@ describe('up', () => {
     io.interrupt$.next()
     expect(await code).toBe(0)
     expect(peer.alive()).toBe(false)
-    expect(readdirSync(home)).toEqual(['metadata.json', 'receipts.sqlite'])
+    expect(readdirSync(home)).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite.fingerprint'])
     expect(io.messages().map(({ type }) => type)).toEqual(['ready', 'hub', 'coins', 'hub'])
     expect(io.messages()[0]).toMatchObject({ nickname: 'alice', addresses: { proxy: 'http://127.0.0.1:1/' } })
     expect(io.opened).toEqual([])
     expect(io.out()).not.toContain(peer.options[0]!.controlToken)
+  })
+
+  it('misses receipts that are gone, with exit code 1, until it is told to begin anew', async () => {
+    const home = registered()
+    const peer = fakePeer()
+    const io = (): FakeIo => fakeIo(temporary(), { parts: peer.parts })
+    const first = io()
+    const { code } = await start(first, ['--home', home])
+    first.interrupt$.next()
+    expect(await code).toBe(0)
+    rmSync(receiptsPath(home))
+    const lost = io()
+    expect(await run(['up', '--home', home], lost)).toBe(1)
+    expect(lost.err()).toMatch(/receipts\.sqlite.* is missing.*--accept-new/)
+    expect(existsSync(receiptsPath(home))).toBe(false)
+    const anew = io()
+    const again = await start(anew, ['--home', home, '--accept-new'])
+    anew.interrupt$.next()
+    expect(await again.code).toBe(0)
   })
 
   it('lets the system choose every port with base 0', async () => {

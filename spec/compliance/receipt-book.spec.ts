@@ -8,5 +8,5 @@ import { describeReceiptBook } from './receipt-book.js'
 const folder = temporaryFolders()
 
 describeReceiptBook('A pure one', now => of(createMemoryReceiptBook(self, now)))
-describeReceiptBook('SQLite in memory', now => receiptBook$(':memory:', self, now))
-describeReceiptBook('A SQLite file', now => receiptBook$(receiptsPath(folder()), self, now))
+describeReceiptBook('SQLite in memory', now => receiptBook$(':memory:', self, { now }))
+describeReceiptBook('A SQLite file', now => receiptBook$(receiptsPath(folder()), self, { now }))

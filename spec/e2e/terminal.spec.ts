@@ -89,7 +89,7 @@ async function expectAlive(url: string): Promise<void> {
 }
 
 describe.each([
-  ['hub', ['hub.db']],
+  ['hub', ['hub.db', 'hub.db.fingerprint']],
   ['up', []],
   ['demo', []],
 ] as const)('%s', (name, left) => {
@@ -139,7 +139,7 @@ describeIf(process.platform === 'linux' && terminal, 'needs script, which gives 
       close()
       expect(await content(join(cwd, 'code'))).toBe('0\n')
       expect(await isListening(url)).toBe(false)
-      expect(readdirSync(join(cwd, 'hub'))).toEqual(['hub.db'])
+      expect(readdirSync(join(cwd, 'hub'))).toEqual(['hub.db', 'hub.db.fingerprint'])
     })
 
     it.each([
@@ -154,7 +154,7 @@ describeIf(process.platform === 'linux' && terminal, 'needs script, which gives 
       await expectAlive(url)
       process.kill(pid, 'SIGTERM')
       expect(await content(join(cwd, 'code'))).toBe('0\n')
-      expect(readdirSync(join(cwd, 'hub'))).toEqual(['hub.db'])
+      expect(readdirSync(join(cwd, 'hub'))).toEqual(['hub.db', 'hub.db.fingerprint'])
     })
   },
 )

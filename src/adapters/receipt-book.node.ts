@@ -3,7 +3,7 @@
  */
 import { dirname, join } from 'node:path'
 import { map, type Observable } from 'rxjs'
-import type { ReceiptBook } from '../ports.js'
+import type { KeyMarker, ReceiptBook } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { ensurePrivateFolder } from './private-file.node.js'
 import { damaged, prepareReceiptBook } from './receipt-schema.node.js'
@@ -11,6 +11,7 @@ import { SqliteConnection } from './sqlite-connection.node.js'
 import { closeDatabase, database$, memoryPath, openDatabase } from './sqlite-file.node.js'
 import type { Database, SqliteLibrary } from './sqlite-library.node.js'
 import { SqliteReceiptBook } from './sqlite-receipt-book.node.js'
+import { fileProblem, keyMarker, markerPath } from './store/key-marker.node.js'
 
 /** SQLite's result codes that have an answer of their own. */
 const resultCodes = { busy: 5, corrupt: 11, notADatabase: 26 } as const
@@ -18,6 +19,13 @@ const resultCodes = { busy: 5, corrupt: 11, notADatabase: 26 } as const
 /** The file in a peer's home. */
 export function receiptsPath(home: string): string {
   return join(home, 'receipts.sqlite')
+}
+
+export interface ReceiptBookOptions {
+  /** Wall clock in milliseconds, for the days of `signedSince`. */
+  readonly now?: () => number
+  /** Receipts that were there before are not missed. Default false. */
+  readonly acceptNew?: boolean
 }
 
 /** What SQLite threw, as `store-failed` with the file's name and what can be done. */
@@ -38,10 +46,34 @@ function failed(error: unknown, path: string): LighthouseError {
   return toLighthouseError('store-failed', error, prefix)
 }
 
-function openBook(library: SqliteLibrary, path: string, pubKey: string, nowMs: number): Database {
+/** Throws where the marker tells of receipts that are gone. Before the file is opened, which would make it anew. */
+function checkFile(path: string, marker: KeyMarker): void {
+  const known = marker.read()
+  const problem = known === undefined ? undefined : fileProblem(path)
+  if (problem === undefined) return
+  throw new LighthouseError(
+    'store-failed',
+    `the file is ${problem}, and "${marker.path}" says that receipts of the key ${known} were there. Restore it from a backup; or start with --accept-new to begin anew: receipts that were not settled are lost then, and what others owe you is forgotten`,
+  )
+}
+
+function openBook(library: SqliteLibrary, path: string, pubKey: string, options: ReceiptBookOptions): Database {
+  const { now = Date.now, acceptNew = false } = options
+  const open = (): Database =>
+    openDatabase(library, path, database => prepareReceiptBook(database, pubKey, now()), closeBook)
   try {
-    if (path !== memoryPath) ensurePrivateFolder(dirname(path), 'store-failed')
-    return openDatabase(library, path, database => prepareReceiptBook(database, pubKey, nowMs), closeBook)
+    if (path === memoryPath) return open()
+    ensurePrivateFolder(dirname(path), 'store-failed')
+    const marker = keyMarker(markerPath(path))
+    if (!acceptNew) checkFile(path, marker)
+    const database = open()
+    try {
+      if (acceptNew || marker.read() !== marker.fingerprint(pubKey)) marker.write(pubKey)
+      return database
+    } catch (error) {
+      closeBook(database)
+      throw error
+    }
   } catch (error) {
     throw failed(error, path)
   }
@@ -70,18 +102,16 @@ function closeBook(database: Database): void {
 /**
  * Opens (or makes) the book of the peer with this key on subscription; emits it and never completes; unsubscribing closes
  * the file. Errors with `store-failed`: for a file that is damaged, of a newer version, another key's, or open in another
- * process. `:memory:` is a path too.
+ * process, and for one that is gone where a marker beside it says that it was there. `:memory:` is a path too.
  *
  * All that a method was told when it returned survives the end of the process. A power cut may take what was told since
  * the log was synced last, every thousand pages or so; what is left is whole.
- *
- * @param now wall clock in milliseconds, for the days of `signedSince`.
  */
-export function receiptBook$(path: string, pubKey: string, now: () => number = Date.now): Observable<ReceiptBook> {
-  return database$(library => openBook(library, path, pubKey, now()), closeBook).pipe(
+export function receiptBook$(path: string, pubKey: string, options: ReceiptBookOptions = {}): Observable<ReceiptBook> {
+  return database$(library => openBook(library, path, pubKey, options), closeBook).pipe(
     map(database => {
       const sql = new SqliteConnection(database, error => failed(error, path))
-      return new SqliteReceiptBook(sql, pubKey, now)
+      return new SqliteReceiptBook(sql, pubKey, options.now ?? Date.now)
     }),
   )
 }

@@ -107,7 +107,7 @@ export function prepareReceiptBook(database: Database, pubKey: string, nowMs: nu
     if (owner !== pubKey) {
       throw new LighthouseError(
         'store-failed',
-        `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json, or move the file away to begin a new book`,
+        `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json; or move the file away and start with --accept-new, to begin anew`,
       )
     }
     database
@@ -120,5 +120,5 @@ export function prepareReceiptBook(database: Database, pubKey: string, nowMs: nu
 
 /** What is said of a file that SQLite cannot make sense of. */
 export function damaged(finding: string): string {
-  return `it is damaged (${finding.replaceAll(/\s+/g, ' ')}) and was left as it is. Restore it from a backup, or move it away to begin a new one: receipts in it are then not claimed, and what others owe you is forgotten`
+  return `it is damaged (${finding.replaceAll(/\s+/g, ' ')}) and was left as it is. Restore it from a backup; or move it away and start with --accept-new, to begin anew: receipts in it are then not claimed, and what others owe you is forgotten`
 }

@@ -37,6 +37,7 @@ Examples:
 Peers speak plain http only to this machine and to private addresses: put a TLS proxy before a public hub, and say
 --trust-proxy 1, so that limits hold for each client and not for the proxy.
 Several processes serve one community with --database postgres://… and --redis redis://….
+When the database of before is gone, empty or another hub's, the hub does not start: restore it, or say --accept-new.
 Give secrets as LIGHTHOUSE_TURN_SECRET and LIGHTHOUSE_DATABASE, so that no process list shows them. Several values of a
 variable are separated by commas.`,
   'hub invite': `

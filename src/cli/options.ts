@@ -171,6 +171,10 @@ export const databaseOption = (): Option =>
     'LIGHTHOUSE_DATABASE',
   )
 
+/** `--accept-new`, with what it is about. */
+export const acceptNewOption = (what: string): Option =>
+  option('--accept-new', `begin anew although ${what} of before cannot be found`, 'LIGHTHOUSE_ACCEPT_NEW')
+
 /** `--engine`, and `--wrtc`, its name before. */
 export const engineOptions = (): readonly Option[] => [
   option('--engine <name>', 'WebRTC implementation (default: auto)', 'LIGHTHOUSE_ENGINE').choices(engineNames),

@@ -26,6 +26,7 @@ import {
   parseSpending,
   collectLimit,
   collectStun,
+  acceptNewOption,
   collectTurn,
   databaseOption,
   engineOptions,
@@ -89,6 +90,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
       option('--port <n>', 'port to listen on, 0 lets the system choose (default: 3000)', 'LIGHTHOUSE_PORT', parsePort),
     )
     .addOption(databaseOption())
+    .addOption(acceptNewOption("the hub's database"))
     .addOption(option('--redis <url>', 'redis://…, for several hub processes on one PostgreSQL', 'LIGHTHOUSE_REDIS'))
     .addOption(
       option('--initial-coins <n>', 'coins of a new peer (default: 100)', 'LIGHTHOUSE_INITIAL_COINS', parseCoinCount),
@@ -146,6 +148,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
       ),
     )
     .addOption(option('--max-day <coins>', 'most that a day (UTC) may cost', 'LIGHTHOUSE_MAX_DAY', parseSpending))
+    .addOption(acceptNewOption('the receipts'))
     .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
   for (const made of engineOptions()) up.addOption(made)

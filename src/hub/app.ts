@@ -6,6 +6,8 @@ import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import { asyncScheduler, concatMap, defer, finalize, merge, mergeMap, type Observable, of, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
+import { memoryPath } from '../adapters/sqlite-file.node.js'
+import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
@@ -20,7 +22,7 @@ import { prometheusMetrics } from './adapters/prometheus.js'
 import { redisConnection$ } from './adapters/redis-connection.js'
 import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
-import { type DatabaseAddress, type HubOptions, type HubSettings, readHubOptions } from './options.js'
+import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
 import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
 import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
 import { ConnectionGate } from './protocol/connection-gate.js'
@@ -35,6 +37,7 @@ import { serveSocket$ } from './streams/hub-session.js'
 import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
+import { openOwn$, type OwnDatabase, ownKeys$ } from './streams/own-keys.js'
 import { provenStore } from './streams/proven-store.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
 import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
@@ -69,10 +72,24 @@ function reachableUrl(host: string, port: number): string {
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
 }
 
-function openStore$(database: DatabaseAddress, logger: HubLogger): Observable<HubStore> {
-  return database.type === 'sqlite'
-    ? sqliteStore$(database.path, blockHash, logger)
-    : postgresStore$(database.url, blockHash, logger)
+function openStore$({ database }: HubSettings, own: OwnDatabase, logger: HubLogger): Observable<HubStore> {
+  return openOwn$(
+    own,
+    database.type === 'sqlite'
+      ? sqliteStore$(database.path, blockHash, logger)
+      : postgresStore$(database.url, blockHash, logger),
+  )
+}
+
+function ownDatabase({ database, keyMarker: path, acceptNew }: HubSettings): OwnDatabase {
+  const file = database.type === 'sqlite' && database.path !== memoryPath ? database.path : undefined
+  const at = path ?? (file === undefined ? undefined : markerPath(file))
+  return {
+    name: file === undefined ? 'The database' : `"${file}"`,
+    problem: () => (file === undefined ? undefined : fileProblem(file)),
+    marker: at === undefined ? undefined : keyMarker(at),
+    acceptNew,
+  }
 }
 
 function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<HubBus> {
@@ -213,7 +230,7 @@ function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions):
  * Unsubscribing frees the port at once, cuts every connection, and closes the database and every timer. Prints nothing.
  *
  * Errors with `invalid-option` (the message names the field), `port-in-use`, `address-unavailable`, or `store-failed` when the database cannot
- * be opened, is in use by another hub, or its newest blocks are damaged, or when the bus cannot be reached.
+ * be opened, is in use by another hub, is lost or another hub's, or its newest blocks are damaged, or when the bus cannot be reached.
  *
  * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 2 MiB that
  * wait for a slow reader, with which it is cut off; 4,096 receipts that wait to be settled are of all clients together.
@@ -227,10 +244,11 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
   return defer(() => {
     const settings = readHubOptions(options)
     const { crypto = nodeCrypto, logger = silent } = options
-    return openStore$(settings.database, logger).pipe(
+    const own = ownDatabase(settings)
+    return openStore$(settings, own, logger).pipe(
       switchMap(store =>
         checkLedgerHead$(store, blockHash).pipe(
-          concatMap(() => store.keyPair(() => crypto.generateKeyPair())),
+          concatMap(() => ownKeys$(store, own, () => crypto.generateKeyPair(), logger)),
           switchMap(keys =>
             openBus$(settings, keys.pubKey, options).pipe(
               switchMap(bus => serve$(assemble(store, keys, bus, settings, options), settings, options)),
@@ -243,7 +261,7 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
 }
 
 /** What `createInvites$` makes, and where. */
-export interface InviteOptions extends Pick<HubOptions, 'database' | 'logger' | 'crypto' | 'scheduler'> {
+export interface InviteOptions extends Pick<HubOptions, 'database' | 'keyMarker' | 'logger' | 'crypto' | 'scheduler'> {
   /** How many, from 1. Default 1. */
   readonly count?: number
 }
@@ -259,8 +277,8 @@ export interface InviteOptions extends Pick<HubOptions, 'database' | 'logger' | 
 export function createInvites$(options: InviteOptions): Observable<readonly string[]> {
   return defer(() => {
     const { count = 1, crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
-    const { database } = readHubOptions(options)
-    return openStore$(database, logger).pipe(
+    const settings = readHubOptions(options)
+    return openStore$(settings, ownDatabase(settings), logger).pipe(
       concatMap(store => makeInvites(count, store, crypto, scheduler.now())),
       take(1),
     )

@@ -64,6 +64,13 @@ export interface HubOptions {
    * share. Default `sqlite:lighthouse-hub.db`.
    */
   readonly database?: string
+  /**
+   * A file that holds the fingerprint of the hub's key, so that a database that was lost or mixed up is missed and not begun anew.
+   * Default: `PATH.fingerprint` beside a database of SQLite, none for others.
+   */
+  readonly keyMarker?: string
+  /** Begins a new hub in an empty database also where the marker tells of one before, and takes the key that is there for right. Default false. */
+  readonly acceptNew?: boolean
   /** `redis://…` or `rediss://…`: how several processes on one PostgreSQL reach each other's peers. Default: one process. */
   readonly redis?: string
   /** Coins granted on registration, at most six decimals, 0 to 1,000,000. Default 100. */
@@ -116,6 +123,8 @@ export interface HubSettings {
   readonly host: string
   readonly port: number
   readonly database: DatabaseAddress
+  readonly keyMarker: string | undefined
+  readonly acceptNew: boolean
   readonly redisUrl: string | undefined
   readonly registration: RegistrationPolicy
   readonly controlToken: string | undefined
@@ -257,12 +266,16 @@ function checkToken(token: string | undefined): string | undefined {
 export function readHubOptions(options: HubOptions): HubSettings {
   const { host = '127.0.0.1', port = 3000, database = 'sqlite:lighthouse-hub.db', initialCoins = 100 } = options
   const { iceServers = [], turn, trustProxy = false, rateLimits = {}, registration = 'open', controlToken } = options
+  const { keyMarker, acceptNew = false } = options
   if (typeof host !== 'string' || host === '')
     throw invalid('host', 'must be an address of this machine, like 127.0.0.1')
   if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))
     throw invalid('port', 'must be a whole number from 0 to 65535')
   if (typeof database !== 'string') throw invalid('database', 'must be a text, like sqlite:hub.db')
   if (!registrationPolicies.includes(registration)) throw invalid('registration', 'must be open, invite or closed')
+  if (keyMarker !== undefined && (typeof keyMarker !== 'string' || keyMarker === '' || keyMarker.includes('\0')))
+    throw invalid('keyMarker', 'must be the path of a file')
+  if (typeof acceptNew !== 'boolean') throw invalid('acceptNew', 'must be true or false')
   for (const { urls } of iceServers) checkUrls('iceServers', urls, ['stun', 'stuns', 'turn', 'turns'])
   if (turn !== undefined) checkTurn(turn)
   const address = databaseAddress(database)
@@ -270,6 +283,8 @@ export function readHubOptions(options: HubOptions): HubSettings {
     host,
     port,
     database: address,
+    keyMarker,
+    acceptNew,
     redisUrl: redisUrl(options.redis, address),
     registration,
     controlToken: checkToken(controlToken),

@@ -3,8 +3,9 @@ import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { finalize, ignoreElements, lastValueFrom, takeUntil, tap } from 'rxjs'
 import { ensurePrivateFolder } from '../../adapters/private-file.node.js'
+import { fingerprint } from '../../adapters/store/key-marker.node.js'
 import type { Hub, HubOptions, HubRateLimits, RegistrationPolicy } from '../../hub/app.js'
-import { LighthouseError } from '../../protocol/errors.js'
+import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { removeHubControl, writeHubControl } from '../hub-control.js'
 import { hubReach } from '../hub-reach.js'
@@ -17,6 +18,7 @@ export interface HubValues {
   readonly host?: string
   readonly port?: number
   readonly database?: string
+  readonly acceptNew?: boolean
   readonly redis?: string
   readonly initialCoins?: number
   readonly registration?: RegistrationPolicy
@@ -27,15 +29,25 @@ export interface HubValues {
   readonly turnSecret?: string
 }
 
-/** Short enough to compare by eye, as ssh writes it. */
-export function fingerprint(pubKey: string): string {
-  const digest = createHash('sha256').update(Buffer.from(pubKey, 'base64')).digest('base64')
-  return `SHA256:${digest.replace(/=+$/, '')}`
-}
-
 /** The file of a `sqlite:` address. */
 export function sqlitePath(database: string): string | undefined {
   return /^sqlite:(.+)$/s.exec(database)?.[1]
+}
+
+/**
+ * Where the fingerprint of a hub's key is kept, as an option: beside a file of SQLite by itself, and for PostgreSQL in the
+ * home, one file for each database.
+ */
+function markerOption(database: string, context: Context): Pick<HubOptions, 'keyMarker'> {
+  if (sqlitePath(database) !== undefined) return {}
+  const name = createHash('sha256').update(withoutPassword(database)).digest('hex').slice(0, 16)
+  try {
+    return { keyMarker: join(context.home, `hub-${name}.fingerprint`) }
+  } catch (error) {
+    if (!isLighthouseError(error, 'invalid-option')) throw error
+    context.output.notice('Without a home the key of the hub is not noted: a database that is lost will not be missed.')
+    return {}
+  }
 }
 
 /** `postgres:` as it is, or `sqlite:` and an absolute path. Makes the home for the default. Throws `invalid-option`. */
@@ -57,7 +69,7 @@ export function databaseUrl(text: string | undefined, context: Context): string 
 
 function optionsFrom(context: Context, values: HubValues): HubOptions {
   const { host, port, redis, initialCoins, registration, limit, trustProxy } = values
-  const { stun = [], turn = [], turnSecret } = values
+  const { acceptNew, stun = [], turn = [], turnSecret } = values
   const { io, globals } = context
   if (turn.length > 0 !== (turnSecret !== undefined)) {
     throw new LighthouseError('invalid-option', '--turn and --turn-secret go together', { field: 'turn' })
@@ -65,6 +77,7 @@ function optionsFrom(context: Context, values: HubValues): HubOptions {
   return {
     logger: createLog(io, globals.logLevel),
     iceServers: stun.map(urls => ({ urls })),
+    ...(acceptNew === undefined ? {} : { acceptNew }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(redis === undefined ? {} : { redis }),
@@ -76,19 +89,18 @@ function optionsFrom(context: Context, values: HubValues): HubOptions {
   }
 }
 
-/** Without the password that it may carry. */
-function shown(database: string): string {
+/** Passwords can be given as a parameter, too. */
+function withoutPassword(database: string): string {
   if (!URL.canParse(database) || sqlitePath(database) !== undefined) return database
   const url = new URL(database)
   url.password = ''
-  // Passwords can be given as a parameter, too.
-  url.search = ''
+  url.searchParams.delete('password')
   return url.href
 }
 
 function announce({ io, output }: Context, hub: Hub, values: HubValues, databaseAddress: string): void {
   const { url, hubKey } = hub
-  const database = shown(databaseAddress)
+  const database = withoutPassword(databaseAddress)
   const { addresses, withTls, warnings } = hubReach({
     address: hub.address,
     port: hub.port,
@@ -115,7 +127,12 @@ export async function hubCommand(context: Context, values: HubValues): Promise<E
   // A database of SQLite is its hub's alone: what others want with it they ask the hub for.
   const file = sqlitePath(database)
   const controlToken = randomBytes(32).toString('base64url')
-  const options = { ...optionsFrom(context, values), database, ...(file === undefined ? {} : { controlToken }) }
+  const options = {
+    ...optionsFrom(context, values),
+    ...markerOption(database, context),
+    ...(file === undefined ? {} : { controlToken }),
+    database,
+  }
   const { createHub$ } = await context.io.parts.hub()
   let told = false
   const hub$ = createHub$(options).pipe(

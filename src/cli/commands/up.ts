@@ -44,6 +44,7 @@ export interface UpValues extends EngineValues {
   readonly share?: string
   readonly relayOnly?: boolean
   readonly open?: boolean
+  readonly acceptNew?: boolean
   /** Limits on what may be spent, in bytes. */
   readonly maxConnection?: number
   readonly maxDay?: number
@@ -170,7 +171,8 @@ async function run(
   }
   const opens = values.open !== false && io.stdout.isTTY && !output.json
   // The peer writes its last receipts and debts when it ends.
-  const peer$ = usingValue$(receiptBook$(receiptsPath(home), identity.pubKey), receipts =>
+  const { acceptNew = false } = values
+  const peer$ = usingValue$(receiptBook$(receiptsPath(home), identity.pubKey, { acceptNew }), receipts =>
     createPeer$({ ...options, receipts }),
   )
   return lastValueFrom(runPeer$(context, peer$, claimed, { share, opens }), {
