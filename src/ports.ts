@@ -67,6 +67,11 @@ export type PathKind = 'host' | 'srflx' | 'prflx' | 'relay' | 'unknown'
 
 /** What happens on one WebRTC connection. */
 export type RtcEvent =
+  /**
+   * Comes first: the implementation that this connection uses. `greets` where it may mix up what arrives first on a channel
+   * that the other side has opened, so that the other side has to wait until it is greeted.
+   */
+  | { readonly type: 'engine'; readonly name: string; readonly greets: boolean }
   | { readonly type: 'signal'; readonly signal: RtcSignal }
   | { readonly type: 'open'; readonly channel: ByteChannel }
   | { readonly type: 'path'; readonly kind: PathKind; readonly roundTripMs: number | undefined }

@@ -24,6 +24,7 @@ const stats: PeerStats = {
       nickname: 'b\u001bob',
       pubKey: 'key',
       role: 'consumer',
+      engine: 'node-datachannel',
       tunnelPort: 42_001,
       streams: 1,
       receivedBytes: 1_500_000,

@@ -22,6 +22,7 @@ const bob: ConnectionStats = {
   nickname: 'bob',
   pubKey: 'key',
   role: 'consumer',
+  engine: 'node-datachannel',
   tunnelPort: 42_001,
   streams: 1,
   receivedBytes: 0,

@@ -90,7 +90,7 @@ for (const rtc of rtcs) {
       expect(uncaught).toEqual([])
     })
 
-    it('opens on both sides, with one description each, before any candidate, and says the path', async () => {
+    it('says which it is, opens on both sides, with one description each, before any candidate', async () => {
       const [a, b] = rtcSides(rtc)
       keep(a, b)
       await Promise.all([a.opened, b.opened])
@@ -98,6 +98,7 @@ for (const rtc of rtcs) {
         [a, 'offer'],
         [b, 'answer'],
       ] as const) {
+        expect(side.events[0]).toEqual({ type: 'engine', name: rtc.name, greets: rtc.name === 'wrtc' })
         const signals = side.events.flatMap(event => (event.type === 'signal' ? [event.signal] : []))
         expect(signals[0]!.type).toBe(type)
         expect(signals.slice(1).every(signal => signal.type === 'candidate')).toBe(true)

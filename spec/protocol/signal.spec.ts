@@ -116,7 +116,7 @@ describe('parts of signals', () => {
     expect(parseHead({ ...head, signature: base64(63) })).toBeUndefined()
   })
 
-  it.each<[object, object | undefined, unknown]>([
+  it.each<[object, object | undefined, object | undefined]>([
     [
       { versions: [1, 2], rst: true },
       { versions: [1, 2], rst: true },
@@ -136,7 +136,10 @@ describe('parts of signals', () => {
     [{ versions: [2] }, {}, undefined],
     [{ versions: [1, 2] }, { versions: [] }, undefined],
     [{ versions: [1, 2, 3] }, { versions: [3] }, undefined],
+    [{ versions: [2] }, { versions: [2], greet: true }, { version: 2, rst: false, receipts: false, greet: true }],
+    [{ versions: [2], greet: true }, { versions: [2] }, { version: 2, rst: false, receipts: false, greet: true }],
   ])('%j and %j agree on %j', (own, other, expected) => {
-    expect(agreeMux(own, other)).toEqual(expected)
+    const agreement = agreeMux(own, other)
+    expect(agreement).toEqual(expected && { greet: false, ...expected })
   })
 })

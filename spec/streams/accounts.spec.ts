@@ -61,7 +61,6 @@ function connect(
     /** Fetches so many bytes on a stream of its own, as fast as the seeder's socket may write. */
     fetch(bytes: number, socket = memorySocket()) {
       client.socket$.next(socket)
-      // The first one waits for the seeder's greeting.
       time.advance(2 * latencyMs + 5)
       const remote = dialled.at(-1)!
       let written = 0

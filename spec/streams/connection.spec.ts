@@ -45,7 +45,7 @@ function record(event$: Observable<ConnectionEvent>) {
 }
 
 /** Two peers and a hub that forwards what `acknowledge` lets through and `tamper` leaves of it. */
-function world() {
+function world(greets: { readonly a?: boolean; readonly b?: boolean } = {}) {
   const time = virtualTime()
   const sent: Signal[] = []
   const hub = { acknowledge: (() => of({ delivered: true })) as Acknowledge, tamper: (signal: Signal) => signal }
@@ -58,8 +58,8 @@ function world() {
     if (forwarded !== undefined) inboxes.get(forwarded.to)?.next(forwarded)
     return hub.acknowledge(signal)
   }
-  const optionsOf = (identity: Identity) => {
-    const rtc = fakeRtc()
+  const optionsOf = (identity: Identity, isGreeting = false) => {
+    const rtc = fakeRtc({ greets: isGreeting })
     const options: ConnectionOptions = {
       identity,
       crypto: nodeCrypto,
@@ -79,8 +79,8 @@ function world() {
     }
     return { rtc, options }
   }
-  const a = optionsOf(alice)
-  const b = optionsOf(bob)
+  const a = optionsOf(alice, greets.a)
+  const b = optionsOf(bob, greets.b)
   const offers: Offer[] = []
   inboxes.get(bob.pubKey)!.subscribe(signal => {
     if (signal.type === 'offer') offers.push(signal as Offer)
@@ -119,16 +119,16 @@ describe('a connection', () => {
     const { connect, sent, a, b, channels } = world()
     const { offering, answering } = connect()
     const session = sent[0]!.session
-    const agreement = { version: 2, rst: true, receipts: true }
+    const agreement = { version: 2, rst: true, receipts: true, greet: false }
     expect(offering.events).toEqual([
       { type: 'resolving', nickname: 'bob' },
       { type: 'offering', session, pubKey: bob.pubKey },
       { type: 'connecting', session, pubKey: bob.pubKey },
-      { type: 'open', session, pubKey: bob.pubKey, hubKey, channel: channels[0], agreement },
+      { type: 'open', session, pubKey: bob.pubKey, hubKey, channel: channels[0], engine: 'fake', agreement },
     ])
     expect(answering.events).toEqual([
       { type: 'connecting', session, pubKey: alice.pubKey },
-      { type: 'open', session, pubKey: alice.pubKey, hubKey, channel: channels[1], agreement },
+      { type: 'open', session, pubKey: alice.pubKey, hubKey, channel: channels[1], engine: 'fake', agreement },
     ])
     expect([a.rtc.link.remote, b.rtc.link.remote]).toEqual([[answer], [offer]])
     expect(a.rtc.link.options).toMatchObject({
@@ -180,6 +180,23 @@ describe('a connection', () => {
     expect(a.rtc.link.remote).toEqual([answer, { ...candidate, sdpMid: null, sdpMLineIndex: null }])
     a.rtc.link.emit({ type: 'path', kind: 'host', roundTripMs: 1 })
     expect(offering.events.at(-1)).toEqual({ type: 'path', kind: 'host', roundTripMs: 1 })
+  })
+
+  it.each([
+    [false, false],
+    [true, false],
+    [false, true],
+    [true, true],
+  ])('agrees on a greeting where the implementation that answers needs it: %j, %j', (a, b) => {
+    const { connect, sent } = world({ a, b })
+    const { offering, answering } = connect()
+    const greet = [offering, answering].map(({ events }) => {
+      const opened = events.at(-1)
+      return opened?.type === 'open' && opened.agreement.greet
+    })
+    expect(greet).toEqual([b, b])
+    const said = sent.flatMap(signal => (signal.type === 'offer' || signal.type === 'answer' ? [signal] : []))
+    expect(said.map(({ payload }) => payload.mux?.greet)).toEqual([undefined, b ? true : undefined])
   })
 
   it('agrees on version 1 with a peer that does not say what it speaks', () => {

@@ -10,6 +10,7 @@ const stats = (session: string, streams = 0): ConnectionStats => ({
   nickname: 'bob',
   pubKey: 'key',
   role: 'consumer',
+  engine: 'node-datachannel',
   tunnelPort: 42_001,
   streams,
   receivedBytes: 0,

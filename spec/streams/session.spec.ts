@@ -11,6 +11,7 @@ import { isSame, patternBytes } from '../support/pattern.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const agreement: MuxAgreement = { version: 2, rst: true }
+const greeted: MuxAgreement = { ...agreement, greet: true }
 
 interface Side {
   readonly events: SessionEvent[]
@@ -131,14 +132,24 @@ describe('session$', () => {
     expect([local, remote].some(socket => socket.aborted || socket.subscribed)).toBe(false)
   })
 
-  it('greets at once where the other side opens the streams', () => {
-    const { received, time } = alone('server')
+  it('sends at once where no greeting was agreed, and greets nobody', () => {
+    const { received, side, time } = alone('client')
+    side.socket$.next(memorySocket())
+    time.advance(1)
+    expect(received.map(({ command }) => command)).toEqual(['syn'])
+    const other = alone('server')
+    other.time.advance(5)
+    expect(other.received).toEqual([])
+  })
+
+  it('greets at once where that was agreed and the other side opens the streams', () => {
+    const { received, time } = alone('server', undefined, greeted)
     time.advance(5)
     expect(received).toEqual([{ command: 'nop', streamId: 0 }])
   })
 
   it('sends nothing before the other side has greeted, and everything then, in order', () => {
-    const { received, side, time, say } = alone('client')
+    const { received, side, time, say } = alone('client', undefined, greeted)
     const socket = memorySocket()
     side.socket$.next(socket)
     socket.receive(patternBytes(1, 0, 10))
@@ -150,8 +161,8 @@ describe('session$', () => {
     expect(received.length).toBe(2)
   })
 
-  it('waits 200 ms for one that does not greet', () => {
-    const { received, side, time } = alone('client')
+  it('waits 200 ms for one that does not greet after all', () => {
+    const { received, side, time } = alone('client', undefined, greeted)
     side.socket$.next(memorySocket())
     time.advance(199)
     expect(received).toEqual([])
@@ -160,7 +171,7 @@ describe('session$', () => {
   })
 
   it('leaves nothing when it ends while it waits', () => {
-    const { side, time } = alone('client')
+    const { side, time } = alone('client', undefined, greeted)
     const socket = memorySocket()
     side.socket$.next(socket)
     side.subscription.unsubscribe()

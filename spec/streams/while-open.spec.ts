@@ -12,6 +12,7 @@ const events: Record<string, ConnectionEvent> = {
   r: { type: 'resolving', nickname: 'bob' },
   o: {
     type: 'open',
+    engine: 'fake',
     session: 'session',
     pubKey: 'key',
     hubKey: 'hub',

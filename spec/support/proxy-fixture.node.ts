@@ -13,6 +13,7 @@ export const link: ConnectionStats = {
   nickname: 'bob',
   pubKey: 'Qm9i',
   role: 'consumer',
+  engine: 'node-datachannel',
   tunnelPort: 42001,
   streams: 2,
   receivedBytes: 12_345_678,

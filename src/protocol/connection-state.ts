@@ -20,6 +20,8 @@ export type ConnectionState<Channel> =
       /** The hub over which it was made. */
       readonly hubKey: string
       readonly channel: Channel
+      /** The WebRTC implementation on this side. */
+      readonly engine: string
       readonly agreement: MuxAgreement
     }
   | { readonly type: 'closed'; readonly reason: LighthouseError }

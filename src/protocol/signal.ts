@@ -1,5 +1,6 @@
 import { isRecord, isShallow, type Json } from './json.js'
 import { isSmallOrder } from './small-order.js'
+import type { MuxAgreement } from './smux.js'
 
 /** Largest signal, in bytes of its JSON text. The hub refuses larger ones. */
 export const maxSignalBytes = 65_536
@@ -17,6 +18,8 @@ export interface MuxAbilities {
   readonly rst?: boolean
   /** Whether receipts are taken on the data channel itself (frame command RCP). */
   readonly receipts?: boolean
+  /** In an answer: whether its sender greets. */
+  readonly greet?: boolean
 }
 
 /**
@@ -91,9 +94,10 @@ export function parseHead(value: unknown): LedgerHead | undefined {
 
 function isMux(value: unknown): value is MuxAbilities {
   if (!isRecord(value)) return false
-  const { versions, rst, receipts } = value
+  const { versions, rst, receipts, greet } = value
   if (rst !== undefined && typeof rst !== 'boolean') return false
   if (receipts !== undefined && typeof receipts !== 'boolean') return false
+  if (greet !== undefined && typeof greet !== 'boolean') return false
   return (
     versions === undefined || (Array.isArray(versions) && versions.length <= 8 && versions.every(Number.isSafeInteger))
   )
@@ -145,13 +149,17 @@ export function parseSignal(value: unknown): Signal | undefined {
   }
 }
 
-/** The highest version both sides speak, and whether RST and RCP may be sent. Who does not say speaks version 1. */
-export function agreeMux(
-  own: MuxAbilities,
-  other: MuxAbilities = {},
-): { readonly version: 1 | 2; readonly rst: boolean; readonly receipts: boolean } | undefined {
-  const { versions: spoken = [1], rst = false, receipts = false } = other
+/** The highest version both sides speak, and which of the rest holds between them. Who does not say speaks version 1. */
+export function agreeMux(own: MuxAbilities, other: MuxAbilities = {}): Required<MuxAgreement> | undefined {
+  const { versions: spoken = [1] } = other
   const { versions = [1] } = own
   const common = ([2, 1] as const).find(version => versions.includes(version) && spoken.includes(version))
-  return common && { version: common, rst: own.rst === true && rst, receipts: own.receipts === true && receipts }
+  return (
+    common && {
+      version: common,
+      rst: own.rst === true && other.rst === true,
+      receipts: own.receipts === true && other.receipts === true,
+      greet: own.greet === true || other.greet === true,
+    }
+  )
 }

@@ -32,6 +32,8 @@ export interface MuxAgreement {
   readonly rst: boolean
   /** Whether RCP exists between these two, which carries receipts to the seeder. Default false. */
   readonly receipts?: boolean
+  /** Whether the side that answered sends a NOP at once, before which the other one sends nothing. Default false. */
+  readonly greet?: boolean
 }
 
 /** One frame. `consumed` and `window` are bytes modulo 2³². */

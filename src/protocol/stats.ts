@@ -17,6 +17,8 @@ export interface ConnectionStats {
   readonly pubKey: string
   /** `consumer` made the offer and has a tunnel; `seeder` answered and dials what it shares. */
   readonly role: 'consumer' | 'seeder'
+  /** The WebRTC implementation that carries it on this side. */
+  readonly engine: string
   readonly tunnelPort: number | undefined
   readonly streams: number
   readonly receivedBytes: number

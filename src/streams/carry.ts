@@ -57,6 +57,7 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
     nickname,
     pubKey: open.pubKey,
     role,
+    engine: open.engine,
     tunnelPort,
     streams: 0,
     receivedBytes: 0,

@@ -31,7 +31,13 @@ import type {
 import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
-import { agreeMux, type DescriptionPayload, type LedgerHead, type Signal } from '../protocol/signal.js'
+import {
+  agreeMux,
+  type DescriptionPayload,
+  type LedgerHead,
+  type MuxAbilities,
+  type Signal,
+} from '../protocol/signal.js'
 import type { MuxAgreement } from '../protocol/smux.js'
 import type { PathKind } from '../ports.js'
 import { deliver$, openDescription, ownMux, type Parties, remoteSignals$, toSignal } from './negotiation.js'
@@ -65,8 +71,8 @@ function partiesOf({ identity, crypto, hubSession, head }: ConnectionOptions, se
   return { identity, crypto, hubKey: hubSession.hubKey, head: head?.() ?? hubSession.head, session, other }
 }
 
-function agreementOf(payload: DescriptionPayload): MuxAgreement {
-  const agreement = agreeMux(ownMux, payload.mux)
+function agreementOf(own: MuxAbilities, theirs: MuxAbilities): MuxAgreement {
+  const agreement = agreeMux(own, theirs)
   if (agreement === undefined)
     throw new LighthouseError('peer-refused', 'the other peer speaks no version of the stream layer that this one does')
   return agreement
@@ -81,7 +87,9 @@ function negotiate$(
   const { rtc, hubSession, signal$, iceServers, relayOnly } = options
   const { session, other: pubKey } = parties
   return defer(() => {
-    let agreement: MuxAgreement | undefined
+    let engine = 'unknown'
+    let ours = ownMux
+    let theirs: MuxAbilities | undefined
     let opened = false
     let introduced = offer !== undefined
     let goodbye = 'the attempt was given up'
@@ -89,31 +97,35 @@ function negotiate$(
     const opened$ = new Subject<void>()
     const what = 'the other peer'
 
+    const hear = ({ mux = {} }: DescriptionPayload): void => {
+      agreementOf(ours, mux)
+      theirs = mux
+    }
     const offer$ = defer(() => {
       if (offer === undefined) return EMPTY
       const description = openDescription(parties, offer)
-      agreement = agreementOf(offer.payload)
+      hear(offer.payload)
       return of(description)
     })
     const remote$ = concat(offer$, NEVER)
-    const theirs$ = remoteSignals$(
-      parties,
-      signal$,
-      payload => {
-        agreement = agreementOf(payload)
-      },
-      opened$,
-    )
+    const theirs$ = remoteSignals$(parties, signal$, hear, opened$)
     const toState = (event: RtcEvent): Observable<ConnectionEvent> => {
       if (event.type === 'path') return of(event)
+      if (event.type === 'engine') {
+        engine = event.name
+        if (offer !== undefined && event.greets) ours = { ...ownMux, greet: true }
+        return EMPTY
+      }
       if (event.type === 'signal') {
-        outgoing$.next(toSignal(parties, event.signal))
+        outgoing$.next(toSignal(parties, event.signal, ours))
         return event.signal.type === 'offer' ? of({ type: 'connecting', session, pubKey }) : EMPTY
       }
-      if (agreement === undefined)
+      if (theirs === undefined)
         return throwError(() => new LighthouseError('webrtc-failed', 'the channel opened before the answer came'))
       opened = true
-      return of({ type: 'open', session, pubKey, hubKey: parties.hubKey, channel: event.channel, agreement })
+      const { hubKey } = parties
+      const agreement = agreementOf(ours, theirs)
+      return of({ type: 'open', session, pubKey, hubKey, channel: event.channel, engine, agreement })
     }
     // Once the channel is open the connection does not depend on the hub: what becomes of signals no longer matters.
     const sent$ = outgoing$.pipe(

@@ -20,6 +20,7 @@ import {
   type DescriptionPayload,
   isBase64Of,
   type LedgerHead,
+  type MuxAbilities,
   type Signal,
   type SignalRefusal,
 } from '../protocol/signal.js'
@@ -39,21 +40,21 @@ export interface Parties {
 }
 
 /** What this project speaks on the data channel. */
-export const ownMux = { versions: [1, 2], rst: true, receipts: true } as const
+export const ownMux: MuxAbilities = { versions: [1, 2], rst: true, receipts: true }
 
 function digest(crypto: CryptoPort, payload: DescriptionPayload): string {
   return crypto.sha256(canonicalJson(payload as unknown as Json))
 }
 
 /** A local description or candidate as the signal that carries it, signed where the protocol says so. */
-export function toSignal(parties: Parties, signal: RtcSignal): Signal {
+export function toSignal(parties: Parties, signal: RtcSignal, mux: MuxAbilities): Signal {
   const { identity, crypto, hubKey, head, session, other } = parties
   const envelope = { session, from: identity.pubKey, to: other }
   if (signal.type === 'candidate') {
     const { candidate, sdpMid, sdpMLineIndex } = signal
     return { ...envelope, type: 'candidate', payload: { candidate, sdpMid, sdpMLineIndex } }
   }
-  const payload = { sdp: crypto.packSdp(signal.sdp), mux: ownMux, head: head ?? null }
+  const payload = { sdp: crypto.packSdp(signal.sdp), mux, head: head ?? null }
   const text = descriptionText(signal.type, { hubKey, ...envelope, payloadDigest: digest(crypto, payload) })
   return { ...envelope, type: signal.type, payload, signature: crypto.sign(identity.privKey, text) }
 }

@@ -37,9 +37,8 @@ import { Arena } from './arena.js'
 import { createStreamSockets, type StreamReset } from './mux/stream-sockets.js'
 
 /**
- * How long the side that opens streams sends nothing before it has heard of the other. wrtc hands a channel to the side that
- * answers in two steps, and messages that arrive in between come after those that follow them: a request before its SYN, which
- * is then lost (docs/DECISIONS.md). A side that greets is past that. Implementations from outside need not greet.
+ * How long the side that opens streams waits for the greeting of one that said it would greet. Messages that arrive too early
+ * there come after those that follow them: a request before its SYN, which is then lost (docs/DECISIONS.md).
  */
 const greetingMs = 200
 
@@ -110,8 +109,9 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
 }
 
 /**
- * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself. As server it
- * greets with a NOP; as client it sends nothing before something has arrived, for 200 ms at the most.
+ * One connection at work: channel ↔ multiplexer ↔ sockets. Subscribing starts it; it never completes by itself. Where a
+ * greeting was agreed, the server greets with a NOP, and the client sends nothing before something has arrived, for 200 ms at
+ * the most.
  *
  * Errors with the reason why the connection is over: `channel-closed` when the other side closed it, `peer-silent`, or
  * what was wrong with its frames. However it ends, every socket that still has an open stream is reset, here and, while the
@@ -124,11 +124,11 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
 export function session$(options: SessionOptions): Observable<SessionEvent> {
   const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
   const arena = new Arena()
-  const speaksFirst = role === 'server'
+  const waits = role === 'client' && agreement.greet === true
   const config: MuxConfig = {
     ...defaultMuxConfig(role, agreement),
     acceptStreams: dial !== undefined,
-    channelBytes: speaksFirst ? channel.highWaterBytes : 0,
+    channelBytes: waits ? 0 : channel.highWaterBytes,
     maxMessageBytes: Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes),
     allocate: arena.allocate,
   }
@@ -136,12 +136,14 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     const sockets = createStreamSockets({ config, socket$, dial, keep: bytes => arena.keep(bytes), clock })
 
     const greeting$ = (message$: Observable<unknown>): Observable<MuxEvent> =>
-      speaksFirst
-        ? of({ type: 'greet' })
-        : merge(message$, timer(greetingMs, scheduler)).pipe(
+      waits
+        ? merge(message$, timer(greetingMs, scheduler)).pipe(
             take(1),
             map(() => ({ type: 'room', bytes: channel.highWaterBytes })),
           )
+        : agreement.greet === true
+          ? of({ type: 'greet' })
+          : EMPTY
     const toFrames = (message$: Observable<Uint8Array>): Observable<MuxEvent> =>
       message$.pipe(
         deframeBatch(agreement),

@@ -77,6 +77,7 @@ describe('WebRTC connections in another process', () => {
     remote$.next(answer)
     expect(rtc.link.remote).toEqual([answer])
     expect(events).toEqual([
+      { type: 'engine', name: 'fake', greets: false },
       { type: 'signal', signal: offer },
       { type: 'path', kind: 'host', roundTripMs: 3 },
     ])

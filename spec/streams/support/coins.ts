@@ -256,6 +256,7 @@ export function carried(
   const subscription = carry$({
     open: {
       type: 'open',
+      engine: 'fake',
       session: sessionOf(name),
       pubKey: other,
       hubKey,

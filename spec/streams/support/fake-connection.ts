@@ -42,6 +42,7 @@ export function fakeConnections(time: VirtualTime): FakeConnections {
         open: () =>
           subscriber.next({
             type: 'open',
+            engine: 'fake',
             session,
             pubKey,
             hubKey: 'hub',

@@ -17,7 +17,8 @@ export interface FakeRtc extends RtcPort {
   readonly link: FakeRtcLink
 }
 
-export function fakeRtc(): FakeRtc {
+/** An implementation that says which one it is and then does what the spec says. */
+export function fakeRtc({ greets = false } = {}): FakeRtc {
   const links: FakeRtcLink[] = []
   return {
     name: 'fake',
@@ -28,6 +29,7 @@ export function fakeRtc(): FakeRtc {
     connect$: options =>
       new Observable((subscriber: Subscriber<RtcEvent>) => {
         const remote: RtcSignal[] = []
+        subscriber.next({ type: 'engine', name: 'fake', greets })
         links.push({
           options,
           remote,

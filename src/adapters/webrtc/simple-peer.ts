@@ -59,6 +59,8 @@ export interface RtcQuirks {
   readonly highWaterBytes?: number
   /** How the side that offers opens the channel, besides its label. Default: reliable and ordered, as the standard has it. */
   readonly channelInit?: { readonly maxRetransmits?: number }
+  /** Whether the side that answers may get the first messages in the wrong order. Default false. */
+  readonly greets?: boolean
   /** The servers as it takes them. Default: as they are. */
   readonly iceServers?: (servers: readonly IceServer[]) => readonly IceServer[]
 }
@@ -70,6 +72,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
     candidatesAfterAnswer = false,
     highWaterBytes = defaultHighWaterBytes,
     channelInit = {},
+    greets = false,
     iceServers: taken = servers => servers,
   } = quirks
   const wrtc = oneChannelOnly(implementation)
@@ -77,6 +80,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
     name,
     connect$({ initiator, iceServers, relayOnly = false, remote$ }: RtcOptions) {
       return new Observable<RtcEvent>(subscriber => {
+        subscriber.next({ type: 'engine', name, greets })
         const options = {
           initiator,
           wrtc,

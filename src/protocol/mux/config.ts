@@ -30,11 +30,17 @@ export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreemen
   }
 }
 
-const agreementRules: OptionRules<MuxAgreement> = { version: oneOf(1, 2), rst: flag, receipts: optional(flag) }
+const agreementRules: OptionRules<MuxAgreement> = {
+  version: oneOf(1, 2),
+  rst: flag,
+  receipts: optional(flag),
+  greet: optional(flag),
+}
 
 /** Checks what both sides agreed on. Throws `invalid-option`. */
-export function verifyAgreement({ version, rst, receipts }: MuxAgreement): void {
-  verifyOptions({ version, rst, ...(receipts === undefined ? {} : { receipts }) }, agreementRules)
+export function verifyAgreement({ version, rst, receipts, greet }: MuxAgreement): void {
+  const given = { ...(receipts === undefined ? {} : { receipts }), ...(greet === undefined ? {} : { greet }) }
+  verifyOptions({ version, rst, ...given }, agreementRules)
 }
 
 const rules: OptionRules<MuxConfig> = {
