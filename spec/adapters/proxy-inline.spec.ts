@@ -125,16 +125,63 @@ describe('/inline/:nickname/*', () => {
   })
 
   it.each([
-    ['next?page=2', 'next?page=2'],
+    ['next?page=2', '/inline/bob/films/next?page=2'],
     ['/top', '/inline/bob/top'],
     ['../../../proxy/carol/', '/inline/bob/proxy/carol/'],
     ['http://127.0.0.1:PORT/x?y', '/inline/bob/x?y'],
-    ['http://other.example/', 'http://other.example/'],
   ])('shows the Location %j as %j', async (sent, shown) => {
     const port: number = await upstream((_req, res) => {
       res.writeHead(302, { Location: sent.replace('PORT', String(port)) }).end()
     })
     expect((await ask(proxy.port, '/inline/bob/films/')).headers.location).toBe(shown)
+  })
+
+  it.each([301, 302, 303, 307, 308])(
+    'names where a %d out of the share leads, and does not send anybody there',
+    async status => {
+      const target = 'http://127.0.0.1:1/proxy/carol/'
+      await upstream(
+        (_req, res) => void res.writeHead(status, { Location: target, Refresh: `0; url=${target}` }).end('x'),
+      )
+      const program = await ask(proxy.port, '/inline/bob/')
+      expect(program.status).toBe(502)
+      expect(program.headers).not.toHaveProperty('location')
+      expect(program.headers).not.toHaveProperty('refresh')
+      expect(JSON.parse(program.body)).toMatchObject({
+        title: 'bob sends you elsewhere',
+        detail: expect.stringContaining(target),
+      })
+      const person = await ask(proxy.port, '/inline/bob/', { headers: { accept: 'text/html' } })
+      expect(person.body).toContain(`<a href="${target}">`)
+    },
+  )
+
+  it('makes no link of a redirect to something else than a page', async () => {
+    await upstream((_req, res) => void res.writeHead(302, { Location: 'javascript:alert(1)' }).end())
+    const { status, body } = await ask(proxy.port, '/inline/bob/', { headers: { accept: 'text/html' } })
+    expect(status).toBe(502)
+    expect(body).toContain('javascript:alert(1)')
+    expect(body).not.toContain('href')
+  })
+
+  it('passes no address out of the share on in other headers', async () => {
+    await upstream((_req, res) => {
+      res.writeHead(201, {
+        Location: 'http://other.example/',
+        'Content-Location': '/a',
+        Link: '<http://other.example/>; rel=preload, </b>; rel=next',
+        Refresh: '3; url=/proxy/carol/',
+      })
+      res.end()
+    })
+    const { status, headers } = await ask(proxy.port, '/inline/bob/')
+    expect(status).toBe(201)
+    expect(headers).not.toHaveProperty('location')
+    expect(headers).toMatchObject({
+      'content-location': '/inline/bob/a',
+      link: '</inline/bob/b>; rel=next',
+      refresh: '3; url=/inline/bob/proxy/carol/',
+    })
   })
 
   it('takes powers over this origin from what others serve', async () => {

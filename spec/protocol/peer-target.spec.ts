@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { inlineLocation, parsePeerTarget } from '../../src/protocol/peer-target.js'
+import { parsePeerTarget } from '../../src/protocol/peer-target.js'
 
 describe('parsePeerTarget', () => {
   it.each([
@@ -39,28 +39,5 @@ describe('parsePeerTarget', () => {
     '*',
   ])('%j is for nobody', target => {
     expect(parsePeerTarget(target)).toBeUndefined()
-  })
-})
-
-describe('inlineLocation', () => {
-  const seen = (location: string, path = '/films/list'): string =>
-    inlineLocation(location, 'http://127.0.0.1:42001', 'bob', path)
-
-  it.each([
-    ['next', 'next'],
-    ['?page=2', '?page=2'],
-    ['../x', '../x'],
-    ['/x/y%2Fz?a#b', '/inline/bob/x/y%2Fz?a#b'],
-    ['/', '/inline/bob/'],
-    ['http://127.0.0.1:42001/x?a', '/inline/bob/x?a'],
-    ['//127.0.0.1:42001/x', '/inline/bob/x'],
-    ['http://other.example/x', 'http://other.example/x'],
-    ['http://[', 'http://['],
-  ])('%j becomes %j', (location, result) => {
-    expect(seen(location)).toBe(result)
-  })
-
-  it('keeps a relative one that climbs inside the mount', () => {
-    expect(seen('../../../proxy/carol/')).toBe('/inline/bob/proxy/carol/')
   })
 })

@@ -5,15 +5,9 @@
 import { constants } from 'node:fs'
 import { access, realpath, stat } from 'node:fs/promises'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { platform } from 'node:os'
-import express, {
-  type ErrorRequestHandler,
-  type Express,
-  type Request,
-  type RequestHandler,
-  type Response,
-} from 'express'
+import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
 import { defer, Observable, switchMap } from 'rxjs'
 import { preferredType } from '../protocol/accept.js'
 import { LighthouseError } from '../protocol/errors.js'
@@ -21,6 +15,7 @@ import { judgeRequest, judgeTunnelledRequest, loopbackHosts } from '../protocol/
 import { parseSharePath } from '../protocol/share-path.js'
 import { sendFile } from './file-response.node.js'
 import { listFolder } from './folder-listing.node.js'
+import { inTurn } from './http/in-turn.node.js'
 import { guard, securityHeaders } from './http-guard.express.js'
 import { listingJson, renderListing } from './listing-page.js'
 import { pageSecurityPolicy } from './page.node.js'
@@ -122,27 +117,6 @@ async function serve(req: Request, res: Response, root: string): Promise<void> {
   }
 }
 
-/**
- * Requests of one connection that may wait for their turn. Nobody needs more than one; without a limit one packet could
- * open a thousand files.
- */
-const maxPipelined = 8
-
-/** Ends a connection that sends requests much faster than it takes the answers. */
-function limitPipelining(): RequestHandler {
-  const unfinished = new WeakMap<Socket, number>()
-  return ({ socket }, res, next) => {
-    const count = (unfinished.get(socket) ?? 0) + 1
-    if (count > maxPipelined) {
-      socket.destroy()
-      return
-    }
-    unfinished.set(socket, count)
-    res.once('close', () => unfinished.set(socket, (unfinished.get(socket) ?? 1) - 1))
-    next()
-  }
-}
-
 const onError: ErrorRequestHandler = (error: NodeJS.ErrnoException, req, res, _next) => {
   sendProblem(req, res, error.code === 'EMFILE' || error.code === 'ENFILE' ? busy : failed)
 }
@@ -151,7 +125,6 @@ function folderApp(root: string, hosts: () => readonly string[], fromPeer: Folde
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', false)
-  app.use(limitPipelining())
   app.use(securityHeaders())
   app.use(
     guard({
@@ -189,7 +162,7 @@ function boundedServer(listener: RequestListener): Server {
       keepAliveTimeout: 10_000,
       connectionsCheckingInterval: 5_000,
     },
-    listener,
+    inTurn(listener),
   )
   // A program may say that it asks no more and still wait for its answer: a half-close, which streams carry as FIN.
   // Node's types leave it out.

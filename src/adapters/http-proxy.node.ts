@@ -7,9 +7,13 @@ import type { Socket } from 'node:net'
 import { createProxyServer, type ProxyServer } from 'http-proxy'
 import type { Tunnel } from '../ports.js'
 import { LighthouseError } from '../protocol/errors.js'
-import { remoteHeaders, requestHeadersToDrop } from '../protocol/remote-headers.js'
+import { type InlinePlace, redirectElsewhere } from '../protocol/http/inline-links.js'
+import { describeRedirectElsewhere } from '../protocol/http-status.js'
+import { remoteHeaders, requestHeaders, upgradeHeaders } from '../protocol/remote-headers.js'
 import { watchHangUp } from './hang-up.node.js'
-import { inlineLocation } from '../protocol/peer-target.js'
+import { leaveBodyUnread } from './http/unread-body.node.js'
+import { sendProblem } from './problem.node.js'
+import { type PatientSocket, tunnelAgent } from './proxy/tunnel-agent.node.js'
 
 /** Where a request goes: `path` is path and query as sent, without the mount. */
 export interface ProxyHop {
@@ -22,6 +26,9 @@ type OnFailure = (error: LighthouseError) => void
 function proxyTo({ tunnel }: ProxyHop): ProxyServer {
   const proxy = createProxyServer({
     target: { protocol: 'http:', host: tunnel.host, port: tunnel.port },
+    agent: tunnelAgent,
+    // Answers are written here: the library would pass the headers of the other connection on.
+    selfHandleResponse: true,
     changeOrigin: true,
     // Takes the path as it is, instead of parsing and writing it again.
     toProxy: true,
@@ -40,20 +47,16 @@ function lost({ tunnel }: ProxyHop, cause: Error): LighthouseError {
   )
 }
 
-function dropRequestHeaders(req: IncomingMessage): void {
-  for (const name of requestHeadersToDrop(req.headers)) delete req.headers[name]
+function placeOf({ tunnel, path }: ProxyHop): InlinePlace {
+  return { nickname: tunnel.nickname, origin: `http://${tunnel.host}:${tunnel.port}`, path }
 }
 
-/** Makes an answer of another person's server harmless on this origin, in place, before it is passed on. */
-function disarm(answer: IncomingMessage, { tunnel, path }: ProxyHop): void {
-  const { location } = answer.headers
-  const origin = `http://${tunnel.host}:${tunnel.port}`
-  const headers: IncomingHttpHeaders = { ...remoteHeaders(answer.headers) }
-  if (location !== undefined) headers.location = inlineLocation(location, origin, tunnel.nickname, path)
-  answer.headers = headers
-  // Free text of the other side, which Node refuses to write when it holds control characters; and codes it refuses.
-  answer.statusMessage = ''
-  if ((answer.statusCode ?? 0) < 200 && answer.statusCode !== 101) answer.statusCode = 502
+/** The library takes method, path and headers from the request; what others read of it later stays as it was sent. */
+function sendOn(req: IncomingMessage, hop: ProxyHop, headers: IncomingHttpHeaders, send: () => void): void {
+  const { url, headers: received } = req
+  Object.assign(req, { url: hop.path, headers })
+  send()
+  Object.assign(req, { url, headers: received })
 }
 
 /** Breaks a connection so that its client cannot take what it has for the whole. */
@@ -61,15 +64,24 @@ function breakOff(socket: Socket | null): void {
   if (socket !== null && !socket.destroyed) socket.resetAndDestroy()
 }
 
+/** A body of which only the end of the connection tells that it is over (RFC 9112, section 6.3). */
+function endsWithConnection({ headers, statusCode }: IncomingMessage, method: string | undefined): boolean {
+  const { 'content-length': length, 'transfer-encoding': coding } = headers
+  return length === undefined && coding === undefined && method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
+}
+
 /**
  * Sends a request to the tunnel and streams the answer back. Held: what Node buffers for the two sockets. A client that
  * goes away ends the request there at once. `onFailure` is called when the tunnel fails before it answered; when it
- * fails later the client's connection is reset.
+ * fails later the client's connection is reset. An answer that comes before the request's body is whole ends the request.
  */
 export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: ProxyHop, onFailure: OnFailure): void {
   const proxy = proxyTo(hop)
-  const coding = req.headers['transfer-encoding']
-  dropRequestHeaders(req)
+  const place = placeOf(hop)
+  const { 'transfer-encoding': coding, expect } = req.headers
+  let answer: IncomingMessage | undefined
+  /** Who refuses an upload often breaks it off too, and its answer is whole all the same. */
+  let refused = false
   proxy.on('start', () => {
     // The library takes a DELETE without Content-Length for one without a body.
     if (coding === undefined) return
@@ -78,26 +90,48 @@ export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: Pro
   })
   const failed = (cause: Error): void => {
     if (res.writableEnded || res.destroyed) return
-    if (res.headersSent) breakOff(res.socket)
-    else onFailure(lost(hop, cause))
+    if (answer === undefined) onFailure(lost(hop, cause))
+    else if (!answer.complete && !refused) breakOff(res.socket)
   }
   proxy.on('proxyReq', outgoing => {
     // Exactly, with a question mark that nothing follows too.
     outgoing.path = hop.path
+    if (expect !== undefined && req.httpVersion === '1.1') {
+      // Whether the body is wanted is for the other side to say. The headers go now: nothing else may follow them.
+      outgoing.setHeader('Expect', '100-continue')
+      outgoing.once('continue', () => res.writeContinue())
+      outgoing.flushHeaders()
+    }
     // Nobody asked for it, and Node ends such a request without a word.
     outgoing.once('upgrade', (_answer, socket) => {
       socket.destroy()
       failed(new Error('it switched to another protocol'))
     })
   })
-  proxy.on('proxyRes', answer => {
-    disarm(answer, hop)
-    answer.once('close', () => {
-      if (!answer.complete) breakOff(res.socket)
+  proxy.on('proxyRes', received => {
+    answer = received
+    const { statusCode = 0, headers, socket } = received
+    const target = redirectElsewhere(statusCode, headers.location, place)
+    if (target !== undefined) {
+      received.destroy()
+      return sendProblem(req, res, describeRedirectElsewhere(place.nickname, target))
+    }
+    refused = statusCode >= 400 && !req.complete
+    leaveBodyUnread(req, res)
+    // Of its status the number only: Node refuses to write control characters, which the text may hold, and odd codes.
+    res.writeHead(statusCode < 200 ? 502 : statusCode, remoteHeaders(headers, place))
+    received.pipe(res, { end: false })
+    received.once('end', () => {
+      // A reset that writing found is not seen again by reading, which ends then.
+      const reset = (socket as PatientSocket).writeFailure !== undefined && !refused
+      if (reset && endsWithConnection(received, req.method)) breakOff(res.socket)
+      else res.end()
+    })
+    received.once('close', () => {
+      if (!received.complete) breakOff(res.socket)
     })
   })
-  req.url = hop.path
-  proxy.web(req, res, {}, failed)
+  sendOn(req, hop, requestHeaders(req.headers, false), () => proxy.web(req, res, {}, failed))
 }
 
 /**
@@ -112,32 +146,33 @@ export function proxyUpgrade(
   onFailure: OnFailure,
 ): void {
   const proxy = proxyTo(hop)
+  const place = placeOf(hop)
   let answered = false
-  dropRequestHeaders(req)
   proxy.on('proxyReqWs', (outgoing: ClientRequest) => {
     outgoing.path = hop.path
     const stopWatching = watchHangUp(socket, () => socket.destroy())
     socket.once('close', () => {
       if (!answered) outgoing.destroy()
     })
-    const begin = (answer: IncomingMessage): void => {
+    const begin = (answer: IncomingMessage, headers: IncomingHttpHeaders): void => {
       answered = true
       stopWatching()
-      disarm(answer, hop)
+      Object.assign(answer, { headers, statusMessage: '' })
     }
-    // These run before the library's own listeners.
-    outgoing.once('upgrade', begin)
+    // These run before the library's own listeners, which write the headers.
+    outgoing.once('upgrade', answer => begin(answer, upgradeHeaders(answer.headers, place)))
     outgoing.once('response', answer => {
-      begin(answer)
+      begin(answer, { ...remoteHeaders(answer.headers, place), connection: 'close' })
       relayPolitely(answer, socket)
     })
   })
-  req.url = hop.path
-  proxy.ws(req, socket, head, {}, error => {
-    if (socket.destroyed) return
-    if (answered) breakOff(socket)
-    else onFailure(lost(hop, error))
-  })
+  sendOn(req, hop, requestHeaders(req.headers, true), () =>
+    proxy.ws(req, socket, head, {}, error => {
+      if (socket.destroyed) return
+      if (answered) breakOff(socket)
+      else onFailure(lost(hop, error))
+    }),
+  )
 }
 
 /** The library relays a refusal without looking at demand or completeness; this adds both. */

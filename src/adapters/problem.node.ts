@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { preferredType } from '../protocol/accept.js'
 import { html } from '../protocol/html.js'
+import { leaveBodyUnread } from './http/unread-body.node.js'
 import { pageSecurityPolicy, renderPage } from './page.node.js'
 
 /** What went wrong, in words for people: `detail` says what happened, `next` what to do about it. Plain text. */
@@ -32,13 +33,14 @@ function problemPage({ status, title, detail, next, link }: Problem): string {
 /**
  * Answers with an error: a page for people, `application/problem+json` (RFC 9457) for programs, by `Accept`.
  * When the answer has begun already nothing can be said any more, and the connection is broken off instead, so that
- * nobody takes the part for the whole.
+ * nobody takes the part for the whole. The request's body is not waited for.
  */
 export function sendProblem(req: IncomingMessage, res: ServerResponse, problem: Problem): void {
   if (res.headersSent) {
     res.destroy()
     return
   }
+  leaveBodyUnread(req, res)
   const type = preferredType(req.headers.accept, ['application/problem+json', 'application/json', 'text/html'])
   const { status, title, detail, next, code } = problem
   const text =

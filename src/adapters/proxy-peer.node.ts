@@ -10,10 +10,11 @@ import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { describeFailure } from '../protocol/http-status.js'
 import { isNickname } from '../protocol/nickname.js'
 import { parsePeerTarget } from '../protocol/peer-target.js'
+import { leaveBodyUnread } from './http/unread-body.node.js'
 import { watchHangUp } from './hang-up.node.js'
 import { proxyRequest, proxyUpgrade } from './http-proxy.node.js'
 import type { ProxyBackend } from './proxy-backend.js'
-import { leaveBodyUnread, sendFailure, sendUpgradeProblem } from './proxy-problem.node.js'
+import { sendFailure, sendUpgradeProblem } from './proxy-problem.node.js'
 
 /** Emits the tunnel once, or errors; nothing is asked of anybody for what is not a nickname. */
 function tunnel$(peer: Pick<ProxyBackend, 'connect$'>, nickname: string): Observable<Tunnel> {
@@ -43,8 +44,6 @@ export function peerRequests(
       .subscribe({
         next: tunnel => {
           if (mount === '/proxy') return redirect(req, res, tunnel, path)
-          // Asked for only now, so that a body is not sent before there is somewhere to put it.
-          if (req.headers.expect !== undefined) res.writeContinue()
           proxyRequest(req, res, { tunnel, path }, error => fail(peer.endOf(tunnel) ?? error))
         },
         error: fail,

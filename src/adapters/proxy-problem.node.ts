@@ -4,23 +4,9 @@ import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { describeFailure } from '../protocol/http-status.js'
 import { type Problem, sendProblem } from './problem.node.js'
 
-/** A request body up to this size is read and thrown away, so that the client's connection stays usable. */
-const drainedBodyBytes = 65_536
-
-/**
- * Answers without having read the request's body. A large one, one of unknown length and one that waits for
- * `100 Continue` end the connection after the answer: reading a film only to drop it would help nobody.
- */
-export function leaveBodyUnread(req: IncomingMessage, res: ServerResponse): void {
-  const { expect, 'transfer-encoding': coding, 'content-length': length = '0' } = req.headers
-  const pending = expect !== undefined || coding !== undefined || Number(length) > drainedBodyBytes
-  if (pending && !req.complete && !res.headersSent) res.setHeader('Connection', 'close')
-}
-
 /** Answers with what an error means over HTTP. What is not ours is told as a failed connection. */
 export function sendFailure(req: IncomingMessage, res: ServerResponse, error: unknown, nickname?: string): void {
   const failure: LighthouseError = toLighthouseError('webrtc-failed', error)
-  leaveBodyUnread(req, res)
   sendProblem(req, res, describeFailure(failure, nickname))
 }
 

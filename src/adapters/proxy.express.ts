@@ -3,14 +3,16 @@
  */
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { Observable, Subject } from 'rxjs'
+import { filter, Observable, Subject } from 'rxjs'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { loopbackHosts } from '../protocol/http-guard.js'
 import { guardUpgrade, type Problem } from './http-guard.express.js'
+import { inTurn } from './http/in-turn.node.js'
 import type { ProxyBackend } from './proxy-backend.js'
 import { peerUpgrades } from './proxy-peer.node.js'
 import { sendUpgradeProblem, upgradeResponse } from './proxy-problem.node.js'
 import { notFound, proxyRoutes } from './proxy-routes.express.js'
+import { hasLeft$ } from './tcp/local-user.node.js'
 
 export interface ProxyServerOptions {
   /** 0 lets the system choose. */
@@ -49,6 +51,15 @@ function upgrades(
   }
 }
 
+/** After the client's end: whether it waits for its answer, or has gone and with it what it wished for. */
+function dropIfLeft(socket: Socket): void {
+  // Nothing was under way, and Node has ended it.
+  if (socket.writableEnded) return
+  hasLeft$(socket)
+    .pipe(filter(left => left))
+    .subscribe(() => socket.destroy())
+}
+
 function listenError(error: NodeJS.ErrnoException, port: number): LighthouseError {
   if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return toLighthouseError('port-in-use', error)
   const text = `Port ${port} of 127.0.0.1 is taken. Stop the program that holds it, or choose other ports with --port-base.`
@@ -73,11 +84,15 @@ export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly
     const app: RequestListener = proxyRoutes({ ...options, hosts, stop$ })
     const takeUpgrade = upgrades(options.peer, app, hosts, stop$)
 
-    const server = createServer({ requireHostHeader: false }, app)
+    const listener = inTurn(app)
+    const server = createServer({ requireHostHeader: false }, listener)
     // Uploads may take longer than Node's five minutes; the time for headers stays limited.
     server.requestTimeout = 0
     // The peer's own handling decides whether a body is wanted, so no 100 is sent before.
-    server.on('checkContinue', app)
+    server.on('checkContinue', listener)
+    // A program may say that it asks no more and still wait for its answer. Node's types leave this out.
+    Object.assign(server, { httpAllowHalfOpen: true })
+    server.on('connection', (socket: Socket) => socket.once('end', () => dropIfLeft(socket)))
     server.on('upgrade', (req, socket: Socket, head) => {
       // Node forgets a socket that it hands over.
       upgraded.add(socket)

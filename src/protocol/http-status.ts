@@ -161,6 +161,26 @@ export function describeFailure({ code, message, details }: LighthouseError, nic
   return { status, title: named === undefined ? capitalised(text) : text, detail: message, next, code }
 }
 
+/** A redirect out of a peer's share, which the inline mount does not pass on: the reader decides whether to go there. */
+export function describeRedirectElsewhere(
+  nickname: string,
+  target: URL,
+): Pick<Answer, 'title' | 'next'> & { readonly status: 502; readonly detail: string; readonly link?: Link } {
+  const { href, protocol } = target
+  return {
+    status: 502,
+    title: `${nickname} sends you elsewhere`,
+    detail: `The answer was a redirect out of the share of ${nickname}, to ${href}`,
+    next: 'It was not followed. Open that address yourself if you trust it.',
+    ...(/^https?:$/.test(protocol) && { link: { href, text: href } }),
+  }
+}
+
+interface Link {
+  readonly href: string
+  readonly text: string
+}
+
 function capitalised(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1)
 }

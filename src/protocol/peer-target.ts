@@ -28,25 +28,3 @@ export function parsePeerTarget(target: string): PeerTarget | undefined {
   const [, mount, nickname = '', path = '/', query = ''] = match
   return { mount: mount as PeerMount, nickname, path: `${path}${query}` }
 }
-
-/**
- * A `Location` that a peer's server sent, as the client of `/inline/nickname/` has to see it. One that means the same
- * there stays as it is; one that leads into the tunnel is put under the mount; one that leads elsewhere stays.
- * `origin` is the tunnel's, `path` the path that was asked there.
- */
-export function inlineLocation(location: string, origin: string, nickname: string, path: string): string {
-  let inside: URL
-  try {
-    inside = new URL(location, origin + path)
-  } catch {
-    return location
-  }
-  if (inside.origin !== origin) return location
-  const prefix = `/inline/${nickname}`
-  const seen = new URL(location, origin + prefix + path)
-  const same =
-    seen.origin === origin &&
-    seen.pathname === prefix + inside.pathname &&
-    !/^[a-z][a-z0-9+.-]*:|^[\\/]{2}/i.test(location)
-  return same ? location : `${prefix}${inside.pathname}${inside.search}${inside.hash}`
-}
