@@ -104,7 +104,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
 
 /** One running peer: the pieces put together, for one subscription. */
 function run$(environment: Environment, { missing }: Engines): Observable<Peer> {
-  const { identity, share: shared, ports, hub, controlToken, scheduler, clock } = environment
+  const { identity, share: shared, home, ports, hub, controlToken, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const startedAt = clock.now()
   let subscriptions = 0
@@ -283,7 +283,7 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
 
   const data$: Observable<FolderServer | undefined> =
     shared?.type === 'folder'
-      ? folderServer$({ path: shared.path, port: ports.data, fromPeer: port => dialledBy.get(port) })
+      ? folderServer$({ path: shared.path, home, port: ports.data, fromPeer: port => dialledBy.get(port) })
       : of(undefined)
 
   const running$ = data$.pipe(

@@ -37,6 +37,8 @@ export interface PeerOptions {
   readonly identity: Identity
   /** Default: nothing is shared; streams of others are refused. */
   readonly share?: Share
+  /** Folder with the peer's own files. They are never served, wherever in the share they are reached. Default: there are none. */
+  readonly home?: string
   /** Default: 42000, 42001 to 42010, 42011. */
   readonly ports?: PeerPorts
   /** The WebRTC implementation. Default: node-datachannel, or wrtc where that has no binary. */
@@ -154,6 +156,7 @@ export function checkPeerOptions(options: PeerOptions): void {
 export interface Environment {
   readonly identity: Identity
   readonly share: Share | undefined
+  readonly home: string | undefined
   readonly ports: PeerPorts
   readonly rtc: RtcPort
   readonly transport: SignalTransport
@@ -179,6 +182,7 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
     rtc,
     crypto,
     share: options.share,
+    home: options.home,
     ports: options.ports ?? portBlock(defaultPortBase),
     transport: options.transport ?? socketIoTransport(url),
     hub: options.hub ?? fetchHubClient(url),

@@ -41,7 +41,6 @@ beforeAll(async () => {
     await symlink(join(outside, 'secret.txt'), join(root, 'films', 'out.txt'))
     await symlink(join(root, 'gone'), join(root, 'films', 'dangling'))
     await symlink('part 1.mp4', join(root, 'films', 'zz link.mp4'))
-    await writeFile(join(root, 'films', 'metadata.json'), '{}')
     await mkdir(join(root, 'empty'))
     await mkdir(join(root, 'many'))
     for (let index = 0; index < 2_300; index++) await writeFile(join(root, 'many', `${index}.txt`), '')

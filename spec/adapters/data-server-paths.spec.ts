@@ -9,6 +9,7 @@ import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { openInside } from '../../src/adapters/safe-path.node.js'
+import { KeptFiles } from '../../src/adapters/share/kept-files.node.js'
 import { ask, exchangeRaw } from '../support/http-client.node.js'
 import { describeIf, findProgram } from '../support/requires.js'
 import { type SharedFolder, shareFolder } from '../support/shared-folder.node.js'
@@ -25,7 +26,6 @@ beforeAll(async () => {
     await mkdir(join(root, '.git'))
     await writeFile(join(root, '.git', 'config'), secret)
     await writeFile(join(root, '.env'), secret)
-    await writeFile(join(root, 'metadata.json'), secret)
     await writeFile(join(root, 'inner', 'a.txt'), 'inside')
     await writeFile(join(root, 'nfd-e\u0301.txt'), 'decomposed')
     await writeFile(join(root, 'nfc-\u00e9.txt'), 'composed')
@@ -105,7 +105,6 @@ describe('paths', () => {
     '/.env',
     '/%2Eenv',
     '/.git/config',
-    '/metadata.json',
     '/socket',
     '/inner/a.txt/',
     '/inner/a.txt/b',
@@ -210,8 +209,9 @@ describeIf(platform() !== 'win32', 'needs links without privileges')('exchanged 
     const ended = once(worker, 'exit')
     while (Atomics.load(state, 0) === 0) await setImmediate()
     const found = { inside: 0, absent: 0, outside: 0 }
+    const root = { path: share.root, kept: new KeptFiles(share.root, undefined) }
     for (let attempt = 0; attempt < 2000; attempt++) {
-      const entry = await openInside(share.root, attempt % 2 === 0 ? ['race', 'file'] : ['race', 'dir', 'secret.txt'])
+      const entry = await openInside(root, attempt % 2 === 0 ? ['race', 'file'] : ['race', 'dir', 'secret.txt'])
       const text = entry === undefined ? 'absent' : (await entry.handle.readFile('utf8')).trim()
       await entry?.handle.close()
       found[text === secret ? 'outside' : text === 'absent' ? 'absent' : 'inside']++

@@ -20,12 +20,15 @@ import { guard, securityHeaders } from './http-guard.express.js'
 import { listingJson, renderListing } from './listing-page.js'
 import { pageSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
-import { type OpenEntry, openInside } from './safe-path.node.js'
+import { type OpenEntry, openInside, type SharedRoot } from './safe-path.node.js'
+import { KeptFiles } from './share/kept-files.node.js'
 
 /** What is shared, and where. */
 export interface FolderServerOptions {
   /** The folder. May be a link; what it leads to when the server starts is what is shared. */
   readonly path: string
+  /** Where the peer keeps its own files, which are not served wherever they lie. Default: it keeps none. */
+  readonly home?: string | undefined
   /** 0 lets the system choose. */
   readonly port: number
   /** Default `127.0.0.1`. */
@@ -79,7 +82,7 @@ function queryOf(target: string): string {
 async function sendListing(
   req: Request,
   res: Response,
-  root: string,
+  root: SharedRoot,
   names: readonly string[],
   folder: OpenEntry,
 ): Promise<void> {
@@ -96,7 +99,7 @@ async function sendListing(
 }
 
 /** Answers a GET or HEAD for one path. */
-async function serve(req: Request, res: Response, root: string): Promise<void> {
+async function serve(req: Request, res: Response, root: SharedRoot): Promise<void> {
   const path = parseSharePath(req.originalUrl, platform() === 'win32')
   if (path === 'malformed') return sendProblem(req, res, malformed)
   const entry = path === 'hidden' ? undefined : await openInside(root, path.names)
@@ -121,7 +124,11 @@ const onError: ErrorRequestHandler = (error: NodeJS.ErrnoException, req, res, _n
   sendProblem(req, res, error.code === 'EMFILE' || error.code === 'ENFILE' ? busy : failed)
 }
 
-function folderApp(root: string, hosts: () => readonly string[], fromPeer: FolderServerOptions['fromPeer']): Express {
+function folderApp(
+  root: SharedRoot,
+  hosts: () => readonly string[],
+  fromPeer: FolderServerOptions['fromPeer'],
+): Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', false)
@@ -175,7 +182,7 @@ function boundedServer(listener: RequestListener): Server {
   return server
 }
 
-async function checkFolder(path: string): Promise<string> {
+async function openFolder({ path, home }: FolderServerOptions): Promise<SharedRoot> {
   const refuse = (rule: string, cause?: unknown): never => {
     throw new LighthouseError('invalid-share', `"${path}" ${rule}`, {}, { cause })
   }
@@ -183,7 +190,9 @@ async function checkFolder(path: string): Promise<string> {
     const root = await realpath(path)
     if (!(await stat(root)).isDirectory()) return refuse('is not a folder. Share the folder that it lies in.')
     await access(root, constants.R_OK | constants.X_OK)
-    return root
+    // One that is missing keeps nothing.
+    const ownHome = home === undefined ? undefined : await realpath(home).catch(() => undefined)
+    return { path: root, kept: new KeptFiles(root, ownHome) }
   } catch (error) {
     if (error instanceof LighthouseError) throw error
     const { code } = error as NodeJS.ErrnoException
@@ -193,7 +202,10 @@ async function checkFolder(path: string): Promise<string> {
   }
 }
 
-function listen$(root: string, { port, host = '127.0.0.1', fromPeer }: FolderServerOptions): Observable<FolderServer> {
+function listen$(
+  root: SharedRoot,
+  { port, host = '127.0.0.1', fromPeer }: FolderServerOptions,
+): Observable<FolderServer> {
   return new Observable(subscriber => {
     let hosts: readonly string[] = []
     const server = boundedServer(folderApp(root, () => hosts, fromPeer))
@@ -219,5 +231,5 @@ function listen$(root: string, { port, host = '127.0.0.1', fromPeer }: FolderSer
  * Unsubscribing frees the port and breaks off what is being sent. Holds at most 192 KiB of a file for each request.
  */
 export function folderServer$(options: FolderServerOptions): Observable<FolderServer> {
-  return defer(() => checkFolder(options.path)).pipe(switchMap(root => listen$(root, options)))
+  return defer(() => openFolder(options)).pipe(switchMap(root => listen$(root, options)))
 }

@@ -2,7 +2,8 @@ import { formatBytes } from '../protocol/byte-size.js'
 import { formatCoins } from '../protocol/coins.js'
 import { html, type Html } from '../protocol/html.js'
 import { isoDate } from '../protocol/http/date.js'
-import type { ListedEntry, ListedPage } from './folder-listing.node.js'
+import type { LeftOutReason } from '../protocol/share-path.js'
+import type { LeftOut, ListedEntry, ListedPage } from './folder-listing.node.js'
 import { renderPage } from './page.node.js'
 
 /** A link from the folder to one of its entries. With `./`, since a name may look like a scheme (`a:b`). */
@@ -27,10 +28,25 @@ function row(entry: ListedEntry): Html {
   </tr>`
 }
 
+const reasons: Readonly<Record<LeftOutReason, string>> = {
+  hidden: 'with a name that begins with a dot',
+  private: 'kept private by Lighthouse',
+  unreadable: 'that cannot be read',
+  encoding: 'with a name that is not UTF-8',
+  reserved: 'with a name that this system reserves',
+  link: 'linked to nothing that is shared',
+  special: 'neither a file nor a folder',
+}
+
+function renderLeftOut(leftOut: LeftOut): Html | undefined {
+  const counts = Object.entries(leftOut).map(([reason, count]) => `${count} ${reasons[reason as LeftOutReason]}`)
+  return counts.length === 0 ? undefined : html`<p class="soft">Not shown: ${counts.join(', ')}.</p>`
+}
+
 /**
  * A folder for people. All links are relative, so the page works below any prefix. `names` is the way from the root.
  */
-export function renderListing(names: readonly string[], { entries, next }: ListedPage): string {
+export function renderListing(names: readonly string[], { entries, leftOut, next }: ListedPage): string {
   const title = names.at(-1) ?? 'Shared folder'
   const way = names.map((name, index) => {
     const up = '../'.repeat(names.length - 1 - index) || './'
@@ -51,14 +67,14 @@ export function renderListing(names: readonly string[], { entries, next }: Liste
         ${entries.map(row)}
       </tbody>
     </table>
-    ${entries.length === 0 ? html`<p class="soft">Nothing here.</p>` : undefined}
+    ${entries.length === 0 ? html`<p class="soft">Nothing here.</p>` : undefined} ${renderLeftOut(leftOut)}
     ${next === undefined ? undefined : html`<p><a href="${nextHref(next)}">More</a></p>`}
   </main>`
   return renderPage(title, body)
 }
 
 /** The same for programs. `next`, where there is more, is relative to the folder. */
-export function listingJson(names: readonly string[], { entries, next }: ListedPage): string {
+export function listingJson(names: readonly string[], { entries, leftOut, next }: ListedPage): string {
   const value = {
     path: `/${names.map(name => `${name}/`).join('')}`,
     // What is undefined is left out.
@@ -68,6 +84,7 @@ export function listingJson(names: readonly string[], { entries, next }: ListedP
       ...(kind === 'file' ? { size, coins: formatCoins(size) } : {}),
       modified: isoDate(modifiedMs),
     })),
+    ...(Object.keys(leftOut).length === 0 ? {} : { leftOut }),
     ...(next === undefined ? {} : { next: nextHref(next) }),
   }
   return `${JSON.stringify(value)}\n`

@@ -2,11 +2,13 @@
  * Opens what lies inside a shared folder and nothing else, also while somebody exchanges files for links. A path is
  * checked before it is opened, and what was opened is checked again by its descriptor, which cannot be exchanged.
  */
-import { type BigIntStats, constants } from 'node:fs'
+import type { BigIntStats } from 'node:fs'
 import { type FileHandle, lstat, open, readlink, realpath, stat } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join, relative, sep } from 'node:path'
 import { isHiddenName } from '../protocol/share-path.js'
+import { isAbsent, readFlags } from './share/file-errors.node.js'
+import type { KeptFiles } from './share/kept-files.node.js'
 
 /** An open file or folder. Whoever gets it closes `handle`. */
 export interface OpenEntry {
@@ -17,21 +19,11 @@ export interface OpenEntry {
   readonly path: string
 }
 
-/** What a path may fail with that only says that nothing (that we serve) is there. */
-const absent = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'ENXIO', 'ENODEV'])
-
-/** Whether an error of the file system means no more than that nothing is there for us. */
-export function isAbsent(error: unknown): boolean {
-  const { code } = (error ?? {}) as NodeJS.ErrnoException
-  return code !== undefined && absent.has(code)
+/** A shared folder, without links, and what in it is kept from others. */
+export interface SharedRoot {
+  readonly path: string
+  readonly kept: KeptFiles
 }
-
-/**
- * Never waits for the other end of a pipe, never follows a link that took the place of what was checked, never becomes
- * a terminal's owner. What a platform does not have is undefined there and counts as 0.
- */
-const openFlags =
-  constants.O_RDONLY | (constants.O_NONBLOCK ?? 0) | (constants.O_NOFOLLOW ?? 0) | (constants.O_NOCTTY ?? 0)
 
 /** Whether a path without links lies in `root` (or is it), and no part of the way is hidden. */
 function isInside(root: string, path: string): boolean {
@@ -40,8 +32,10 @@ function isInside(root: string, path: string): boolean {
   return path.startsWith(prefix) && !relative(root, path).split(sep).some(isHiddenName)
 }
 
-function kindOf(stats: BigIntStats): 'file' | 'directory' | undefined {
-  return stats.isFile() ? 'file' : stats.isDirectory() ? 'directory' : undefined
+/** What can be served at all. A number larger than every safe integer is no length that HTTP's programs could read. */
+export function kindOf(stats: BigIntStats): 'file' | 'directory' | undefined {
+  if (stats.isFile()) return stats.size <= Number.MAX_SAFE_INTEGER ? 'file' : undefined
+  return stats.isDirectory() ? 'directory' : undefined
 }
 
 /** Where an open descriptor really lies: on Linux the kernel says, elsewhere undefined. */
@@ -50,24 +44,36 @@ async function descriptorPath(fd: number): Promise<string | undefined> {
   return readlink(`/proc/self/fd/${fd}`).catch(() => undefined)
 }
 
-/** Whether what was opened at `path` lies inside `root`. Without the kernel's word: whether the path still leads to it. */
-async function isOpenedInside(root: string, path: string, handle: FileHandle, opened: BigIntStats): Promise<boolean> {
+/** Where what was opened at `path` really lies, where that is inside. Without the kernel's word: the path, if it still leads to it. */
+async function openedPath(
+  root: string,
+  path: string,
+  handle: FileHandle,
+  opened: BigIntStats,
+): Promise<string | undefined> {
   const actual = await descriptorPath(handle.fd)
-  if (actual !== undefined) return isInside(root, actual)
+  if (actual !== undefined) {
+    // Something else may have its name already.
+    const name = opened.nlink === 0n ? actual.replace(/ \(deleted\)$/, '') : actual
+    return isInside(root, name) ? name : undefined
+  }
   const again = await realpath(path)
-  if (!isInside(root, again)) return false
+  if (!isInside(root, again)) return undefined
   const { dev, ino } = await stat(again, { bigint: true })
-  return dev === opened.dev && ino === opened.ino
+  return dev === opened.dev && ino === opened.ino ? again : undefined
 }
 
-async function openReal(root: string, path: string): Promise<OpenEntry | undefined> {
+async function openReal({ path: root, kept }: SharedRoot, path: string): Promise<OpenEntry | undefined> {
   // Before it is opened, since opening a device can already do something.
   if (!isInside(root, path) || kindOf(await lstat(path, { bigint: true })) === undefined) return undefined
-  const handle = await open(path, openFlags)
+  const handle = await open(path, readFlags)
   try {
     const stats = await handle.stat({ bigint: true })
     const kind = kindOf(stats)
-    if (kind !== undefined && (await isOpenedInside(root, path, handle, stats))) return { kind, handle, stats, path }
+    const actual = await openedPath(root, path, handle, stats)
+    if (kind !== undefined && actual !== undefined && !(await kept.isKept(actual, kind, stats, handle))) {
+      return { kind, handle, stats, path }
+    }
   } catch (error) {
     await handle.close()
     throw error
@@ -77,14 +83,14 @@ async function openReal(root: string, path: string): Promise<OpenEntry | undefin
 }
 
 /**
- * Opens a file or folder by its names from `root`, a path without links. Links are followed as long as they stay
- * inside. Undefined when there is nothing, or nothing that may be served: outside, hidden, a device, a pipe, a socket.
+ * Opens a file or folder by its names from the root. Links are followed as long as they stay inside. Undefined when there is
+ * nothing, or nothing that may be served: outside, hidden, kept, a device, a pipe, a socket.
  * A name that is there in another Unicode normalization is found too. Rejects when the system fails (EMFILE, EIO).
  */
-export async function openInside(root: string, names: readonly string[]): Promise<OpenEntry | undefined> {
-  const spelled = join(root, ...names)
-  const composed = join(root, ...names.map(name => name.normalize('NFC')))
-  const decomposed = join(root, ...names.map(name => name.normalize('NFD')))
+export async function openInside(root: SharedRoot, names: readonly string[]): Promise<OpenEntry | undefined> {
+  const spelled = join(root.path, ...names)
+  const composed = join(root.path, ...names.map(name => name.normalize('NFC')))
+  const decomposed = join(root.path, ...names.map(name => name.normalize('NFD')))
   for (const path of new Set([spelled, composed, decomposed])) {
     try {
       const entry = await openReal(root, await realpath(path))

@@ -6,12 +6,9 @@ export interface SharePath {
   readonly slash: boolean
 }
 
-/**
- * Names that are neither listed nor served: those that begin with a dot, and the file with the peer's private key,
- * in case somebody shares the folder that it lies in.
- */
+/** Names that are neither listed nor served: by the convention of Unix they are not for others. */
 export function isHiddenName(name: string): boolean {
-  return name.startsWith('.') || name.toLowerCase() === 'metadata.json'
+  return name.startsWith('.')
 }
 
 /** On Windows: separators, streams (`a:b`), wildcards, names of devices, and endings that the system drops. */
@@ -19,9 +16,27 @@ function isWindowsTrap(name: string): boolean {
   return /[\\<>:"|?*]|[. ]$/.test(name) || /^(con|prn|aux|nul|com\d|lpt\d|conin\$|conout\$)(\.|$)/i.test(name)
 }
 
-/** Whether a name can be asked for at all: one part of a path, not hidden, without what a system takes for more. */
-export function isServedName(name: string, windows = false): boolean {
-  return name !== '' && !/[/\0]/.test(name) && !isHiddenName(name) && !(windows && isWindowsTrap(name))
+/** Why a file or folder in a shared folder is neither listed nor served. */
+export type LeftOutReason =
+  /** Its name begins with a dot. */
+  | 'hidden'
+  /** A peer or a hub keeps it for itself. */
+  | 'private'
+  /** It, or where it leads, may not be read by the user that the peer runs as. */
+  | 'unreadable'
+  /** Its name is not UTF-8, so no address can say it. */
+  | 'encoding'
+  /** Its name means something else to the system. */
+  | 'reserved'
+  /** A link to nothing, or to nothing that is served. */
+  | 'link'
+  /** Neither a file nor a folder. */
+  | 'special'
+
+/** Why nothing of this name can be asked for; undefined when it can. */
+export function unservedName(name: string, windows = false): 'hidden' | 'reserved' | undefined {
+  if (isHiddenName(name)) return 'hidden'
+  return name === '' || /[/\0]/.test(name) || (windows && isWindowsTrap(name)) ? 'reserved' : undefined
 }
 
 /**
@@ -38,5 +53,7 @@ export function parseSharePath(target: string, windows = false): SharePath | 'ma
   } catch {
     return 'malformed'
   }
-  return names.every(name => isServedName(name, windows)) ? { names, slash: path.endsWith('/') } : 'hidden'
+  return names.every(name => unservedName(name, windows) === undefined)
+    ? { names, slash: path.endsWith('/') }
+    : 'hidden'
 }

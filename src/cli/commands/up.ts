@@ -160,6 +160,7 @@ async function run(
   const engine = chosenEngine(values, output.notice)
   const options: PeerOptions = {
     identity,
+    home,
     ports: portBlock(globals.portBase ?? defaultPortBase),
     trust: openTrustFile(home),
     controlToken: claimed.controlToken,

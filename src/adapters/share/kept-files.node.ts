@@ -1,0 +1,109 @@
+/**
+ * What peers and hubs keep for themselves is never served, wherever it lies in a shared folder and however it is reached.
+ * It is known by its folder and by its device and inode; a name alone says nothing, as somebody's film may have it, too.
+ */
+import type { BigIntStats } from 'node:fs'
+import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
+import { platform } from 'node:os'
+import { basename, dirname, join } from 'node:path'
+import { databaseNames, isKeptName } from '../../protocol/peer/kept-names.js'
+import { isAbsent, readFlags } from './file-errors.node.js'
+
+/** How much of a file is looked at. The files with a key pair have some 300 bytes. */
+const headBytes = 4_096
+
+/** The first bytes of a database of SQLite and of its log in either byte order, and of JSON. */
+const keptHead = /^(?:SQLite format 3\0|7\x7f\x06[\x82\x83]|\{)/
+
+/** What a peer or a hub writes beside a database: whose it is, and how to talk to the hub that runs on it. */
+const markers = { '.fingerprint': /^SHA256:/, '.control': /^\{"url":"/ }
+
+/** Resolves to undefined where there is nothing for us. */
+async function orAbsent<T>(attempt: Promise<T>): Promise<T | undefined> {
+  return attempt.catch((error: unknown) => {
+    if (isAbsent(error)) return undefined
+    throw error
+  })
+}
+
+async function headOf(handle: FileHandle): Promise<string> {
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(headBytes), 0, headBytes, 0)
+  return buffer.toString('latin1', 0, bytesRead)
+}
+
+/** Whether there is a file whose first bytes fit. */
+async function begins(path: string, pattern: RegExp): Promise<boolean> {
+  const handle = await orAbsent(open(path, readFlags))
+  try {
+    return handle !== undefined && (await handle.stat()).isFile() && pattern.test(await headOf(handle))
+  } finally {
+    await handle?.close()
+  }
+}
+
+function idOf({ dev, ino }: BigIntStats): string {
+  return `${dev} ${ino}`
+}
+
+/** Whether a file is for its owner alone, as everything is that peers and hubs keep. Windows does not say. */
+function isForOwnerAlone({ mode }: BigIntStats): boolean {
+  return platform() === 'win32' || (mode & 0o077n) === 0n
+}
+
+/** Whether a file has another name, which may be that of something kept. */
+export function isPrivateLink(stats: BigIntStats): boolean {
+  return stats.nlink > 1n && isForOwnerAlone(stats)
+}
+
+/** Tells what is kept in a shared folder. */
+export class KeptFiles {
+  /**
+   * @param root the shared folder, and `home` the one of the peer that shares it, where it has one; both without links. Homes of
+   * other peers and hubs are known by what is in them.
+   */
+  constructor(
+    private readonly root: string,
+    private readonly home: string | undefined,
+  ) {}
+
+  /** Whether a folder is somebody's home. Nothing in it is served, unless it is the shared folder itself. */
+  async isHome(folder: string): Promise<boolean> {
+    if (folder === this.home) return true
+    const files = ['metadata.json', 'metadata.json.pending'].map(name => join(folder, name))
+    return (await Promise.all(files.map(path => begins(path, /"priv_key"\s*:/)))).includes(true)
+  }
+
+  /** Whether a file in a folder that is no home, or is the shared one, is kept. */
+  async isKeptFile(folder: string, name: string, stats: BigIntStats): Promise<boolean> {
+    if (isKeptName(name) && folder === this.root && (await this.isHome(folder))) return true
+    if (isForOwnerAlone(stats) && (await this.#isDatabase(folder, name))) return true
+    return stats.nlink > 1n && (await this.#ownIds()).includes(idOf(stats))
+  }
+
+  /** Whether what was opened at `path`, in the shared folder and without links, is kept. */
+  async isKept(path: string, kind: 'file' | 'directory', stats: BigIntStats, handle: FileHandle): Promise<boolean> {
+    for (let folder = kind === 'file' ? dirname(path) : path; folder !== this.root; folder = dirname(folder)) {
+      if (await this.isHome(folder)) return true
+    }
+    if (kind === 'directory') return false
+    if (await this.isKeptFile(dirname(path), basename(path), stats)) return true
+    // Of another home, perhaps, which is not known.
+    return isPrivateLink(stats) && keptHead.test(await headOf(handle))
+  }
+
+  async #isDatabase(folder: string, name: string): Promise<boolean> {
+    const looks = databaseNames(name).flatMap(database =>
+      Object.entries(markers).map(([ending, head]) => begins(join(folder, database + ending), head)),
+    )
+    return (await Promise.all(looks)).includes(true)
+  }
+
+  /** What the own home keeps right now: files come and go and are replaced while the peer runs. */
+  async #ownIds(): Promise<readonly string[]> {
+    const { home } = this
+    if (home === undefined) return []
+    const names = (await orAbsent(readdir(home))) ?? []
+    const files = names.filter(isKeptName).map(name => orAbsent(lstat(join(home, name), { bigint: true })))
+    return (await Promise.all(files)).flatMap(stats => (stats === undefined ? [] : [idOf(stats)]))
+  }
+}
