@@ -78,6 +78,15 @@ describe('hub invite', () => {
     expect(existsSync(path)).toBe(false)
   })
 
+  it('removes no file of another hub', async () => {
+    const folder = temporary()
+    const path = join(folder, 'hub.db.control')
+    const hub = await startHub(folder)
+    writeFileSync(path, 'of another')
+    expect(await hub.stop()).toBe(0)
+    expect(readFileSync(path, 'utf8')).toBe('of another')
+  })
+
   it.each(['nobody', 'somebody else', 'nonsense'])(
     'is not misled by the file of a hub that was killed: %s',
     async kind => {

@@ -17,14 +17,16 @@ import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node
 import { commitPending, writePending } from '../../src/adapters/metadata-file.node.js'
 import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
 import { run } from '../../src/cli/program.js'
-import { claimRunFile, readRunFile, runPath } from '../../src/cli/running.js'
+import { readRunFile, runPath, writeRunFile } from '../../src/cli/running.js'
 import type { Parts } from '../../src/cli/io.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { HubState } from '../../src/protocol/stats.js'
 import { type FakeIo, fakeIo } from './support/fake-io.js'
+import { httpServers } from './support/peer-home.js'
 import { temporaryFolders } from './support/temporary.js'
 
 const temporary = temporaryFolders()
+const serve = httpServers()
 
 function registered(): string {
   const home = join(temporary(), 'home')
@@ -233,14 +235,46 @@ describe('up', () => {
     expect(await code).toBe(0)
   })
 
-  it('names the process that runs the same home', async () => {
+  it('names the process that runs the same home, as that tells itself', async () => {
     const home = registered()
-    const run1 = { pid: process.ppid, url: null, controlToken: 'token', startedAt: new Date().toISOString() }
-    claimRunFile(home, run1)
+    const stats = JSON.stringify({ nickname: 'alice', connections: [] })
+    const url = `http://127.0.0.1:${await serve((_req, res) => res.end(stats))}/`
+    const other = { pid: process.ppid, url, controlToken: 'token', startedAt: new Date().toISOString() }
+    writeRunFile(home, other)
     const io = fakeIo(temporary(), { parts: fakePeer().parts })
     expect(await run(['up', '--home', home], io)).toBe(1)
     expect(io.err()).toContain(`process ${process.ppid}`)
-    expect(readRunFile(home)).toEqual(run1)
+    expect(readRunFile(home)).toEqual(other)
+  })
+
+  it.each([
+    ['the same process id, as in another container', process.pid],
+    ['a process id that is nobody here', 2 ** 30],
+  ])('takes nothing away from a peer with %s', async (_what, pid) => {
+    const home = registered()
+    const first = fakeIo(temporary(), { parts: fakePeer().parts, pid })
+    const { code } = await start(first, ['--home', home])
+    const before = readRunFile(home)
+    const second = fakeIo(temporary(), { parts: fakePeer().parts })
+    expect(await run(['up', '--home', home, '--json'], second)).toBe(1)
+    expect(second.messages().at(-1)).toMatchObject({
+      error: { code: 'already-running', message: expect.stringContaining(`process ${pid}`) },
+    })
+    expect([before?.pid, readRunFile(home)]).toEqual([pid, before])
+    first.interrupt$.next()
+    expect(await code).toBe(0)
+    expect(readRunFile(home)).toBeUndefined()
+  })
+
+  it('removes no run file but its own', async () => {
+    const home = registered()
+    const io = fakeIo(temporary(), { parts: fakePeer().parts })
+    const { code } = await start(io, ['--home', home])
+    const other = { pid: process.pid, url: null, controlToken: 'of-another', startedAt: new Date().toISOString() }
+    writeRunFile(home, other)
+    io.interrupt$.next()
+    expect(await code).toBe(0)
+    expect(readRunFile(home)).toEqual(other)
   })
 
   it.each([
@@ -251,7 +285,7 @@ describe('up', () => {
   ])('takes over what %s left behind', async (_what, left) => {
     const home = registered()
     const startedAt = left.pid === process.pid ? new Date().toISOString() : '2000-01-01T00:00:00Z'
-    claimRunFile(home, { ...left, controlToken: 'token', startedAt })
+    writeRunFile(home, { ...left, controlToken: 'token', startedAt })
     const peer = fakePeer()
     const io = fakeIo(temporary(), { parts: peer.parts })
     const { code } = await start(io, ['--home', home])
@@ -262,12 +296,13 @@ describe('up', () => {
 
   it('says which port is in use and leaves no run file', async () => {
     const home = registered()
-    const taken = throwError(() => new LighthouseError('port-in-use', 'port 42000 is in use'))
+    const text = 'Port 42000 is taken. Stop the program that holds it, or choose others with --port-base.'
+    const taken = throwError(() => new LighthouseError('port-in-use', text))
     const io = fakeIo(temporary(), {
       parts: { ...fakePeer().parts, peer: () => Promise.resolve({ createPeer$: () => taken, portBlock }) },
     })
     expect(await run(['up', '--home', home], io)).toBe(1)
-    expect(io.err()).toMatch(/port 42000 is in use\. .*--port-base/)
+    expect(io.err()).toContain(`error: ${text}\n`)
     expect(readRunFile(home)).toBeUndefined()
     expect(readFileSync(join(home, 'metadata.json'), 'utf8')).toContain('alice')
   })

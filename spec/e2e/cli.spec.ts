@@ -120,9 +120,11 @@ describe('the command line in processes', () => {
     const port = await takePort()
     const up = await cli(['up', '--port-base', String(port), ...home], cwd).ended
     expect(up.code).toBe(1)
-    expect(up.err).toMatch(new RegExp(`^error: .*${port}.*--port-base`, 'm'))
+    expect(up.err).toMatch(new RegExp(`^error: .*${port}.*--port-base\\.$`, 'm'))
+    expect(up.err.match(/\bStop\b/g)).toHaveLength(1)
     const second = await cli(['hub', '--port', String(port), '--home', join(cwd, 'second')], cwd).ended
-    expect(second).toMatchObject({ code: 1, err: expect.stringContaining(String(port)) })
+    expect(second).toMatchObject({ code: 1, err: expect.stringMatching(new RegExp(`${port}.*--port\\.$`, 'm')) })
+    expect(second.err.match(/\bStop\b/g)).toHaveLength(1)
   })
 
   it('ends with the exit code for what is wrong, in one sentence', async () => {

@@ -4,7 +4,7 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { filter, Observable, Subject } from 'rxjs'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { LighthouseError } from '../protocol/errors.js'
 import { loopbackHosts } from '../protocol/http-guard.js'
 import { guardUpgrade, type Problem } from './http-guard.express.js'
 import { inTurn } from './http/in-turn.node.js'
@@ -61,8 +61,10 @@ function dropIfLeft(socket: Socket): void {
 }
 
 function listenError(error: NodeJS.ErrnoException, port: number): LighthouseError {
-  if (error.code !== 'EADDRINUSE' && error.code !== 'EACCES') return toLighthouseError('port-in-use', error)
-  const text = `Port ${port} of 127.0.0.1 is taken. Stop the program that holds it, or choose other ports with --port-base.`
+  const text =
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} of 127.0.0.1 is taken. Stop the program that holds it, or choose other ports with --port-base.`
+      : `Port ${port} of 127.0.0.1 cannot be opened (${error.message}). Choose other ports with --port-base.`
   return new LighthouseError('port-in-use', text, { port }, { cause: error })
 }
 

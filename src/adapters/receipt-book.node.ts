@@ -28,9 +28,18 @@ export interface ReceiptBookOptions {
   readonly acceptNew?: boolean
 }
 
+/** Whether a receipt book could not be opened since another process has it: the peer of its home runs already. */
+export function isBookInUse(error: unknown): boolean {
+  return error instanceof LighthouseError && resultCodeOf(error.cause) === resultCodes.busy
+}
+
+function resultCodeOf(error: unknown): number {
+  return Number((error as { errcode?: number } | undefined)?.errcode) & 0xff
+}
+
 /** What SQLite threw, as `store-failed` with the file's name and what can be done. */
 function failed(error: unknown, path: string): LighthouseError {
-  const code = Number((error as { errcode?: number }).errcode) & 0xff
+  const code = resultCodeOf(error)
   const reason = error instanceof Error ? error.message : String(error)
   const prefix = `The receipts in ${path} cannot be used`
   if (code === resultCodes.busy) {

@@ -10,7 +10,6 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'hub-unreachable': 'Check the address and that the hub is running.',
   'rate-limited': 'Wait a minute and try again.',
   'malformed-nickname': 'A nickname is made of the letters a to z, at most 63.',
-  'port-in-use': 'Stop what uses the port, or choose others with --port-base.',
   'not-running': 'Start it with: lighthouse-peer up',
   'already-running': 'Stop it with: lighthouse-peer stop',
   'not-answering': 'Try again; if it stays so, end the process and start it anew.',

@@ -2,9 +2,8 @@ import { request as httpRequest } from 'node:http'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { unlinkSync } from 'node:fs'
-import { isMissing, readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
+import { readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
+import { LighthouseError } from '../protocol/errors.js'
 
 /** A hub on this machine answers within milliseconds; after this long it hangs. */
 const answerTimeoutMs = 5_000
@@ -27,16 +26,6 @@ export function controlPath(databasePath: string): string {
 /** Throws `store-failed`. */
 export function writeHubControl(databasePath: string, control: HubControl): void {
   writePrivateFile(controlPath(databasePath), `${JSON.stringify(control)}\n`, 'store-failed')
-}
-
-/** Throws `store-failed`. */
-export function removeHubControl(databasePath: string): void {
-  const path = controlPath(databasePath)
-  try {
-    unlinkSync(path)
-  } catch (error) {
-    if (!isMissing(error)) throw toLighthouseError('store-failed', error, `cannot remove "${path}"`)
-  }
 }
 
 /** Undefined when there is none that can be used. Throws `store-failed` when others may read it. */

@@ -1,13 +1,5 @@
-import { unlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import {
-  createPrivateFile,
-  ensurePrivateFolder,
-  isMissing,
-  readPrivateFile,
-  writePrivateFile,
-} from '../adapters/private-file.node.js'
-import { toLighthouseError } from '../protocol/errors.js'
+import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
 
 /** Which process runs the peer of a home, and how to talk to it. */
 export interface RunFile {
@@ -48,24 +40,10 @@ export function readRunFile(home: string): RunFile | undefined {
   return text === undefined ? undefined : parse(text)
 }
 
-/** Writes the run file where there is none; false when there is one already. Throws `store-failed`. */
-export function claimRunFile(home: string, run: RunFile): boolean {
+/** Writes the run file, over one that an earlier process left: for whoever has the receipts of the home. Throws `store-failed`. */
+export function writeRunFile(home: string, run: RunFile): void {
   ensurePrivateFolder(home, 'store-failed')
-  return createPrivateFile(runPath(home), `${JSON.stringify(run)}\n`, 'store-failed')
-}
-
-/** Says where the peer listens. Throws `store-failed`. */
-export function publishRunFile(home: string, run: RunFile): void {
   writePrivateFile(runPath(home), `${JSON.stringify(run)}\n`, 'store-failed')
-}
-
-/** Removes the run file. Throws `store-failed`. */
-export function removeRunFile(home: string): void {
-  try {
-    unlinkSync(runPath(home))
-  } catch (error) {
-    if (!isMissing(error)) throw toLighthouseError('store-failed', error, `cannot remove "${runPath(home)}"`)
-  }
 }
 
 /** Whether a process of that id exists. One of another user does, too. */

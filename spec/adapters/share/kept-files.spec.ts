@@ -11,7 +11,7 @@ import { commitPending, setPendingAside, writePending } from '../../../src/adapt
 import { receiptBook$, receiptsPath } from '../../../src/adapters/receipt-book.node.js'
 import { openTrustFile } from '../../../src/adapters/trust-file.node.js'
 import { writeHubControl } from '../../../src/cli/hub-control.js'
-import { claimRunFile } from '../../../src/cli/running.js'
+import { writeRunFile } from '../../../src/cli/running.js'
 import { createHub$ } from '../../../src/hub/app.js'
 import { isKeptName } from '../../../src/protocol/peer/kept-names.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
@@ -39,7 +39,7 @@ async function fillHome(home: string): Promise<readonly string[]> {
   writePending(home, identity)
   openTrustFile(home).check('hub', 'hub.example:3000', bob)
   openAuditMarks(home, identity.pubKey).write(bob, { seq: 1, hash: hash('a') })
-  claimRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
+  writeRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
   writeEvidence(home, { kind: 'fork', message: 'two', statements: [], lines: [], hub: 'hub.example:3000' }, 0)
   const book = await hold(receiptBook$(receiptsPath(home), identity.pubKey), subscription)
   book.keep(receipt('one', 1, { consumer: bob }))

@@ -2,7 +2,7 @@ import { afterEach } from '@jest/globals'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { claimRunFile } from '../../../src/cli/running.js'
+import { writeRunFile } from '../../../src/cli/running.js'
 
 /** HTTP servers on loopback that are gone after each test. */
 export function httpServers(): (handler: RequestListener) => Promise<number> {
@@ -29,7 +29,7 @@ export function peerHomes(temporary: () => string): (handler: RequestListener, p
   return async (handler, pid = process.pid) => {
     const home = temporary()
     const url = `http://127.0.0.1:${await serve(handler)}/`
-    claimRunFile(home, { pid, url, controlToken: 'the-token', startedAt: new Date().toISOString() })
+    writeRunFile(home, { pid, url, controlToken: 'the-token', startedAt: new Date().toISOString() })
     return home
   }
 }

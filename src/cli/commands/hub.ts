@@ -1,13 +1,15 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
-import { finalize, ignoreElements, lastValueFrom, takeUntil, tap } from 'rxjs'
+import { defer, EMPTY, lastValueFrom, merge, NEVER, type Observable, takeUntil } from 'rxjs'
 import { ensurePrivateFolder } from '../../adapters/private-file.node.js'
 import { fingerprint } from '../../adapters/store/key-marker.node.js'
 import type { Hub, HubOptions, HubRateLimits, RegistrationPolicy } from '../../hub/app.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import { usingValue$ } from '../../streams/using-value.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
-import { removeHubControl, writeHubControl } from '../hub-control.js'
+import { fileWhile$ } from '../file-while.js'
+import { controlPath, type HubControl, writeHubControl } from '../hub-control.js'
 import { hubReach } from '../hub-reach.js'
 import { createLog } from '../log.js'
 import { printable } from '../output.js'
@@ -121,6 +123,12 @@ function announce({ io, output }: Context, hub: Hub, values: HubValues, database
   for (const warning of warnings) output.notice(warning)
 }
 
+/** Tells how to talk to the hub while subscribed to. Emits nothing. */
+function controlFile$({ output }: Context, database: string, control: HubControl): Observable<never> {
+  const write = (): void => writeHubControl(database, control)
+  return fileWhile$({ path: controlPath(database), token: control.controlToken, write }, output)
+}
+
 /** `hub`: runs a hub until Ctrl-C. */
 export async function hubCommand(context: Context, values: HubValues): Promise<ExitCode> {
   const database = databaseUrl(values.database, context)
@@ -134,21 +142,16 @@ export async function hubCommand(context: Context, values: HubValues): Promise<E
     database,
   }
   const { createHub$ } = await context.io.parts.hub()
-  let told = false
-  const hub$ = createHub$(options).pipe(
-    tap(hub => {
-      if (file !== undefined) {
-        writeHubControl(file, { url: hub.url, controlToken })
-        told = true
-      }
-      announce(context, hub, values, database)
-    }),
-    ignoreElements(),
-    takeUntil(context.io.interrupt$),
-    finalize(() => {
-      // Not that of the hub that has the database, where this one was turned away.
-      if (told && file !== undefined) removeHubControl(file)
-    }),
-  )
+  // The file that tells of this hub is gone before another one may have the database.
+  const hub$ = usingValue$(createHub$(options), hub => {
+    const file$ = file === undefined ? NEVER : controlFile$(context, file, { url: hub.url, controlToken })
+    return merge(
+      file$,
+      defer(() => {
+        announce(context, hub, values, database)
+        return EMPTY
+      }),
+    )
+  }).pipe(takeUntil(context.io.interrupt$))
   return lastValueFrom(hub$, { defaultValue: exitCodes.done })
 }

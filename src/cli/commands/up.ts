@@ -18,22 +18,25 @@ import {
 } from 'rxjs'
 import { openAuditMarks } from '../../adapters/audit-marks.node.js'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
-import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
+import { isBookInUse, receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import type { Peer, PeerOptions, Share } from '../../app.js'
 import { formatCoins } from '../../protocol/coins.js'
+import type { ReceiptBook } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/metadata.js'
 import type { HubState } from '../../protocol/stats.js'
 import { usingValue$ } from '../../streams/using-value.js'
 import { askPeer, readStats } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
+import { CommandFailure } from '../failure.js'
+import { fileWhile$, type OwnFile } from '../file-while.js'
 import { formatHub } from '../format.js'
 import { createLog } from '../log.js'
 import { defaultPortBase } from '../../protocol/port-block.js'
 import { chosenEngine, type EngineValues } from '../options.js'
 import { printable } from '../output.js'
-import { type RunFile, claimRunFile, publishRunFile, readRunFile, removeRunFile } from '../running.js'
+import { type RunFile, readRunFile, runPath, writeRunFile } from '../running.js'
 import { defaultShare, parseShare } from '../share.js'
 import { askRegistration } from './ask-registration.js'
 import type { Context } from './context.js'
@@ -51,17 +54,21 @@ export interface UpValues extends EngineValues {
   readonly maxPeer?: number
 }
 
-/** Takes the home for this process. The process that has it already, when it lives. */
-async function claim(home: string, run: RunFile): Promise<RunFile | undefined> {
-  if (claimRunFile(home, run)) return undefined
-  // In a container every start may get the same process id: one that is ours belongs to a life before.
-  if (readRunFile(home)?.pid !== run.pid) {
-    const answer = await askPeer(home, 'GET', '/stats', readStats)
-    if (answer.type !== 'not-running') return answer.run
-  }
-  // Left behind by a process that had no time to remove it.
-  removeRunFile(home)
-  return claimRunFile(home, run) ? undefined : readRunFile(home)
+function alreadyRunning(home: string, { pid }: RunFile): CommandFailure {
+  return new CommandFailure('already-running', `process ${pid} runs the peer of "${home}" already`)
+}
+
+/**
+ * The receipts of the home, which one process can have: whoever has them runs its peer, whatever became of a run file. Errors
+ * with `already-running` where that is another process.
+ */
+function receipts$(home: string, identity: Identity, acceptNew = false): Observable<ReceiptBook> {
+  return receiptBook$(receiptsPath(home), identity.pubKey, { acceptNew }).pipe(
+    catchError((error: unknown) => {
+      const other = isBookInUse(error) ? readRunFile(home) : undefined
+      throw other === undefined ? error : alreadyRunning(home, other)
+    }),
+  )
 }
 
 function describeShare(share: Share, peer: Peer): string {
@@ -133,7 +140,7 @@ function runPeer$(
   const tell = eventTeller(context, createLog(io, globals.logLevel))
   return peer$.pipe(
     switchMap(peer => {
-      publishRunFile(home, { ...run, url: peer.addresses.proxy })
+      writeRunFile(home, { ...run, url: peer.addresses.proxy })
       announce(context, peer, options.share)
       return merge(
         followHub$(context, peer.state$),
@@ -153,7 +160,7 @@ async function run(
   values: UpValues,
   identity: Identity,
   share: Share | undefined,
-  claimed: RunFile,
+  starting: RunFile,
 ): Promise<ExitCode> {
   const { io, output, home, globals } = context
   const { createPeer$, portBlock } = await io.parts.peer()
@@ -163,7 +170,7 @@ async function run(
     home,
     ports: portBlock(globals.portBase ?? defaultPortBase),
     trust: openTrustFile(home),
-    controlToken: claimed.controlToken,
+    controlToken: starting.controlToken,
     auditMarks: openAuditMarks(home, identity.pubKey),
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(engine === 'auto' ? {} : { rtc: await io.parts.loadRtc(engine) }),
@@ -171,12 +178,16 @@ async function run(
     ...(values.relayOnly === true ? { relayOnly: true } : {}),
   }
   const opens = values.open !== false && io.stdout.isTTY && !output.json
-  // The peer writes its last receipts and debts when it ends.
-  const { acceptNew = false } = values
-  const peer$ = usingValue$(receiptBook$(receiptsPath(home), identity.pubKey, { acceptNew }), receipts =>
-    createPeer$({ ...options, receipts }),
+  const runFile: OwnFile = {
+    path: runPath(home),
+    token: starting.controlToken,
+    write: () => writeRunFile(home, starting),
+  }
+  // The peer writes its last receipts and debts when it ends, and its run file is gone before another may have the home.
+  const peer$ = usingValue$(receipts$(home, identity, values.acceptNew), receipts =>
+    merge(fileWhile$(runFile, output), createPeer$({ ...options, receipts })),
   )
-  return lastValueFrom(runPeer$(context, peer$, claimed, { share, opens }), {
+  return lastValueFrom(runPeer$(context, peer$, starting, { share, opens }), {
     defaultValue: exitCodes.done,
   })
 }
@@ -188,17 +199,11 @@ export async function upCommand(context: Context, values: UpValues): Promise<Exi
   const identity = readMetadata(home) ?? (await askRegistration(context))
   if (typeof identity === 'number') return identity
   const controlToken = io.parts.crypto.randomId(32)
-  const claimed: RunFile = { pid: io.pid, url: null, controlToken, startedAt: new Date().toISOString() }
-  const other = await claim(home, claimed)
-  if (other !== undefined) {
-    return output.fail({ code: 'already-running', message: `process ${other.pid} runs the peer of "${home}" already` })
+  const starting: RunFile = { pid: io.pid, url: null, controlToken, startedAt: new Date().toISOString() }
+  const other = await askPeer(home, 'GET', '/stats', readStats)
+  if (other.type === 'answered') throw alreadyRunning(home, other.run)
+  if (share === undefined) {
+    output.notice(`There is no folder "${defaultShare}" here: nothing is shared. Choose one with --share.`)
   }
-  try {
-    if (share === undefined) {
-      output.notice(`There is no folder "${defaultShare}" here: nothing is shared. Choose one with --share.`)
-    }
-    return await run(context, values, identity, share, claimed)
-  } finally {
-    removeRunFile(home)
-  }
+  return run(context, values, identity, share, starting)
 }
