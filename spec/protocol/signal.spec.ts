@@ -66,6 +66,8 @@ describe('parseSignal', () => {
     ['a candidate without text', { ...envelope, type: 'candidate', payload: {} }],
     ['a long candidate', { ...envelope, type: 'candidate', payload: { candidate: 'x'.repeat(1025) } }],
     ['a long mid', { ...envelope, type: 'candidate', payload: { ...candidate, sdpMid: 'x'.repeat(33) } }],
+    ['a mid of two lines', { ...envelope, type: 'candidate', payload: { ...candidate, sdpMid: '0\r\na=x' } }],
+    ['a far line', { ...envelope, type: 'candidate', payload: { ...candidate, sdpMLineIndex: 256 } }],
     ['a negative line', { ...envelope, type: 'candidate', payload: { ...candidate, sdpMLineIndex: -1 } }],
     ['half a line', { ...envelope, type: 'candidate', payload: { ...candidate, sdpMLineIndex: 0.5 } }],
   ])('refuses %s', (_name, value) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { filter, NEVER, type Observable, of, Subject, type Subscription, throwError } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import type { HubClient } from '../../src/ports.js'
+import type { HubClient, RtcSignal } from '../../src/ports.js'
 import { mayFollow } from '../../src/protocol/connection-state.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { Identity } from '../../src/protocol/metadata.js'
@@ -25,7 +25,8 @@ const bob = newIdentity('bob')
 const hubKey = newIdentity('hub').pubKey
 const offer = { type: 'offer', sdp: 'sdp of the offer' } as const
 const answer = { type: 'answer', sdp: 'sdp of the answer' } as const
-const candidate = { type: 'candidate', candidate: 'candidate:1', sdpMid: '0', sdpMLineIndex: 0 } as const
+const at = (address: string): string => `candidate:1 1 udp 2122260223 ${address} 50000 typ host`
+const candidate = { type: 'candidate', candidate: at('203.0.113.9'), sdpMid: '0', sdpMLineIndex: 0 } as const
 
 type Acknowledge = (signal: Signal) => Observable<SignalAck>
 
@@ -462,6 +463,47 @@ describe('a connection', () => {
       negotiate()
       for (let index = 0; index < 100; index++) b.rtc.link.emit({ type: 'signal', signal: candidate })
       expect(a.rtc.link.remote.filter(({ type }) => type === 'candidate').length).toBe(40)
+    })
+
+    it('counts those in the description too, on either side', () => {
+      const { dial, take, a, b } = world()
+      const named = (count: number): string =>
+        Array.from({ length: count }, () => `a=${at('203.0.113.9')}`).join('\r\n')
+      const count = (remote: readonly RtcSignal[]): number[] =>
+        [remote, remote.filter(({ type }) => type === 'candidate')].map(
+          signals => JSON.stringify(signals).split('203.0.113.9').length - 1,
+        )
+      dial()
+      a.rtc.link.emit({ type: 'signal', signal: { type: 'offer', sdp: named(100) } })
+      take()
+      b.rtc.link.emit({ type: 'signal', signal: { type: 'answer', sdp: named(30) } })
+      for (let index = 0; index < 100; index++) {
+        a.rtc.link.emit({ type: 'signal', signal: candidate })
+        b.rtc.link.emit({ type: 'signal', signal: candidate })
+      }
+      expect([count(b.rtc.link.remote), count(a.rtc.link.remote)]).toEqual([
+        [40, 0],
+        [40, 10],
+      ])
+    })
+
+    it.each([
+      ['https://hub.example', ['203.0.113.9', '10.0.0.9']],
+      ['127.0.0.1:3000', ['127.0.0.1', '203.0.113.9', '10.0.0.9']],
+    ])('hands WebRTC no address of this machine, unless the hub is there: %s', (host, passing) => {
+      const { a, b, offers } = world()
+      const local = (identity: Identity): Identity => ({ ...identity, host })
+      const addresses = ['127.0.0.1', 'fe80::1', '203.0.113.9', '224.0.0.1', 'nas.local', '10.0.0.9']
+      const sdp = addresses.map(address => `a=${at(address)}`).join('\r\n')
+      record(offerConnection$({ ...a.options, identity: local(alice) }, 'bob'))
+      a.rtc.link.emit({ type: 'signal', signal: { type: 'offer', sdp } })
+      record(answerConnection$({ ...b.options, identity: local(bob) }, offers.at(-1)!))
+      for (const address of addresses) {
+        a.rtc.link.emit({ type: 'signal', signal: { ...candidate, candidate: at(address) } })
+      }
+      const [description, ...trickled] = b.rtc.link.remote
+      expect(description).toEqual({ type: 'offer', sdp: passing.map(address => `a=${at(address)}`).join('\r\n') })
+      expect(trickled).toEqual(passing.map(address => ({ ...candidate, candidate: at(address) })))
     })
   })
 

@@ -19,14 +19,15 @@ const lost = new LighthouseError('hub-unreachable', 'lost')
 function start({
   trust = createMemoryTrust(),
   random = (): number => 0,
-}: { trust?: TrustStore; random?: () => number } = {}) {
+  host = identity.host,
+}: { trust?: TrustStore; random?: () => number; host?: string } = {}) {
   const time = virtualTime()
   const transport = fakeTransport()
   const events: SignalingEvent[] = []
   const outcomes: unknown[] = []
   const subscription = signaling$({
     transport,
-    identity,
+    identity: { ...identity, host },
     crypto: nodeCrypto,
     trust,
     scheduler: time.scheduler,
@@ -69,6 +70,18 @@ describe('signaling$', () => {
     transport.link.emit({ ...hub.welcome, coins: { evil: 1 }, iceServers: [{ urls: 'http://victim/' }], head: 'x' })
     expect(session()).toMatchObject({ iceServers: [], head: undefined })
     expect(events.some(({ type }) => type === 'coins')).toBe(false)
+  })
+
+  it.each([
+    ['hub.example', ['stun:stun.example']],
+    ['192.168.1.7:3000', ['stun:stun.example', 'turn:192.168.1.1']],
+    ['127.0.0.1:3000', ['stun:stun.example', 'turn:192.168.1.1', 'stun:127.0.0.1']],
+  ])('lets a hub at %s name ICE servers no nearer than itself', (host, urls) => {
+    const { transport, session } = start({ host })
+    transport.link.emit(hub.challengeFor(identity.pubKey))
+    const named = ['stun:stun.example', 'turn:192.168.1.1', 'stun:127.0.0.1', 'stun:224.0.0.1']
+    transport.link.emit({ ...hub.welcome, iceServers: named.map(url => ({ urls: url })) })
+    expect(session()?.iceServers).toEqual(urls.map(url => ({ urls: [url] })))
   })
 
   it('takes a defect for one, and not for a hub that is away: says so with its place, and tries again', () => {

@@ -1,6 +1,7 @@
 import { LighthouseError } from './errors.js'
 import { isNickname } from './nickname.js'
 import { isBase64Of, isPublicKey } from './signal.js'
+import { addressScope, type AddressScope, hostScope } from './signaling/address-scope.js'
 
 /** Who a peer is, and at which hub. Keys are base64; the private one is NaCl's 64 bytes, seed ‖ public key. */
 export interface Identity {
@@ -42,16 +43,10 @@ export function formatMetadata({ pubKey, privKey, nickname, host }: Identity): s
   return `${JSON.stringify({ pub_key: pubKey, priv_key: privKey, nickname, host }, null, 2)}\n`
 }
 
-/** Whether a URL's host is a loopback or private address. Parsed as an address: `10.evil.example` is a name. */
+/** Whether a URL's host is an address of this machine or of the network around it. Parsed: `10.evil.example` is a name. */
 export function isLocalAddress(hostname: string): boolean {
-  const bare = hostname.replace(/^\[|\]$/g, '').toLowerCase()
-  if (bare === '::1' || /^f[cd][0-9a-f]{2}:/.test(bare) || /^fe[89ab][0-9a-f]:/.test(bare)) return true
-  const octets = /^(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(bare)?.slice(1).map(Number)
-  if (octets === undefined || octets.some(octet => octet > 255)) return false
-  const [a, b] = octets as [number, number]
-  return (
-    a === 127 || a === 10 || (a === 192 && b === 168) || (a === 172 && b >= 16 && b <= 31) || (a === 169 && b === 254)
-  )
+  const scope = addressScope(hostname.replace(/^\[(.*)\]$/, '$1'))
+  return scope === 'loopback' || scope === 'private' || scope === 'link-local'
 }
 
 /**
@@ -80,4 +75,9 @@ export function hubUrl(host: string): URL {
   if (scheme === 'http' && !local)
     return refuse('plain http is only for this machine or a private address; use https://')
   return url
+}
+
+/** How far the hub's address reaches, as metadata's `host` has it: what is near may be named by a hub that is near. */
+export function hubScope(host: string): AddressScope {
+  return hostScope(hubUrl(host).hostname) ?? 'public'
 }

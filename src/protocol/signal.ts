@@ -115,8 +115,9 @@ function parseCandidate(value: unknown): CandidatePayload | undefined {
   if (!isRecord(value)) return undefined
   const { candidate, sdpMid = null, sdpMLineIndex = null } = value
   if (typeof candidate !== 'string' || candidate.length > 1024) return undefined
-  if (sdpMid !== null && (typeof sdpMid !== 'string' || sdpMid.length > 32)) return undefined
-  if (sdpMLineIndex !== null && (!Number.isInteger(sdpMLineIndex) || (sdpMLineIndex as number) < 0)) return undefined
+  if (sdpMid !== null && (typeof sdpMid !== 'string' || !/^[\w!#$%&'*+.^`{|}~-]{0,32}$/.test(sdpMid))) return undefined
+  const isIndex = Number.isInteger(sdpMLineIndex) && (sdpMLineIndex as number) >= 0 && (sdpMLineIndex as number) < 256
+  if (sdpMLineIndex !== null && !isIndex) return undefined
   return { candidate, sdpMid, sdpMLineIndex: sdpMLineIndex as number | null }
 }
 

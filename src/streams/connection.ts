@@ -30,7 +30,7 @@ import type {
 } from '../ports.js'
 import { type ConnectionState, mayFollow } from '../protocol/connection-state.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../protocol/errors.js'
-import type { Identity } from '../protocol/metadata.js'
+import { hubScope, type Identity } from '../protocol/metadata.js'
 import {
   agreeMux,
   type DescriptionPayload,
@@ -40,7 +40,15 @@ import {
 } from '../protocol/signal.js'
 import type { MuxAgreement } from '../protocol/smux.js'
 import type { PathKind } from '../ports.js'
-import { deliver$, openDescription, ownMux, type Parties, remoteSignals$, toSignal } from './negotiation.js'
+import {
+  deliver$,
+  openDescription,
+  ownMux,
+  type Parties,
+  remoteSignals$,
+  throughGate,
+  toSignal,
+} from './negotiation.js'
 import type { HubSession } from './signaling.js'
 
 /** A connection's states, with the channel when it is open, and beside them where its bytes go. */
@@ -136,7 +144,7 @@ function negotiate$(
         )
       }),
     )
-    const signals$: Observable<RtcSignal> = merge(remote$, theirs$)
+    const signals$: Observable<RtcSignal> = merge(remote$, theirs$).pipe(throughGate(hubScope(parties.identity.host)))
     const rtc$ = rtc
       .connect$({
         initiator: offer === undefined,

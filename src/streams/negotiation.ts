@@ -6,6 +6,7 @@ import {
   map,
   merge,
   mergeMap,
+  type MonoTypeOperatorFunction,
   type Observable,
   of,
   take,
@@ -24,10 +25,9 @@ import {
   type Signal,
   type SignalRefusal,
 } from '../protocol/signal.js'
+import type { AddressScope } from '../protocol/signaling/address-scope.js'
+import { maxRemoteCandidates, passCandidate, passDescription } from '../protocol/signaling/candidate-gate.js'
 import { descriptionText } from '../protocol/signed-texts.js'
-
-/** Candidates of the other side that are looked at; more would be a probe of somebody's network. */
-export const maxRemoteCandidates = 40
 
 /** What every signal of one negotiation shares. */
 export interface Parties {
@@ -95,9 +95,34 @@ function refuse(code: SignalRefusal, what: string): LighthouseError {
 }
 
 /**
- * The other side's signals of this session as the local WebRTC implementation may see them: at most one answer, checked,
- * and forty candidates. A goodbye before `opened$` emits is an error, `peer-refused`; later ones end nothing, since the hub
- * could forge them.
+ * The one way in for addresses that the other side names, in its description or one by one: those that may be tried, forty in all.
+ * Holds a number.
+ *
+ * @param hub how far the address of the hub reaches.
+ */
+export function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSignal> {
+  return signal$ =>
+    defer(() => {
+      let left = maxRemoteCandidates
+      return signal$.pipe(
+        concatMap(signal => {
+          if (signal.type !== 'candidate') {
+            const { sdp, candidates } = passDescription(signal.sdp, hub, left)
+            left -= candidates
+            return of({ ...signal, sdp })
+          }
+          const candidate = left > 0 ? passCandidate(signal.candidate, hub) : undefined
+          if (candidate === undefined) return EMPTY
+          left--
+          return of({ ...signal, candidate })
+        }),
+      )
+    })
+}
+
+/**
+ * The other side's signals of this session: at most one answer, checked, and candidates. A goodbye before `opened$` emits is
+ * an error, `peer-refused`; later ones end nothing, since the hub could forge them.
  */
 export function remoteSignals$(
   parties: Parties,
@@ -120,8 +145,6 @@ export function remoteSignals$(
     )
     const candidate$ = own$.pipe(
       filter((signal): signal is Signal & { type: 'candidate' } => signal.type === 'candidate'),
-      take(maxRemoteCandidates),
-      filter(({ payload }) => payload.candidate !== ''),
       map(({ payload }): RtcSignal => ({ type: 'candidate', ...payload })),
     )
     const bye$ = own$.pipe(

@@ -30,10 +30,10 @@ import type {
 import { backoffMs } from '../protocol/backoff.js'
 import { parseCoins } from '../protocol/coins.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../protocol/errors.js'
-import { parseIceServers } from '../protocol/ice-servers.js'
-import type { Identity } from '../protocol/metadata.js'
+import { hubScope, type Identity } from '../protocol/metadata.js'
 import { parseSettlement, type Settlement } from '../protocol/receipt.js'
 import { isPublicKey, type LedgerHead, parseHead, parseSignal, type Signal } from '../protocol/signal.js'
+import { parseIceServers } from '../protocol/signaling/ice-servers.js'
 import { authText, hubChallengeText, settledText } from '../protocol/signed-texts.js'
 import type { HubState } from '../protocol/stats.js'
 
@@ -105,7 +105,7 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           const bytes = parseCoins(String(event.coins))
           const session = {
             hubKey,
-            iceServers: parseIceServers(event.iceServers),
+            iceServers: parseIceServers(event.iceServers, hubScope(identity.host)),
             head: parseHead(event.head),
             connection,
           }
