@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
 import { existsSync } from 'node:fs'
-import { mkdir, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { join } from 'node:path'
+import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { compareEntries, pageEntries } from '../../src/adapters/folder-listing.node.js'
 import { type Answer, ask } from '../support/http-client.node.js'
 import { describeIf } from '../support/requires.js'
@@ -67,7 +68,7 @@ function page(path: string): Promise<Answer> {
 async function listing(path: string): Promise<Listing> {
   const { headers, text } = await ask({ port: share.port, path, headers: { accept: 'application/json' } })
   expect(headers['content-type']).toBe('application/json')
-  expect(headers.vary).toBe('Accept')
+  expect(headers.vary).toBe('Accept, Accept-Encoding')
   return JSON.parse(text) as Listing
 }
 
@@ -172,6 +173,91 @@ describe('a listing', () => {
       expect((await listing(`/films/${query}`)).entries).toHaveLength(6)
     },
   )
+})
+
+describe('a listing that is asked for again', () => {
+  const types = ['text/html', 'application/json']
+  const plain = (accept: string, path = '/many/'): Promise<Answer> =>
+    ask({ port: share.port, path, headers: { accept } })
+  const coded = (accept: string, coding: string, more: Record<string, string> = {}): Promise<Answer> =>
+    ask({ port: share.port, path: '/many/', headers: { accept, 'accept-encoding': coding, ...more } })
+  const decoders = { br: brotliDecompressSync, gzip: gunzipSync }
+
+  it.each(types)('is small on the way as %s, and the same', async type => {
+    const whole = await plain(type)
+    expect(whole.headers).not.toHaveProperty('content-encoding')
+    for (const [coding, decode] of Object.entries(decoders)) {
+      const { headers, body } = await coded(type, coding)
+      expect(headers).toMatchObject({
+        'content-encoding': coding,
+        'content-length': String(body.length),
+        'content-type': whole.headers['content-type'],
+        etag: whole.headers.etag,
+        vary: 'Accept, Accept-Encoding',
+      })
+      expect(decode(body).equals(whole.body)).toBe(true)
+      expect(body.length * 8).toBeLessThan(whole.body.length)
+      const head = await ask({
+        port: share.port,
+        path: '/many/',
+        method: 'HEAD',
+        headers: { accept: type, 'accept-encoding': coding },
+      })
+      expect({ ...head.headers, date: '' }).toEqual({ ...headers, date: '' })
+      expect(head.body).toHaveLength(0)
+    }
+    expect((await coded(type, 'gzip;q=0.5, br;q=0.4')).headers['content-encoding']).toBe('gzip')
+    expect((await coded(type, 'deflate')).headers).not.toHaveProperty('content-encoding')
+  })
+
+  it('is sent as it is where a coding saves nothing', async () => {
+    const { headers } = await ask({
+      port: share.port,
+      path: '/empty/',
+      headers: { accept: 'application/json', 'accept-encoding': 'br' },
+    })
+    expect(headers).not.toHaveProperty('content-encoding')
+  })
+
+  it.each(types)('is not sent again as %s while nothing has changed, in whatever coding it was', async type => {
+    const { etag, 'content-security-policy': policy } = (await coded(type, 'br')).headers
+    expect(etag).toMatch(/^W\/"[\w-]{22}"$/)
+    for (const coding of ['br', 'gzip', 'identity']) {
+      const again = await coded(type, coding, { 'if-none-match': `"other", ${etag}` })
+      expect(again).toMatchObject({ status: 304, text: '' })
+      expect(again.headers).toMatchObject({
+        etag,
+        vary: 'Accept, Accept-Encoding',
+        'cache-control': 'private, no-cache',
+      })
+      expect(again.headers['content-security-policy']).toBe(policy)
+    }
+    const other = types.find(each => each !== type)!
+    expect(await coded(other, 'br', { 'if-none-match': etag! })).toMatchObject({ status: 200 })
+    expect(await coded(type, 'br', { 'if-match': etag! })).toMatchObject({ status: 412 })
+    expect(await coded(type, 'br', { 'if-match': '*' })).toMatchObject({ status: 200 })
+  })
+
+  it('has another tag once anything in it has changed', async () => {
+    const folder = join(share.root, 'changing')
+    await mkdir(folder)
+    const seen: (string | undefined)[] = []
+    const note = async (): Promise<unknown> => seen.push((await plain('application/json', '/changing/')).headers.etag)
+    await note()
+    await writeFile(join(folder, 'a'), 'x')
+    await note()
+    await writeFile(join(folder, 'a'), 'longer')
+    await note()
+    await utimes(join(folder, 'a'), 1, 1)
+    await note()
+    await writeFile(join(folder, '.hidden'), '')
+    await note()
+    await rename(join(folder, 'a'), join(folder, 'b'))
+    await note()
+    expect(new Set(seen).size).toBe(6)
+    await note()
+    expect(seen.at(-1)).toBe(seen.at(-2))
+  })
 })
 
 /** A file system in memory, which keeps any date and any size. */

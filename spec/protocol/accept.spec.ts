@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { preferredType } from '../../src/protocol/accept.js'
+import { preferredCoding, preferredType } from '../../src/protocol/accept.js'
 
 describe('preferredType', () => {
   it.each([
@@ -19,5 +19,29 @@ describe('preferredType', () => {
     [';;;,,,q=', 'text/plain'],
   ])('%j: %s', (accept, type) => {
     expect(preferredType(accept, ['text/plain', 'text/html', 'application/json'])).toBe(type)
+  })
+})
+
+describe('preferredCoding', () => {
+  it.each([
+    [undefined, 'identity'],
+    ['', 'identity'],
+    ['br', 'br'],
+    ['gzip', 'gzip'],
+    ['gzip, deflate, br, zstd', 'br'],
+    ['GZIP;Q=1.0, br;q=0.5', 'gzip'],
+    ['*', 'br'],
+    ['*, br;q=0', 'gzip'],
+    ['br;q=0, gzip;q=0', 'identity'],
+    ['*;q=0', 'identity'],
+    ['identity;q=0, *;q=0', 'identity'],
+    ['gzip, identity', 'gzip'],
+    ['identity, gzip;q=0.5', 'identity'],
+    ['identity;q=0.5, gzip;q=0.8, br;q=0.4', 'gzip'],
+    ['gzip;q=2', 'identity'],
+    ['deflate, compress', 'identity'],
+    [';;;,,,q=', 'identity'],
+  ])('%j: %s', (accept, coding) => {
+    expect(preferredCoding(accept, ['br', 'gzip'])).toBe(coding)
   })
 })

@@ -9,7 +9,6 @@ import type { AddressInfo } from 'node:net'
 import { platform } from 'node:os'
 import express, { type ErrorRequestHandler, type Express, type Request, type Response } from 'express'
 import { defer, Observable, switchMap } from 'rxjs'
-import { preferredType } from '../protocol/accept.js'
 import { LighthouseError } from '../protocol/errors.js'
 import { judgeRequest, judgeTunnelledRequest, loopbackHosts } from '../protocol/http-guard.js'
 import { parseSharePath } from '../protocol/share-path.js'
@@ -17,11 +16,10 @@ import { sendFile } from './file-response.node.js'
 import { listFolder } from './folder-listing.node.js'
 import { inTurn } from './http/in-turn.node.js'
 import { guard, securityHeaders } from './http-guard.express.js'
-import { listingJson, renderListing } from './listing-page.js'
-import { pageSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
-import { type OpenEntry, openInside, type SharedRoot } from './safe-path.node.js'
+import { openInside, type SharedRoot } from './safe-path.node.js'
 import { KeptFiles } from './share/kept-files.node.js'
+import { sendListing } from './share/listing-response.node.js'
 
 /** What is shared, and where. */
 export interface FolderServerOptions {
@@ -79,25 +77,6 @@ function queryOf(target: string): string {
   return /\?[^#]*/.exec(target)?.[0] ?? ''
 }
 
-async function sendListing(
-  req: Request,
-  res: Response,
-  root: SharedRoot,
-  names: readonly string[],
-  folder: OpenEntry,
-): Promise<void> {
-  const after = new URLSearchParams(queryOf(req.originalUrl)).get('after') ?? undefined
-  const page = await listFolder(root, folder, after)
-  const json = preferredType(req.headers.accept, ['text/html', 'application/json']) === 'application/json'
-  const text = json ? listingJson(names, page) : renderListing(names, page)
-  res.setHeader('Content-Type', json ? 'application/json' : 'text/html; charset=utf-8')
-  res.setHeader('Content-Length', Buffer.byteLength(text))
-  if (!json) res.setHeader('Content-Security-Policy', pageSecurityPolicy)
-  res.setHeader('Cache-Control', 'private, no-cache')
-  res.setHeader('Vary', 'Accept')
-  res.end(req.method === 'HEAD' ? undefined : text)
-}
-
 /** Answers a GET or HEAD for one path. */
 async function serve(req: Request, res: Response, root: SharedRoot): Promise<void> {
   const path = parseSharePath(req.originalUrl, platform() === 'win32')
@@ -109,7 +88,10 @@ async function serve(req: Request, res: Response, root: SharedRoot): Promise<voi
   if (entry.kind === 'file' && !slash && name !== undefined) return sendFile(req, res, entry, name)
   try {
     if (entry.kind === 'file') return sendProblem(req, res, missing)
-    if (slash) return await sendListing(req, res, root, names, entry)
+    if (slash) {
+      const after = new URLSearchParams(queryOf(req.originalUrl)).get('after') ?? undefined
+      return await sendListing(req, res, names, await listFolder(root, entry, after))
+    }
     // Relative, so that it holds below any prefix; and never cached, since another peer may have this address tomorrow.
     res.setHeader('Location', `./${encodeURIComponent(name ?? '')}/${queryOf(req.originalUrl)}`)
     res.setHeader('Cache-Control', 'no-store')

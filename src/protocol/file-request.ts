@@ -1,15 +1,19 @@
 import { httpDate } from './http/date.js'
 import { type ByteRange, parseRanges } from './http-range.js'
 
-/** The headers of a request that decide what of a file is sent. */
-export interface FileRequest {
+/** The headers of a request that name versions. Dates say nothing of what has none. */
+export interface Conditions {
+  readonly ifMatch: string | undefined
+  readonly ifNoneMatch: string | undefined
+  readonly ifModifiedSince?: string | undefined
+  readonly ifUnmodifiedSince?: string | undefined
+}
+
+/** What of a request decides what of a file is sent. */
+export interface FileRequest extends Conditions {
   readonly method: string
   readonly range: string | undefined
   readonly ifRange: string | undefined
-  readonly ifMatch: string | undefined
-  readonly ifNoneMatch: string | undefined
-  readonly ifModifiedSince: string | undefined
-  readonly ifUnmodifiedSince: string | undefined
 }
 
 /** What is known of the file. `etag` is strong, with its quotes. */
@@ -60,22 +64,29 @@ function rangesApply(ifRange: string | undefined, version: FileVersion, nowMs: n
   return ifRange === undefined || [version.etag, lastModified(version, nowMs)].includes(ifRange.trim())
 }
 
-/** What to answer to a GET or HEAD of a file: preconditions, then ranges, in the order of RFC 9110 section 13.2.2. */
-export function answerFileRequest(request: FileRequest, version: FileVersion, nowMs: number): FileAnswer {
-  const { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince, ifRange, range } = request
-  const { etag, changedMs, size } = version
+/** Whether a GET or HEAD is not to get what it asks for, as it names another version, or has this one (RFC 9110, 13.2.2). */
+export function judgeConditions(
+  { ifMatch, ifNoneMatch, ifModifiedSince, ifUnmodifiedSince }: Conditions,
+  etag: string,
+  changedMs = 0,
+): 'precondition-failed' | 'not-modified' | undefined {
   if (ifMatch !== undefined) {
-    if (!lists(ifMatch, etag, false)) return { type: 'precondition-failed' }
+    if (!lists(ifMatch, etag, false)) return 'precondition-failed'
   } else if (ifUnmodifiedSince !== undefined && isNewerThan(ifUnmodifiedSince, changedMs) === true) {
-    return { type: 'precondition-failed' }
+    return 'precondition-failed'
   }
-  if (ifNoneMatch !== undefined) {
-    if (lists(ifNoneMatch, etag, true)) return { type: 'not-modified' }
-  } else if (ifModifiedSince !== undefined && isNewerThan(ifModifiedSince, changedMs) === false) {
-    return { type: 'not-modified' }
-  }
-  if (range === undefined || request.method !== 'GET' || !rangesApply(ifRange, version, nowMs)) return { type: 'whole' }
-  const ranges = parseRanges(range, size)
+  if (ifNoneMatch !== undefined) return lists(ifNoneMatch, etag, true) ? 'not-modified' : undefined
+  const isKnown = ifModifiedSince !== undefined && isNewerThan(ifModifiedSince, changedMs) === false
+  return isKnown ? 'not-modified' : undefined
+}
+
+/** What to answer to a GET or HEAD of a file: preconditions, then ranges. */
+export function answerFileRequest(request: FileRequest, version: FileVersion, nowMs: number): FileAnswer {
+  const type = judgeConditions(request, version.etag, version.changedMs)
+  if (type !== undefined) return { type }
+  const { ifRange, range, method } = request
+  if (range === undefined || method !== 'GET' || !rangesApply(ifRange, version, nowMs)) return { type: 'whole' }
+  const ranges = parseRanges(range, version.size)
   if (ranges === 'whole') return { type: 'whole' }
   return ranges === 'unsatisfiable' ? { type: 'unsatisfiable' } : { type: 'parts', ranges }
 }
