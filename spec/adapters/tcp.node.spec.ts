@@ -425,6 +425,32 @@ describe('nodeTcp.dial', () => {
     expect(received).toBe(total)
   })
 
+  it.each(['destroy', 'resetAndDestroy'] as const)(
+    'tells what a program said that takes no more, and then that it broke (%s)',
+    async close => {
+      const port = await service(socket => {
+        socket.once('data', () => {
+          socket.pause()
+          socket.write('no', () => socket[close]())
+        })
+      })
+      for (let turn = 0; turn < 20; turn++) {
+        const socket = nodeTcp.dial({ host, port })
+        const { event$, over, outcome } = record(socket)
+        const said: string[] = []
+        event$.subscribe(event => {
+          if (event.type !== 'taken')
+            said.push(event.type === 'chunk' ? Buffer.from(event.bytes).toString() : event.type)
+        })
+        while (outcome.value === undefined) {
+          socket.write(new Uint8Array(10_000))
+          await new Promise(resolve => setImmediate(resolve))
+        }
+        expect([await over, said]).toEqual(['stream-reset', ['no']])
+      }
+    },
+  )
+
   it('says its local port while it is connected, and again when it is over', async () => {
     const seen: number[] = []
     const port = await service(socket => {

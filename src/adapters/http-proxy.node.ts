@@ -13,7 +13,8 @@ import { remoteHeaders, requestHeaders, upgradeHeaders } from '../protocol/remot
 import { watchHangUp } from './hang-up.node.js'
 import { leaveBodyUnread } from './http/unread-body.node.js'
 import { sendProblem } from './problem.node.js'
-import { type PatientSocket, tunnelAgent } from './proxy/tunnel-agent.node.js'
+import { tunnelAgent } from './proxy/tunnel-agent.node.js'
+import type { PatientSocket } from './tcp/patient-socket.node.js'
 
 /** Where a request goes: `path` is path and query as sent, without the mount. */
 export interface ProxyHop {

@@ -1,9 +1,10 @@
-import { connect, createServer, type Socket } from 'node:net'
+import { createServer, type Socket } from 'node:net'
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { enqueue } from '../protocol/mux-receive.js'
 import { localUser$, markOwn } from './tcp/local-user.node.js'
+import { PatientSocket } from './tcp/patient-socket.node.js'
 
 /**
  * Connections of one listener at a time; one more is closed as it is accepted. Twice what a peer's connection has streams, so
@@ -31,6 +32,8 @@ function byteSocket(socket: Socket): ByteSocket {
   let endTold = false
   let failure: LighthouseError | undefined
 
+  /** Why a dialled program takes no more, though what it said before is still being read. */
+  const refusal = (): Error | undefined => (socket instanceof PatientSocket ? socket.writeFailure : undefined)
   const abort = (): void => {
     if (socket.destroyed) return
     // A shutdown under way cannot be reset: libuv refuses with EINVAL and the handle would leak. All was written by then.
@@ -41,7 +44,7 @@ function byteSocket(socket: Socket): ByteSocket {
   const send = (bytes: Uint8Array): void => {
     const { length } = bytes
     socket.write(bytes, error => {
-      if (error) return
+      if (error || refusal()) return
       subscriber?.next({ type: 'taken', bytes: length })
       flush()
     })
@@ -60,7 +63,8 @@ function byteSocket(socket: Socket): ByteSocket {
     if (!ended || endTold || held || subscriber === undefined) return
     endTold = true
     const say = (): void => {
-      if (failure === undefined) subscriber?.next({ type: 'end' })
+      if (refusal() !== undefined) socket.destroy(refusal())
+      else if (failure === undefined) subscriber?.next({ type: 'end' })
     }
     // A reset that arrives together with data is told as an end (libuv sees both in one poll and reads no further).
     // Writing finds out: an empty write, or the one under way, whose failure is known within this turn.
@@ -175,7 +179,8 @@ export const nodeTcp: TcpPort = {
         return socket.emit('data', chunk)
       },
     }
-    const socket: Socket = connect({ host, port, allowHalfOpen: true, noDelay: true, onread })
+    const options = { host, port, allowHalfOpen: true, noDelay: true, onread }
+    const socket: Socket = new PatientSocket(options).connect(options)
     // Until somebody subscribes: the system keeps what arrives before.
     socket.pause()
     markOwn(socket)
