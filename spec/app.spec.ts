@@ -11,6 +11,7 @@ import {
   map,
   NEVER,
   Observable,
+  of,
   ReplaySubject,
   type Subscription,
   take,
@@ -22,7 +23,7 @@ import { loadEngines } from '../src/adapters/webrtc/load.node.js'
 import { socketIoTransport } from '../src/adapters/socket-io.client.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
-import type { SignalTransport } from '../src/ports.js'
+import type { NetworkPort, SignalTransport } from '../src/ports.js'
 import { LighthouseError } from '../src/protocol/errors.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
@@ -130,6 +131,27 @@ describe('createPeer$', () => {
     const stats = await firstValueFrom(a.peer.stats$)
     expect(stats).toMatchObject({ nickname: 'alice', hub: { type: 'authenticated' }, coins: left, attempts: 0 })
     expect(stats.connections).toMatchObject([{ nickname: 'bob', role: 'consumer', tunnelPort: tunnel.port }])
+  })
+
+  it('connects with wrtc where UDP is blocked and a relay over TCP is there, and shows both; the other side keeps its own', async () => {
+    const asked: string[] = []
+    const network: NetworkPort = {
+      addresses: () => [],
+      asksUdp$: ({ host }) => {
+        asked.push(host)
+        return of(false)
+      },
+    }
+    const turn = { username: 'u', credential: 'c', urls: ['turn:127.0.0.1:9', 'turn:127.0.0.1:9?transport=tcp'] }
+    const a = await start({ identity: alice, ports: portBlock(0), network, iceServers: [turn] })
+    const b = await start({ identity: bob, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+    const tunnel = await lastValueFrom(a.peer.connect$('bob'))
+    expect(isSame((await ask({ port: tunnel.port, path: '/film.bin' })).body, film)).toBe(true)
+    const stats = await Promise.all([a, b].map(({ peer }) => firstValueFrom(peer.stats$)))
+    expect(stats.map(({ udp }) => udp)).toEqual(['blocked', 'unknown'])
+    expect(stats.map(({ connections }) => connections[0]?.engine)).toEqual(['wrtc', 'node-datachannel'])
+    expect(asked).toEqual(['127.0.0.1'])
   })
 
   it('does nothing before it is subscribed to', () => {

@@ -55,6 +55,8 @@ import { type PeerReport, type PeerState, peerState$ } from './streams/peer-stat
 import { type Offer, seeding$ } from './streams/seeding.js'
 import { fairDial, folderDials, serviceDials } from './streams/serving/fair-dial.js'
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
+import { createReachability } from './streams/signaling/reachability.js'
+import { chosenRtc } from './streams/signaling/rtc-choice.js'
 import { createTunnelEnds } from './streams/tunnel-ends.js'
 import { createTunnels } from './streams/tunnels.js'
 
@@ -76,6 +78,7 @@ function statsOf(state: PeerState, nickname: string, subscriptions: number, upti
     nickname,
     hub: state.hub,
     coins: state.coins,
+    udp: state.udp,
     subscriptions,
     attempts: state.attempts.size,
     connections,
@@ -103,7 +106,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
 }
 
 /** One running peer: the pieces put together, for one subscription. */
-function run$(environment: Environment, { missing }: Engines): Observable<Peer> {
+function run$(environment: Environment, { overTcp, missing }: Engines): Observable<Peer> {
   const { identity, share: shared, home, ports, hub, controlToken, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const startedAt = clock.now()
@@ -157,8 +160,16 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
     }),
     counted,
   )
+  const iceServers$ = session$.pipe(
+    filter(session => session !== undefined),
+    map(({ iceServers }) => [...environment.iceServers, ...iceServers]),
+  )
+  const reachability = createReachability({ ...environment, iceServers$ })
+  const { udp$ } = reachability
+  const usual = environment.rtc
   const connectionOptions = (hubSession: HubSession): ConnectionOptions => ({
     ...environment,
+    rtc: overTcp === undefined ? usual : chosenRtc({ usual, overTcp, udp$, scheduler }),
     hubSession,
     signal$,
     head: () => book.newestHead(hubSession.hubKey),
@@ -317,7 +328,11 @@ function run$(environment: Environment, { missing }: Engines): Observable<Peer> 
               tap(report => ends.note(report)),
               takeUntil(closing$),
             ),
-          ).pipe(share())
+            apart(reachability.report$).pipe(takeUntil(closing$)),
+          ).pipe(
+            tap(report => reachability.note(report)),
+            share(),
+          )
           const event$ = report$.pipe(
             map(toEvent),
             filter(event => event !== undefined),

@@ -4,6 +4,7 @@
 import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs'
 import { nodeCrypto } from './adapters/crypto.node.js'
 import { fetchHubClient } from './adapters/hub-http.js'
+import { nodeNetwork } from './adapters/network.node.js'
 import { socketIoTransport } from './adapters/socket-io.client.js'
 import type {
   AuditMarks,
@@ -11,6 +12,7 @@ import type {
   HubClient,
   IceServer,
   MonotonicClock,
+  NetworkPort,
   ReceiptBook,
   RtcPort,
   SignalTransport,
@@ -41,8 +43,12 @@ export interface PeerOptions {
   readonly home?: string
   /** Default: 42000, 42001 to 42010, 42011. */
   readonly ports?: PeerPorts
-  /** The WebRTC implementation. Default: node-datachannel, or wrtc where that has no binary. */
+  /**
+   * The WebRTC implementation. Default: node-datachannel, wrtc for connections that only a relay over TCP can carry, and wrtc
+   * for all of them where node-datachannel has no binary.
+   */
   readonly rtc?: RtcPort
+  readonly network?: NetworkPort
   readonly transport?: SignalTransport
   readonly hub?: HubClient
   readonly crypto?: CryptoPort
@@ -159,6 +165,7 @@ export interface Environment {
   readonly home: string | undefined
   readonly ports: PeerPorts
   readonly rtc: RtcPort
+  readonly network: NetworkPort
   readonly transport: SignalTransport
   readonly hub: HubClient
   readonly crypto: CryptoPort
@@ -180,6 +187,7 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
   return {
     identity,
     rtc,
+    network: options.network ?? nodeNetwork,
     crypto,
     share: options.share,
     home: options.home,

@@ -15,6 +15,7 @@ const stats: PeerStats = {
   nickname: 'alice',
   hub: { type: 'authenticated' },
   coins: 61_947_635,
+  udp: 'open',
   activeResources: 10,
   subscriptions: 2,
   attempts: 0,

@@ -8,6 +8,7 @@ const idle: PeerStats = {
   nickname: 'alice',
   hub: { type: 'authenticated' },
   coins: 100_000_000,
+  udp: 'open',
   activeResources: 0,
   subscriptions: 0,
   attempts: 0,

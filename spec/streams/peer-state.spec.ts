@@ -36,6 +36,7 @@ describe('peerState$', () => {
     expect(await after()).toEqual({
       hub: { type: 'connecting', attempt: 1 },
       coins: undefined,
+      udp: 'unknown',
       attempts: new Set(),
       connections: new Map(),
     })
@@ -49,6 +50,13 @@ describe('peerState$', () => {
       { type: 'session', session: undefined },
     )
     expect(state).toMatchObject({ hub: { type: 'authenticated' }, coins: 5 })
+  })
+
+  it('keeps the newest answer about UDP while it is asked for again', async () => {
+    expect(await after({ type: 'udp', udp: 'asking' })).toMatchObject({ udp: 'unknown' })
+    expect(await after({ type: 'udp', udp: 'blocked' }, { type: 'udp', udp: 'asking' })).toMatchObject({
+      udp: 'blocked',
+    })
   })
 
   it('moves a peer from the attempts to the connections, and forgets it at its end', async () => {

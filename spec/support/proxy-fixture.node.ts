@@ -30,6 +30,7 @@ export const someStats: PeerStats = {
   nickname: 'alice',
   hub: { type: 'authenticated' },
   coins: 61_947_635,
+  udp: 'open',
   activeResources: 7,
   subscriptions: 3,
   attempts: 0,

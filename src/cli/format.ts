@@ -16,6 +16,12 @@ export function formatHub(state: HubState): string {
   }
 }
 
+const udpWords = {
+  unknown: 'not known, no STUN or TURN server was asked',
+  open: 'open',
+  blocked: 'blocked by this network; only TURN over TCP or TLS gets through',
+} as const
+
 /** Columns as wide as their widest cell, two spaces apart. */
 export function formatTable(rows: readonly (readonly string[])[]): string {
   const widths = rows.reduce<readonly number[]>(
@@ -53,6 +59,7 @@ export function formatStatus(stats: PeerStats, url: string): string {
     ['dashboard', url],
     ['hub', formatHub(stats.hub)],
     ['coins', stats.coins === undefined ? 'not known yet' : formatCoins(stats.coins)],
+    ['UDP', udpWords[stats.udp]],
     ['up for', `${Math.floor(stats.uptimeMs / 1000)} s`],
     ['memory', formatBytes(stats.memory.rss)],
   ]

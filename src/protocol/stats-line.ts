@@ -9,6 +9,7 @@ export function statsLine(stats: PeerStats): string {
     nickname: stats.nickname,
     hub: stats.hub.type,
     coins: stats.coins === undefined ? 'unknown' : formatCoins(stats.coins),
+    udp: stats.udp,
     connections: stats.connections.length,
     attempts: stats.attempts,
     streams: stats.streams,

@@ -1,4 +1,5 @@
 import type { ErrorCode } from './errors.js'
+import type { UdpReach } from './signaling/udp-reach.js'
 
 /** How the peer stands with its hub. */
 export type HubState =
@@ -38,6 +39,8 @@ export interface PeerStats {
   readonly hub: HubState
   /** Wallet in bytes; undefined until the hub has said. */
   readonly coins: number | undefined
+  /** Whether UDP gets out of this network and back, as a STUN or TURN server was asked last. */
+  readonly udp: UdpReach
   /** Node's own count of what keeps the process alive. */
   readonly activeResources: number
   /** Live subscriptions to connections, attempts and streams. */

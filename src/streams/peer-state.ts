@@ -1,9 +1,11 @@
 import { type Observable, scan, startWith } from 'rxjs'
+import type { UdpReach } from '../protocol/signaling/udp-reach.js'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
 import type { AccountsReport } from './accounts.js'
 import type { AuditEvent } from './ledger-look.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
+import type { UdpReport } from './signaling/reachability.js'
 import type { TunnelReport } from './tunnels.js'
 
 /** What a peer is, at a glance. */
@@ -11,17 +13,20 @@ export interface PeerState {
   readonly hub: HubState
   /** Wallet in bytes; undefined until the hub has said. */
   readonly coins: number | undefined
+  /** The newest answer, while it is asked for again too. */
+  readonly udp: UdpReach
   /** Nicknames to which a connection is being made. */
   readonly attempts: ReadonlySet<string>
   /** Open connections by session. */
   readonly connections: ReadonlyMap<string, ConnectionStats>
 }
 
-export type PeerReport = SignalingEvent | TunnelReport | SeedingReport | AccountsReport | AuditEvent
+export type PeerReport = UdpReport | SignalingEvent | TunnelReport | SeedingReport | AccountsReport | AuditEvent
 
 const initial: PeerState = {
   hub: { type: 'connecting', attempt: 1 },
   coins: undefined,
+  udp: 'unknown',
   attempts: new Set(),
   connections: new Map(),
 }
@@ -36,6 +41,8 @@ function apply(state: PeerState, report: PeerReport): PeerState {
       return { ...state, hub: report.state }
     case 'coins':
       return { ...state, coins: report.bytes }
+    case 'udp':
+      return report.udp === 'asking' ? state : { ...state, udp: report.udp }
     case 'attempt':
       return { ...state, attempts: new Set(state.attempts).add(report.nickname) }
     case 'tunnel':

@@ -36,14 +36,16 @@ export async function loadRtc(name: RtcName): Promise<RtcPort> {
 /** What a peer that was given no implementation uses. */
 export interface Engines {
   readonly rtc: RtcPort
-  /** Why that is not node-datachannel. */
+  /** For connections that only a relay over TCP or TLS can carry, where `rtc` cannot. */
+  readonly overTcp?: RtcPort
+  /** Why `rtc` is not node-datachannel. */
   readonly missing?: LighthouseError
 }
 
-/** node-datachannel, or, where that has no binary, wrtc. Errors like `loadRtc` where neither has one. */
+/** node-datachannel with wrtc beside it, or, where that has no binary, wrtc. Errors like `loadRtc` where neither has one. */
 export async function loadEngines(load: (name: RtcName) => Promise<RtcPort> = loadRtc): Promise<Engines> {
   try {
-    return { rtc: await load('node-datachannel') }
+    return { rtc: await load('node-datachannel'), overTcp: wrtcProcessRtc() }
   } catch (error) {
     return { rtc: await load('wrtc'), missing: toLighthouseError('invalid-option', error) }
   }

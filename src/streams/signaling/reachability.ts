@@ -1,0 +1,95 @@
+import {
+  BehaviorSubject,
+  concat,
+  defer,
+  distinctUntilChanged,
+  forkJoin,
+  map,
+  merge,
+  type Observable,
+  of,
+  type SchedulerLike,
+  skip,
+  startWith,
+  Subject,
+  switchMap,
+  tap,
+  throttleTime,
+  timer,
+} from 'rxjs'
+import type { IceServer, NetworkPort } from '../../ports.js'
+import { isLighthouseError } from '../../protocol/errors.js'
+import { reachOf, type UdpReach, udpServers } from '../../protocol/signaling/udp-reach.js'
+
+/** How often this machine's addresses are looked at: a laptop that moves is noticed within half a minute, if not by a failure. */
+const addressPeriodMs = 30_000
+
+/** How often failures lead to the question at the most: others can cause them. */
+const failurePeriodMs = 10_000
+
+export interface ReachabilityOptions {
+  readonly network: NetworkPort
+  /** The servers that connections are made with, at each sign-in. */
+  readonly iceServers$: Observable<readonly IceServer[]>
+  readonly scheduler: SchedulerLike
+}
+
+/** Whether UDP gets through, or that somebody is being asked. */
+export interface UdpReport {
+  readonly type: 'udp'
+  readonly udp: UdpReach | 'asking'
+}
+
+export interface Reachability {
+  /** The newest, first `unknown`. */
+  readonly udp$: Observable<UdpReport['udp']>
+  /** Asks while subscribed; never completes by itself. */
+  readonly report$: Observable<UdpReport>
+  /** Hears what became of connections: of one that failed too. */
+  note(report: { readonly type: string; readonly reason?: unknown }): void
+}
+
+/**
+ * Whether UDP gets through, asked of every STUN and TURN server over UDP: at each sign-in, when the addresses of this machine
+ * change, and when an attempt got no answer or failed, then every 10 s at the most.
+ *
+ *     iceServers$   ---s------------
+ *     note          -----------f----
+ *     report$       ---a-o-----a---b      asking, open, asking, blocked
+ *
+ * Buffers nothing.
+ */
+export function createReachability({ network, iceServers$, scheduler }: ReachabilityOptions): Reachability {
+  const udp$ = new BehaviorSubject<UdpReport['udp']>('unknown')
+  const failed$ = new Subject<void>()
+  const moved$ = defer(() => {
+    const addresses = (): string => network.addresses().join(' ')
+    return timer(addressPeriodMs, addressPeriodMs, scheduler).pipe(
+      map(addresses),
+      startWith(addresses()),
+      distinctUntilChanged(),
+      skip(1),
+    )
+  })
+  const occasion$ = merge(moved$, failed$.pipe(throttleTime(failurePeriodMs, scheduler)))
+  const ask$ = (servers: readonly IceServer[]): Observable<UdpReach> => {
+    const questions = udpServers(servers).map(server => network.asksUdp$(server))
+    return questions.length === 0 ? of(reachOf([])) : forkJoin(questions).pipe(map(reachOf))
+  }
+  return {
+    udp$,
+    report$: iceServers$.pipe(
+      switchMap(servers =>
+        occasion$.pipe(
+          startWith(undefined),
+          switchMap(() => concat(of('asking' as const), ask$(servers))),
+        ),
+      ),
+      tap(udp => udp$.next(udp)),
+      map(udp => ({ type: 'udp', udp })),
+    ),
+    note({ type, reason }) {
+      if (type === 'ended' && isLighthouseError(reason, 'connect-timeout', 'webrtc-failed')) failed$.next()
+    },
+  }
+}
