@@ -24,7 +24,7 @@ export default {
       testPathIgnorePatterns: pure.map(path => `^${path.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')}$`),
     },
   ],
-  testTimeout: 30_000,
+  testTimeout: 120_000,
   maxWorkers: availableParallelism() + 1,
   reporters: ['default', '<rootDir>/spec/runner/closing-reporter.mjs'],
 }

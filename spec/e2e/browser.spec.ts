@@ -76,7 +76,7 @@ describeIf(findChromium(), 'needs Chromium')('a film in a browser', () => {
     expect(await watch(page, peers.alice!.proxy)).toEqual([])
     await page.close()
     await stop()
-  }, 60_000)
+  })
 
   it('plays in the demo', async () => {
     const demo = startCli(['demo', '--json', '--port-base', '0'], media)
@@ -92,5 +92,5 @@ describeIf(findChromium(), 'needs Chromium')('a film in a browser', () => {
       await demo.end('SIGINT')
     }
     expect(await demo.ended).toMatchObject({ code: 0, err: '' })
-  }, 60_000)
+  })
 })

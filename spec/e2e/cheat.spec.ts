@@ -96,4 +96,4 @@ it('gets a megabyte, and nothing of a seeder that was killed and started again',
   await up('bob', { share })
   expect(await takeAll(identity)).toBe(0)
   await stop()
-}, 120_000)
+})

@@ -36,7 +36,7 @@ beforeAll(async () => {
   alice = cluster.peers.alice!
   bob = cluster.peers.bob!
   await cluster.register('carol')
-}, 60_000)
+})
 
 afterAll(() => {
   for (const peer of scripted) peer.close()
@@ -98,5 +98,5 @@ describe('twenty seconds', () => {
     await Promise.all([asks(), answers()])
     // Whoever comes next is served.
     expect((await readText(`${alice.proxy}proxy/bob/`, { follow: false })).status).toBe(302)
-  }, 60_000)
+  })
 })

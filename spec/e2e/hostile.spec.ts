@@ -31,7 +31,7 @@ beforeAll(async () => {
   alice = started.peers.alice!
   bobKey = (await readText(`${cluster.hubUrl}/v1/resolve/bob`)).text
   mallory = await scriptedPeer(cluster.hubUrl, 'mallory')
-}, 60_000)
+})
 
 afterAll(() => mallory.close())
 

@@ -12,6 +12,7 @@ import { type CliProgram, clusters, startHub } from '../support/cluster.node.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { printedSeed } from '../support/seed.js'
+import { sized } from '../support/sized.js'
 import { download, writePattern } from '../support/transfer.node.js'
 import { LedgerReader } from './support/ledger-reader.js'
 import { receivedBy } from './support/received.js'
@@ -25,7 +26,9 @@ const maxReceipts = 300
 /** Longer than a batch is gathered and written. */
 const maxPauseMs = 10
 /** Several times what all kills and restarts take on a machine with nothing else to do. */
-const limitMs = 300_000
+const limitMs = sized(300_000, 1_200_000)
+/** Of each of two hubs on SQLite, of the one on PostgreSQL, and in a download. */
+const [sqliteKills, postgresKills, downloadKills] = [sized(6, 20), sized(3, 10), sized(2, 4)]
 
 const folder = mkdtempSync(join(tmpdir(), 'lighthouse-kills-'))
 const hubs = new Set<CliProgram>()
@@ -87,9 +90,9 @@ async function killed(kills: number, name: string, database?: string): Promise<n
 
 // Two at a time: while one hub starts the other one works.
 it.concurrent.each(['one', 'another'])(
-  '%s hub on SQLite, killed 20 times during settlements, keeps what it acknowledged and settles the rest',
+  `%s hub on SQLite, killed ${sqliteKills} times during settlements, keeps what it acknowledged and settles the rest`,
   async name => {
-    expect(await killed(20, name)).toBeGreaterThan(20)
+    expect(await killed(sqliteKills, name)).toBeGreaterThan(sqliteKills)
   },
   limitMs,
 )
@@ -102,18 +105,19 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('on PostgreSQL', () => {
   afterAll(() => postgres?.remove())
 
   it(
-    'a hub, killed 10 times during settlements, keeps what it acknowledged and settles the rest',
+    `a hub, killed ${postgresKills} times during settlements, keeps what it acknowledged and settles the rest`,
     async () => {
-      expect(await killed(10, 'a PostgreSQL', await postgres!.createDatabase())).toBeGreaterThan(10)
+      const database = await postgres!.createDatabase()
+      expect(await killed(postgresKills, 'a PostgreSQL', database)).toBeGreaterThan(postgresKills)
     },
     limitMs,
   )
 })
 
 it(
-  'peers download through four kills of their hub, and it is paid to the last byte',
+  `peers download through ${downloadKills} kills of their hub, and it is paid to the last byte`,
   async () => {
-    const [filmBytes, grantBytes] = [96_000_000, 1_000_000_000]
+    const [filmBytes, grantBytes] = [24_000_000 * downloadKills, 1_000_000_000]
     const draw = random(printedSeed('kills in a download'))
     const cluster = await startCluster({}, { coins: 1_000 })
     const share = join(cluster.folder, 'share')
@@ -129,7 +133,7 @@ it(
     const film = download(`${alice!.proxy}proxy/bob/film.bin`).finally(() => (isOver = true))
     film.catch(() => undefined)
     let earned = grantBytes
-    for (let kill = 0; kill < 4; kill += 1) {
+    for (let kill = 0; kill < downloadKills; kill += 1) {
       const before = earned
       const paid = await bob!.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
       earned = Number(paid.bytes)

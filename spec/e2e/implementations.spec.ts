@@ -25,24 +25,20 @@ beforeAll(async () => {
     cluster.up('nils', { share, engine: 'node-datachannel' }),
   ])
   peers = { ...cluster.peers, walter, nils }
-}, 60_000)
+})
 
 it.each([
   ['nadia', 'nils', 'node-datachannel from node-datachannel'],
   ['wanda', 'nils', 'wrtc from node-datachannel'],
   ['nadia', 'walter', 'node-datachannel from wrtc'],
-])(
-  '%s receives from %s: %s',
-  async (consumer, seeder) => {
-    const { proxy, until } = peers[consumer]!
-    const opened = await open(`${proxy}proxy/${seeder}/film.bin`)
-    // Why not, when not: the page says it.
-    if (opened.status !== 200) throw new Error(Buffer.concat(await opened.message.toArray()).toString())
-    expect(await receive(opened)).toEqual({ bytes, sha256 })
-    await until(({ connections, streams }) => streams === 0 && connections.some(({ nickname }) => nickname === seeder))
-  },
-  60_000,
-)
+])('%s receives from %s: %s', async (consumer, seeder) => {
+  const { proxy, until } = peers[consumer]!
+  const opened = await open(`${proxy}proxy/${seeder}/film.bin`)
+  // Why not, when not: the page says it.
+  if (opened.status !== 200) throw new Error(Buffer.concat(await opened.message.toArray()).toString())
+  expect(await receive(opened)).toEqual({ bytes, sha256 })
+  await until(({ connections, streams }) => streams === 0 && connections.some(({ nickname }) => nickname === seeder))
+})
 
 it('loses its connections with the process that runs wrtc, and nothing else', async () => {
   const walter = peers.walter!
@@ -57,4 +53,4 @@ it('loses its connections with the process that runs wrtc, and nothing else', as
   opened.message.resume()
   await expect(outcome).rejects.toThrow()
   expect((await walter.stats()).hub).toEqual({ type: 'authenticated' })
-}, 60_000)
+})

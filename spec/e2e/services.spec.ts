@@ -57,7 +57,7 @@ beforeAll(async () => {
     liner: { share: `127.0.0.1:${portOf(lines)}` },
   })
   alice = peers.alice!
-}, 60_000)
+})
 
 afterAll(() => {
   web.close()

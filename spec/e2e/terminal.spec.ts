@@ -106,7 +106,7 @@ describe.each([
     expect((await process.ended).code).toBe(0)
     expect(await isListening(url)).toBe(false)
     expect(found()).toEqual(left)
-  }, 60_000)
+  })
 })
 
 describeIf(process.platform === 'linux' && terminal, 'needs script, which gives a program a terminal')(
@@ -224,5 +224,5 @@ describe('a user without a home directory', () => {
     await demo.message(isReady)
     demo.signal('SIGINT')
     expect((await demo.ended).code).toBe(0)
-  }, 120_000)
+  })
 })

@@ -46,7 +46,7 @@ beforeAll(async () => {
   const script = fileURLToPath(new URL('./support/seeders.process.js', import.meta.url))
   seeders = fork(script, [cluster.hubUrl], { execArgv: [] })
   for (const name of seederNames) await order({ start: name })
-}, 60_000)
+})
 
 afterAll(() => {
   seeders.kill('SIGKILL')
@@ -59,7 +59,7 @@ describe('ten tunnels for eleven peers', () => {
     for (const name of seederNames.slice(0, 10)) ports.set(name, await visit(name))
     expect(new Set(ports.values()).size).toBe(10)
     expect(await connected()).toEqual(without('seederk'))
-  }, 60_000)
+  })
 
   it('takes the eleventh the place of the one that was used longest ago', async () => {
     await visit('seedera')

@@ -122,7 +122,6 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
         expect(await verifiedBlocks(database)).toBe(ledger.seq)
         await stop()
       },
-      120_000,
     )
 
     it('three that append at once make one chain with right sums, also when they are killed one by one', async () => {
@@ -149,6 +148,6 @@ describeIf(postgresAvailable() && findRedis() !== undefined, needs)(
       expect(await verifiedBlocks(options[1]!)).toBe(seq)
       load.close()
       await Promise.all(again.map(([hub]) => hub.end('SIGKILL')))
-    }, 120_000)
+    })
   },
 )

@@ -11,6 +11,7 @@ import { receiptText, settledText } from '../../src/protocol/signed-texts.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { printedSeed } from '../support/seed.js'
+import { sized } from '../support/sized.js'
 import { type Answer, type Attempt, fields, flipped, ReceiptModel } from './receipt-model.js'
 import {
   coinsAt,
@@ -232,7 +233,6 @@ async function agrees(database: string, history: readonly (readonly Draw[])[], t
 }
 
 const outcomes = ['bad-signature', 'malformed', 'moved', 'not-a-party', 'sound', 'unknown-session']
-const more = process.env['LIGHTHOUSE_FULL'] === '1' ? 20 : 1
 
 describe('receipts in any order, repeated, replayed, forged and changed, many at once', () => {
   it('are settled as the model has it on SQLite', async () => {
@@ -241,7 +241,7 @@ describe('receipts in any order, repeated, replayed, forged and changed, many at
     const property = fc.asyncProperty(histories, history =>
       agrees(`sqlite:${join(folder, `${(run += 1)}.db`)}`, history, tally),
     )
-    await fc.assert(property, { seed, numRuns: 40 * more })
+    await fc.assert(property, { seed, numRuns: sized(16, 800) })
     expect([...tally.keys()].toSorted()).toEqual(outcomes)
   }, 300_000)
 
@@ -258,7 +258,7 @@ describe('receipts in any order, repeated, replayed, forged and changed, many at
       const property = fc.asyncProperty(histories, async history =>
         agrees(await cluster!.createDatabase(), history, tally),
       )
-      await fc.assert(property, { seed, numRuns: 15 * more })
+      await fc.assert(property, { seed, numRuns: sized(8, 300) })
       expect([...tally.keys()].toSorted()).toEqual(outcomes)
     }, 300_000)
   })

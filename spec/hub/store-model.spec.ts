@@ -10,12 +10,15 @@ import type { SignedReceipt } from '../../src/protocol/receipt.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { printedSeed } from '../support/seed.js'
+import { sized } from '../support/sized.js'
 import { keyOf, type Operation, operationMaker, perform, ReferenceStore, type World } from './store-model.js'
 
 const quiet = { warn: () => undefined }
 
 /** Operations that are under way at once, which a store has to take in the order in which it was asked. */
 const atOnce = 16
+
+const manyOperations = sized(25_000, 100_000)
 
 /** Opens a store for the length of `work`. */
 async function withStore(store$: Observable<HubStore>, work: (store: HubStore) => Promise<void>): Promise<void> {
@@ -136,17 +139,17 @@ async function agrees(store: HubStore, values: readonly number[]): Promise<void>
 }
 
 describe('a store beside its reference, SQLite', () => {
-  it('gives the same answers and balances over 100,000 operations', async () => {
+  it(`gives the same answers and balances over ${manyOperations} operations`, async () => {
     const seed = printedSeed('store model')
     await withStore(sqlite$(), async store => {
-      expect(await history(store, world, seed, 100_000, atOnce)).toBeGreaterThan(100_000 / 12)
+      expect(await history(store, world, seed, manyOperations, atOnce)).toBeGreaterThan(manyOperations / 12)
     })
-  }, 120_000)
+  })
 
   it('does so in every short history', async () => {
     const property = fc.asyncProperty(draws, values => withStore(sqlite$(), store => agrees(store, values)))
     await fc.assert(property, { numRuns: 200 })
-  }, 60_000)
+  })
 })
 
 describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, PostgreSQL', () => {
@@ -158,7 +161,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, 
   it('gives the same answers and balances over thousands of operations', async () => {
     const seed = printedSeed('store model')
     const url = await cluster.createDatabase()
-    const count = process.env['LIGHTHOUSE_FULL'] === '1' ? 100_000 : 4_000
+    const count = sized(2_000, 100_000)
     // One at a time: what is asked at once comes in any order, over several connections.
     await withStore(postgresStore$(url, blockHash, quiet), async store => {
       expect(await history(store, world, seed, count, 1)).toBeGreaterThan(count / 12)
@@ -182,7 +185,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, 
         for (const [key, bytes] of wallets) expect(await second.balance(key)).toBe(bytes)
       }),
     )
-  }, 120_000)
+  })
 
   it('does so in short histories', async () => {
     const property = fc.asyncProperty(draws, async values => {
@@ -194,5 +197,5 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('a store beside its reference, 
       })
     })
     await fc.assert(property, { numRuns: 10 })
-  }, 120_000)
+  })
 })

@@ -1,9 +1,9 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/smux.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { judgeByGo } from './support/go-judge.js'
-import { buildGoProgram, type GoProgram, goReason } from './support/go-program.js'
+import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'
 import { type Difference, type Judgement, judgeOurs, type Sequence } from './support/judge.js'
 import { randomSequence, randomSource } from './support/sequences.js'
 
@@ -103,10 +103,9 @@ const differences: readonly {
 
 describeIf(hasGoSmux(), goReason)('sequences of frames', () => {
   let program: GoProgram
-  beforeAll(() => {
-    program = buildGoProgram()
-  })
-  afterAll(() => program.remove())
+  beforeAll(async () => {
+    program = await buildGoProgram()
+  }, goBuildMs)
 
   it.each(differences)('differ on $difference: Go $goSays', async ({ difference, sequence, go }) => {
     expect(judgeOurs(sequence).difference).toBe(difference)

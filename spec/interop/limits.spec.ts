@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { connect, connectGo, type Sides } from './support/connect.js'
-import { buildGoProgram, type GoProgram, goReason } from './support/go-program.js'
+import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'
 import { startMuxPeer } from './support/mux-peer.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 
@@ -12,10 +12,9 @@ const sides = roles.flatMap(role => [{ role, version: 1 } as const, { role, vers
 
 describeIf(hasGoSmux(), goReason)('bounds between xtaci/smux and ours', () => {
   let program: GoProgram
-  beforeAll(() => {
-    program = buildGoProgram()
-  })
-  afterAll(() => program.remove())
+  beforeAll(async () => {
+    program = await buildGoProgram()
+  }, goBuildMs)
 
   async function within(options: Parameters<typeof connect>[1], test: (pair: Sides) => Promise<void>): Promise<void> {
     const pair = await connect(program, options)

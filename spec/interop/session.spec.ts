@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
@@ -19,7 +19,7 @@ import type { LighthouseError } from '../../src/protocol/errors.js'
 import { session$, type SessionOptions } from '../../src/streams/session.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { connectGo } from './support/connect.js'
-import { buildGoProgram, type GoProgram, goReason, type GoSession } from './support/go-program.js'
+import { buildGoProgram, goBuildMs, type GoProgram, goReason, type GoSession } from './support/go-program.js'
 import { pattern } from './support/pattern.js'
 import { tcpChannel } from './support/tcp-channel.js'
 
@@ -37,10 +37,9 @@ interface Running {
 
 describeIf(hasGoSmux(), goReason)('a session whose other side is xtaci/smux', () => {
   let program: GoProgram
-  beforeAll(() => {
-    program = buildGoProgram()
-  })
-  afterAll(() => program.remove())
+  beforeAll(async () => {
+    program = await buildGoProgram()
+  }, goBuildMs)
 
   async function within(
     options: Pick<SessionOptions, 'role' | 'socket$' | 'dial'> & { readonly version: 1 | 2 },

@@ -1,7 +1,7 @@
-import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { beforeAll, expect, it } from '@jest/globals'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { connect, type Sides } from './support/connect.js'
-import { buildGoProgram, type GoProgram, goReason } from './support/go-program.js'
+import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'
 
 const sizes = [0, 1, 4095, 4096, 4097, 32_768, 65_536, 10_000_000]
 const sides = [
@@ -13,10 +13,9 @@ const sides = [
 
 describeIf(hasGoSmux(), goReason)('transfers between xtaci/smux and ours', () => {
   let program: GoProgram
-  beforeAll(() => {
-    program = buildGoProgram()
-  })
-  afterAll(() => program.remove())
+  beforeAll(async () => {
+    program = await buildGoProgram()
+  }, goBuildMs)
 
   async function within(options: Parameters<typeof connect>[1], test: (pair: Sides) => Promise<void>): Promise<void> {
     const pair = await connect(program, options)

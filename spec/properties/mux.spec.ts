@@ -196,7 +196,7 @@ describe('two multiplexers joined by byte pipes', () => {
       }),
       { numRuns: 1000 },
     )
-  }, 120_000)
+  })
 
   it.each([
     [1, false],

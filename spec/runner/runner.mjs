@@ -3,7 +3,9 @@
  * `native` one has a process of its own, several at once. A file that crashes its process or stands still costs itself and
  * not the run. A file that fails is run once more by itself at the end; when it passes then, its result is marked `flaky`.
  */
-import { relative } from 'node:path'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join, relative } from 'node:path'
 import { SpecProcess } from './spec-process.mjs'
 
 /** When a file is given up. Large sizes keep a thread busy for longer. */
@@ -29,6 +31,17 @@ function reasonOf({ error, result }) {
   return test === undefined ? line : `${test.fullName}: ${line}`
 }
 
+/** For what is made once, and for whatever specs put into the temporary folder: a file that is killed takes nothing away. */
+function runFolder() {
+  const folder = mkdtempSync(join(tmpdir(), 'lighthouse-run-'))
+  mkdirSync(join(folder, 'tmp'))
+  // Other users may pass: PostgreSQL does not run as root.
+  for (const path of [folder, join(folder, 'tmp')]) chmodSync(path, 0o711)
+  return folder
+}
+
+const environmentIn = folder => ({ LIGHTHOUSE_RUN_FOLDER: folder, TMPDIR: join(folder, 'tmp') })
+
 /** Jest wants a default export. */
 export default class SpecRunner {
   supportsEventEmitters = true
@@ -51,12 +64,22 @@ export default class SpecRunner {
   }
 
   async runTests(tests, watcher, { serial }) {
+    const folder = runFolder()
+    try {
+      await this.#runIn(folder, tests, watcher, serial)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+
+  async #runIn(folder, tests, watcher, serial) {
     const setup = { serializableResolvers: this.#resolvers(tests) }
+    const start = () => new SpecProcess(setup, this.#limits, environmentIn(folder))
     const failures = []
     const lane = async (queue, isShared) => {
       let one
       for (let test = queue.shift(); test !== undefined && !watcher.isInterrupted(); test = queue.shift()) {
-        one ??= new SpecProcess(setup, this.#limits)
+        one ??= start()
         await this.#emit('test-file-start', [test])
         const outcome = await this.#outcome(test, one)
         // What was run by itself already is not run again.
@@ -77,7 +100,7 @@ export default class SpecRunner {
       const lanes = Array.from({ length: this.#globalConfig.maxWorkers }, () => lane(native, false))
       await Promise.all([lane(pure, true), ...lanes])
     }
-    for (const failure of failures) await this.#settle(failure, setup, failures.length <= maxSecondRuns)
+    for (const failure of failures) await this.#settle(failure, start, failures.length <= maxSecondRuns)
   }
 
   /** Says at once what failed, as the result comes at the end. */
@@ -89,9 +112,9 @@ export default class SpecRunner {
   }
 
   /** Reports a failure, after a second run as what that one makes of it. */
-  async #settle({ test, outcome }, setup, isRunAgain) {
+  async #settle({ test, outcome }, start, isRunAgain) {
     if (!isRunAgain) return this.#report(test, outcome)
-    const one = new SpecProcess(setup, this.#limits)
+    const one = start()
     const second = await this.#outcome(test, one)
     await one.end()
     if (!hasFailed(second)) second.result.flaky = reasonOf(outcome)

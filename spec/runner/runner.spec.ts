@@ -80,7 +80,7 @@ describe('the runner', () => {
     expect(out).toContain('its process ended (SIGSEGV)')
     expect(code).toBe(1)
     expect(() => process.kill(Number(readFileSync(pidFile, 'utf8')), 0)).toThrow('ESRCH')
-  }, 120_000)
+  })
 
   it('fails a run with three flaky files', async () => {
     const { code, out } = await jest({
@@ -93,7 +93,7 @@ describe('the runner', () => {
     })
     expect(out.trimEnd().split('\n').at(-1)).toBe('8 passed, 3 failed, 0 skipped')
     expect(code).toBe(1)
-  }, 120_000)
+  })
 })
 
 describe('the closing reporter', () => {

@@ -18,10 +18,10 @@ export class SpecProcess {
   #onEvent = () => undefined
   #beat = () => undefined
 
-  constructor(setup, limits) {
+  constructor(setup, limits, env) {
     this.#limits = limits
     // In a group of its own, so that it can be ended with everything that a spec started.
-    this.#child = fork(worker, { detached: true, serialization: 'json' })
+    this.#child = fork(worker, { detached: true, env: { ...process.env, ...env }, serialization: 'json' })
     this.#exited = new Promise(resolve => {
       this.#child.once('exit', (code, signal) => {
         killGroup(this.#child)

@@ -7,6 +7,7 @@ import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
 import { memorySocket } from '../support/memory-socket.js'
 import { patternBytes } from '../support/pattern.js'
+import { sized } from '../support/sized.js'
 import { carol, bob as cheater, self as seeder, sessionOf } from '../support/receipts.js'
 import {
   carried,
@@ -20,7 +21,7 @@ import {
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const agreement = { version: 2, rst: true, receipts: true } as const
-const tries = 1_000
+const tries = sized(200, 1_000)
 
 /** A program behind the seeder that always has more to say: as much as the stream lets go. */
 function endless() {

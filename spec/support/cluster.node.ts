@@ -11,6 +11,8 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, ReplaySubject, timer } from 'rxjs'
+import { realParts } from '../../src/cli/parts.js'
+import { register } from '../../src/cli/registration.js'
 import type { PeerStats } from '../../src/protocol/stats.js'
 
 /** One line that a program prints under `--json`. */
@@ -80,7 +82,7 @@ export function startCli(argv: readonly string[], cwd: string, env: NodeJS.Proce
 }
 
 /** How often something is looked at that nobody tells. */
-const lookMs = 50
+const lookMs = 200
 
 const isReady = ({ type }: Line): boolean => type === 'ready'
 const isSignedIn = ({ type, state }: Line): boolean =>
@@ -118,7 +120,7 @@ export interface Cluster {
   readonly hub: () => CliProgram
   /** Once more on the same port, with the same database. */
   restartHub(): Promise<void>
-  /** Registers the nickname with a home of its own, which it resolves with. */
+  /** Registers the nickname, in this process, with a home of its own, which it resolves with. */
   register(nickname: string): Promise<string>
   /** Starts a registered peer and waits until it is signed in. */
   up(nickname: string, setup?: PeerSetup): Promise<ClusterPeer>
@@ -164,10 +166,7 @@ async function start(folder: string, programs: Set<CliProgram>, setup: HubSetup)
     },
     async register(nickname) {
       const home = homeOf(nickname)
-      const program = startCli(['register', '--hub', hubUrl, '--nickname', nickname, '--home', home, '--json'], folder)
-      programs.add(program)
-      const { code, err } = await program.ended
-      if (code !== 0) throw new Error(`${nickname} could not be registered: ${err}`)
+      await register(realParts, home, hubUrl, nickname)
       return home
     },
     async up(nickname, { share, engine } = {}) {

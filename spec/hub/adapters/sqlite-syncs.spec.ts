@@ -59,5 +59,5 @@ describeIf(mayTrace, 'needs strace, and the right to trace')('a hub on SQLite', 
     // In this order: the session was opened, the settlement was written, it was synced, somebody was told.
     expect([opened, logged, synced, told].toSorted((one, other) => one - other)).toEqual([opened, logged, synced, told])
     expect(opened).toBeGreaterThan(0)
-  }, 60_000)
+  })
 })

@@ -189,7 +189,7 @@ describe('sharedBus$', () => {
       }),
       { numRuns: 5_000 },
     )
-  }, 60_000)
+  })
 
   it.each([
     ['an answer to an outage', [0, 0, 0]],

@@ -1,12 +1,12 @@
 /** The Go program of `spec/interop/go`: building it, and talking to a session of it. */
-import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { runFolder, madeOnce } from '../../support/once.node.js'
 import { findGo, GO_PATH } from '../../support/requires.js'
 
 /** Why a suite that needs it is skipped. */
@@ -14,21 +14,25 @@ export const goReason = 'needs Go and xtaci/smux (Debian: golang-go golang-githu
 
 const sources = fileURLToPath(new URL('../../../../spec/interop/go/', import.meta.url))
 
+/** What building it may take where Go has not compiled its own library yet. */
+export const goBuildMs = 240_000
+
 export interface GoProgram {
   readonly path: string
-  remove(): void
 }
 
-/** Builds the program into a folder of its own, offline, in GOPATH mode with the sources that the system has. */
-export function buildGoProgram(): GoProgram {
+/** Builds the program, once for a run, offline, in GOPATH mode with the sources that the system has. */
+export async function buildGoProgram(): Promise<GoProgram> {
   const go = findGo()
   if (go === undefined) throw new Error(goReason)
-  const folder = mkdtempSync(join(tmpdir(), 'lighthouse-interop-'))
-  const path = join(folder, 'interop')
+  if (runFolder === undefined) throw new Error('the Go program is built in the folder of a run of specs')
   const offline = { GO111MODULE: 'off', GOPATH: GO_PATH, GOPROXY: 'off', GOTOOLCHAIN: 'local', GOFLAGS: '' }
-  const home = process.env['HOME'] === undefined ? { GOCACHE: join(folder, 'cache') } : {}
-  execFileSync(go, ['build', '-o', path, '.'], { cwd: sources, env: { ...process.env, ...home, ...offline } })
-  return { path, remove: () => rmSync(folder, { recursive: true, force: true }) }
+  const home = process.env['HOME'] === undefined ? { GOCACHE: join(runFolder, 'go-cache') } : {}
+  const env = { ...process.env, ...home, ...offline }
+  const build = async (path: string): Promise<void> => {
+    await promisify(execFile)(go, ['build', '-o', path, '.'], { cwd: sources, env })
+  }
+  return { path: await madeOnce(runFolder, 'interop', build) }
 }
 
 /** What `session` takes; see session.go. */
