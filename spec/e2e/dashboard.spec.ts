@@ -67,6 +67,45 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
     expect(await page.textContent('#hub')).toBe('peer not running')
   })
 
+  it('takes one connection for eight tabs, and another tab takes over from one that goes or freezes', async () => {
+    const { port } = await startUpstream((_req, res) => res.end('the share'))
+    peer.leadTo(port)
+    const context = await browser.newContext()
+    onCleanUp(() => context.close())
+    const tabs = await Promise.all(Array.from({ length: 8 }, () => context.newPage()))
+    let coins = 0
+    /** Each of them shows what the peer says from now on. */
+    const all = async (shown: readonly Page[]): Promise<void> => {
+      coins += 1_000_000
+      // As the peer does, again and again: who takes over starts with the newest, and tabs that wait hear the next.
+      const again = setInterval(() => peer.stats.next({ ...someStats, coins }), 100)
+      onCleanUp(() => clearInterval(again))
+      const selector = `#coins:text-is("${coins / 1_000_000}.000000")`
+      await Promise.all(shown.map(tab => tab.waitForSelector(selector)))
+      clearInterval(again)
+    }
+    for (const tab of tabs) await tab.goto(proxy.url)
+    await all(tabs)
+    expect(peer.stats.observers).toHaveLength(1)
+    // There is a connection left for what the user wants.
+    const [listening, ...others] = tabs as [Page, ...Page[]]
+    const [clicked] = others.splice(0, 1)
+    await clicked!.goto(`${proxy.url}proxy/bob/`)
+    expect(await clicked!.textContent('body')).toBe('the share')
+    await clicked!.goBack()
+    await all([listening, clicked!, ...others])
+
+    const session = await context.newCDPSession(listening)
+    await session.send('Page.setWebLifecycleState', { state: 'frozen' })
+    await all(others)
+    await session.send('Page.setWebLifecycleState', { state: 'active' })
+    await all(tabs)
+    while (peer.stats.observers.length > 1) await new Promise(setImmediate)
+    await Promise.all(others.map(tab => tab.close()))
+    await all([listening, clicked!])
+    expect(peer.stats.observers).toHaveLength(1)
+  }, 60_000)
+
   it('fits a phone', async () => {
     await page.setViewportSize({ width: 360, height: 640 })
     const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, pubKey: 'W'.repeat(44) } as const

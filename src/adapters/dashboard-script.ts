@@ -118,13 +118,61 @@ element('go').addEventListener('submit', event => {
   if (path !== undefined) location.assign(path)
 })
 
-const events = new EventSource('/events')
-events.addEventListener('stats', event => showStats(JSON.parse(event.data)))
-events.addEventListener('error', () => {
+function showGone() {
   element('hub').className = 'pill bad'
   show('hub', 'peer not running')
-})
-// A page that is put aside for the back button would keep its stream, and browsers allow only six to one host.
-addEventListener('pagehide', () => events.close())
+}
+
+// One tab listens and tells the others: browsers allow six connections to one host, and each download needs one.
+const channel = new BroadcastChannel('stats')
+let heardAt = performance.now()
+let waiting = false
+
+function hear(stats) {
+  heardAt = performance.now()
+  if (stats === null) showGone()
+  else showStats(stats)
+}
+
+/** Returns how to stop. */
+function listen() {
+  const tell = stats => {
+    hear(stats)
+    channel.postMessage(stats)
+  }
+  const events = new EventSource('/events')
+  events.addEventListener('stats', event => tell(JSON.parse(event.data)))
+  events.addEventListener('error', () => tell(null))
+  return () => events.close()
+}
+
+/** Listens once no other tab does, or instead of it, until the page goes. */
+function takeTurn(steal) {
+  if (waiting && !steal) return
+  waiting ||= !steal
+  let stop
+  const turn = () => {
+    waiting &&= steal
+    stop = listen()
+    // One that is put aside for the back button must not keep the connection.
+    return new Promise(resolve => addEventListener('pagehide', () => resolve(stop()), { once: true }))
+  }
+  navigator.locks.request('stats', { steal }, turn).catch(() => {
+    stop()
+    takeTurn(false)
+  })
+}
+
+channel.addEventListener('message', event => hear(event.data))
+if (navigator.locks === undefined) addEventListener('pagehide', listen())
+else {
+  takeTurn(false)
+  setInterval(() => {
+    // Figures come every second. The tab that listens has been frozen, or cannot.
+    if (document.visibilityState === 'hidden' || performance.now() - heardAt < 5000) return
+    heardAt = performance.now()
+    takeTurn(true)
+  }, 1000)
+}
 addEventListener('pageshow', event => { if (event.persisted) location.reload() })
 `
