@@ -1,4 +1,4 @@
-import { describe, expect, it } from '@jest/globals'
+import { describe, expect, it, jest } from '@jest/globals'
 import { chmodSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
@@ -78,13 +78,35 @@ describe('metadata.json', () => {
     expect(() => readMetadata(home)).toThrow(expect.objectContaining({ code: 'invalid-metadata' }))
   })
 
-  it('is not written to a home that everybody may write to', () => {
+  it.each([0o755, 0o750, 0o770, 0o701, 0o777, 0o1777])(
+    'is not written to a home of mode %o, which others may look into',
+    mode => {
+      const home = temporary()
+      chmodSync(home, mode)
+      expect(() => writePending(home, alice())).toThrow(
+        expect.objectContaining({
+          code: 'invalid-metadata',
+          message: expect.stringContaining(`Run: chmod 700 "${home}"`),
+        }),
+      )
+      expect(readdirSync(home)).toEqual([])
+      expect(modeOf(home)).toBe(mode & 0o777)
+      chmodSync(home, 0o700)
+      writePending(home, alice())
+    },
+  )
+})
+
+describe('a home of somebody else', () => {
+  it('is not written to', () => {
     const home = temporary()
-    chmodSync(home, 0o777)
+    const { uid } = statSync(home)
+    const asked = jest.spyOn(process as Required<Pick<typeof process, 'getuid'>>, 'getuid').mockReturnValue(uid + 1)
     expect(() => writePending(home, alice())).toThrow(
-      expect.objectContaining({ code: 'invalid-metadata', message: expect.stringContaining('chmod 700') }),
+      expect.objectContaining({ message: expect.stringContaining('Choose one of your own with --home') }),
     )
-    expect(readdirSync(home)).toEqual([])
+    asked.mockRestore()
+    writePending(home, alice())
   })
 })
 

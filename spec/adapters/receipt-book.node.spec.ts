@@ -246,13 +246,13 @@ describe('the file of a receipt book', () => {
     await open(path)
   })
 
-  it('is refused when it is a folder, or lies in one that everybody may write to', async () => {
+  it('is refused when it is a folder, or lies in one that others may look into', async () => {
     const home = folder()
     mkdirSync(receiptsPath(home))
     await expect(open(receiptsPath(home))).rejects.toMatchObject(refusal(receiptsPath(home), /EISDIR|directory/))
     const other = folder()
-    chmodSync(other, 0o777)
-    await expect(open(receiptsPath(other))).rejects.toMatchObject(refusal(receiptsPath(other), /everybody may write/))
+    chmodSync(other, 0o755)
+    await expect(open(receiptsPath(other))).rejects.toMatchObject(refusal(receiptsPath(other), /Run: chmod 700 /))
   })
 
   it('says store-failed with its name when it was closed', async () => {

@@ -30,13 +30,28 @@ export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
 }
 
-/** Makes the folder with mode 0700 where it is missing. One that everybody may write to is refused with `code`. */
+/**
+ * Makes the folder with mode 0700 where it is missing. One that others may look into or write to, or that belongs to another
+ * user, is refused with `code`: what is made in it later could be read, or replaced. Its mode is not changed without asking,
+ * since it may be the current folder, where others need it.
+ */
 export function ensurePrivateFolder(path: string, code: ErrorCode): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 })
-    const { mode } = statSync(path)
-    if (hasModes && (mode & 0o002) !== 0) {
-      throw new LighthouseError(code, `everybody may write to "${path}". Run: chmod 700 "${path}"`)
+    const { mode, uid } = statSync(path)
+    const self = process.getuid?.()
+    if (self !== undefined && self !== 0 && uid !== self) {
+      throw new LighthouseError(
+        code,
+        `the folder "${path}" belongs to another user. Choose one of your own with --home`,
+      )
+    }
+    if (hasModes && (mode & 0o077) !== 0) {
+      throw new LighthouseError(
+        code,
+        `others on this machine may look into "${path}", where keys are kept. Run: chmod 700 "${path}". ` +
+          'If they need that folder, move the files that Lighthouse keeps there to another one, and name it with --home',
+      )
     }
   } catch (error) {
     throw toLighthouseError(code, error, `cannot use the folder "${path}"`)
