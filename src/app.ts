@@ -34,14 +34,8 @@ import { proxyServer$ } from './adapters/proxy.express.js'
 import { ledgerHash } from './adapters/ledger-hash.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
-import {
-  checkPeerOptions,
-  type Environment,
-  environmentOf,
-  type Peer,
-  type PeerEvent,
-  type PeerOptions,
-} from './peer-options.js'
+import { type Environment, environmentOf, type Peer, type PeerEvent, type PeerOptions } from './peer-options.js'
+import { verifyPeerOptions } from './peer-options-rules.js'
 import type { ByteSocket, Tunnel } from './ports.js'
 import { isLighthouseError, LighthouseError, toInternalError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
@@ -408,7 +402,7 @@ function sameTunnels(a: readonly Tunnel[], b: readonly Tunnel[]): boolean {
  */
 export function createPeer$(options: PeerOptions): Observable<Peer> {
   return defer(() => {
-    checkPeerOptions(options)
+    verifyPeerOptions(options)
     const engines$ = options.rtc === undefined ? from(loadEngines()) : of<Engines>({ rtc: options.rtc })
     return engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines)))
   })

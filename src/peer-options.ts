@@ -19,7 +19,7 @@ import type {
   TrustStore,
   Tunnel,
 } from './ports.js'
-import { LighthouseError } from './protocol/errors.js'
+import type { LighthouseError } from './protocol/errors.js'
 import type { Evidence, EvidenceKind } from './protocol/evidence.js'
 import { hubUrl, type Identity } from './protocol/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
@@ -133,29 +133,6 @@ export interface Peer {
    * completes. Errors are LighthouseErrors.
    */
   forgive$(nickname: string): Observable<number>
-}
-
-function isPort(value: number): boolean {
-  return Number.isInteger(value) && value >= 0 && value <= 65_535
-}
-
-/** Checks the options once, at the door. Throws `invalid-option` with the field and the rule. */
-export function checkPeerOptions(options: PeerOptions): void {
-  const { ports = portBlock(defaultPortBase), share: shared, spending = {} } = options
-  const invalid = (field: string, rule: string): never => {
-    throw new LighthouseError('invalid-option', `option "${field}": ${rule}`, { field })
-  }
-  const all = [ports.proxy, ports.data, ...ports.tunnels]
-  if (!all.every(isPort)) invalid('ports', 'each must be a whole number from 0 to 65535')
-  if (ports.tunnels.length === 0) invalid('ports.tunnels', 'at least one')
-  const fixed = all.filter(port => port !== 0)
-  if (new Set(fixed).size !== fixed.length) invalid('ports', 'each port only once')
-  if (shared?.type === 'tcp' && (!isPort(shared.port) || shared.port === 0))
-    invalid('share.port', 'must be from 1 to 65535')
-  for (const [field, bytes] of Object.entries(spending)) {
-    if (bytes !== undefined && !(Number.isSafeInteger(bytes) && bytes >= 0))
-      invalid(`spending.${field}`, 'must be a whole number of bytes from 0')
-  }
 }
 
 /** Everything one subscription of `createPeer$` uses, with the defaults filled in. */

@@ -25,7 +25,7 @@ const RINGS = [
   },
   {
     name: 'app',
-    files: /^(app|peer-options)\.ts$/,
+    files: /^(app|peer-options|peer-options-rules)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports\.ts$/],
     packages: 'rxjs',
     node: 'never',

@@ -72,6 +72,17 @@ describe('metadata.json', () => {
     expect(() => readMetadata(home)).toThrow(expect.objectContaining({ code: 'invalid-metadata' }))
   })
 
+  it('is refused when its keys do not belong together, though the public half is there twice', () => {
+    const home = temporary()
+    const [one, other] = [alice(), alice()]
+    const bytes = [other.privKey, one.pubKey].map(key => Buffer.from(key, 'base64'))
+    const privKey = Buffer.concat([bytes[0]!.subarray(0, 32), bytes[1]!]).toString('base64')
+    write(home, formatMetadata({ ...one, privKey }))
+    expect(() => readMetadata(home)).toThrow(
+      expect.objectContaining({ code: 'invalid-metadata', message: expect.stringContaining('"priv_key" belongs to') }),
+    )
+  })
+
   it('is refused when it is a folder', () => {
     const home = temporary()
     mkdirSync(metadataPath(home))

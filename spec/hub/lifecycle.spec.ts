@@ -4,7 +4,7 @@ import { connect, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { once } from 'node:events'
 import { firstValueFrom, toArray, take } from 'rxjs'
-import { createHub$, type Hub, type HubOptions } from '../../src/hub/app.js'
+import { createHub$, createInvites$, type Hub, type HubOptions } from '../../src/hub/app.js'
 import { cleanup, next, postRegistration, newAccount, register, registration, signIn, startHub } from './support.js'
 
 describe('a hub', () => {
@@ -134,10 +134,43 @@ describe('options', () => {
     ['redis', { database: 'postgres://127.0.0.1/x', redis: 'http://127.0.0.1' }],
     ['registration', { registration: 'ask' as never }],
     ['controlToken', { controlToken: 'short' }],
+    ['host', { host: 7 as never }],
+    ['port', { port: '3000' as never }],
+    ['initialCoins', { initialCoins: '100' as never }],
+    ['keyMarker', { keyMarker: '' }],
+    ['acceptNew', { acceptNew: 'yes' as never }],
+    ['iceServers', { iceServers: { urls: 'stun:stun.example' } as never }],
+    ['iceServers', { iceServers: [null] as never }],
+    ['iceServers', { iceServers: [{ urls: 'turn:turn.example', username: 'u' }] }],
+    ['iceServers', { iceServers: Array.from({ length: 5 }, () => ({ urls: 'stun:stun.example' })) }],
+    [
+      'iceServers',
+      {
+        iceServers: Array.from({ length: 4 }, () => ({ urls: 'stun:stun.example' })),
+        turn: { urls: ['turn:turn.example'], secret: 'x' },
+      },
+    ],
+    ['turn', { turn: 'turn:turn.example' as never }],
+    ['turn.urls', { turn: { urls: ['turn:'], secret: 'x' } }],
+    ['turn.user', { turn: { urls: ['turn:turn.example'], secret: 'x', user: 'u' } as never }],
+    ['rateLimits', { rateLimits: 7 as never }],
+    ['rateLimits.signalsPerMinute', { rateLimits: { signalsPerMinute: 7 } as never }],
+    ['trustProxy', { trustProxy: -1 }],
+    ['trustProxy', { trustProxy: {} as never }],
+    ['logger', { logger: {} as never }],
+    ['crypto', { crypto: {} as never }],
+    ['scheduler', { scheduler: {} as never }],
+    ['clock', { clock: {} as never }],
+    ['databse', { databse: ':memory:' } as never],
     ['rateLimits.socketsPerAddress', { rateLimits: { socketsPerAddress: 1.5 } }],
     ['rateLimits.offersPerMinute', { rateLimits: { offersPerMinute: Infinity } }],
     ['rateLimits.signalBurst', { rateLimits: { signalBurst: 0 } }],
   ]
+  it.each([0, 1.5, 1_001, NaN, '3'])('names the number of invites when it cannot be %s', async count => {
+    const failure = firstValueFrom(createInvites$({ database: ':memory:', count: count as number }))
+    await expect(failure).rejects.toMatchObject({ code: 'invalid-option', details: { field: 'count' } })
+  })
+
   it.each(cases)('names "%s" when it cannot be so', async (field, options) => {
     const failure = firstValueFrom(createHub$({ database: ':memory:', ...options }))
     await expect(failure).rejects.toMatchObject({

@@ -4,7 +4,7 @@ import { formatMetadata, hubUrl, parseMetadata } from '../../src/protocol/metada
 
 const file = {
   pub_key: Buffer.alloc(32, 1).toString('base64'),
-  priv_key: Buffer.alloc(64, 2).toString('base64'),
+  priv_key: Buffer.concat([Buffer.alloc(32, 2), Buffer.alloc(32, 1)]).toString('base64'),
   nickname: 'bob',
   host: 'hub.example:3000',
 }
@@ -40,6 +40,11 @@ describe('metadata.json', () => {
     ['a list', '[]', /pub_key/],
     ['a short key', JSON.stringify({ ...file, pub_key: 'AAAA' }), /"pub_key".*32 bytes/],
     ['a seed alone', JSON.stringify({ ...file, priv_key: file.pub_key }), /"priv_key".*64 bytes/],
+    [
+      'the key of somebody else',
+      JSON.stringify({ ...file, priv_key: Buffer.alloc(64, 2).toString('base64') }),
+      /"priv_key" belongs to another/,
+    ],
     ['no private key', JSON.stringify({ ...file, priv_key: undefined }), /"priv_key"/],
     ['a bad nickname', JSON.stringify({ ...file, nickname: 'Bob' }), /"nickname"/],
     ['a nickname of another type', JSON.stringify({ ...file, nickname: ['bob'] }), /"nickname"/],

@@ -116,3 +116,14 @@ export const nodeCrypto: CryptoPort = {
     }
   },
 }
+
+/** Whether both keys belong together: a seed that was cut or mixed up shows only when something is signed with it. */
+export function isKeyPair({ pubKey, privKey }: { readonly pubKey: string; readonly privKey: string }): boolean {
+  const text = 'lighthouse/check/1\n'
+  try {
+    return nodeCrypto.verify(pubKey, text, nodeCrypto.sign(privKey, text))
+  } catch {
+    // The library refuses to take it for a key.
+    return false
+  }
+}

@@ -4,7 +4,8 @@
 import { existsSync, renameSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import { type Identity, formatMetadata, parseMetadata } from '../protocol/metadata.js'
+import { type Identity, formatMetadata, invalidMetadata, keysDiffer, parseMetadata } from '../protocol/metadata.js'
+import { isKeyPair } from './crypto.node.js'
 import {
   createPrivateFile,
   ensurePrivateFolder,
@@ -30,14 +31,19 @@ export function hasMetadata(home: string): boolean {
 
 /** The identity in `home`; undefined when there is none. Throws `invalid-metadata` when it is unreadable, too open or malformed. */
 export function readMetadata(home: string): Identity | undefined {
-  const text = readPrivateFile(metadataPath(home), 'invalid-metadata')
-  return text === undefined ? undefined : parseMetadata(text)
+  return readIdentity(metadataPath(home))
 }
 
 /** The identity of an interrupted registration; undefined when there is none. Throws `invalid-metadata` like `readMetadata`. */
 export function readPending(home: string): Identity | undefined {
-  const text = readPrivateFile(pendingPath(home), 'invalid-metadata')
-  return text === undefined ? undefined : parseMetadata(text)
+  return readIdentity(pendingPath(home))
+}
+
+function readIdentity(path: string): Identity | undefined {
+  const text = readPrivateFile(path, 'invalid-metadata')
+  const identity = text === undefined ? undefined : parseMetadata(text)
+  if (identity !== undefined && !isKeyPair(identity)) throw invalidMetadata(`"priv_key" ${keysDiffer}`)
+  return identity
 }
 
 /** Makes the home where it is missing and keeps a key pair there before anybody hears of it. */

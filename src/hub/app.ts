@@ -8,6 +8,7 @@ import { asyncScheduler, concatMap, defer, finalize, merge, mergeMap, type Obser
 import { nodeCrypto } from '../adapters/crypto.node.js'
 import { memoryPath } from '../adapters/sqlite-file.node.js'
 import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
+import { verifyOptions, whole } from '../protocol/options.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { addressKey, addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
@@ -29,6 +30,7 @@ import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
 import { OpenPlaces } from './protocol/open-places.js'
 import { PartyLimits } from './protocol/party-limits.js'
+import { maxInvites } from './protocol/registry.js'
 import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
 import { countedStore } from './streams/counted-store.js'
@@ -262,7 +264,7 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
 
 /** What `createInvites$` makes, and where. */
 export interface InviteOptions extends Pick<HubOptions, 'database' | 'keyMarker' | 'logger' | 'crypto' | 'scheduler'> {
-  /** How many, from 1. Default 1. */
+  /** How many, 1 to 1,000. Default 1. */
   readonly count?: number
 }
 
@@ -276,8 +278,10 @@ export interface InviteOptions extends Pick<HubOptions, 'database' | 'keyMarker'
  */
 export function createInvites$(options: InviteOptions): Observable<readonly string[]> {
   return defer(() => {
-    const { count = 1, crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
-    const settings = readHubOptions(options)
+    const { count = 1, ...hub } = options
+    const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = hub
+    verifyOptions({ count }, { count: whole(1, maxInvites) })
+    const settings = readHubOptions(hub)
     return openStore$(settings, ownDatabase(settings), logger).pipe(
       concatMap(store => makeInvites(count, store, crypto, scheduler.now())),
       take(1),

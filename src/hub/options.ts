@@ -1,7 +1,26 @@
 import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
-import { LighthouseError } from '../protocol/errors.js'
+import {
+  clock,
+  cryptoPort,
+  flag,
+  having,
+  invalidOption,
+  listeningPort,
+  object,
+  oneOf,
+  optional,
+  type OptionRule,
+  type OptionRules,
+  path,
+  scheduler,
+  text,
+  token,
+  verifyOptions,
+  whole,
+} from '../protocol/options.js'
+import { iceServerList, maxIceServers, turnUrls } from '../protocol/signaling/ice-servers.js'
 import type { ByOrigin } from './protocol/address-buckets.js'
 import type { ConnectionBounds } from './protocol/connection-gate.js'
 import type { TurnOptions } from './protocol/ice.js'
@@ -137,60 +156,44 @@ export interface HubSettings {
 
 const maxInitialCoins = 1_000_000
 
-function invalid(field: string, rule: string): LighthouseError {
-  return new LighthouseError('invalid-option', `"${field}" ${rule}`, { field })
-}
-
 /** The form alone: whether somebody answers there is seen on opening. */
 function databaseAddress(database: string): DatabaseAddress {
   if (/^postgres(ql)?:/i.test(database)) {
     // The text may carry a password: it is not repeated.
-    if (!URL.canParse(database)) throw invalid('database', 'must be postgres://USER:PASSWORD@HOST:PORT/NAME')
+    if (!URL.canParse(database)) throw invalidOption('database', 'must be postgres://USER:PASSWORD@HOST:PORT/NAME')
     return { type: 'postgres', url: database }
   }
   if (database === ':memory:') return { type: 'sqlite', path: database }
   const path = /^sqlite:(.+)$/s.exec(database)?.[1]
   if (path === undefined || path.includes('\0')) {
-    throw invalid('database', 'must be sqlite:PATH, like sqlite:hub.db, or postgres://USER:PASSWORD@HOST:PORT/NAME')
+    throw invalidOption(
+      'database',
+      'must be sqlite:PATH, like sqlite:hub.db, or postgres://USER:PASSWORD@HOST:PORT/NAME',
+    )
   }
   return { type: 'sqlite', path }
 }
 
 function redisUrl(redis: string | undefined, database: DatabaseAddress): string | undefined {
   if (redis === undefined) return undefined
-  if (typeof redis !== 'string' || !/^rediss?:/i.test(redis) || !URL.canParse(redis)) {
-    throw invalid('redis', 'must be redis://HOST:PORT')
+  if (!/^rediss?:/i.test(redis) || !URL.canParse(redis)) {
+    throw invalidOption('redis', 'must be redis://HOST:PORT')
   }
   if (database.type === 'sqlite') {
-    throw invalid('redis', 'goes with a database that several processes can share: use postgres://… as database')
+    throw invalidOption('redis', 'goes with a database that several processes can share: use postgres://… as database')
   }
   return redis
 }
 
-function grantBytes(initialCoins: number): number {
-  const bytes = initialCoins <= maxInitialCoins ? parseCoins(String(initialCoins)) : undefined
-  if (bytes === undefined) throw invalid('initialCoins', 'must be 0 to 1000000, with at most six decimals')
-  return bytes
+const coins: OptionRule = {
+  allows: value => typeof value === 'number' && value <= maxInitialCoins && parseCoins(String(value)) !== undefined,
+  text: 'must be 0 to 1000000, with at most six decimals',
 }
 
-function checkUrls(field: string, urls: unknown, schemes: readonly string[]): void {
-  const list = typeof urls === 'string' ? [urls] : urls
-  const fits = (url: unknown): boolean =>
-    typeof url === 'string' && schemes.some(scheme => url.startsWith(`${scheme}:`) && url.length > scheme.length + 1)
-  if (!Array.isArray(list) || list.length === 0 || !list.every(fits)) {
-    throw invalid(
-      field,
-      `must be one or more addresses that start with ${schemes.map(scheme => `${scheme}:`).join(', ')}`,
-    )
-  }
-}
-
-function checkTurn({ urls, secret, ttlSeconds }: TurnOptions): void {
-  checkUrls('turn.urls', urls, ['turn', 'turns'])
-  if (typeof secret !== 'string' || secret === '') throw invalid('turn.secret', "must be coturn's static-auth-secret")
-  if (ttlSeconds !== undefined && !(Number.isInteger(ttlSeconds) && ttlSeconds > 0)) {
-    throw invalid('turn.ttlSeconds', 'must be a whole number of seconds from 1')
-  }
+const turnRules: OptionRules<TurnOptions> = {
+  urls: turnUrls,
+  secret: { ...text, text: "must be coturn's static-auth-secret" },
+  ttlSeconds: optional(whole(1)),
 }
 
 /** What holds where nothing else is said. */
@@ -228,10 +231,13 @@ const defaultLoopbackLimits = {
 /** The names of all limits. */
 export const limitNames = Object.keys(defaultLimits) as readonly (keyof HubRateLimits)[]
 
-function limitsFrom(given: HubRateLimits): HubLimits {
-  for (const [name, value] of Object.entries(given)) {
-    if (!(Number.isInteger(value) && value > 0)) throw invalid(`rateLimits.${name}`, 'must be a whole number from 1')
-  }
+const limitRules = Object.fromEntries(
+  limitNames.map(name => [name, optional(whole(1))]),
+) as unknown as OptionRules<HubRateLimits>
+
+function limitsFrom(options: HubRateLimits): HubLimits {
+  verifyOptions(options, limitRules, 'rateLimits')
+  const given: HubRateLimits = Object.fromEntries(Object.entries(options).filter(([, limit]) => limit !== undefined))
   const limits = { ...defaultLimits, ...given }
   const loopback = { ...limits, ...defaultLoopbackLimits, ...given }
   const byOrigin = <Bound>(bound: (of: Required<HubRateLimits>) => Bound): ByOrigin<Bound> => ({
@@ -257,27 +263,45 @@ function limitsFrom(given: HubRateLimits): HubLimits {
   }
 }
 
-function checkToken(token: string | undefined): string | undefined {
-  if (token === undefined || (typeof token === 'string' && /^[\x21-\x7e]{32,256}$/.test(token))) return token
-  throw invalid('controlToken', 'must be 32 to 256 visible ASCII characters')
+/** A whole number of proxies, or what Express makes of a text, or all or none. */
+const trust: OptionRule = {
+  allows: value => typeof value === 'boolean' || text.allows(value) || whole(0).allows(value),
+  text: 'must be true, false, a number of proxies, or a list of their addresses',
+}
+
+const rules: OptionRules<HubOptions> = {
+  host: optional({ ...text, text: 'must be an address of this machine, like 127.0.0.1' }),
+  port: optional(listeningPort),
+  database: optional({ ...text, text: 'must be a text, like sqlite:hub.db' }),
+  keyMarker: optional(path),
+  acceptNew: optional(flag),
+  redis: optional({ ...text, text: 'must be redis://HOST:PORT' }),
+  initialCoins: optional(coins),
+  registration: optional(oneOf(...registrationPolicies)),
+  controlToken: optional(token(32)),
+  iceServers: optional(iceServerList),
+  turn: optional(object),
+  rateLimits: optional(object),
+  trustProxy: optional(trust),
+  logger: optional(having('info', 'warn', 'error')),
+  crypto: optional(cryptoPort),
+  scheduler: optional(scheduler),
+  clock: optional(clock),
 }
 
 /** Checks the options once, at the door. Throws `invalid-option` with the field and the rule. */
 export function readHubOptions(options: HubOptions): HubSettings {
+  verifyOptions(options, rules)
   const { host = '127.0.0.1', port = 3000, database = 'sqlite:lighthouse-hub.db', initialCoins = 100 } = options
   const { iceServers = [], turn, trustProxy = false, rateLimits = {}, registration = 'open', controlToken } = options
   const { keyMarker, acceptNew = false } = options
-  if (typeof host !== 'string' || host === '')
-    throw invalid('host', 'must be an address of this machine, like 127.0.0.1')
-  if (!(Number.isInteger(port) && port >= 0 && port <= 65_535))
-    throw invalid('port', 'must be a whole number from 0 to 65535')
-  if (typeof database !== 'string') throw invalid('database', 'must be a text, like sqlite:hub.db')
-  if (!registrationPolicies.includes(registration)) throw invalid('registration', 'must be open, invite or closed')
-  if (keyMarker !== undefined && (typeof keyMarker !== 'string' || keyMarker === '' || keyMarker.includes('\0')))
-    throw invalid('keyMarker', 'must be the path of a file')
-  if (typeof acceptNew !== 'boolean') throw invalid('acceptNew', 'must be true or false')
-  for (const { urls } of iceServers) checkUrls('iceServers', urls, ['stun', 'stuns', 'turn', 'turns'])
-  if (turn !== undefined) checkTurn(turn)
+  if (turn !== undefined) verifyOptions(turn, turnRules, 'turn')
+  if (turn !== undefined && iceServers.length >= maxIceServers) {
+    throw invalidOption(
+      'iceServers',
+      `must be fewer than ${maxIceServers} beside "turn": peers take ${maxIceServers} in all`,
+    )
+  }
   const address = databaseAddress(database)
   return {
     host,
@@ -287,8 +311,8 @@ export function readHubOptions(options: HubOptions): HubSettings {
     acceptNew,
     redisUrl: redisUrl(options.redis, address),
     registration,
-    controlToken: checkToken(controlToken),
-    grantBytes: grantBytes(initialCoins),
+    controlToken,
+    grantBytes: parseCoins(String(initialCoins))!,
     iceServers,
     turn,
     limits: limitsFrom(rateLimits),

@@ -1,3 +1,4 @@
+import { fromBase64, toBase64 } from './base64.js'
 import { LighthouseError } from './errors.js'
 import { isNickname } from './nickname.js'
 import { isBase64Of, isPublicKey } from './signal.js'
@@ -12,7 +13,8 @@ export interface Identity {
   readonly host: string
 }
 
-function invalid(rule: string): LighthouseError {
+/** The error for a metadata.json that cannot be used. */
+export function invalidMetadata(rule: string): LighthouseError {
   return new LighthouseError('invalid-metadata', `metadata.json: ${rule}. Restore the file, or register again.`)
 }
 
@@ -29,14 +31,32 @@ export function parseMetadata(text: string): Identity {
       { cause },
     )
   }
-  if (typeof value !== 'object' || value === null) throw invalid('it must hold an object')
+  if (typeof value !== 'object' || value === null) throw invalidMetadata('it must hold an object')
   const { pub_key: pubKey, priv_key: privKey, nickname, host } = value as Record<string, unknown>
-  if (!isPublicKey(pubKey)) throw invalid('"pub_key" must be base64 of 32 bytes')
-  if (!isBase64Of(privKey, 64)) throw invalid('"priv_key" must be base64 of 64 bytes')
-  if (typeof nickname !== 'string' || !isNickname(nickname)) throw invalid('"nickname" must be letters a to z')
-  if (typeof host !== 'string' || host === '') throw invalid('"host" must name the hub')
-  return { pubKey, privKey, nickname, host }
+  const identity = { pubKey, privKey, nickname, host }
+  const flaw = identityFlaw(identity)
+  if (flaw !== undefined) throw invalidMetadata(`"${fileNames[flaw.field]}" ${flaw.rule}`)
+  return identity as Identity
 }
+
+const fileNames = { pubKey: 'pub_key', privKey: 'priv_key', nickname: 'nickname', host: 'host' } as const
+
+/** What of an identity cannot be so, as far as the texts show it: whether the seed makes that key needs a library. */
+export function identityFlaw(
+  identity: Readonly<Record<keyof Identity, unknown>>,
+): { readonly field: keyof Identity; readonly rule: string } | undefined {
+  const { pubKey, privKey, nickname, host } = identity
+  if (!isPublicKey(pubKey)) return { field: 'pubKey', rule: 'must be base64 of 32 bytes, a key of Ed25519' }
+  if (!isBase64Of(privKey, 64)) return { field: 'privKey', rule: 'must be base64 of 64 bytes' }
+  if (toBase64(fromBase64(privKey).subarray(32)) !== pubKey) return { field: 'privKey', rule: keysDiffer }
+  if (typeof nickname !== 'string' || !isNickname(nickname)) {
+    return { field: 'nickname', rule: 'must be letters a to z, at most 63' }
+  }
+  return typeof host === 'string' && host !== '' ? undefined : { field: 'host', rule: 'must name the hub' }
+}
+
+/** Said of a private key that is not that of the public one. */
+export const keysDiffer = 'belongs to another public key'
 
 /** The text of metadata.json. */
 export function formatMetadata({ pubKey, privKey, nickname, host }: Identity): string {

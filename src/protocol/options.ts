@@ -32,6 +32,9 @@ export const milliseconds: OptionRule = {
   text: `must be a number of milliseconds above 0, at most ${maxTimerMs}`,
 }
 
+/** A port to listen on; 0 lets the system choose. */
+export const listeningPort: OptionRule = whole(0, 65_535)
+
 export const flag: OptionRule = { allows: value => typeof value === 'boolean', text: 'must be true or false' }
 
 export const text: OptionRule = {
@@ -61,6 +64,32 @@ export function having(...methods: readonly string[]): OptionRule {
 
 /** What rxjs takes as a scheduler. */
 export const scheduler: OptionRule = having('schedule', 'now')
+
+/** What `CryptoPort` and `MonotonicClock` have. */
+export const cryptoPort: OptionRule = having(
+  ...['sign', 'verify', 'sha256', 'randomId', 'generateKeyPair', 'packSdp', 'unpackSdp'],
+)
+export const clock: OptionRule = having('now')
+
+/** The path of a file or folder. */
+export const path: OptionRule = {
+  allows: value => text.allows(value) && !(value as string).includes('\0'),
+  text: 'must be a path',
+}
+
+/** What is sent in an HTTP header and compared with it, so long that nobody guesses it. */
+export function token(least: number): OptionRule {
+  return {
+    allows: value => typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value) && value.length >= least,
+    text: `must be ${least} to 256 visible ASCII characters`,
+  }
+}
+
+/** One whose fields have rules of their own. */
+export const object: OptionRule = {
+  allows: value => typeof value === 'object' && value !== null,
+  text: 'must be an object',
+}
 
 /** The rule, or undefined. */
 export function optional(rule: OptionRule): OptionRule {

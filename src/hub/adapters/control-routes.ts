@@ -1,9 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type RequestHandler, Router } from 'express'
+import { maxInvites } from '../protocol/registry.js'
 import { sendProblem } from './problem.js'
-
-/** Enough for any party; a slip of the finger does not fill the database. */
-const maxInvites = 1_000
 
 /** What the operator's own routes need. */
 export interface ControlContext {

@@ -11,6 +11,9 @@ export interface RegistrationRequest {
   readonly invite?: string | undefined
 }
 
+/** Invites that are made at a time. Enough for any party; a slip of the finger does not fill the database. */
+export const maxInvites = 1_000
+
 /** Who may register: everybody, who has a code from the operator, or nobody. */
 export const registrationPolicies = ['open', 'invite', 'closed'] as const
 export type RegistrationPolicy = (typeof registrationPolicies)[number]

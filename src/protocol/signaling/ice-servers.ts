@@ -1,3 +1,4 @@
+import type { OptionRule } from '../options.js'
 import { type AddressScope, hostScope } from './address-scope.js'
 import { parseIceUrl } from './ice-url.js'
 
@@ -32,6 +33,22 @@ export function isIceServer(value: unknown): value is IceServerShape {
   const list: readonly unknown[] = Array.isArray(urls) ? urls : [urls]
   if (list.length === 0 || list.length > maxIceServers || !list.every(isIceUrl)) return false
   return (username === undefined && credential === undefined) || (isText(username) && isText(credential))
+}
+
+/** A list of ICE servers as an option, at most four: nobody takes more of them. */
+export const iceServerList: OptionRule = {
+  allows: value => Array.isArray(value) && value.length <= maxIceServers && value.every(isIceServer),
+  text: `must be at most ${maxIceServers} servers {urls, username?, credential?}, urls like stun:stun.example or turn:turn.example:3478?transport=udp`,
+}
+
+/** The addresses of one TURN service. */
+export const turnUrls: OptionRule = {
+  allows: value => {
+    const urls: readonly unknown[] = Array.isArray(value) ? value : []
+    const isTurn = (url: unknown): boolean => isIceUrl(url) && parseIceUrl(url)!.scheme === 'turn'
+    return urls.length > 0 && urls.length <= maxIceServers && urls.every(isTurn)
+  },
+  text: `must be one to ${maxIceServers} addresses like turn:turn.example:3478?transport=udp or turns:turn.example`,
 }
 
 /**
