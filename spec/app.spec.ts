@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -344,6 +344,17 @@ describe('createPeer$', () => {
     await signedIn(again.peer)
     expect(await lastValueFrom(a.peer.connect$('bob'))).toEqual(tunnel)
     expect(isSame((await ask({ port: tunnel.port, path: '/film.bin' })).body, film)).toBe(true)
+  })
+
+  it('serves nothing from its home', async () => {
+    const home = join(folder, 'home')
+    mkdirSync(home)
+    writeFileSync(join(home, 'running.json'), 'token')
+    writeFileSync(join(folder, 'running.json'), 'film')
+    const { peer } = await start({ identity: bob, home, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    const at = (path: string): Promise<Response> => fetch(new URL(path, peer.addresses.data))
+    expect((await at('home/running.json')).status).toBe(404)
+    expect(await (await at('running.json')).text()).toBe('film')
   })
 
   it('shares any TCP service', async () => {

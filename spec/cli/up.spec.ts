@@ -96,6 +96,7 @@ describe('up', () => {
     const { code } = await start(io, ['--home', home, '--json', '--port-base', '5000', '--relay-only'])
     expect(peer.options[0]).toMatchObject({
       identity: { nickname: 'alice' },
+      home,
       share: { type: 'folder', path: join(io.cwd, 'data') },
       ports: { proxy: 5000, data: 5011 },
       relayOnly: true,

@@ -187,6 +187,8 @@ describe('what a peer and a hub keep', () => {
       names.map(name => [name]),
     )
     expect(await statusOf(port, `songs${ending}`)).toBe(200)
+    chmodSync(join(root, 'films'), 0o644)
+    await expectNone(port, [['films']])
   })
 
   it('does not hide what only has such names, nor what is no key', async () => {

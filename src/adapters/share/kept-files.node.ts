@@ -12,11 +12,18 @@ import { isAbsent, readFlags } from './file-errors.node.js'
 /** How much of a file is looked at. The files with a key pair have some 300 bytes. */
 const headBytes = 4_096
 
-/** The first bytes of a database of SQLite and of its log in either byte order, and of JSON. */
-const keptHead = /^(?:SQLite format 3\0|7\x7f\x06[\x82\x83]|\{)/
+/** What tells that a folder is the home of a peer, registered or about to be, or of a hub. */
+const homeMarks = {
+  'metadata.json': /"priv_key"\s*:/,
+  'metadata.json.pending': /"priv_key"\s*:/,
+  'hub.db.fingerprint': /^SHA256:/,
+}
+
+/** The first bytes of a database of SQLite, of its log in either byte order, of JSON, and of a fingerprint. */
+const keptHead = /^(?:SQLite format 3\0|7\x7f\x06[\x82\x83]|\{|SHA256:)/
 
 /** What a peer or a hub writes beside a database: whose it is, and how to talk to the hub that runs on it. */
-const markers = { '.fingerprint': /^SHA256:/, '.control': /^\{"url":"/ }
+const databaseMarks = { '.fingerprint': /^SHA256:/, '.control': /^\{"url":"/ }
 
 /** Resolves to undefined where there is nothing for us. */
 async function orAbsent<T>(attempt: Promise<T>): Promise<T | undefined> {
@@ -69,11 +76,14 @@ export class KeptFiles {
   /** Whether a folder is somebody's home. Nothing in it is served, unless it is the shared folder itself. */
   async isHome(folder: string): Promise<boolean> {
     if (folder === this.home) return true
-    const files = ['metadata.json', 'metadata.json.pending'].map(name => join(folder, name))
-    return (await Promise.all(files.map(path => begins(path, /"priv_key"\s*:/)))).includes(true)
+    const looks = Object.entries(homeMarks).map(([name, mark]) => begins(join(folder, name), mark))
+    return (await Promise.all(looks)).includes(true)
   }
 
-  /** Whether a file in a folder that is no home, or is the shared one, is kept. */
+  /**
+   * Whether a file in a folder that is no home, or is the shared one, is kept. For listings, which look at many: a database that
+   * others on the machine may read is found by `isKept` alone.
+   */
   async isKeptFile(folder: string, name: string, stats: BigIntStats): Promise<boolean> {
     if (isKeptName(name) && folder === this.root && (await this.isHome(folder))) return true
     if (isForOwnerAlone(stats) && (await this.#isDatabase(folder, name))) return true
@@ -86,14 +96,15 @@ export class KeptFiles {
       if (await this.isHome(folder)) return true
     }
     if (kind === 'directory') return false
-    if (await this.isKeptFile(dirname(path), basename(path), stats)) return true
+    const [folder, name] = [dirname(path), basename(path)]
+    if ((await this.isKeptFile(folder, name, stats)) || (await this.#isDatabase(folder, name))) return true
     // Of another home, perhaps, which is not known.
     return isPrivateLink(stats) && keptHead.test(await headOf(handle))
   }
 
   async #isDatabase(folder: string, name: string): Promise<boolean> {
     const looks = databaseNames(name).flatMap(database =>
-      Object.entries(markers).map(([ending, head]) => begins(join(folder, database + ending), head)),
+      Object.entries(databaseMarks).map(([ending, head]) => begins(join(folder, database + ending), head)),
     )
     return (await Promise.all(looks)).includes(true)
   }
