@@ -9,6 +9,7 @@ import { afterAll, expect, it } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, timer } from 'rxjs'
 import { type ClusterPeer, clusters, type CliProgram, startCli } from '../support/cluster.node.js'
 import { download, readText, writePattern } from '../support/transfer.node.js'
+import { heldFile } from './support/held-file.js'
 
 const startCluster = clusters()
 const coin = 1_000_000
@@ -18,9 +19,9 @@ afterAll(async () => {
 })
 
 /** Looks until it fits; the test's time limit bounds it. */
-function until<T>(look: () => T | Promise<T>, fits: (value: T) => boolean, everyMs = 200): Promise<T> {
+function until<T>(look: () => T | Promise<T>, fits: (value: T) => boolean): Promise<T> {
   return firstValueFrom(
-    timer(0, everyMs).pipe(
+    timer(0, 200).pipe(
       exhaustMap(async () => look()),
       filter(fits),
     ),
@@ -32,6 +33,31 @@ const coinsOf = async ({ proxy }: ClusterPeer): Promise<number> =>
 
 const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0
 const sha256Of = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex')
+
+/** Alice's `get` of a film of which one half has come and the other one does not, from a service that bob shares. */
+async function halfway() {
+  const film = await heldFile()
+  const cluster = await startCluster({ alice: {}, bob: { share: film.address } })
+  const fetched = join(cluster.folder, 'fetched')
+  mkdirSync(fetched)
+  const peer = (name: string): ClusterPeer => cluster.peers[name]!
+  const start = (): CliProgram => {
+    const program = startCli(['get', 'bob/film.bin', '--json', '--home', peer('alice').home], fetched)
+    started.push(program)
+    return program
+  }
+  const get = start()
+  const got = join(fetched, 'film.bin')
+  await until(
+    () => sizeOf(`${got}.part`),
+    bytes => bytes === film.held,
+  )
+  const stop = async (): Promise<void> => {
+    film.close()
+    await cluster.stop()
+  }
+  return { ...cluster, fetched, share: film.address, peer, film, get, again: start, got, stop }
+}
 
 /** A cluster in which everybody shares one folder, with a place for what is fetched. */
 async function stage(names: readonly string[], files: Readonly<Record<string, number>>, coins?: number) {
@@ -75,63 +101,35 @@ it.concurrent(
 )
 
 it.concurrent('goes on by itself when the serving peer is killed in the middle and comes back', async () => {
-  const size = 32_000_000
-  const { fetched, share, get, peer, sha256, stop, up } = await stage(['alice', 'bob'], { 'film.bin': size })
-  const target = join(fetched, 'film.bin')
-  const program = get('bob/film.bin')
-  await until(
-    () => sizeOf(`${target}.part`),
-    bytes => bytes > 2_000_000,
-    5,
-  )
-  // Held there, so that most of it is still at bob's when he goes.
-  process.kill(program.pid, 'SIGSTOP')
+  const { fetched, share, got, get, peer, film, stop, up } = await halfway()
   await peer('bob').program.end('SIGKILL')
-  expect(sizeOf(`${target}.part`)).toBeLessThan(size)
-  process.kill(program.pid, 'SIGCONT')
   await up('bob', { share })
-  expect(await program.ended).toMatchObject({ code: 0 })
-  expect(await program.line(() => true)).toMatchObject({ got: { bytes: size, resumedFrom: 0 } })
+  expect(await get.ended).toMatchObject({ code: 0 })
+  expect(await get.line(() => true)).toMatchObject({ got: { bytes: film.size, resumedFrom: 0 } })
+  expect(film.ranges).toEqual([undefined, `bytes=${film.held}-`])
   expect(readdirSync(fetched)).toEqual(['film.bin'])
-  expect(sha256Of(target)).toBe(sha256('film.bin'))
+  expect(sha256Of(got)).toBe(film.sha256)
   await stop()
 })
 
 it.concurrent('goes on by itself when the own peer is killed and comes back on other ports', async () => {
-  const size = 32_000_000
-  const { fetched, share, get, peer, sha256, stop, up } = await stage(['alice', 'bob'], { 'film.bin': size })
-  const target = join(fetched, 'film.bin')
-  const program = get('bob/film.bin')
-  await until(
-    () => sizeOf(`${target}.part`),
-    bytes => bytes > 2_000_000,
-    5,
-  )
+  const { got, get, peer, film, stop, up } = await halfway()
   await peer('alice').program.end('SIGKILL')
-  expect(sizeOf(`${target}.part`)).toBeLessThan(size)
-  expect((await up('alice', { share })).proxy).not.toBe(peer('alice').proxy)
-  expect(await program.ended).toMatchObject({ code: 0 })
-  expect(sha256Of(target)).toBe(sha256('film.bin'))
+  expect((await up('alice')).proxy).not.toBe(peer('alice').proxy)
+  expect(await get.ended).toMatchObject({ code: 0 })
+  expect(film.ranges).toEqual([undefined, `bytes=${film.held}-`])
+  expect(sha256Of(got)).toBe(film.sha256)
   await stop()
 })
 
 it.concurrent('goes on in the next run when it was killed itself', async () => {
-  const size = 32_000_000
-  const { fetched, get, sha256, stop } = await stage(['alice', 'bob'], { 'film.bin': size })
-  const target = join(fetched, 'film.bin')
-  const killed = get('bob/film.bin')
-  await until(
-    () => sizeOf(`${target}.part`),
-    bytes => bytes > 2_000_000,
-    5,
-  )
-  await killed.end('SIGKILL')
-  const left = sizeOf(`${target}.part`)
+  const { fetched, got, get, again, film, stop } = await halfway()
+  await get.end('SIGKILL')
   expect(readdirSync(fetched)).toEqual(['film.bin.part', 'film.bin.part.json'])
-  const program = get('bob/film.bin')
+  const program = again()
   expect(await program.ended).toMatchObject({ code: 0 })
-  expect(await program.line(() => true)).toMatchObject({ got: { bytes: size, resumedFrom: left } })
-  expect(sha256Of(target)).toBe(sha256('film.bin'))
+  expect(await program.line(() => true)).toMatchObject({ got: { bytes: film.size, resumedFrom: film.held } })
+  expect(sha256Of(got)).toBe(film.sha256)
   await stop()
 })
 
