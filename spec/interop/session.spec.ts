@@ -25,6 +25,11 @@ import { tcpChannel } from './support/tcp-channel.js'
 
 const host = '127.0.0.1'
 const sizes = [1, 4095, 4096, 4097, 65_536, 10_000_000]
+/**
+ * Version 1 cannot hold a sender back: a program that is 4 MiB behind it loses the stream, see limits.spec.ts. However slow
+ * the machine is, it is never further behind than this.
+ */
+const behindBytes = 1_000_000
 const hashOf = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
 
 interface Running {
@@ -105,14 +110,22 @@ describeIf(hasGoSmux(), goReason)('a session whose other side is xtaci/smux', ()
     }
   }
 
-  async function readAll(socket: Socket, size: number): Promise<Uint8Array> {
+  /** Says it to the socket a step at a time, each when all before it has come back; what came back in all. */
+  async function echoed(socket: Socket, said: Uint8Array, step: number): Promise<Uint8Array> {
     const parts: Buffer[] = []
-    let bytes = 0
+    let [asked, heard] = [0, 0]
+    const more = (): void => {
+      socket.write(said.subarray(asked, asked + step))
+      asked = Math.min(said.length, asked + step)
+    }
+    more()
     for await (const part of socket as AsyncIterable<Buffer>) {
       parts.push(part)
-      bytes += part.length
+      heard += part.length
+      if (heard < asked) continue
       // Version 2 of Go stops writing once our FIN has come and its window is full: we finish when all is back.
-      if (bytes >= size) socket.end()
+      if (asked < said.length) more()
+      else socket.end()
     }
     return new Uint8Array(Buffer.concat(parts))
   }
@@ -124,8 +137,7 @@ describeIf(hasGoSmux(), goReason)('a session whose other side is xtaci/smux', ()
         async ({ go, idle }) => {
           const exchange = async (size: number, index: number): Promise<void> => {
             const { stream } = await go.ask({ do: 'open' })
-            // Version 1 cannot hold a sender back: who is 4 MiB ahead of the program behind us loses the stream.
-            const step = version === 1 ? 1_000_000 : size
+            const step = version === 1 ? behindBytes : size
             for (let done = 0; done < size; done += step) {
               const part = Math.min(step, size - done)
               const [wrote, read] = await Promise.all([
@@ -152,8 +164,8 @@ describeIf(hasGoSmux(), goReason)('a session whose other side is xtaci/smux', ()
         const exchange = async (size: number, index: number): Promise<void> => {
           const said = pattern(index + 1, size)
           const socket = connect({ host, port, allowHalfOpen: true })
-          socket.write(said)
-          expect(hashOf(await readAll(socket, size))).toBe(hashOf(said))
+          const step = version === 1 ? behindBytes : size
+          expect(hashOf(await echoed(socket, said, step))).toBe(hashOf(said))
         }
         await Promise.all(sizes.map(exchange))
       }),
