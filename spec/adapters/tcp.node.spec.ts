@@ -451,6 +451,24 @@ describe('nodeTcp.dial', () => {
     },
   )
 
+  it('breaks when a program that has ended its side closes the connection', async () => {
+    const services: Socket[] = []
+    const port = await service(socket => {
+      services.push(socket)
+      socket.once('data', () => socket.pause().end('no'))
+    })
+    const socket = nodeTcp.dial({ host, port })
+    const { over, next, outcome } = record(socket)
+    socket.write(new Uint8Array(10_000))
+    await next('end')
+    services[0]!.destroy()
+    while (outcome.value === undefined) {
+      socket.write(new Uint8Array(10_000))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    expect(await over).toBe('stream-reset')
+  })
+
   it('says its local port while it is connected, and again when it is over', async () => {
     const seen: number[] = []
     const port = await service(socket => {

@@ -118,6 +118,7 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
 
   it.each([
     ['lighthouse://bob/films/a b%2Fc.mp4?x=1', '/films/a%20b%2Fc.mp4?x=1'],
+    ['lighthouse://bob//films//a', '//films//a'],
     ['bob', '/'],
     ['LIGHTHOUSE://Bob/100% real', '/100%25%20real'],
   ])('opens %s', async (address, path) => {

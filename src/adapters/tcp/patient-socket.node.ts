@@ -8,7 +8,7 @@ type Written = (error?: Error | null) => void
 /**
  * A TCP connection that goes on reading when the other side takes no more. Node destroys a socket when a write fails,
  * with what had been received: a server that refuses an upload, answers 413 and closes would seem to have said nothing.
- * The connection is over then all the same, so reading ends or fails by itself.
+ * The connection is over then all the same, so reading ends or fails by itself; after that a failed write is an error.
  */
 export class PatientSocket extends Socket {
   /** Why what was written since did not arrive. */
@@ -27,7 +27,7 @@ export class PatientSocket extends Socket {
   #heed(written: Written): Written {
     return error => {
       const closed = error != null && closedCodes.has((error as NodeJS.ErrnoException).code ?? '')
-      if (!closed) return written(error)
+      if (!closed || this.readableEnded) return written(error)
       this.writeFailure = error
       written()
     }
