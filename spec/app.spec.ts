@@ -372,7 +372,13 @@ describe('createPeer$', () => {
     socket.write('echo')
     const [echo] = (await once(socket, 'data')) as [Buffer]
     expect(echo.toString()).toBe('echo')
-    socket.destroy()
+    // A program that breaks off: its own side says so, and the other side what it was told.
+    const [here, there] = [a.peer, b.peer].map(peer =>
+      firstValueFrom(peer.event$.pipe(filter(event => event.type === 'streams-reset'))),
+    )
+    socket.resetAndDestroy()
+    expect(await here).toMatchObject({ with: 'bob', count: 1, reason: { message: expect.stringMatching(/^local/) } })
+    expect(await there).toMatchObject({ with: alice.pubKey, count: 1, reason: { code: 'stream-reset' } })
     server.close()
   })
 

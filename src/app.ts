@@ -281,7 +281,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
     stats$: snapshot$,
     connect$,
     endOf: tunnel => ends.of(tunnel),
-    balance$: () => lastBalance$,
+    balance$: () => lastBalance$.pipe(catchError((error: unknown) => throwError(() => known(error)))),
     forgive$,
     requestStop: () => stop$.next(),
   }

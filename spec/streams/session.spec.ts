@@ -262,6 +262,19 @@ describe('session$', () => {
     expect([...client.errors, ...server.errors]).toEqual([])
   })
 
+  it('ends when data for a stream that is not open does not stop, and not for a little of it', () => {
+    const { there, side, time } = alone('server')
+    const message = encodeFrame({ command: 'psh', streamId: 9, data: new Uint8Array(65_536) }, 2)
+    let sent = 0
+    for (; side.errors.length === 0 && sent < 200_000_000; sent += 65_536) {
+      there.send(message)
+      time.advance(1)
+    }
+    expect(side.errors.map(({ code }) => code)).toEqual(['protocol-violation'])
+    expect(sent).toBeGreaterThan(200_000)
+    expect(sent).toBeLessThan(1_000_000)
+  })
+
   it('tells why streams were reset: on both sides, each once', () => {
     const { time, client, server, connect } = joined()
     const [first] = [connect(), connect()]

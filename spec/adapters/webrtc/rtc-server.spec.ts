@@ -65,6 +65,15 @@ function openedChannel({ rtc, events }: Scene): { readonly channel: ByteChannel;
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 describe('WebRTC connections in another process', () => {
+  it('tell a defect there from a connection that fails, with its place', () => {
+    const [wrong, failed] = [scene(), scene()]
+    const defect = new TypeError('x is not a function')
+    wrong.rtc.link.fail(defect)
+    failed.rtc.link.fail(new Error('ICE failed'))
+    expect(wrong.outcomes).toMatchObject([{ code: 'internal', cause: { stack: defect.stack } }])
+    expect(failed.outcomes).toMatchObject([{ code: 'webrtc-failed', cause: undefined }])
+  })
+
   it('pass options, signals and paths', () => {
     const { rtc, events, remote$ } = scene()
     expect(rtc.link.options).toMatchObject({

@@ -89,7 +89,9 @@ export function createRtcClient(say: (command: RtcCommand) => void): RtcClient {
           return subscriber.complete()
         case 'error': {
           connections.delete(id)
-          const error = new LighthouseError(report.code, report.message)
+          const { code, message, stack } = report
+          const cause = stack === undefined ? undefined : Object.assign(new Error(message), { stack })
+          const error = new LighthouseError(code, message, {}, { cause })
           message$.error(error)
           return subscriber.error(error)
         }

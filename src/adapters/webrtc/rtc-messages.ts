@@ -30,4 +30,11 @@ export type RtcReport =
   | { readonly type: 'message'; readonly id: number; readonly bytes: Uint8Array }
   | { readonly type: 'drained'; readonly id: number; readonly bytes: number }
   | { readonly type: 'complete'; readonly id: number }
-  | { readonly type: 'error'; readonly id: number; readonly code: ErrorCode; readonly message: string }
+  /** `stack` names the place of a defect in that process. */
+  | {
+      readonly type: 'error'
+      readonly id: number
+      readonly code: ErrorCode
+      readonly message: string
+      readonly stack?: string | undefined
+    }

@@ -35,8 +35,9 @@ export function createRtcServer(rtc: RtcPort, say: (report: RtcReport) => void):
     if (report !== undefined) say(report)
   }
   const fail = (id: number, error: unknown): void => {
-    const { code, message } = toLighthouseError('webrtc-failed', error)
-    end(id, { type: 'error', id, code, message })
+    const { code, message, cause } = toLighthouseError('webrtc-failed', error)
+    const stack = code === 'internal' && cause instanceof Error ? cause.stack : undefined
+    end(id, { type: 'error', id, code, message, stack })
   }
   const connect = ({ id, initiator, iceServers, relayOnly }: RtcCommand & { type: 'connect' }): void => {
     const remote$ = new Subject<RtcSignal>()
