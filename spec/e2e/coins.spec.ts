@@ -195,7 +195,7 @@ it.concurrent('that arrive let go on what was held', async () => {
 it.concurrent(
   'are paid to the last byte when hub and consumer are killed: the seeder settles what it holds',
   async () => {
-    const filmBytes = 32_000_000
+    const filmBytes = 64_000_000
     const { peer, hub, hubUrl, hubFile, restartHub, stop } = await stage(['alice', 'bob'], 100, filmBytes)
     const [alice, bob] = [peer('alice'), peer('bob')]
     const opened = await open(filmOf(alice, 'bob'))
@@ -228,7 +228,7 @@ it.concurrent(
 )
 
 it.concurrent('wait for a hub that is away, and the film goes on when it is back', async () => {
-  const filmBytes = 32_000_000
+  const filmBytes = 64_000_000
   const { peer, hub, hubUrl, hubFile, restartHub, sha256, stop } = await stage(['alice', 'bob'], 100, filmBytes)
   const [alice, bob] = [peer('alice'), peer('bob')]
   const film = download(filmOf(alice, 'bob'))

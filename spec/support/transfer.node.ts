@@ -91,6 +91,23 @@ export function receive({ message, failure }: Opened): Promise<Received> {
   })
 }
 
+/**
+ * Lets so much more of an answer be read, and holds the rest; resolves when it is held. What follows it is in the sockets
+ * on the way, some megabytes, and still on the other machine.
+ */
+export function readOn({ message }: Opened, bytes: number): Promise<void> {
+  return new Promise(resolve => {
+    let left = bytes
+    const count = (chunk: Buffer): void => {
+      left -= chunk.length
+      if (left > 0) return
+      message.off('data', count).pause()
+      resolve()
+    }
+    message.on('data', count).resume()
+  })
+}
+
 /** The whole of what is at a URL. */
 export async function download(url: string, question?: Question): Promise<Opened & Received> {
   const opened = await open(url, question)
