@@ -29,7 +29,10 @@ describe('exitCodeOf', () => {
     ['not-a-file', 2],
     ['transfer-broken', 5],
     ['not-as-announced', 7],
+    ['file-changed', 7],
     ['no-such-file', 1],
+    ['too-large', 1],
+    ['output-closed', 1],
     ['file-exists', 1],
     ['port-in-use', 1],
     // Not 2, after which the unit does not try again.

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
-import { formatBytes } from '../../src/protocol/byte-size.js'
+import { formatBytes, parseBytes } from '../../src/protocol/byte-size.js'
 
 const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
 
@@ -58,5 +58,36 @@ describe('formatBytes', () => {
 
   it('uses nothing from outside, since its text is a part of the dashboard', () => {
     expect(runInNewContext(`(${formatBytes.toString()})(999960)`)).toBe('1.0 MB')
+  })
+})
+
+describe('parseBytes', () => {
+  it.each<[string, number | undefined]>([
+    ['0', 0],
+    ['1500', 1_500],
+    ['500MB', 500_000_000],
+    ['1.5 gb', 1_500_000_000],
+    [' 2TB ', 2e12],
+    ['0.001 kB', 1],
+    ['', undefined],
+    ['MB', undefined],
+    ['-1', undefined],
+    ['1e9', undefined],
+    ['1 PB', undefined],
+    ['10000000 GB', undefined],
+  ])('%j is %p', (text, bytes) => {
+    expect(parseBytes(text)).toBe(bytes)
+  })
+
+  it('reads what formatBytes writes, to its last digit', () => {
+    fc.assert(
+      fc.property(
+        fc.nat(2 ** 31).map(bytes => bytes * 400),
+        bytes => {
+          const text = formatBytes(bytes)
+          expect(formatBytes(parseBytes(text)!)).toBe(text)
+        },
+      ),
+    )
   })
 })

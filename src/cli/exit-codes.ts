@@ -31,6 +31,8 @@ export type CommandCode =
   | 'transfer-broken'
   | 'unexpected-answer'
   | 'not-as-announced'
+  | 'file-changed'
+  | 'too-large'
   | 'interrupted'
   | 'output-closed'
 
@@ -72,6 +74,7 @@ const table: Record<FailureCode, ExitCode> = {
   'key-changed': integrity,
   'ledger-broken': integrity,
   'not-as-announced': integrity,
+  'file-changed': integrity,
   // The rest.
   'frame-version': failure,
   'frame-command': failure,
@@ -96,6 +99,7 @@ const table: Record<FailureCode, ExitCode> = {
   'demo-failed': failure,
   'no-such-file': failure,
   'file-exists': failure,
+  'too-large': failure,
   'unexpected-answer': failure,
   interrupted: failure,
   'output-closed': failure,

@@ -21,6 +21,7 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'no-coins': 'Share something: serving others earns coins.',
   'own-nickname': 'What you share is in your own folder.',
   'no-such-file': 'Look at the folder on the dashboard, and write the name as it is there.',
+  'file-changed': 'Run the same command again.',
   'not-as-announced': 'Remove what is kept to begin anew; if it stays so, ask the other side.',
   internal: 'This should not happen: please report it, with what you did and the log.',
 }

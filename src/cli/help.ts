@@ -73,12 +73,18 @@ Examples:
   $ lighthouse-peer get bob/films/film.mp4  as film.mp4 into the current folder
   $ lighthouse-peer get 'bob/été, 100 %.ogg' -o ~/Music
   $ lighthouse-peer get lighthouse://bob/a%20b.mp4 -o b.mp4 --force
+  $ lighthouse-peer get bob/films.tar -o - | tar -x
 
 Through the running peer, and paid for like everything: a coin for a megabyte. While it grows it is FILE.part, with
-FILE.part.json beside it, and it gets its name when all of it is there. A file that is there already is left alone,
+FILE.part.json beside it (less of a very long name), and it gets its name when all of it is there. A file that is there already is left alone,
 unless you say --force. A connection that breaks is made again, until ten attempts in a row brought nothing. After
 Ctrl-C, or when the coins run out (exit code 6), the same command goes on where it stopped; a file that has changed
-since is fetched from its beginning. Exit code 7 means that what was sent is not what was announced.`,
+since is fetched from its beginning. Exit code 7 means that what was sent is not what was announced.
+
+With -o - the file goes to stdout as it comes, and everything else to stderr; a pipe or a device as FILE is written to
+likewise. It cannot be taken back: another run begins anew, and where the file changes in the middle it ends with exit
+code 7. Where the other side announces no length, --max is the most that is fetched unasked: on a terminal you are
+asked whether to go on, elsewhere that is the end.`,
   forgive: `
 Examples:
   $ lighthouse-peer forgive bob             bob owes 0.350000 coins less here.

@@ -1,3 +1,4 @@
+import { parseBytes } from '../protocol/byte-size.js'
 import { parseCoins } from '../protocol/coins.js'
 import { defaultPortBase } from '../protocol/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -36,6 +37,13 @@ export function parseCoinCount(text: string): number {
 export function parseSpending(text: string): number {
   const bytes = parseCoins(text)
   if (bytes === undefined) throw new InvalidArgumentError('It must be a number of coins, like 50 or 0.5.')
+  return bytes
+}
+
+/** A size: bytes, in units of a thousand. */
+export function parseSize(text: string): number {
+  const bytes = parseBytes(text)
+  if (bytes === undefined) throw new InvalidArgumentError('It must be a size, like 500MB or 1.5GB.')
   return bytes
 }
 

@@ -23,6 +23,7 @@ import { examples } from './help.js'
 import { registrationPolicies } from '../hub/protocol/registry.js'
 import type { Io } from './io.js'
 import {
+  parseSize,
   parseSpending,
   collectLimit,
   collectStun,
@@ -157,7 +158,19 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
   add<GetValues>('get', 'fetch a file that somebody shares', getCommand)
     .argument('<file>', 'NICK/PATH, as in the listing, or lighthouse://NICK/PATH, percent-encoded')
     .addOption(
-      option('-o, --output <file>', 'where to, a file or a folder (default: its own name, here)', 'LIGHTHOUSE_OUTPUT'),
+      option(
+        '-o, --output <file>',
+        'where to: a file, a folder, or - for stdout (default: its own name, here)',
+        'LIGHTHOUSE_OUTPUT',
+      ),
+    )
+    .addOption(
+      option(
+        '--max <size>',
+        'ask before more is fetched (default: what the folder lists, or 1GB, where no length is announced)',
+        'LIGHTHOUSE_MAX',
+        parseSize,
+      ),
     )
     .addOption(option('-f, --force', 'replace the file if it is there', 'LIGHTHOUSE_FORCE'))
   add<ForgiveValues>('forgive', 'ask nothing more for what somebody owes the running peer', forgiveCommand).argument(

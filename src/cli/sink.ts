@@ -8,9 +8,11 @@ const maxWaitingBytes = 1_048_576
 /** The parts of a stream that a sink uses. */
 export type OutputStream = Pick<NodeJS.WriteStream, 'write' | 'on' | 'writableLength'> & { readonly isTTY?: boolean }
 
-/** The reader of a pipe has closed it (EPIPE), or a terminal is gone (EIO): nobody is left to tell. */
-function isReaderGone(error: NodeJS.ErrnoException, isTTY: boolean): boolean {
+/** Why `name` cannot be written. The reader of a pipe has closed it (EPIPE), or a terminal is gone (EIO): nobody is left to tell. */
+export function outputFailure(error: NodeJS.ErrnoException, name: string, isTTY = false): Error {
   return error.code === 'EPIPE' || (isTTY && error.code === 'EIO')
+    ? new CommandFailure('output-closed', `whoever read ${name} has closed it`)
+    : diskFailure(error, name)
 }
 
 /**
@@ -20,11 +22,8 @@ function isReaderGone(error: NodeJS.ErrnoException, isTTY: boolean): boolean {
 export function createSink(stream: OutputStream, name: string): Sink {
   // Node leaves the property out where there is no terminal, whatever its types say.
   const isTTY = stream.isTTY === true
-  let first: CommandFailure | Error | undefined
-  const toFailure = (error: NodeJS.ErrnoException): Error =>
-    isReaderGone(error, isTTY)
-      ? new CommandFailure('output-closed', `whoever read ${name} has closed it`)
-      : diskFailure(error, name)
+  let first: Error | undefined
+  const toFailure = (error: NodeJS.ErrnoException): Error => outputFailure(error, name, isTTY)
   // Without a listener a failed write would end the process.
   stream.on('error', (error: NodeJS.ErrnoException) => {
     first ??= toFailure(error)

@@ -27,21 +27,24 @@ describe('judgeAnswer', () => {
     const version = held.version
     for (const headers of [
       { 'content-range': 'bytes 4-9/10', etag: '"one"', 'content-length': '6' },
-      { 'content-range': 'bytes 4-9/*' },
+      { 'content-range': 'bytes 4-9/*', etag: '"one"' },
     ]) {
       expect(judgeAnswer(206, headers, held)).toEqual({ type: 'append', version })
     }
     const unsized: Held = { from: 4, version: { etag: '"one"', size: undefined } }
-    expect(judgeAnswer(206, { 'content-range': 'bytes 4-9/10' }, unsized)).toEqual({ type: 'append', version })
+    const part = { 'content-range': 'bytes 4-9/10', etag: '"one"' }
+    expect(judgeAnswer(206, part, unsized)).toEqual({ type: 'append', version })
   })
 
   it.each<[string, IncomingHttpHeaders, Held | undefined]>([
     ['nobody asked for', { 'content-range': 'bytes 0-9/10' }, undefined],
-    ['begins elsewhere', { 'content-range': 'bytes 3-9/10' }, held],
-    ['ends early', { 'content-range': 'bytes 4-8/10' }, held],
-    ['is of a longer file', { 'content-range': 'bytes 4-10/11' }, held],
+    ['begins elsewhere', { 'content-range': 'bytes 3-9/10', etag: '"one"' }, held],
+    ['ends early', { 'content-range': 'bytes 4-8/10', etag: '"one"' }, held],
+    ['is of a longer file', { 'content-range': 'bytes 4-10/11', etag: '"one"' }, held],
+    ['does not say of which version it is', { 'content-range': 'bytes 4-9/10' }, held],
+    ['is of another version that is called alike', { 'content-range': 'bytes 4-9/10', etag: 'W/"one"' }, held],
     ['is of another version', { 'content-range': 'bytes 4-9/10', etag: '"two"' }, held],
-    ['has another length', { 'content-range': 'bytes 4-9/10', 'content-length': '5' }, held],
+    ['has another length', { 'content-range': 'bytes 4-9/10', 'content-length': '5', etag: '"one"' }, held],
     ['does not say where it begins', {}, held],
     ['is several', { 'content-type': 'multipart/byteranges; boundary=x' }, held],
   ])('takes no part that %s', (_what, headers, before) => {
@@ -51,9 +54,9 @@ describe('judgeAnswer', () => {
   it('knows when nothing is missing, and when what is held is too long', () => {
     const all: Held = { from: 10, version: { etag: '"one"', size: 10 } }
     expect(judgeAnswer(416, { 'content-range': 'bytes */10' }, all)).toEqual({ type: 'complete' })
-    expect(judgeAnswer(416, { 'content-range': 'bytes */8' }, all)).toEqual({ type: 'forget' })
-    expect(judgeAnswer(416, { 'content-range': 'bytes */4' }, held)).toEqual({ type: 'forget' })
-    expect(judgeAnswer(416, {}, all)).toEqual({ type: 'forget' })
+    expect(judgeAnswer(416, { 'content-range': 'bytes */8' }, all)).toEqual({ type: 'ask-whole' })
+    expect(judgeAnswer(416, { 'content-range': 'bytes */4' }, held)).toEqual({ type: 'ask-whole' })
+    expect(judgeAnswer(416, {}, all)).toEqual({ type: 'ask-whole' })
   })
 
   it.each<[number, IncomingHttpHeaders, string]>([

@@ -1,12 +1,14 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals'
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import { lastValueFrom, tap } from 'rxjs'
+import { Bound } from '../../../src/cli/get/bound.js'
 import { parseFileAddress } from '../../../src/cli/get/address.js'
 import { download$, downloadLimits } from '../../../src/cli/get/download.js'
 import { diskFailure } from '../../../src/cli/disk-failure.js'
 import { PartialFile } from '../../../src/cli/get/partial-file.js'
+import { CommandFailure } from '../../../src/cli/failure.js'
 import { run } from '../../../src/cli/program.js'
 import type { ErrorCode } from '../../../src/protocol/errors.js'
 import { patternBytes } from '../../support/pattern.js'
@@ -114,13 +116,23 @@ async function leave(cwd: string, body: Uint8Array, size = film.length, etag = t
 }
 
 /** Does something once so much is on the disk. */
-function afterBytes(length: number, act: (path: string) => void): void {
+function afterBytes(length: number | undefined, act: (path: string) => void): void {
   const append = PartialFile.prototype.append
   jest.spyOn(PartialFile.prototype, 'append').mockImplementation(async function (this: PartialFile, bytes) {
     await append.call(this, bytes)
-    if (this.length === length) act(this.path)
+    if (length === undefined || this.length === length) act(this.path)
   })
 }
+
+/** Of a file that announces its length. */
+const bound = new Bound({
+  nickname: 'bob',
+  name: 'film.bin',
+  max: undefined,
+  listed: () => Promise.resolve(undefined),
+  ask: undefined,
+  notice: () => undefined,
+})
 
 const kept = ['film.bin.part', 'film.bin.part.json']
 const begun = film.subarray(0, 100_000)
@@ -229,10 +241,20 @@ describe('get, with what an earlier run left', () => {
     expect(readFileSync(join(cwd, 'film.bin')).equals(short)).toBe(true)
   })
 
+  it('drops nothing before a whole file of another version comes', async () => {
+    const beyond: RequestListener = (_req, res) => res.writeHead(416, { 'content-range': 'bytes */50000' }).end()
+    const { get, files, cwd } = stageAt(await homeWith(new Bob([beyond, status(404)])))
+    await leave(cwd, begun)
+    expect(await get('bob/film.bin')).toBe(1)
+    expect(files()).toEqual(kept)
+    expect(readFileSync(join(cwd, 'film.bin.part')).equals(begun)).toBe(true)
+  })
+
   it.each<[string, Record<string, string | number>]>([
+    ['of an unknown version', { 'content-range': 'bytes 100000-299999/300000' }],
     ['of another version', { 'content-range': 'bytes 100000-299999/300000', etag: '"two"' }],
-    ['from elsewhere', { 'content-range': 'bytes 0-299999/300000' }],
-    ['of a longer file', { 'content-range': 'bytes 100000-300000/300001' }],
+    ['from elsewhere', { 'content-range': 'bytes 0-299999/300000', etag: tag }],
+    ['of a longer file', { 'content-range': 'bytes 100000-300000/300001', etag: tag }],
   ])('takes no part %s: exit code 7', async (_what, headers) => {
     const bob = new Bob([(_req, res) => res.writeHead(206, headers).end(film)])
     const { get, files, failure, cwd } = stageAt(await homeWith(bob))
@@ -295,7 +317,7 @@ describe('get, when the connection breaks', () => {
     const { get, cwd } = stageAt(await homeWith(bob))
     afterBytes(begun.length, () => reset?.())
     expect(await get('bob/film.bin')).toBe(0)
-    expect(bob.asked).toHaveLength(2)
+    expect(bob.asked.filter(([path]) => path === '/film.bin')).toHaveLength(2)
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
   })
 
@@ -323,7 +345,7 @@ describe('get, when the connection breaks', () => {
       },
     }
     const address = parseFileAddress('bob/film.bin')
-    await expect(lastValueFrom(download$({ home, address, partial }, limits))).rejects.toMatchObject({
+    await expect(lastValueFrom(download$({ home, address, into: partial, bound }, limits))).rejects.toMatchObject({
       code: 'transfer-broken',
     })
     expect(partial.length).toBe(150_000)
@@ -338,7 +360,7 @@ describe('get, when the connection breaks', () => {
     const home = await homeWith(bob)
     const address = parseFileAddress('bob/film.bin')
     const limits = { ...downloadLimits, waitMs: () => 0 }
-    await expect(lastValueFrom(download$({ home, address, partial }, limits))).rejects.toMatchObject({
+    await expect(lastValueFrom(download$({ home, address, into: partial, bound }, limits))).rejects.toMatchObject({
       code: 'transfer-broken',
     })
     expect(bob.asked).toHaveLength(downloadLimits.beginnings)
@@ -378,7 +400,7 @@ describe('get, when the connection breaks', () => {
     const reasons: string[] = []
     const limits = { ...downloadLimits, stallMs: 200, waitMs: () => 0 }
     await lastValueFrom(
-      download$({ home, address: parseFileAddress('bob/film.bin'), partial }, limits).pipe(
+      download$({ home, address: parseFileAddress('bob/film.bin'), into: partial, bound }, limits).pipe(
         tap(event => event.type === 'waiting' && reasons.push(event.failure.message)),
       ),
     )
@@ -497,7 +519,7 @@ describe('get, when it cannot', () => {
     ['a folder', ['bob/films/'], 2],
     ['nobody', ['/film.bin'], 2],
     ['nothing', [], 2],
-    ['stdout as the target', ['bob/film.bin', '-o', '-'], 2],
+    ['a bound that is no size', ['bob/film.bin', '--max', 'much'], 2],
     ['a folder that is not there as the target', ['bob/film.bin', '-o', 'no/film.bin'], 1],
     ['a folder that is a file as the target', ['bob/film.bin', '-o', 'there/film.bin'], 1],
   ])('refuses %s before it asks anybody', async (_what, argv, exit) => {
@@ -522,7 +544,8 @@ describe('get, when it cannot', () => {
 
   it('replaces no device and no folder, and a link rather than where it leads', async () => {
     const { get, cwd } = stageAt(await homeWith(new Bob([file()])))
-    expect(await get('bob/film.bin', '-f', '-o', '/dev/null')).toBe(1)
+    expect(await get('bob/film.bin', '-f', '-o', '/dev/null')).toBe(0)
+    expect(statSync('/dev/null').isCharacterDevice()).toBe(true)
     mkdirSync(join(cwd, 'sub', 'film.bin'), { recursive: true })
     expect(await get('bob/film.bin', '-f', '-o', 'sub')).toBe(1)
     writeFileSync(join(cwd, 'mine'), 'mine')
@@ -540,6 +563,28 @@ describe('get, when it cannot', () => {
     expect(await get('bob/film.bin')).toBe(1)
     expect(io.err()).toMatch(/the disk is full.*100\.0 kB of 300\.0 kB are kept/)
     expect(files()).toEqual(kept)
+  })
+
+  it.each([
+    ['as long as a file system takes', 'k'.repeat(251)],
+    ['of 83 letters of three bytes', '映'.repeat(83)],
+  ])('fetches a name %s, also in two runs, and leaves nothing beside it', async (_what, stem) => {
+    const name = `${stem}.mp4`
+    const bob = new Bob([breaking(100_000), status(500), file()])
+    const { get, cwd, files } = stageAt(await homeWith(bob))
+    expect(await get(`bob/${name}`)).toBe(1)
+    expect(files()).toHaveLength(2)
+    expect(await get(`bob/${name}`)).toBe(0)
+    expect(bob.asked.at(-1)?.[1]).toBe('bytes=100000-')
+    expect(files()).toEqual([name])
+    expect(readFileSync(join(cwd, name)).equals(film)).toBe(true)
+  })
+
+  it('says what to do with a name that no file system here takes', async () => {
+    const { get, files, io } = stageAt(await homeWith(new Bob([file()])))
+    expect(await get(`bob/${'k'.repeat(300)}.mp4`)).toBe(1)
+    expect(io.err()).toMatch(/^error: the file system does not take a name as long as .* -o FILE\.\n$/)
+    expect(files()).toEqual([])
   })
 
   it('reads no faster than the disk takes it', async () => {
@@ -572,5 +617,114 @@ describe('get, when it cannot', () => {
     expect(taken).toBeGreaterThan(size / 2)
     // What two sockets of the system hold, which it sizes by itself.
     expect(ahead).toBeLessThan(size / 4)
+  })
+})
+
+describe('get to stdout', () => {
+  it('writes the bytes of the file and nothing else, and what there is to say to stderr', async () => {
+    const { get, files, io } = stageAt(await homeWith(new Bob([file()])), true)
+    expect(await get('bob/film.bin', '-o', '-')).toBe(0)
+    expect(Buffer.from(io.out(), 'latin1').equals(film)).toBe(true)
+    expect([io.err(), files()]).toEqual(['film.bin: 300.0 kB from bob\n', []])
+  })
+
+  it('keeps --json and failures away from the bytes', async () => {
+    const home = await homeWith(new Bob([file(), status(404)]))
+    const { get, io } = stageAt(home)
+    expect(await get('bob/film.bin', '-o', '/dev/stdout', '--json')).toBe(0)
+    expect(JSON.parse(io.err())).toMatchObject({ got: { file: '-', bytes: 300_000, resumedFrom: 0, etag: tag } })
+    const failed = stageAt(home)
+    expect(await failed.get('bob/film.bin', '-o', '-', '--json')).toBe(1)
+    expect([failed.io.out(), JSON.parse(failed.io.err())]).toMatchObject(['', { error: { code: 'no-such-file' } }])
+  })
+
+  it.each<[string, RequestListener]>([
+    ['with ranges', file()],
+    ['at a server that knows none', (_req, res) => res.writeHead(200, { etag: tag }).end(film)],
+  ])('goes on where a connection broke, %s', async (_what, rest) => {
+    const bob = new Bob([breaking(100_000), rest])
+    const { get, io } = stageAt(await homeWith(bob))
+    expect(await get('bob/film.bin', '-o', '-')).toBe(0)
+    expect(Buffer.from(io.out(), 'latin1').equals(film)).toBe(true)
+  })
+
+  it.each<[string, RequestListener, RequestListener, number, string]>([
+    ['another version comes', breaking(100_000), file(film, '"two"'), 7, 'file-changed'],
+    ['nothing tells the version', breaking(100_000, {}), file(film, undefined), 5, 'transfer-broken'],
+  ])('writes no mix: it ends when %s', async (_what, first, then, exit, code) => {
+    const { get, io } = stageAt(await homeWith(new Bob([first, then])))
+    expect(await get('bob/film.bin', '-o', '-', '--json')).toBe(exit)
+    expect(Buffer.from(io.out(), 'latin1').equals(begun)).toBe(true)
+    expect(JSON.parse(io.err())).toMatchObject({ error: { code } })
+  })
+
+  it('ends quietly when its reader has enough', async () => {
+    const { get, io } = stageAt(await homeWith(new Bob([file()])))
+    jest.spyOn(io.stdout, 'writeAll').mockRejectedValue(new CommandFailure('output-closed', 'it is closed'))
+    expect(await get('bob/film.bin', '-o', '-')).toBe(1)
+    expect(io.err()).toBe('')
+  })
+})
+
+describe('get without an announced length', () => {
+  /** Sends for ever, and lists the file with this size. */
+  const endless =
+    (listed?: number): RequestListener =>
+    (req, res) => {
+      if (req.url?.endsWith('/') === true) {
+        const entries = [{ name: 'film.bin', type: 'file', size: listed }]
+        if (listed === undefined) res.writeHead(404)
+        res.end(JSON.stringify({ path: '/', entries }))
+        return
+      }
+      res.writeHead(200, { etag: tag })
+      const more = (): void => {
+        while (!res.closed && res.write(film));
+        res.once('drain', more)
+      }
+      more()
+    }
+
+  it.each<[string, readonly string[], number | undefined, RegExp]>([
+    ['--max', ['--max', '2MB'], 500_000, /more than 2\.0 MB/],
+    ['what the folder lists', [], 500_000, /more than 500\.0 kB/],
+  ])('takes no more than %s unasked, and says what to do', async (_what, argv, listed, words) => {
+    const { get, cwd, files, failure } = stageAt(await homeWith(new Bob([endless(listed)])))
+    expect(await get('bob/film.bin', '--json', ...argv)).toBe(1)
+    expect(failure()).toEqual({ code: 'too-large', message: expect.stringMatching(words) })
+    expect(failure().message).toContain('--max')
+    expect(files()).toEqual(kept)
+    expect(statSync(join(cwd, 'film.bin.part')).size).toBeLessThanOrEqual(argv.length > 0 ? 2_000_000 : 500_000)
+  })
+
+  it('says at once what it takes at most', async () => {
+    const { get, io } = stageAt(await homeWith(new Bob([endless()])))
+    afterBytes(undefined, () => io.interrupt$.next())
+    expect(await get('bob/film.bin')).toBe(1)
+    expect(io.err()).toContain('bob does not say how long film.bin is: at most 1.0 GB are fetched unasked (--max).')
+  })
+
+  it('asks on a terminal whether to go on', async () => {
+    const { io, cwd } = stageAt('')
+    const home = await homeWith(new Bob([endless(500_000)]))
+    const asked = fakeIo(cwd, { interactive: true, answers: ['y', 'y', 'n'] })
+    expect(await run(['get', 'bob/film.bin', '--home', home], asked)).toBe(1)
+    expect(asked.questions.map(({ message }) => /than (.*?) of/.exec(message)?.[1])).toEqual([
+      '500.0 kB',
+      '1.0 MB',
+      '2.0 MB',
+    ])
+    expect(asked.questions[0]?.complain('perhaps')).toBe('y or n')
+    expect(statSync(join(cwd, 'film.bin.part')).size).toBeLessThanOrEqual(2_000_000)
+    expect(io.questions).toEqual([])
+  })
+
+  it('holds an announced length against --max alone', async () => {
+    const home = await homeWith(new Bob([file()]))
+    const refused = stageAt(home)
+    expect(await refused.get('bob/film.bin', '--max', '200kB')).toBe(1)
+    expect(refused.io.err()).toMatch(/film\.bin of bob has 300\.0 kB, more than 200\.0 kB\..*--max/)
+    expect(refused.files()).toEqual([])
+    expect(await stageAt(home).get('bob/film.bin', '--max', '300kB')).toBe(0)
   })
 })

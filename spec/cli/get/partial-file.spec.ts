@@ -112,6 +112,25 @@ describe('PartialFile', () => {
     expect(JSON.parse(readFileSync(`${target}.part.json`, 'utf8'))).toMatchObject({ pid: 0 })
   })
 
+  it('goes to one of several that begin at once', async () => {
+    const target = join(temporary(), 'film.bin')
+    const tries = [process.pid, process.ppid].map(pid => PartialFile.open(target, address, pid))
+    const results = await Promise.allSettled(tries)
+    const refused = results.filter(result => result.status === 'rejected')
+    for (const result of results) if (result.status === 'fulfilled') await result.value.close()
+    expect(refused).toMatchObject([{ reason: { code: 'file-exists' } }])
+    expect(readdirSync(join(target, '..'))).toEqual([])
+  })
+
+  it('leaves nothing behind when it cannot be opened', async () => {
+    const folder = temporary()
+    const target = join(folder, 'film.bin')
+    // Somebody's folder stands where the note would go.
+    mkdirSync(`${target}.part.json`)
+    await expect(PartialFile.open(target, address, process.pid)).rejects.toMatchObject({ code: 'store-failed' })
+    expect(readdirSync(folder)).toEqual(['film.bin.part.json'])
+  })
+
   it('takes the name of nobody else, unless it is to', async () => {
     const target = await halfway()
     const partial = await PartialFile.open(target, address, process.pid)

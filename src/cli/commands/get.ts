@@ -1,16 +1,22 @@
-import { lstatSync, type Stats, statSync } from 'node:fs'
-import { basename, join, resolve } from 'node:path'
+import { open } from 'node:fs/promises'
+import { basename } from 'node:path'
 import { ignoreElements, lastValueFrom, merge, takeUntil, takeWhile, tap, timer } from 'rxjs'
 import { formatBytes } from '../../protocol/byte-size.js'
-import { toLighthouseError } from '../../protocol/errors.js'
+import { diskFailure } from '../disk-failure.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
-import { CommandFailure, toFailure } from '../failure.js'
+import { CommandFailure, type Failure, toFailure } from '../failure.js'
 import { type FileAddress, parseFileAddress } from '../get/address.js'
+import { Bound } from '../get/bound.js'
+import type { Destination } from '../get/destination.js'
 import { type DownloadEvent, download$ } from '../get/download.js'
 import { describeFailure } from '../get/failure-text.js'
+import { listedSize } from '../get/listed-size.js'
 import { PartialFile } from '../get/partial-file.js'
 import { progressLine } from '../get/progress.js'
-import { printable } from '../output.js'
+import { StreamOutput } from '../get/stream-output.js'
+import { targetOf } from '../get/target.js'
+import { createOutput, printable } from '../output.js'
+import { outputFailure } from '../sink.js'
 import type { Context } from './context.js'
 
 /** Options of `get`. `file` is the argument. */
@@ -18,44 +24,51 @@ export interface GetValues {
   readonly file: string
   readonly output?: string
   readonly force?: boolean
-}
-
-/** Undefined where nothing is. Throws `store-failed` for a path that cannot be one. */
-function look(stat: typeof lstatSync, path: string): Stats | undefined {
-  try {
-    return stat(path, { throwIfNoEntry: false })
-  } catch (error) {
-    throw toLighthouseError('store-failed', error, `cannot write "${path}"`)
-  }
-}
-
-/** Where the file goes: FILE, or under its own name into the folder FILE or the current one. */
-function targetOf(cwd: string, { output, force }: GetValues, { name }: FileAddress): string {
-  if (output === '-') {
-    throw new CommandFailure('usage', 'get writes files; a program reads http://127.0.0.1:42000/proxy/NICK/PATH itself')
-  }
-  const given = resolve(cwd, output ?? '')
-  const isFolder = look(statSync, given)?.isDirectory() === true
-  const target = isFolder ? join(given, name) : given
-  const present = look(lstatSync, target)
-  if (present === undefined) return target
-  if (!present.isFile() && !present.isSymbolicLink()) {
-    throw new CommandFailure('file-exists', `"${target}" is there and no file`)
-  }
-  if (force === true) return target
-  throw new CommandFailure('file-exists', `"${target}" is there already; replace it with --force, or choose -o FILE`)
+  /** Most bytes that are fetched unasked. */
+  readonly max?: number
 }
 
 /** How often progress is shown while nothing comes, as when a transfer is held for want of coins. */
 const lookAgainMs = 1_000
 
-async function fetchInto(context: Context, address: FileAddress, partial: PartialFile): Promise<number> {
+interface Fetch {
+  /** Without progress where a terminal shows the bytes themselves. */
+  readonly isQuiet: boolean
+  readonly context: Context
+  readonly values: GetValues
+  readonly address: FileAddress
+}
+
+/** Fetches to where it goes. Resolves with how much was there before. */
+async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Destination): Promise<number> {
   const { io, output, home } = context
   const progress = progressLine(io, output, address.name)
+  const abort = new AbortController()
+  let isAsking = false
   const notice = (text: string): void => {
     progress.clear()
     output.notice(text)
   }
+  const show = (): void => {
+    if (!isAsking && !isQuiet) progress.show(into.length, into.size)
+  }
+  const ask = async (message: string): Promise<boolean> => {
+    progress.clear()
+    isAsking = true
+    const complain = (answer: string): string | undefined => (/^(y|yes|n|no)$/i.test(answer) ? undefined : 'y or n')
+    const answer = await io.ask({ message, placeholder: 'y or n', complain })
+    isAsking = false
+    if (answer === undefined) throw interrupted()
+    return /^y/i.test(answer)
+  }
+  const bound = new Bound({
+    nickname: address.nickname,
+    name: address.name,
+    max: values.max,
+    listed: () => listedSize(home, address, abort.signal),
+    ask: io.interactive && !output.json ? ask : undefined,
+    notice,
+  })
   let resumedFrom: number | undefined
   const tell = (event: DownloadEvent): void => {
     switch (event.type) {
@@ -71,45 +84,98 @@ async function fetchInto(context: Context, address: FileAddress, partial: Partia
         notice(`${toSentence(event.failure.message)} Trying again in ${(event.waitMs / 1000).toFixed(1)} s.`)
         break
       default:
-        progress.show(partial.length, partial.size)
+        show()
     }
   }
-  const show$ = timer(lookAgainMs, lookAgainMs).pipe(
-    tap(() => progress.show(partial.length, partial.size)),
-    ignoreElements(),
-  )
-  const told$ = merge(download$({ home, address, partial }).pipe(tap(tell)), show$).pipe(
+  const told$ = merge(
+    download$({ home, address, into, bound }).pipe(tap(tell)),
+    timer(lookAgainMs, lookAgainMs).pipe(tap(show), ignoreElements()),
+  ).pipe(
     takeWhile(({ type }) => type !== 'whole', true),
     takeUntil(io.interrupt$),
   )
-  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(progress.clear)
-  if (last?.type !== 'whole') throw new CommandFailure('interrupted', 'it was interrupted before the end')
-  return resumedFrom ?? partial.length
+  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(() => {
+    abort.abort()
+    progress.clear()
+  })
+  if (last?.type !== 'whole') throw interrupted()
+  return resumedFrom ?? into.length
+}
+
+function interrupted(): CommandFailure {
+  return new CommandFailure('interrupted', 'it was interrupted before the end')
 }
 
 function toSentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[.!?]$/, '')}.`
 }
 
-/** `get NICK/PATH`: a file through the running peer, whole or not at all under its name. */
-export async function getCommand(context: Context, values: GetValues): Promise<ExitCode> {
-  const { io, output } = context
-  const address = parseFileAddress(values.file, process.platform === 'win32')
-  const target = targetOf(io.cwd, values, address)
-  const partial = await PartialFile.open(target, address.text, io.pid)
+/** Fetches, and has `finish` do what is left. Tells how it went. */
+async function perform(fetch: Fetch, into: Destination, file: string, finish: () => Promise<void>): Promise<ExitCode> {
+  const { context, values, address } = fetch
+  const { output } = context
   try {
-    const resumedFrom = await fetchInto(context, address, partial)
-    const { length: bytes } = partial
-    const etag = partial.held?.version.etag
-    await partial.finish(values.force === true)
+    const resumedFrom = await fetchInto(fetch, into)
+    const { length: bytes } = into
+    const etag = into.held?.version.etag
+    await finish()
     output.result(
-      { got: { address: address.text, file: target, bytes, resumedFrom, etag } },
-      `${printable(basename(target))}: ${formatBytes(bytes)} from ${address.nickname}`,
+      { got: { address: address.text, file, bytes, resumedFrom, etag } },
+      `${printable(file === '-' ? address.name : basename(file))}: ${formatBytes(bytes)} from ${address.nickname}`,
     )
     return exitCodes.done
   } catch (error) {
-    return output.fail(describeFailure(toFailure(error), values.file, address, partial))
+    const failure: Failure = toFailure(error)
+    if (failure.code === 'output-closed') throw error
+    return output.fail(describeFailure(failure, values.file, address, into))
+  }
+}
+
+/** Into a file, which is there whole or not at all. */
+async function getFile(fetch: Fetch, path: string): Promise<ExitCode> {
+  const partial = await PartialFile.open(path, fetch.address.text, fetch.context.io.pid)
+  try {
+    return await perform(fetch, partial, path, () => partial.finish(fetch.values.force === true))
   } finally {
     await partial.close()
+  }
+}
+
+/** Into a pipe or a device, from its beginning. */
+async function getStream(fetch: Fetch, path: string): Promise<ExitCode> {
+  const failed = (error: unknown): never => {
+    throw outputFailure(error as NodeJS.ErrnoException, path)
+  }
+  const file = await open(path, 'w').catch((error: unknown) => {
+    throw diskFailure(error, path)
+  })
+  try {
+    const into = new StreamOutput(bytes => file.writeFile(bytes).catch(failed))
+    return await perform(fetch, into, path, () => Promise.resolve())
+  } finally {
+    await file.close()
+  }
+}
+
+/** To stdout, which has the file's bytes and nothing else: what is said goes to stderr. */
+async function getStdout(fetch: Fetch): Promise<ExitCode> {
+  const { io, output } = fetch.context
+  const context = { ...fetch.context, output: createOutput({ ...io, stdout: io.stderr }, output.json) }
+  const into = new StreamOutput(bytes => io.stdout.writeAll(bytes))
+  return perform({ ...fetch, context, isQuiet: io.stdout.isTTY }, into, '-', () => Promise.resolve())
+}
+
+/** `get NICK/PATH`: a file through the running peer, whole or not at all under its name; or to stdout. */
+export async function getCommand(context: Context, values: GetValues): Promise<ExitCode> {
+  const address = parseFileAddress(values.file, process.platform === 'win32')
+  const fetch: Fetch = { isQuiet: false, context, values, address }
+  const target = targetOf(context.io.cwd, values.output, address.name, values.force === true)
+  switch (target.type) {
+    case 'stdout':
+      return getStdout(fetch)
+    case 'stream':
+      return getStream(fetch, target.path)
+    case 'file':
+      return getFile(fetch, target.path)
   }
 }

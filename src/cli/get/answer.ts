@@ -23,8 +23,8 @@ export type Verdict =
   | { readonly type: 'append'; readonly version: Version }
   /** Nothing is missing. */
   | { readonly type: 'complete' }
-  /** What is held is of no use: ask for the whole. */
-  | { readonly type: 'forget' }
+  /** There is no such part: ask for the whole. What is held stays until that comes. */
+  | { readonly type: 'ask-whole' }
 
 /** A tag that says byte for byte the same, and that a header may carry. */
 export function isStrongTag(text: unknown): text is string {
@@ -52,7 +52,9 @@ function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): Verdic
     throw wrong(`bytes ${held.from} to ${size - 1} of ${size} were asked for, and "${said}" was sent`)
   }
   if ((lengthOf(headers) ?? last - first + 1) !== last - first + 1) throw wrong(`"${said}" has another length`)
-  if (headers.etag !== undefined && headers.etag !== etag) throw wrong('the part is of another version of the file')
+  // Whoever sends a part has to say of what: what cannot be compared is not put together.
+  if (headers.etag === undefined) throw wrong('a part was sent without saying of which version it is')
+  if (headers.etag !== etag) throw wrong('the part is of another version of the file')
   return { type: 'append', version: { etag, size } }
 }
 
@@ -69,7 +71,7 @@ export function judgeAnswer(status: number, headers: IncomingHttpHeaders, held: 
   if (status === 416 && held !== undefined) {
     const size = /^bytes \*\/(\d+)$/.exec(headers['content-range'] ?? '')?.[1]
     const isWhole = Number(size) === held.from && held.from === (held.version.size ?? held.from)
-    return isWhole ? { type: 'complete' } : { type: 'forget' }
+    return isWhole ? { type: 'complete' } : { type: 'ask-whole' }
   }
   if (status >= 300 && status < 400 && /^[^?#]*\/(?:[?#]|$)/.test(location ?? '')) {
     throw new CommandFailure('not-a-file', 'it is a folder, and get takes one file')

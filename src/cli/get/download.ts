@@ -53,7 +53,7 @@ const passing = new Set<FailureCode>([
 ])
 
 /**
- * Fetches a file into its partial file and goes on by itself when the connection breaks.
+ * Fetches a file to where it goes, and goes on by itself when the connection breaks.
  *
  *     began received received waiting … began received whole|
  *
@@ -65,20 +65,21 @@ export function download$(
   options: Omit<Transfer, 'stallMs'>,
   limits: DownloadLimits = downloadLimits,
 ): Observable<DownloadEvent> {
-  const { partial } = options
+  const { into } = options
   return defer(() => {
     let fruitless = 0
     // Of all versions: one that grows anew brings nothing before it is longer than what there was.
-    let highest = partial.length
+    let highest = into.length
     let beginnings = 0
     let isReached = false
     const goOn$ = (error: unknown): Observable<DownloadEvent> => {
       const failure = toFailure(error)
-      const mayPass = failure.code === 'transfer-broken' || (isReached && passing.has(failure.code))
-      fruitless = partial.length > highest ? 0 : fruitless + 1
-      highest = Math.max(highest, partial.length)
+      const isPassing = failure.code === 'transfer-broken' || (isReached && passing.has(failure.code))
+      fruitless = into.length > highest ? 0 : fruitless + 1
+      highest = Math.max(highest, into.length)
       const most = isReached ? limits.fruitlessAttempts : limits.firstAttempts
-      if (!mayPass || fruitless >= most || beginnings >= limits.beginnings) return throwError(() => error)
+      if (!isPassing || !into.canGoOn || fruitless >= most || beginnings >= limits.beginnings)
+        return throwError(() => error)
       const waitMs = limits.waitMs(fruitless)
       return concat(of<DownloadEvent>({ type: 'waiting', failure, waitMs }), timer(waitMs).pipe(ignoreElements()))
     }

@@ -3,17 +3,17 @@ import { formatCoins } from '../../protocol/coins.js'
 import type { FailureCode } from '../exit-codes.js'
 import type { Failure } from '../failure.js'
 import type { FileAddress } from './address.js'
-import type { PartialFile } from './partial-file.js'
+import type { Destination } from './destination.js'
 
 /** What is there, and how to go on; nothing where nothing is kept that can be gone on from. */
-function keptText({ path, held, size }: PartialFile): string {
-  if (held === undefined) return ''
+function keptText({ keptIn, length, size }: Destination): string {
+  if (keptIn === undefined) return ''
   const all = size === undefined ? '' : ` of ${formatBytes(size)}`
-  return ` ${formatBytes(held.from)}${all} are kept in "${path}": the same command goes on from there.`
+  return ` ${formatBytes(length)}${all} are kept in "${keptIn}": the same command goes on from there.`
 }
 
 /** What the missing bytes cost, as far as one knows. */
-function priceText({ length, size }: PartialFile): string {
+function priceText({ length, size }: Destination): string {
   if (size === undefined) return ' One coin buys one megabyte.'
   return ` The missing ${formatBytes(size - length)} cost ${formatCoins(size - length)} coins.`
 }
@@ -25,18 +25,24 @@ function asUrlText(file: string): string {
 }
 
 /** Where the message alone does not say of which file. */
-const aboutFile = new Set<FailureCode>(['not-a-file', 'no-such-file', 'unexpected-answer', 'not-as-announced'])
+const aboutFile = new Set<FailureCode>([
+  'not-a-file',
+  'no-such-file',
+  'unexpected-answer',
+  'not-as-announced',
+  'file-changed',
+])
 
 /** Why a file was not fetched: with the file as it was asked for, what is kept of it, and what the rest costs. */
 export function describeFailure(
   { code, message }: Failure,
   file: string,
   { text }: FileAddress,
-  partial: PartialFile,
+  into: Destination,
 ): Failure {
   const isCoins = code === 'no-coins'
   const about = isCoins ? 'out of coins: ' : aboutFile.has(code) ? `${text}: ` : ''
   const said = /[.!?]$/.test(message) ? message : `${message}.`
-  const more = isCoins ? priceText(partial) : code === 'no-such-file' ? asUrlText(file) : ''
-  return { code, message: `${about}${said}${more}${keptText(partial)}` }
+  const more = isCoins ? priceText(into) : code === 'no-such-file' ? asUrlText(file) : ''
+  return { code, message: `${about}${said}${more}${keptText(into)}` }
 }

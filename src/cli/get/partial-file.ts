@@ -1,60 +1,51 @@
-import { constants } from 'node:fs'
-import { type FileHandle, link, lstat, open, readFile, rename, rm, unlink, writeFile } from 'node:fs/promises'
-import { isMissing } from '../../adapters/private-file.node.js'
-import { isRecord } from '../../protocol/json.js'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, rename, rm } from 'node:fs/promises'
 import { LighthouseError } from '../../protocol/errors.js'
 import { diskFailure } from '../disk-failure.js'
 import { CommandFailure } from '../failure.js'
 import { isAlive } from '../running.js'
-import { type Held, isStrongTag, type Version } from './answer.js'
+import type { Held, Version } from './answer.js'
+import type { Destination } from './destination.js'
+import { codeOf, moveToFree } from './move-to-free.js'
+import { type FoundNote, readNote, writeNote } from './part-note.js'
+import { type PartPaths, partPaths } from './part-paths.js'
 
-/** What lies beside a partial file: which file of whom it is a part of, which version, and who writes it. */
-interface Note {
-  readonly address: string
-  readonly etag: string | null
-  readonly size: number | null
-  /** The process at work; 0 when there is none. */
-  readonly pid: number
-}
-
-/** Undefined where there is none that can be read. */
-async function readNote(path: string): Promise<Note | undefined> {
-  let value: unknown
+/** Opens the file, made where there is none. A link is not followed, and a pipe must not hold us. */
+async function openPart(path: string): Promise<{ readonly file: FileHandle; readonly isNew: boolean }> {
+  const flags = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
   try {
-    value = JSON.parse(await readFile(path, 'utf8'))
+    return { file: await open(path, flags | constants.O_CREAT | constants.O_EXCL, 0o666), isNew: true }
   } catch (error) {
-    if (isMissing(error) || error instanceof SyntaxError) return undefined
-    throw error
-  }
-  if (!isRecord(value) || typeof value.address !== 'string') return undefined
-  const { address, etag, size, pid } = value
-  return {
-    address,
-    etag: isStrongTag(etag) ? etag : null,
-    size: Number.isSafeInteger(size) && Number(size) >= 0 ? Number(size) : null,
-    pid: Number.isInteger(pid) && Number(pid) > 0 ? Number(pid) : 0,
+    if (codeOf(error) !== 'EEXIST') throw error
+    return { file: await open(path, flags), isNew: false }
   }
 }
 
-/** File systems without hard links say so in these ways. */
-const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
+function assertFree({ part, note }: PartPaths, earlier: FoundNote, pid: number): void {
+  if (typeof earlier === 'string' || earlier.pid === 0 || earlier.pid === pid || !isAlive(earlier.pid)) return
+  const message = `process ${earlier.pid} is writing "${part}"; if it is not, remove "${note}"`
+  throw new CommandFailure('file-exists', message)
+}
 
-/** Gives the file its name, if nobody else has taken that in the meantime. */
-async function moveToFree(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to)
-    await unlink(from)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'EEXIST') throw new CommandFailure('file-exists', `"${to}" has come into being in the meantime`)
-    if (!noLinks.has(code ?? '')) throw error
-    const isThere = await lstat(to).then(
-      () => true,
-      () => false,
-    )
-    if (isThere) throw new CommandFailure('file-exists', `"${to}" has come into being in the meantime`)
-    await rename(from, to)
+/** What is held of the file at this address. Throws `file-exists` where the bytes are another's, which may have paid for them. */
+function heldOf(path: string, stats: Stats, earlier: FoundNote, address: string): Known | undefined {
+  if (!stats.isFile() || (typeof earlier === 'string' && stats.size > 0)) {
+    throw new CommandFailure('file-exists', `"${path}" is there and not of this command; move it away`)
   }
+  if (typeof earlier === 'string') return undefined
+  if (earlier.address !== address && stats.size > 0) {
+    const message = `"${path}" is a part of ${earlier.address}; fetch the rest of that, remove it, or choose -o FILE`
+    throw new CommandFailure('file-exists', message)
+  }
+  const { etag, size } = earlier
+  if (earlier.address !== address || etag === null || stats.size > (size ?? Infinity)) return undefined
+  return { length: stats.size, version: { etag, size: size ?? undefined } }
+}
+
+/** Bytes of a version. */
+interface Known {
+  readonly length: number
+  readonly version: Version
 }
 
 /**
@@ -62,86 +53,82 @@ async function moveToFree(from: string, to: string): Promise<void> {
  * note is written before the first byte of a version and never describes bytes of another one. Everything rejects with
  * `store-failed` when the disk fails.
  */
-export class PartialFile {
+export class PartialFile implements Destination {
+  readonly canGoOn = true
   #length: number
   #version: Version | undefined
   #closed = false
 
   private constructor(
-    readonly path: string,
+    private readonly paths: PartPaths,
     private readonly target: string,
     private readonly address: string,
     private readonly pid: number,
     private readonly file: FileHandle,
-    held: { readonly length: number; readonly version: Version } | undefined,
+    held: Known | undefined,
   ) {
     this.#length = held?.length ?? 0
     this.#version = held?.version
   }
 
-  /** Rejects with `file-exists` when the partial file is another program's or of another file, or somebody writes it now. */
+  /**
+   * Rejects with `file-exists` when the partial file is another program's or of another file, or somebody writes it now. What
+   * was not there before is not there after a failure.
+   */
   static async open(target: string, address: string, pid: number): Promise<PartialFile> {
-    const path = `${target}.part`
+    const paths = partPaths(target)
     try {
-      const note = await readNote(`${path}.json`)
-      if (note !== undefined && note.pid !== 0 && note.pid !== pid && isAlive(note.pid)) {
-        const message = `process ${note.pid} is writing "${path}"; if it is not, remove "${path}.json"`
-        throw new CommandFailure('file-exists', message)
-      }
-      const flags = constants.O_RDWR | constants.O_CREAT | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
-      const file = await open(path, flags, 0o666)
+      const earlier = await readNote(paths.note)
+      assertFree(paths, earlier, pid)
+      const { file, isNew } = await openPart(paths.part)
       try {
-        const stats = await file.stat()
-        if (!stats.isFile() || (note === undefined && stats.size > 0)) {
-          throw new CommandFailure('file-exists', `"${path}" is there and not of this command; move it away`)
-        }
-        if (note !== undefined && note.address !== address && stats.size > 0) {
-          const message = `"${path}" is a part of ${note.address}; fetch the rest of that, remove it, or choose -o FILE`
-          throw new CommandFailure('file-exists', message)
-        }
-        const isSame = note?.address === address && note.etag !== null && stats.size <= (note.size ?? Infinity)
-        const version = isSame ? { etag: note.etag, size: note.size ?? undefined } : undefined
-        const held = version && { length: stats.size, version }
-        const partial = new PartialFile(path, target, address, pid, file, held)
+        const held = heldOf(paths.part, await file.stat(), earlier, address)
+        const partial = new PartialFile(paths, target, address, pid, file, held)
+        await partial.#claim(earlier === 'none').catch(async (error: unknown) => {
+          if (isNew) await rm(paths.part, { force: true })
+          throw error
+        })
         if (held === undefined) await file.truncate()
-        await partial.#writeNote(pid)
         return partial
       } catch (error) {
         await file.close()
         throw error
       }
     } catch (error) {
-      throw diskFailure(error, path)
+      throw diskFailure(error, paths.part)
     }
   }
 
-  /** Bytes on the disk. */
+  get path(): string {
+    return this.paths.part
+  }
+
+  get keptIn(): string | undefined {
+    return this.held === undefined ? undefined : this.path
+  }
+
   get length(): number {
     return this.#length
   }
 
-  /** The length that was announced. */
   get size(): number | undefined {
     return this.#version?.size
   }
 
-  /** What there is to go on from; undefined when everything has to be asked for. */
   get held(): Held | undefined {
     const { etag, size } = this.#version ?? {}
     return etag === undefined || this.#length === 0 ? undefined : { from: this.#length, version: { etag, size } }
   }
 
-  /** Drops what there is; what is appended from now on is of this version. */
-  async begin(version: Version | undefined): Promise<void> {
+  async begin(version: Version): Promise<void> {
     await this.#do(async () => {
       await this.file.truncate()
       this.#length = 0
       this.#version = version
-      await this.#writeNote(this.pid)
+      await this.#writeNote(this.pid, true)
     })
   }
 
-  /** Resolves when the bytes are with the system; whoever waits for it holds one piece in memory. */
   async append(bytes: Uint8Array): Promise<void> {
     await this.#do(async () => {
       for (let done = 0; done < bytes.length;) {
@@ -161,18 +148,25 @@ export class PartialFile {
         const message = `"${this.path}" has ${size} bytes, and ${this.size ?? this.#length} were announced`
         throw new CommandFailure('not-as-announced', message)
       }
-      await (replaces ? rename : moveToFree)(this.path, this.target)
+      if (replaces) await rename(this.path, this.target)
+      else if (!(await moveToFree(this.path, this.target))) {
+        throw new CommandFailure('file-exists', `"${this.target}" has come into being in the meantime`)
+      }
       await this.#release()
-      await rm(`${this.path}.json`, { force: true })
+      await rm(this.paths.note, { force: true })
     })
   }
 
-  /** Lets go of it. What holds nothing is taken away; the rest stays for another run. */
+  /** Lets go of it. What holds nothing is taken away; the rest stays for another run. Never rejects: a failing disk has been told. */
   async close(): Promise<void> {
     if (this.#closed) return
-    await this.#release()
-    if (this.#length > 0) await this.#writeNote(0)
-    else await Promise.all([this.path, `${this.path}.json`].map(path => rm(path, { force: true })))
+    try {
+      await this.#release()
+      if (this.#length > 0) await this.#writeNote(0, true)
+      else await Promise.all([this.path, this.paths.note].map(path => rm(path, { force: true })))
+    } catch {
+      // A full disk takes no new note. The one that is there names this process, which is about to end.
+    }
   }
 
   async #release(): Promise<void> {
@@ -180,12 +174,17 @@ export class PartialFile {
     await this.file.close()
   }
 
-  async #writeNote(pid: number): Promise<void> {
+  /** Takes the file for this process. Where nobody had a note, of several that try at once one gets it. */
+  async #claim(isFree: boolean): Promise<void> {
+    if (await this.#writeNote(this.pid, !isFree)) return
+    assertFree(this.paths, await readNote(this.paths.note), this.pid)
+    throw new CommandFailure('file-exists', `somebody else begins to write "${this.path}"`)
+  }
+
+  /** False where there is a note and it may not be replaced. */
+  async #writeNote(pid: number, replaces: boolean): Promise<boolean> {
     const { etag = null, size = null } = this.#version ?? {}
-    const note: Note = { address: this.address, etag, size, pid }
-    // As one step: without its note what is there would be nobody's.
-    await writeFile(`${this.path}.json.tmp`, `${JSON.stringify(note)}\n`)
-    await rename(`${this.path}.json.tmp`, `${this.path}.json`)
+    return writeNote(this.paths, { address: this.address, etag, size, pid }, replaces)
   }
 
   async #do(work: () => Promise<void>): Promise<void> {

@@ -4,8 +4,9 @@ import { PassThrough } from 'node:stream'
 import { askTunnel, silence, type TunnelAddress } from '../control.js'
 import { CommandFailure } from '../failure.js'
 import type { FileAddress } from './address.js'
-import { judgeAnswer, resumeHeaders } from './answer.js'
-import type { PartialFile } from './partial-file.js'
+import { type Held, judgeAnswer, resumeHeaders, type Verdict } from './answer.js'
+import type { Bound } from './bound.js'
+import type { Destination } from './destination.js'
 
 /** What a transfer reports. */
 export type TransferEvent =
@@ -22,7 +23,8 @@ export type TransferEvent =
 export interface Transfer {
   readonly home: string
   readonly address: FileAddress
-  readonly partial: PartialFile
+  readonly into: Destination
+  readonly bound: Bound
   /** How long nothing may come before the connection counts as broken. */
   readonly stallMs: number
 }
@@ -40,6 +42,8 @@ interface Opened {
   readonly body: PassThrough
   /** What became of the connection, which Node tells the request only. */
   readonly failure: () => Error | undefined
+  /** While somebody is asked, silence is no failure. */
+  readonly setPatience: (stallMs: number) => void
 }
 
 async function open(
@@ -55,7 +59,8 @@ async function open(
   asked.on('error', error => {
     failure = error
   })
-  asked.setTimeout(stallMs, () => asked.destroy(new Error(`nothing came for ${stallMs / 1000} s`)))
+  asked.once('timeout', () => asked.destroy(new Error(`nothing came for ${stallMs / 1000} s`)))
+  asked.setTimeout(stallMs)
   asked.end()
   const [message] = (await once(asked, 'response', { signal })) as [IncomingMessage]
   const body = new PassThrough({ highWaterMark: waitingBytes })
@@ -64,7 +69,7 @@ async function open(
   })
   message.once('close', () => body.end())
   message.pipe(body)
-  return { message, body, failure: () => failure }
+  return { message, body, failure: () => failure, setPatience: ms => void asked.setTimeout(ms) }
 }
 
 function broken(nickname: string, error: unknown): CommandFailure {
@@ -79,38 +84,73 @@ function assertComplete({ message, failure }: Opened, nickname: string): void {
   if (error !== undefined) throw broken(nickname, error)
 }
 
+/** What is asked of somebody while the transfer waits. */
+async function asking(opened: Opened, stallMs: number, question: () => Promise<void>): Promise<void> {
+  opened.setPatience(0)
+  await question()
+  opened.setPatience(stallMs)
+}
+
 /**
- * Connects through the running peer, asks for what is missing and puts it into the partial file. Ends with `whole`, or
- * without it when everything has to be asked for again. Throws why there is no connection, `transfer-broken` and what
- * `judgeAnswer` and the partial file throw. Holds a megabyte: no more is read before the disk has taken it.
+ * Connects through the running peer, asks for what is missing and puts it where it goes. Ends with `whole`. Throws why there
+ * is no connection, `transfer-broken`, and what `judgeAnswer`, the bound and the destination throw. Holds a megabyte: no more
+ * is read before the disk has taken it.
  */
-export async function* transfer(
-  { home, address, partial, stallMs }: Transfer,
-  signal: AbortSignal,
-): AsyncGenerator<TransferEvent, void> {
+export async function* transfer(options: Transfer, signal: AbortSignal): AsyncGenerator<TransferEvent, void> {
+  const { home, address, into, stallMs } = options
   const { nickname, path } = address
   const answer = await askTunnel(home, nickname, path, signal)
   if (answer.type !== 'answered') throw silence(home, answer)
-  const { held } = partial
-  const opened = await open(answer.value, resumeHeaders(held), stallMs, signal).catch((error: unknown) => {
-    throw broken(nickname, error)
-  })
+  const ask = (held: Held | undefined): Promise<Opened> =>
+    open(answer.value, resumeHeaders(held), stallMs, signal).catch((error: unknown) => {
+      throw broken(nickname, error)
+    })
+  const opened = await ask(into.held)
+  const { held } = into
+  const verdict = judge(opened, held)
+  if (verdict.type !== 'ask-whole') return yield* receive(options, opened, verdict, signal)
+  opened.message.destroy()
+  const again = await ask(undefined)
+  yield* receive(options, again, judge(again, undefined), signal)
+}
+
+function judge({ message }: Opened, held: Held | undefined): Verdict {
   try {
-    const { statusCode = 0, headers } = opened.message
-    const verdict = judgeAnswer(statusCode, headers, held)
-    if (verdict.type === 'complete') return yield { type: 'whole' }
-    if (verdict.type === 'forget') return await partial.begin(undefined)
-    if (verdict.type === 'begin') {
-      await partial.begin(verdict.version)
-      if (held !== undefined && held.version.etag !== verdict.version.etag) yield { type: 'changed' }
+    return judgeAnswer(message.statusCode ?? 0, message.headers, held)
+  } catch (error) {
+    message.destroy()
+    throw error
+  }
+}
+
+/** Puts the body of an answer where it goes. */
+async function* receive(
+  { address, into, bound, stallMs }: Transfer,
+  opened: Opened,
+  verdict: Verdict,
+  signal: AbortSignal,
+): AsyncGenerator<TransferEvent, void> {
+  try {
+    if (verdict.type === 'begin' || verdict.type === 'append') {
+      await asking(opened, stallMs, () => bound.begin(verdict.version.size))
+      if (verdict.type === 'begin') {
+        const before = into.held
+        await into.begin(verdict.version)
+        if (before !== undefined && before.version.etag !== verdict.version.etag) yield { type: 'changed' }
+      }
+      yield { type: 'began', from: into.length }
+      for await (const piece of opened.body as AsyncIterable<Uint8Array>) {
+        for (let left = piece; left.length > 0;) {
+          signal.throwIfAborted()
+          if (bound.room(into.length) === 0) await asking(opened, stallMs, () => bound.extend(into.length))
+          const part = left.subarray(0, bound.room(into.length))
+          await into.append(part)
+          left = left.subarray(part.length)
+          yield { type: 'received' }
+        }
+      }
+      assertComplete(opened, address.nickname)
     }
-    yield { type: 'began', from: partial.length }
-    for await (const piece of opened.body as AsyncIterable<Uint8Array>) {
-      signal.throwIfAborted()
-      await partial.append(piece)
-      yield { type: 'received' }
-    }
-    assertComplete(opened, nickname)
     yield { type: 'whole' }
   } finally {
     opened.message.destroy()
