@@ -94,7 +94,7 @@ describe('GET /stats', () => {
   it('is one line of text when asked', async () => {
     const { body } = await ask(proxy.port, '/stats', { headers: { accept: 'text/plain' } })
     expect(body.split('\n')).toHaveLength(2)
-    expect(body).toContain('nickname=alice hub=authenticated coins=61.947635 connections=1')
+    expect(body).toContain('nickname=alice hub=authenticated coins=61.947635 udp=open connections=1')
     expect(body).toContain('receiveRate=2500000')
   })
 

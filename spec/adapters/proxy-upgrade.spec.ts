@@ -187,6 +187,17 @@ describe('WebSocket upgrades', () => {
     expect(answer.toLowerCase()).not.toContain('set-cookie')
   })
 
+  it('get the refusal of the other side whole and without the headers of its connection', async () => {
+    const headers =
+      'Connection: keep-alive, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: timeout=5\r\nLocation: http://other.example/'
+    await bytesUpstream(`HTTP/1.1 302 Found\r\n${headers}\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nnope\r\n0\r\n\r\n`)
+    const answer = await exchange(proxy.port, handshake('/inline/bob/'))
+    expect(answer).toMatch(/^HTTP\/1\.1 302 [^]*\r\nConnection: close\r\n[^]*\r\n\r\n4\r\nnope\r\n0\r\n\r\n/i)
+    expect(answer).not.toMatch(/x-hop|keep-alive|location/i)
+    await bytesUpstream('HTTP/1.1 000 Odd\r\nContent-Length: 2\r\n\r\nok')
+    expect(await exchange(proxy.port, handshake('/inline/bob/'))).toMatch(/^HTTP\/1\.1 502 /)
+  })
+
   it('drop the wish of a client that leaves', async () => {
     peer.connection$ = () => new Subject<Tunnel>()
     for (const leave of ['destroy', 'end', 'resetAndDestroy'] as const) {

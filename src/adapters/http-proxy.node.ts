@@ -65,6 +65,11 @@ function breakOff(socket: Socket | null): void {
   if (socket !== null && !socket.destroyed) socket.resetAndDestroy()
 }
 
+/** The status as Node is willing to write it: codes below 200 are no answers. */
+function statusOf({ statusCode = 0 }: IncomingMessage): number {
+  return statusCode < 200 ? 502 : statusCode
+}
+
 /** A body of which only the end of the connection tells that it is over (RFC 9112, section 6.3). */
 function endsWithConnection({ headers, statusCode }: IncomingMessage, method: string | undefined): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = headers
@@ -111,16 +116,17 @@ export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: Pro
   })
   proxy.on('proxyRes', received => {
     answer = received
-    const { statusCode = 0, headers, socket } = received
-    const target = redirectElsewhere(statusCode, headers.location, place)
+    const { headers, socket } = received
+    const status = statusOf(received)
+    const target = redirectElsewhere(status, headers.location, place)
     if (target !== undefined) {
       received.destroy()
       return sendProblem(req, res, describeRedirectElsewhere(place.nickname, target))
     }
-    refused = statusCode >= 400 && !req.complete
+    refused = status >= 400 && !req.complete
     leaveBodyUnread(req, res)
-    // Of its status the number only: Node refuses to write control characters, which the text may hold, and odd codes.
-    res.writeHead(statusCode < 200 ? 502 : statusCode, remoteHeaders(headers, place))
+    // Without the text of the status, in which there may be characters that Node refuses to write.
+    res.writeHead(status, remoteHeaders(headers, place))
     received.pipe(res, { end: false })
     received.once('end', () => {
       // A reset that writing found is not seen again by reading, which ends then.
@@ -164,6 +170,7 @@ export function proxyUpgrade(
     outgoing.once('upgrade', answer => begin(answer, upgradeHeaders(answer.headers, place)))
     outgoing.once('response', answer => {
       begin(answer, { ...remoteHeaders(answer.headers, place), connection: 'close' })
+      answer.statusCode = statusOf(answer)
       relayPolitely(answer, socket)
     })
   })
