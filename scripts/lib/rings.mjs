@@ -76,7 +76,7 @@ const RINGS = [
   },
   {
     name: 'hub/app',
-    files: /^hub\/(app|options)\.ts$/,
+    files: /^hub\/(app|assembly|options)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports\.ts$/, /^hub\//],
     packages: 'rxjs',
     node: 'always',

@@ -1,6 +1,5 @@
 import { WebSocket } from 'ws'
-import type { Hub } from '../../src/hub/app.js'
-import { cleanup } from './support.js'
+import { cleanup, type HubAt } from './support.js'
 
 /** Ends a packet of several in one body. */
 const separator = '\u001e'
@@ -13,7 +12,7 @@ export interface PollingClient {
   write(...packets: readonly string[]): Promise<number>
 }
 
-export async function openPolling(hub: Hub): Promise<PollingClient> {
+export async function openPolling(hub: HubAt): Promise<PollingClient> {
   const path = `${hub.url}/socket.io/?EIO=4&transport=polling`
   const opened = await (await fetch(path)).text()
   const { sid } = JSON.parse(opened.slice(1)) as { readonly sid: string }
@@ -29,7 +28,7 @@ export async function openPolling(hub: Hub): Promise<PollingClient> {
 }
 
 /** A WebSocket that speaks no protocol by itself. */
-export function openWebSocket(hub: Hub): WebSocket {
+export function openWebSocket(hub: HubAt): WebSocket {
   const socket = new WebSocket(`${hub.url.replace('http', 'ws')}/socket.io/?EIO=4&transport=websocket`)
   socket.on('error', () => undefined)
   cleanup(() => socket.terminate())

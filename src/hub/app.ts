@@ -1,48 +1,38 @@
 /**
  * The composition root of a hub, and the package's entry `lighthouse-peer/hub`.
  */
-import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import { asyncScheduler, concatMap, defer, finalize, merge, mergeMap, type Observable, of, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
 import { memoryPath } from '../adapters/sqlite-file.node.js'
 import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 import type { LedgerHead } from '../protocol/signal.js'
-import { addressKey, addressLimit } from './adapters/address-limit.js'
+import { addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
 import { doorkeeper } from './adapters/doorkeeper.js'
 import { downloadLimit } from './adapters/download-limit.js'
-import { EventLoopLag } from './adapters/event-loop-lag.js'
 import { hubRoutes } from './adapters/express-routes.js'
-import { type HttpListening, listen$ } from './adapters/http-listener.js'
+import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
-import { prometheusMetrics } from './adapters/prometheus.js'
 import { redisConnection$ } from './adapters/redis-connection.js'
 import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
+import { type Assembly, assemble, silent } from './assembly.js'
 import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
-import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
-import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
-import { ConnectionGate } from './protocol/connection-gate.js'
-import { iceServersFor } from './protocol/ice.js'
-import { OpenPlaces } from './protocol/open-places.js'
-import { PartyLimits } from './protocol/party-limits.js'
+import type { HubBus, HubLogger, HubStore } from './ports.js'
 import { maxInvites } from './protocol/registry.js'
-import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
-import type { HubContext } from './streams/context.js'
-import { countedStore } from './streams/counted-store.js'
+import { TokenBuckets } from './protocol/token-buckets.js'
 import { healthCheck } from './streams/health.js'
 import { serveSocket$ } from './streams/hub-session.js'
 import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
 import { memoryBus } from './streams/memory-bus.js'
 import { openOwn$, type OwnDatabase, ownKeys$ } from './streams/own-keys.js'
-import { provenStore } from './streams/proven-store.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
-import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
 import { sharedBus$ } from './streams/shared-bus.js'
 
 export type { HubOptions, HubRateLimits } from './options.js'
@@ -60,8 +50,6 @@ export interface Hub {
   /** Base64 of the public key by which peers know this hub. */
   readonly hubKey: string
 }
-
-const silent: HubLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 function packageVersion(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
@@ -101,61 +89,9 @@ function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions
   return sharedBus$({ connection$, hubKey, processId: crypto.randomId(16), logger, scheduler })
 }
 
-/** What one running hub is made of. */
-interface Assembly {
-  readonly context: HubContext
-  readonly settlement: SettlementService
-  readonly gate: ConnectionGate
-  readonly downloads: OpenPlaces
-  readonly lag: EventLoopLag
-}
-
-function assemble(opened: HubStore, keys: KeyPair, bus: HubBus, settings: HubSettings, options: HubOptions): Assembly {
-  const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
-  const { limits } = settings
-  const gate = new ConnectionGate(limits.connections, addressKey)
-  const downloads = new OpenPlaces()
-  const lag = new EventLoopLag()
-  const metrics = prometheusMetrics({
-    signedIn: () => bus.size,
-    sockets: () => gate.size,
-    pendingReceipts: () => settlement.pending,
-    maxPendingReceipts,
-    downloads: () => downloads.size,
-    openInvites: () => opened.openInvites(),
-    bus: () => bus.state,
-    lagSeconds: () => lag.take(),
-  })
-  const store = provenStore(
-    countedStore(opened, operation => metrics.storeError(operation)),
-    clock,
-  )
-  const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
-  const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
-    new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))
-  const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
-  const context: HubContext = {
-    store,
-    keys,
-    crypto,
-    bus,
-    loginLimits: new TokenBuckets(limits.logins),
-    signalLimits: new TokenBuckets(limits.signals),
-    offerLimits: partyLimits(limits.offers, limits.offersByAddress),
-    receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
-    settlement,
-    iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
-    clock,
-    scheduler,
-    logger,
-    metrics,
-  }
-  return { context, settlement, gate, downloads, lag }
-}
-
 /** Attaches routes and signaling as long as it is subscribed to. Never emits. */
 function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate, downloads, lag } = assembly
+  const { context, gate, places, trustsProxy, downloads, lag } = assembly
   const { store, keys, bus, metrics, logger, scheduler, clock } = context
   const { crypto = nodeCrypto } = options
   const { limits, controlToken: token } = settings
@@ -186,7 +122,7 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       nowMs: () => scheduler.now(),
       metrics,
       logger,
-      trustProxy: settings.trustProxy,
+      trustsProxy,
       registrationLimit: registrations.handler,
       lookupLimit: lookups.handler,
       downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
@@ -196,8 +132,8 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
         return allowed
       },
     })
-    const addressOf = (request: IncomingMessage): string => clientAddress(request, routes.get('trust proxy fn'))
-    const door = doorkeeper({ gate, addressOf, clock, metrics })
+    const addressOf = (request: IncomingMessage): string => clientAddress(request, trustsProxy)
+    const door = doorkeeper({ gate, places, addressOf, clock, metrics })
     // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
     server.on('request', routes)
     lag.start()
@@ -214,8 +150,11 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
 }
 
 function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions): Observable<Hub> {
-  const { context, settlement } = assembly
-  return listen$(settings).pipe(
+  const { context, settlement, places, trustsProxy } = assembly
+  const addressOf = ({ remoteAddress = '' }: Socket): string | undefined =>
+    trustsProxy(remoteAddress, 0) ? undefined : remoteAddress
+  const onGivenUp = (): void => context.metrics.limited('connections')
+  return listen$({ ...settings, places, addressOf, onGivenUp }).pipe(
     switchMap(listening => {
       const { port, address } = listening
       const hub: Hub = { url: reachableUrl(settings.host, port), port, address, hubKey: context.keys.pubKey }

@@ -66,6 +66,8 @@ export interface HubRateLimits {
   readonly receiptsPerSecondPerAddress?: number
   /** Logins by key. Default 120. */
   readonly loginsPerMinute?: number
+  /** TCP connections open at a time, by address. Default 256, and 4,096 for this machine's own addresses. */
+  readonly connectionsPerAddress?: number
   /** Signaling connections open at a time, by address. Default 64, and 1,024 for this machine's own addresses. */
   readonly socketsPerAddress?: number
   /** Signaling connections made, by address. Default 120, and 6,000 for this machine's own addresses. */
@@ -134,7 +136,8 @@ export interface HubLimits {
   readonly receipts: BucketRate
   readonly offersByAddress: ByOrigin<BucketRate>
   readonly receiptsByAddress: ByOrigin<BucketRate>
-  readonly connections: ByOrigin<ConnectionBounds>
+  readonly connections: ByOrigin<number>
+  readonly sockets: ByOrigin<ConnectionBounds>
 }
 
 /** Options that were checked, with their defaults. */
@@ -213,6 +216,7 @@ const defaultLimits = {
   receiptBurstPerAddress: 2_000,
   receiptsPerSecondPerAddress: 1_000,
   loginsPerMinute: 120,
+  connectionsPerAddress: 256,
   socketsPerAddress: 64,
   handshakesPerMinute: 120,
 }
@@ -224,6 +228,7 @@ const defaultLoopbackLimits = {
   offersPerMinutePerAddress: 60_000,
   receiptBurstPerAddress: 20_000,
   receiptsPerSecondPerAddress: 20_000,
+  connectionsPerAddress: 4_096,
   socketsPerAddress: 1_024,
   handshakesPerMinute: 6_000,
 }
@@ -259,7 +264,8 @@ function limitsFrom(options: HubRateLimits): HubLimits {
       burst: of.receiptBurstPerAddress,
       perSecond: of.receiptsPerSecondPerAddress,
     })),
-    connections: byOrigin(of => ({ sockets: of.socketsPerAddress, handshakes: aMinute(of.handshakesPerMinute) })),
+    connections: byOrigin(of => of.connectionsPerAddress),
+    sockets: byOrigin(of => ({ sockets: of.socketsPerAddress, handshakes: aMinute(of.handshakesPerMinute) })),
   }
 }
 

@@ -118,6 +118,8 @@ export interface HubSocket {
   challenge$(body: object): Observable<unknown>
   /** False when the other side reads so slowly that too much is waiting; then nothing is sent. */
   send(event: 'authenticated' | 'refused' | 'replaced' | 'signal' | 'settled', body: object): boolean
+  /** It has signed in: it is not cut off to make room for others. */
+  keep(): void
   /** Ends the connection after what was sent. Harmless when over. */
   close(): void
 }
@@ -198,6 +200,7 @@ export type LimitName =
   | 'registrations-by-key'
   | 'lookups'
   | 'downloads'
+  | 'connections'
   | 'handshakes'
   | 'sockets'
   | 'logins'

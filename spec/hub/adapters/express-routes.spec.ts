@@ -39,7 +39,7 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
       ...{ openInvites: broken, bus: () => memoryBus().state, lagSeconds: () => 0 },
     }),
     logger,
-    trustProxy: false,
+    trustsProxy: () => false,
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
     downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new OpenPlaces(), onLimit),

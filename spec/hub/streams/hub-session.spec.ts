@@ -60,6 +60,7 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
     closed$: typeof closed$
     sent: typeof sent
     closes: number
+    isKept: boolean
     clog(): void
   } = {
     auth: { pub_key: keys.pubKey },
@@ -69,6 +70,10 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
     closed$,
     sent,
     closes: 0,
+    isKept: false,
+    keep: () => {
+      socket.isKept = true
+    },
     challenge$: (body: any) =>
       answers ? of(nodeCrypto.sign(keys.privKey, authText(body.hub_key, body.challenge))) : NEVER,
     send: (event, body) => (backlogged ? false : (sent.push([event, body]), true)),
@@ -107,6 +112,7 @@ describe('serveSocket$', () => {
     await settled()
     expect(await context.bus.deliver(alice.pubKey, 'signal', {})).toBe('delivered')
     expect([early.sent.length, late.sent.at(-1)]).toEqual([0, ['signal', {}]])
+    expect([early.isKept, late.isKept]).toEqual([false, true])
     late.closed$.next()
     expect(context.bus.size).toBe(0)
     expect([early.signal$.observed, late.signal$.observed]).toEqual([false, false])

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from 'node:http'
+import type { TrustsProxy } from './http/trusted-proxies.js'
 
 /**
- * The address of a request's client: the nearest that is not one of the proxies to be trusted, as Express's `trust proxy`
- * says (`app.get('trust proxy fn')`). For requests that do not pass through Express.
+ * The address of a request's client: the nearest that is not one of the proxies to be trusted. For requests that do not pass
+ * through Express.
  */
-export function clientAddress(request: IncomingMessage, trusted: (address: string, hop: number) => boolean): string {
+export function clientAddress(request: IncomingMessage, trusted: TrustsProxy): string {
   const forwarded = String(request.headers['x-forwarded-for'] ?? '')
     .split(',')
     .map(address => address.trim())

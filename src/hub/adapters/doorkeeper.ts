@@ -1,7 +1,9 @@
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 import type { MonotonicClock } from '../../ports.js'
 import type { HubMetrics } from '../ports.js'
 import type { ConnectionGate } from '../protocol/connection-gate.js'
+import type { ConnectionPlaces } from '../protocol/limits/connection-places.js'
 
 /** Who decides about connections before anything of them is kept. */
 export interface Doorkeeper {
@@ -11,11 +13,14 @@ export interface Doorkeeper {
   admits(request: IncomingMessage): boolean
   /** It was made. What this returns is called once, when it is over. */
   entered(request: IncomingMessage): () => void
+  /** Who is at the other end has signed in: the connection below does not go for the sake of others. */
+  keep(socket: Socket): void
 }
 
 /** What a doorkeeper goes by. */
 export interface DoorkeeperParts {
   readonly gate: ConnectionGate
+  readonly places: Pick<ConnectionPlaces<Socket>, 'use'>
   readonly addressOf: (request: IncomingMessage) => string
   readonly clock: MonotonicClock
   readonly metrics: Pick<HubMetrics, 'limited'>
@@ -26,7 +31,7 @@ export interface DoorkeeperParts {
  * the first of them is a connection. A handshake needs no I/O, so that whoever has not come in when the event loop turns
  * never will, and its place is free again.
  */
-export function doorkeeper({ gate, addressOf, clock, metrics }: DoorkeeperParts): Doorkeeper {
+export function doorkeeper({ gate, places: below, addressOf, clock, metrics }: DoorkeeperParts): Doorkeeper {
   const places = new WeakMap<IncomingMessage, () => void>()
   const take = (request: IncomingMessage): (() => void) | undefined => {
     const leave = places.get(request)
@@ -46,6 +51,7 @@ export function doorkeeper({ gate, addressOf, clock, metrics }: DoorkeeperParts)
       setImmediate(() => take(request)?.())
       return true
     },
+    keep: socket => below.use(socket, 'kept'),
     entered: request => take(request) ?? gate.enter(addressOf(request)),
   }
 }

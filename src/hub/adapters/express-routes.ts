@@ -9,21 +9,18 @@ import express, {
 } from 'express'
 import helmet from 'helmet'
 import { formatCoins } from '../../protocol/coins.js'
-import { wrapError } from '../../protocol/errors.js'
 import { isNickname } from '../../protocol/nickname.js'
 import { isPublicKey } from '../../protocol/signal.js'
 import { inviteRefusal, policyProblem, registrationProblem, type RegistrationPolicy } from '../protocol/registry.js'
 import type { HubLogger, HubMetrics, HubStore, Registration, RegistrationOutcome } from '../ports.js'
 import { type ControlContext, controlRoutes } from './control-routes.js'
+import type { TrustsProxy } from './http/trusted-proxies.js'
 import { ledgerLines } from './ledger-lines.js'
 import { sendProblem } from './problem.js'
 import { parseRegistration } from './registration-body.js'
 
 /** A registration has about 250 bytes. */
 const maxBodyBytes = 4_096
-
-/** A reader of the ledger that takes nothing for so long is cut off. */
-const idleReaderMs = 60_000
 
 const takenDetails: Readonly<Record<(Registration & { type: 'taken' })['what'], string>> = {
   nickname: 'This nickname is taken. Choose another.',
@@ -38,7 +35,7 @@ interface HealthReport {
   readonly head: object | null
 }
 
-/** What the routes need. `trustProxy` as Express has it. */
+/** What the routes need. */
 export interface RoutesContext {
   readonly store: HubStore
   readonly hubKey: string
@@ -56,7 +53,7 @@ export interface RoutesContext {
   readonly nowMs: () => number
   readonly metrics: HubMetrics
   readonly logger: HubLogger
-  readonly trustProxy: boolean | number | string
+  readonly trustsProxy: TrustsProxy
   readonly registrationLimit: RequestHandler
   readonly lookupLimit: RequestHandler
   readonly downloadLimit: RequestHandler
@@ -139,7 +136,6 @@ function ledger({ store, logger }: RoutesContext): RequestHandler {
       return sendProblem(response, 400, 'malformed', 'Ask with ?after= and a block number: 0 for the whole ledger.')
     }
     response.type('application/x-ndjson')
-    response.setTimeout(idleReaderMs, () => response.destroy())
     try {
       await pipeline(Readable.from(ledgerLines(store, seq), { highWaterMark: 1 }), response)
     } catch (error) {
@@ -196,11 +192,7 @@ const notToStore: RequestHandler = (_request, response, next) => {
 export function hubRoutes(context: RoutesContext): Express {
   const { metrics, registrationLimit, lookupLimit, downloadLimit } = context
   const routes = express()
-  try {
-    routes.set('trust proxy', context.trustProxy)
-  } catch (error) {
-    throw wrapError('invalid-option', error, '"trustProxy" must be what Express takes as "trust proxy"')
-  }
+  routes.set('trust proxy', context.trustsProxy)
   routes.set('query parser', 'simple')
   routes.use(helmet())
   routes.use('/v1', notToStore)

@@ -6,8 +6,8 @@ import type { SignalAck } from '../../protocol/signal.js'
 import { maxSignalBytes } from '../../protocol/signal.js'
 import type { HubSocket } from '../ports.js'
 import type { Doorkeeper } from './doorkeeper.js'
-import { dropConnection, type EngineConnection, watchBacklog } from './engine-connection.js'
-import { boundPongs, type PingedSocket } from './websocket-pongs.js'
+import { boundPackets, dropConnection, type EngineConnection, tcpSocketOf, watchBacklog } from './engine-connection.js'
+import { type PingedSocket, takeTurns } from './websocket-turns.js'
 
 /** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
 const maxPacketBytes = 2 * maxSignalBytes
@@ -44,7 +44,7 @@ function endConnection(socket: Socket): void {
   conn.close()
 }
 
-function toHubSocket(socket: Socket, address: string, backlog: () => number): HubSocket {
+function toHubSocket(socket: Socket, { address, backlog }: Watched, door: Doorkeeper): HubSocket {
   // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
   socket.on('error', () => endConnection(socket))
   // A client can leave its namespace and stay connected underneath.
@@ -73,6 +73,10 @@ function toHubSocket(socket: Socket, address: string, backlog: () => number): Hu
       socket.emit(event, body)
       return true
     },
+    keep() {
+      const tcp = tcpSocketOf(socket.conn)
+      if (tcp !== undefined) door.keep(tcp)
+    },
     close: () => endConnection(socket),
   }
 }
@@ -89,6 +93,7 @@ interface Watched {
 
 /** Bounds the time until a connection has a socket, and what waits for it. */
 function watchConnection(connection: EngineConnection, address: string): Watched {
+  boundPackets(connection)
   const timer = setTimeout(() => dropConnection(connection), connectTimeoutMs)
   connection.once('close', () => clearTimeout(timer))
   let hasSocket = false
@@ -119,7 +124,7 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       allowRequest: (request, decide) => decide('too many connections from this address', door.admits(request)),
     })
     io.attach(server)
-    boundPongs((io.engine as unknown as { readonly ws: Parameters<typeof boundPongs<PingedSocket>>[0] }).ws)
+    takeTurns((io.engine as unknown as { readonly ws: Parameters<typeof takeTurns<PingedSocket>>[0] }).ws)
     const watched = new WeakMap<EngineConnection, Watched>()
     io.engine.on('connection', (connection: EngineConnection) => {
       connection.once('close', door.entered(connection.request))
@@ -131,8 +136,7 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       else dropConnection(conn)
     })
     io.on('connection', socket => {
-      const { address, backlog } = watched.get(socket.conn)!
-      subscriber.next(toHubSocket(socket, address, backlog))
+      subscriber.next(toHubSocket(socket, watched.get(socket.conn)!, door))
     })
     return () => {
       io.disconnectSockets(true)

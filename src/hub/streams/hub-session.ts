@@ -33,6 +33,7 @@ function welcome$(socket: HubSocket, pubKey: string, context: HubContext): Obser
   ).pipe(
     map(({ balance = 0, head }) => {
       metrics.login('authenticated')
+      socket.keep()
       logger.info({ peer: pubKey }, 'peer signed in')
       socket.send('authenticated', { coins: formatCoins(balance), ice_servers: iceServersFor(pubKey), head })
     }),

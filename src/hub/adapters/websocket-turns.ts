@@ -6,7 +6,7 @@ export interface PingedSocket {
 
 /** What of a WebSocket server of `ws` makes the sockets. */
 interface Upgrader<Socket extends PingedSocket> {
-  readonly options: { autoPong?: boolean }
+  readonly options: { autoPong?: boolean; allowSynchronousEvents?: boolean }
   handleUpgrade(request: unknown, socket: unknown, head: unknown, made: (socket: Socket) => void): void
 }
 
@@ -32,10 +32,14 @@ export function answerPings(socket: PingedSocket): void {
   })
 }
 
-/** Makes a server answer pings this way, also on sockets that it upgrades from polling. */
-export function boundPongs<Socket extends PingedSocket>(server: Upgrader<Socket>): void {
+/**
+ * Makes a server fair to its sockets, also to those that it upgrades from polling: it answers pings this way, and takes one message of
+ * each in a turn of the event loop, where a packet of 64 KiB may hold three thousand.
+ */
+export function takeTurns<Socket extends PingedSocket>(server: Upgrader<Socket>): void {
   const upgrade = server.handleUpgrade.bind(server)
   server.options.autoPong = false
+  server.options.allowSynchronousEvents = false
   server.handleUpgrade = (request, socket, head, made) =>
     upgrade(request, socket, head, websocket => {
       answerPings(websocket)

@@ -1,0 +1,89 @@
+/** What one running hub is made of, and how it hangs together. */
+import { createHmac } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { asyncScheduler } from 'rxjs'
+import { nodeCrypto } from '../adapters/crypto.node.js'
+import { addressKey } from './adapters/address-limit.js'
+import { EventLoopLag } from './adapters/event-loop-lag.js'
+import { maxConnections } from './adapters/http/open-files.js'
+import { trustedProxies, type TrustsProxy } from './adapters/http/trusted-proxies.js'
+import { prometheusMetrics } from './adapters/prometheus.js'
+import type { HubOptions, HubSettings } from './options.js'
+import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
+import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
+import { ConnectionGate } from './protocol/connection-gate.js'
+import { iceServersFor } from './protocol/ice.js'
+import { ConnectionPlaces } from './protocol/limits/connection-places.js'
+import { OpenPlaces } from './protocol/open-places.js'
+import { PartyLimits } from './protocol/party-limits.js'
+import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
+import type { HubContext } from './streams/context.js'
+import { countedStore } from './streams/counted-store.js'
+import { provenStore } from './streams/proven-store.js'
+import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
+
+/** Where nobody wants to know. */
+export const silent: HubLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
+
+/** What one running hub is made of. */
+export interface Assembly {
+  readonly context: HubContext
+  readonly settlement: SettlementService
+  readonly gate: ConnectionGate
+  readonly places: ConnectionPlaces<Socket>
+  readonly trustsProxy: TrustsProxy
+  readonly downloads: OpenPlaces
+  readonly lag: EventLoopLag
+}
+
+/** Puts the pieces together, around a store and a bus that are open. Starts nothing. */
+export function assemble(
+  opened: HubStore,
+  keys: KeyPair,
+  bus: HubBus,
+  settings: HubSettings,
+  options: HubOptions,
+): Assembly {
+  const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
+  const { limits } = settings
+  const gate = new ConnectionGate(limits.sockets, addressKey)
+  const trustsProxy = trustedProxies(settings.trustProxy)
+  const places = new ConnectionPlaces<Socket>({ total: maxConnections(), perAddress: limits.connections }, addressKey)
+  const downloads = new OpenPlaces()
+  const lag = new EventLoopLag()
+  const metrics = prometheusMetrics({
+    signedIn: () => bus.size,
+    sockets: () => gate.size,
+    pendingReceipts: () => settlement.pending,
+    maxPendingReceipts,
+    downloads: () => downloads.size,
+    openInvites: () => opened.openInvites(),
+    bus: () => bus.state,
+    lagSeconds: () => lag.take(),
+  })
+  const store = provenStore(
+    countedStore(opened, operation => metrics.storeError(operation)),
+    clock,
+  )
+  const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
+  const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
+    new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))
+  const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
+  const context: HubContext = {
+    store,
+    keys,
+    crypto,
+    bus,
+    loginLimits: new TokenBuckets(limits.logins),
+    signalLimits: new TokenBuckets(limits.signals),
+    offerLimits: partyLimits(limits.offers, limits.offersByAddress),
+    receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
+    settlement,
+    iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
+    clock,
+    scheduler,
+    logger,
+    metrics,
+  }
+  return { context, settlement, gate, places, trustsProxy, downloads, lag }
+}
