@@ -11,6 +11,9 @@ import { extraWindowOf, initialWindowBytes } from './window.js'
  */
 const maxControlFrames = 4096
 
+// One for all: a stack trace for each costs more than the rest of a stream that is opened and reset at once.
+const resetByOther = new LighthouseError('stream-reset', 'the other side reset the stream; what arrived is incomplete')
+
 /** A stream as it opens, from either side. */
 export function newStream(id: number, local: boolean): StreamState {
   return {
@@ -195,11 +198,7 @@ export function receive(
           break
         }
         remove(deliver(stream), 'there')
-        effects.push({
-          type: 'abort',
-          id: streamId,
-          error: new LighthouseError('stream-reset', 'the other side reset the stream; what arrived is incomplete'),
-        })
+        effects.push({ type: 'abort', id: streamId, error: resetByOther })
         break
       case 'upd': {
         if (stream === undefined) {

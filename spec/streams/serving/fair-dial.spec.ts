@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { ByteSocket, SocketEvent } from '../../../src/ports.js'
 import type { LighthouseError } from '../../../src/protocol/errors.js'
-import { fairDial, maxUnreadBytes } from '../../../src/streams/serving/fair-dial.js'
+import { fairDial, maxStreamsPerKey, maxUnreadBytes } from '../../../src/streams/serving/fair-dial.js'
 import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
 
 function world(limits = { total: 8, perKey: 2 }, reads = true) {
@@ -119,6 +119,20 @@ describe('fairDial', () => {
     expect(dialled[1]!.socket.aborted).toBe(true)
     others[0]!.socket.abort()
     expect(keys()).toBe('aabcde')
+  })
+
+  it('refuses the 513th stream of a key, and not the first of another one', () => {
+    const { stream } = world({ total: 8, perKey: 2 })
+    const streams = Array.from({ length: maxStreamsPerKey }, () => stream('a'))
+    const more = stream('a')
+    expect(streams.every(({ outcome }) => outcome.length === 0)).toBe(true)
+    expect([more.outcome, more.socket.write(Uint8Array.of(1)), stream('b').outcome]).toEqual([
+      ['too-many-streams'],
+      false,
+      [],
+    ])
+    streams[7]!.subscription.unsubscribe()
+    expect(stream('a').outcome).toEqual([])
   })
 
   it('resets the stream with which a key has more unread than it may, and no other', () => {
