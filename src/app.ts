@@ -263,6 +263,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
       },
       dial,
       refusal: key => accounts.refusal(key),
+      hasPaid: key => accounts.hasPaid(key),
       refuse,
       account: ({ hubKey, session, pubKey: consumer }) => accounts.served({ hubKey, session, consumer }),
       clock,

@@ -147,6 +147,19 @@ describe('crediting', () => {
     expect(third.serve('three').exhaust()).toBe(0)
   })
 
+  it('knows who has ever paid a coin, while a session lasts and after', () => {
+    const { crediting, serve } = world()
+    expect(crediting.hasPaid(bob)).toBe(false)
+    const session = serve('one')
+    session.exhaust()
+    session.settle(999_999)
+    expect(crediting.hasPaid(bob)).toBe(false)
+    session.settle(1_000_000)
+    expect([crediting.hasPaid(bob), crediting.hasPaid(carol)]).toEqual([true, false])
+    session.end()
+    expect(crediting.hasPaid(bob)).toBe(true)
+  })
+
   it('takes what was paid over a restart along', () => {
     const book = createMemoryReceiptBook(self)
     const first = world(book).serve('one')

@@ -1,19 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
 import { encodeFrame } from '../../src/protocol/smux.js'
-import {
-  maxServed,
-  maxServedAttempts,
-  maxServedPerKey,
-  type Offer,
-  seeding$,
-  type SeedingReport,
-} from '../../src/streams/seeding.js'
+import { type Offer, seeding$, type SeedingReport, servedLimits } from '../../src/streams/seeding.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { fakeConnections } from './support/fake-connection.js'
 import { virtualTime } from './support/virtual-time.js'
 
-function world({ shares = true, unwanted = '' } = {}) {
+function world({ shares = true, unwanted = '', paid = 'nobody' } = {}) {
   const time = virtualTime()
   const connections = fakeConnections(time)
   const offer$ = new Subject<Offer>()
@@ -32,6 +25,7 @@ function world({ shares = true, unwanted = '' } = {}) {
     answer$: ({ session }) => connections.connect$(session),
     dial: shares ? dial : undefined,
     refusal: key => (key === unwanted ? 'you owe me' : undefined),
+    hasPaid: key => key.startsWith(paid),
     refuse: (_offer, reason) => refused.push(reason),
     clock: time.clock,
     scheduler: time.scheduler,
@@ -40,10 +34,24 @@ function world({ shares = true, unwanted = '' } = {}) {
     offer$.next({ type: 'offer', session, from, to: 'me', payload: { sdp: '' }, signature: '' })
     return session
   }
+  /** An open connection with so many streams, where there is a place for it. */
+  const serve = (from: string, streams: number): string => {
+    const before = connections.made.length
+    const session = offer(from)
+    if (connections.made.length === before) return session
+    const connection = connections.last(session)
+    connection.open()
+    const syn = Array.from({ length: streams }, (_, index) =>
+      encodeFrame({ command: 'syn', streamId: 3 + 2 * index }, 2),
+    )
+    for (const frame of syn) connection.far.send(frame)
+    time.advance(2)
+    return session
+  }
   const ended = (): readonly string[] =>
     reports.flatMap(report => (report.type === 'ended' ? [`${report.session} ${report.reason.code}`] : []))
   const alive = (): number => connections.made.filter(connection => connection.alive).length
-  return { time, connections, offer$, offer, refused, dialled, reports, outcomes, subscription, ended, alive }
+  return { time, connections, offer$, offer, serve, refused, dialled, reports, outcomes, subscription, ended, alive }
 }
 
 describe('seeding$', () => {
@@ -102,31 +110,64 @@ describe('seeding$', () => {
     expect(connections.made.length).toBe(1)
   })
 
-  it('serves eight connections of one key', () => {
-    const { offer, refused, connections, alive } = world()
-    const sessions = Array.from({ length: maxServedPerKey }, () => offer('alice'))
-    for (const session of sessions) connections.last(session).open()
+  it('serves four connections of one key, of which one that rests goes for its newest offer', () => {
+    const { serve, offer, refused, ended, time, alive } = world()
+    const sessions = [serve('alice', 1), serve('alice', 1), serve('alice', 0)]
+    time.advance(1)
+    serve('alice', 1)
+    expect(alive()).toBe(4)
+    serve('alice', 1)
+    expect([alive(), ended(), refused]).toEqual([4, [`${sessions[2]} too-many-connections`], []])
+    // All are at work now.
     offer('alice')
-    expect([refused.length, alive()]).toEqual([1, 8])
-    offer('bob')
-    expect(alive()).toBe(9)
-    connections.last(sessions[0]!).close()
-    offer('alice')
-    expect([refused.length, alive()]).toEqual([1, 9])
+    expect([alive(), refused.length]).toEqual([4, 1])
+    serve('bob', 0)
+    expect(alive()).toBe(5)
   })
 
-  it('makes 32 connections at a time, and has 200 in all', () => {
-    const { offer, refused, connections, alive } = world()
+  it('makes two connections of one key at a time: the newest ones that it asked for', () => {
+    const { offer, refused, ended, connections, time } = world()
+    const sessions = [offer('alice'), offer('alice')]
+    time.advance(1)
+    sessions.push(offer('alice'))
+    expect([ended(), refused]).toEqual([[`${sessions[0]} too-many-connections`], []])
+    expect(sessions.map(session => connections.last(session).alive)).toEqual([false, true, true])
+  })
+
+  it('makes 32 connections at a time, and has 200 in all, of which 40 are for keys that have paid', () => {
+    const { serve, offer, connections, alive, refused } = world({ paid: 'rich' })
     const keys = Array.from({ length: 300 }, (_, index) => `key ${index}`)
     for (const key of keys.slice(0, 100)) offer(key)
-    expect([alive(), refused.length]).toEqual([maxServedAttempts, 68])
+    expect([alive(), refused.length]).toEqual([servedLimits.making, 68])
     for (const { open } of connections.made) open()
-    for (const key of keys) {
-      offer(key)
-      connections.made.at(-1)!.open()
+    for (const key of keys.slice(32)) serve(key, 1)
+    expect([alive(), refused.at(-1)]).toEqual([160, 'this peer serves as many as it can; try again later'])
+    for (let index = 0; index < 100; index++) serve(`rich ${index}`, 1)
+    expect(alive()).toBe(servedLimits.total)
+  })
+
+  it('lets others in when keys fill all places: for connections that rest, and for those that one key has more of', () => {
+    const { serve, ended, alive, time, connections } = world()
+    const greedy = Array.from({ length: 20 }, (_, key) => Array.from({ length: 4 }, () => serve(`greedy ${key}`, 1)))
+    const idle = Array.from({ length: 80 }, (_, key) => serve(`idle ${key}`, 0))
+    expect(alive()).toBe(servedLimits.unpaid)
+    serve('alice', 1)
+    expect(ended()).toEqual([`${greedy[0]![0]} too-many-connections`])
+    for (let second = 0; second < servedLimits.restMs / 1000; second++) {
+      for (const { alive: open, far } of connections.made)
+        if (open) far.send(encodeFrame({ command: 'nop', streamId: 0 }, 2))
+      time.advance(1000)
     }
-    expect(alive()).toBe(maxServed)
-    expect(refused.at(-1)).toContain('try again later')
+    for (let index = 0; index < 10; index++) serve(`honest ${index}`, 1)
+    // Of the keys that have most first, whether or not they rest.
+    expect(
+      ended()
+        .slice(1)
+        .every(text => greedy.flat().some(session => text.startsWith(`${session} `))),
+    ).toBe(true)
+    for (let index = 10; index < 140; index++) serve(`honest ${index}`, 1)
+    expect(idle.every(session => ended().includes(`${session} too-many-connections`))).toBe(true)
+    expect(alive()).toBe(servedLimits.unpaid)
   })
 
   it('loses nothing but the one connection to a bad offer or a peer that breaks the rules', () => {

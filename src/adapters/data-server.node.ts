@@ -148,7 +148,8 @@ function boundedServer(listener: RequestListener): Server {
       // Requests have no body worth waiting for; both ends are on this machine.
       headersTimeout: 10_000,
       requestTimeout: 30_000,
-      keepAliveTimeout: 10_000,
+      // A peer opens another connection without a round trip, and waits for this one while it has its share of them.
+      keepAliveTimeout: 1_000,
       connectionsCheckingInterval: 5_000,
     },
     inTurn(listener),
@@ -157,7 +158,7 @@ function boundedServer(listener: RequestListener): Server {
   // Node's types leave it out.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.maxHeadersCount = 100
-  // Each may hold a file handle, and 1,024 of those is what a process commonly gets. A peer's connection has 256 streams.
+  // Each may hold a file handle. Other peers have 512 of them (`folderDials`); the rest are for programs on this machine.
   server.maxConnections = 768
   // A paused player keeps its connection. After an hour of nothing it has to ask again, which players do by a range.
   server.timeout = 3_600_000

@@ -50,6 +50,8 @@ export interface Accounts {
   lookUp$(balance$: Observable<number>): Observable<number>
   /** Why this key is not served now, in words for its owner. Undefined when it is, or the book cannot say. */
   refusal(consumer: string): string | undefined
+  /** Whether this key has paid for something here. False where the book cannot say. */
+  hasPaid(consumer: string): boolean
   /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
   /** Every settlement whose signature was checked, pushed or as an acknowledgement, also those that move nothing. Hot. */
@@ -149,6 +151,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
       let reason: string | undefined
       attempt(() => (reason = crediting.refusal(consumer)))
       return reason
+    },
+    hasPaid(consumer) {
+      let paid = false
+      attempt(() => (paid = crediting.hasPaid(consumer)))
+      return paid
     },
     forgive: consumer => crediting.forgive(consumer),
     stop(seeder) {

@@ -21,7 +21,7 @@ import {
 import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { toBase64 } from '../protocol/base64.js'
 import { setBounded } from '../protocol/bounded-map.js'
-import { formatCoins } from '../protocol/coins.js'
+import { bytesPerCoin, formatCoins } from '../protocol/coins.js'
 import {
   announced,
   announcement,
@@ -84,6 +84,8 @@ export interface Crediting {
    * words for its owner, who sees nothing but a transfer that stops otherwise. Later it may try again, and pay then.
    */
   refusal(consumer: string): string | undefined
+  /** Whether this key has ever paid for a coin's worth of what it was sent. Throws `store-failed`. */
+  hasPaid(consumer: string): boolean
   /** Asks nothing more for what this key owes. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
   /** Receipts that consumers gave and did not bring to the hub in time. */
@@ -152,6 +154,9 @@ export function createCrediting(options: CreditingOptions): Crediting {
         `${formatCoins(servedBytes - paidBytes)} coins are owed here for what was sent to you and not paid, what was under ` +
         'way when a connection broke included; there is nothing more before they are paid, or the owner forgives them'
       )
+    },
+    hasPaid(consumer) {
+      return (credits.get(consumer) ?? book.account(consumer)).paidBytes >= bytesPerCoin
     },
     forgive(consumer) {
       const credit = credits.get(consumer) ?? createCredit(book.account(consumer))

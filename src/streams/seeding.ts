@@ -1,20 +1,39 @@
-import { catchError, defer, EMPTY, finalize, mergeMap, NEVER, type Observable, of, type SchedulerLike } from 'rxjs'
+import {
+  catchError,
+  defer,
+  EMPTY,
+  finalize,
+  mergeMap,
+  NEVER,
+  type Observable,
+  of,
+  type SchedulerLike,
+  Subject,
+  takeUntil,
+  tap,
+} from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../ports.js'
-import { type LighthouseError, toInternalError } from '../protocol/errors.js'
+import { LighthouseError, toInternalError } from '../protocol/errors.js'
+import { type Place, placeFor, type PlaceLimits } from '../protocol/serving/places.js'
 import type { Signal } from '../protocol/signal.js'
+import type { ConnectionStats } from '../protocol/stats.js'
 import type { SessionAccount } from './account.js'
 import { carry$, type CarryReport } from './carry.js'
 import type { ConnectionEvent } from './connection.js'
+import { suspectSeconds } from './tunnels.js'
 import { type OpenConnection, whileOpen } from './while-open.js'
 
-/** Connections on which this peer serves, those being made included. */
-export const maxServed = 200
-
-/** Of these, how many may be in the making at once: each holds a WebRTC connection for up to 20 s. */
-export const maxServedAttempts = 32
-
-/** Connections of one key: more than one happens while an old one lingers, or is being noticed as dead. */
-export const maxServedPerKey = 8
+/** On how many connections a peer serves. */
+export const servedLimits: PlaceLimits = {
+  total: 200,
+  unpaid: 160,
+  making: 32,
+  // More than one happens while an old one lingers, or is being noticed as dead.
+  perKey: 4,
+  makingPerKey: 2,
+  // Longer than the pauses in which somebody reads a page.
+  restMs: 10_000,
+}
 
 export type Offer = Signal & { readonly type: 'offer' }
 
@@ -26,6 +45,8 @@ export interface SeedingOptions {
   readonly dial: ((pubKey: string) => ByteSocket) | undefined
   /** Why this key gets no connection now. Default: it does. */
   readonly refusal?: (pubKey: string) => string | undefined
+  /** Whether this key has paid this peer. Such keys find a place where others do not. Default: none has. */
+  readonly hasPaid?: (pubKey: string) => boolean
   /** Tells the offerer why it is turned away. */
   readonly refuse: (offer: Offer, reason: string) => void
   /** The account of a connection, once it is open. Default: nothing is counted. */
@@ -38,36 +59,54 @@ export type SeedingReport =
   | CarryReport
   | { readonly type: 'ended'; readonly pubKey: string; readonly session: string; readonly reason: LighthouseError }
 
+/** A connection in its place, and how to end it from here. */
+interface Served {
+  place: Place
+  readonly end$: Subject<never>
+}
+
 /**
  * The serving side: answers offers, and connects every stream that the other side opens to what is shared.
  *
- * Runs while subscribed; never completes, never errors: a bad peer costs its one connection. At most 200 connections, 32 in
- * the making and 8 of one key; an offer beyond is turned away. Buffers nothing.
+ * Runs while subscribed; never completes, never errors: a bad peer costs its one connection. At most 200 connections, of which
+ * 32 are being made, 4 are of one key and 160 of keys that have not paid. `placeFor` says which one goes for another; an
+ * offer for which none does is turned away. Buffers nothing.
  */
 export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
-  const { offer$, answer$, dial, refusal: unwanted, refuse, account, clock, scheduler } = options
+  const { offer$, answer$, dial, refusal: unwanted, hasPaid = () => false, refuse, account, clock, scheduler } = options
   return defer(() => {
-    const served = new Map<string, { readonly pubKey: string; open: boolean }>()
+    const served = new Map<string, Served>()
 
-    const refusal = (offer: Offer): string | undefined => {
+    const refusal = ({ session, from }: Offer): string | undefined => {
       if (dial === undefined) return 'this peer shares nothing'
-      if (served.has(offer.session)) return 'this session exists already'
-      const all = [...served.values()]
-      const full =
-        all.length >= maxServed ||
-        all.filter(({ open }) => !open).length >= maxServedAttempts ||
-        all.filter(({ pubKey }) => pubKey === offer.from).length >= maxServedPerKey
-      return full ? 'this peer serves as many as it can; try again later' : unwanted?.(offer.from)
+      return served.has(session) ? 'this session exists already' : unwanted?.(from)
+    }
+    /** Whether there is a place for that key, for which another connection may have had to go. */
+    const makeRoom = (pubKey: string): boolean => {
+      const places = [...served.values()].map(({ place }) => place)
+      const decision = placeFor({ pubKey, places, limits: servedLimits, hasPaid, nowMs: clock.now() })
+      if (decision.type === 'instead') {
+        const message = 'places had run out, and this connection made room for another one'
+        served.get(decision.session)!.end$.error(new LighthouseError('too-many-connections', message))
+      }
+      return decision.type !== 'full'
     }
 
     const serve$ = (offer: Offer): Observable<SeedingReport> => {
       const { session, from: pubKey } = offer
-      const entry = { pubKey, open: false }
+      const start = { session, pubKey, open: false, streams: 0, silent: false, sinceMs: clock.now() }
+      const entry: Served = { place: start, end$: new Subject() }
       served.set(session, entry)
+      const note = (open: OpenConnection, { streams, silentSeconds }: ConnectionStats): void => {
+        const { place } = entry
+        // Others than ours may say nothing for ten seconds.
+        const silent = open.agreement.rst && silentSeconds >= suspectSeconds
+        const sinceMs = place.open && place.streams === streams ? place.sinceMs : clock.now()
+        entry.place = { ...place, open: true, streams, silent, sinceMs }
+      }
       return answer$(offer).pipe(
-        whileOpen((open, later$) => {
-          entry.open = true
-          return carry$({
+        whileOpen((open, later$) =>
+          carry$({
             open,
             event$: later$,
             role: 'seeder',
@@ -78,8 +117,13 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
             account: account?.(open),
             clock,
             scheduler,
-          })
-        }),
+          }).pipe(
+            tap(report => {
+              if (report.type === 'stats') note(open, report.stats)
+            }),
+          ),
+        ),
+        takeUntil(entry.end$),
         catchError((error: unknown) =>
           of<SeedingReport>({ type: 'ended', pubKey, session, reason: toInternalError(error) }),
         ),
@@ -90,8 +134,8 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
     return offer$.pipe(
       mergeMap(offer => {
         const reason = refusal(offer)
-        if (reason === undefined) return serve$(offer)
-        refuse(offer, reason)
+        if (reason === undefined && makeRoom(offer.from)) return serve$(offer)
+        refuse(offer, reason ?? 'this peer serves as many as it can; try again later')
         return EMPTY
       }),
     )
