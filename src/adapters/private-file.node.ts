@@ -16,11 +16,15 @@ import {
   unlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { basename, dirname, join } from 'node:path'
+import { cutToBytes } from '../protocol/bytes.js'
 import { LighthouseError, type ErrorCode, toLighthouseError } from '../protocol/errors.js'
 
 /** Largest private file in bytes. Ten thousand remembered keys fit; a device or a wrong path does not fill the memory. */
 const maxFileBytes = 4 * 1024 * 1024
+
+/** Longest name in bytes that common file systems take. */
+const maxNameBytes = 255
 
 /** Windows keeps access rights in lists that a mode does not show. */
 const hasModes = process.platform !== 'win32'
@@ -102,15 +106,22 @@ function syncFolder(path: string): void {
 }
 
 function writeTemporary(path: string, text: string): string {
-  const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`
+  const ending = `.${randomBytes(6).toString('hex')}.tmp`
+  // Beside a file whose name is as long as names may be.
+  const temporary = join(dirname(path), `${cutToBytes(basename(path), maxNameBytes - ending.length)}${ending}`)
   const file = openSync(temporary, 'wx', 0o600)
   try {
-    writeFileSync(file, text)
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
+    try {
+      writeFileSync(file, text)
+      fsyncSync(file)
+    } finally {
+      closeSync(file)
+    }
+    return temporary
+  } catch (error) {
+    unlinkSync(temporary)
+    throw error
   }
-  return temporary
 }
 
 /** Replaces a file as one step, with mode 0600: after a crash there is the old text or the new one. Throws `code`. */

@@ -59,7 +59,7 @@ Examples:
   $ lighthouse-peer up                      share ./data, open the dashboard
   $ lighthouse-peer up --share ~/Films --no-open
   $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service of this machine instead of a folder
-  $ lighthouse-peer up --json --port-base 0 | head -1   the addresses, for a program`,
+  $ lighthouse-peer up --json --port-base 0   for a program: the addresses first, then what happens, a line each`,
   status: `
 Examples:
   $ lighthouse-peer status

@@ -27,3 +27,15 @@ export function appendJoined(parts: readonly Uint8Array[], bytes: Uint8Array): r
   while (keep > 0 && parts[keep - 1]!.length <= length) length += parts[--keep]!.length
   return [...parts.slice(0, keep), concat([...parts.slice(keep), bytes])]
 }
+
+/** As much of a text from its front as fits so many bytes of UTF-8; never half a character. */
+export function cutToBytes(text: string, maxBytes: number): string {
+  let bytes = 0
+  let end = 0
+  for (const char of text) {
+    bytes += new TextEncoder().encode(char).length
+    if (bytes > maxBytes) break
+    end += char.length
+  }
+  return text.slice(0, end)
+}

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { basename, dirname, join } from 'node:path'
+import { cutToBytes } from '../../protocol/bytes.js'
 
 /** Longest name in bytes that file systems take. Where UTF-16 units are counted they are no more. */
 const maxNameBytes = 255
@@ -18,24 +19,12 @@ export interface PartPaths {
   temporary(unique: string): string
 }
 
-/** As much of a text from its front as fits, never half a character. */
-function cut(text: string, maxBytes: number): string {
-  let bytes = 0
-  let end = 0
-  for (const char of text) {
-    bytes += Buffer.byteLength(char)
-    if (bytes > maxBytes) break
-    end += char.length
-  }
-  return text.slice(0, end)
-}
-
 /** `FILE.part` and `FILE.part.json`; of a long name as much as leaves room, with a digest of all of it. */
 export function partPaths(target: string): PartPaths {
   const name = basename(target)
   const room = maxNameBytes - addedBytes
   const digest = (): string => createHash('sha256').update(name).digest('hex').slice(0, digestDigits)
-  const stem = Buffer.byteLength(name) <= room ? name : `${cut(name, room - digestDigits - 1)}~${digest()}`
+  const stem = Buffer.byteLength(name) <= room ? name : `${cutToBytes(name, room - digestDigits - 1)}~${digest()}`
   const part = join(dirname(target), `${stem}.part`)
   return { part, note: `${part}.json`, temporary: unique => `${part}.${unique}.tmp` }
 }
