@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { firstValueFrom, map, Subject, toArray } from 'rxjs'
+import { nodeNetwork } from '../../src/adapters/network.node.js'
 import type { RtcName } from '../../src/adapters/webrtc/load.node.js'
 import type { WebRtcImplementation } from '../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../src/adapters/webrtc/node-datachannel-engine.js'
@@ -18,7 +19,10 @@ interface Engine {
 
 const engines: Readonly<Record<RtcName, Engine>> = {
   wrtc: { module: () => import('wrtc'), port: wrtcRtc },
-  'node-datachannel': { module: () => import('node-datachannel/polyfill'), port: nodeDatachannelRtc },
+  'node-datachannel': {
+    module: () => import('node-datachannel/polyfill'),
+    port: made => nodeDatachannelRtc(made, nodeNetwork.addresses),
+  },
 }
 
 interface RawChannel {

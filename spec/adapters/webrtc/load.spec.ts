@@ -6,8 +6,11 @@ import type { RtcPort } from '../../../src/ports.js'
 const fake = (name: string): RtcPort => ({ name, connect$: () => NEVER })
 
 describe('loadEngines', () => {
-  it('takes node-datachannel', async () => {
-    expect(await loadEngines()).toEqual({ rtc: expect.objectContaining({ name: 'node-datachannel' }) })
+  it('takes node-datachannel, and wrtc for what only a relay over TCP can carry', async () => {
+    expect(await loadEngines()).toEqual({
+      rtc: expect.objectContaining({ name: 'node-datachannel' }),
+      overTcp: expect.objectContaining({ name: 'wrtc' }),
+    })
   })
 
   it('takes wrtc where node-datachannel has no binary, and says why', async () => {

@@ -3,6 +3,7 @@ import polyfill from 'node-datachannel/polyfill'
 import { firstValueFrom, NEVER } from 'rxjs'
 import type { WebRtcImplementation } from '../../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../../src/adapters/webrtc/node-datachannel-engine.js'
+import { rtcSides } from '../../compliance/support/rtc-sides.js'
 import type { IceServer } from '../../../src/ports.js'
 
 interface Native {
@@ -18,7 +19,7 @@ function configurationFor(iceServers: readonly IceServer[]): { readonly iceServe
       throw new Error('enough')
     },
   } as unknown as WebRtcImplementation
-  const { connect$ } = nodeDatachannelRtc(implementation)
+  const { connect$ } = nodeDatachannelRtc(implementation, () => ['192.0.2.1'])
   connect$({ initiator: true, iceServers, remote$: NEVER }).subscribe({ error: () => undefined })
   return given as { readonly iceServers: readonly IceServer[] }
 }
@@ -33,10 +34,22 @@ describe('node-datachannel', () => {
         return super.createDataChannel(label, init)
       }
     }
-    const { connect$ } = nodeDatachannelRtc({ ...others, RTCPeerConnection: Recording as never })
+    const { connect$ } = nodeDatachannelRtc({ ...others, RTCPeerConnection: Recording as never }, () => ['192.0.2.1'])
     const offer = firstValueFrom(connect$({ initiator: true, iceServers: [], remote$: NEVER }))
     expect(made).toEqual([['data', expect.objectContaining({ maxRetransmits: 65_535 })]])
     await offer
+  })
+
+  it('connects two peers of a machine that has no address but loopback', async () => {
+    const sides = rtcSides(nodeDatachannelRtc(polyfill as unknown as WebRtcImplementation, () => []))
+    await Promise.all(sides.map(({ opened }) => opened))
+    for (const { events, subscription } of sides) {
+      const candidates = events.flatMap(event =>
+        event.type === 'signal' && event.signal.type === 'candidate' ? [event.signal.candidate] : [],
+      )
+      expect(candidates).toEqual([expect.stringMatching(/ 127\.0\.0\.1 \d+ typ host/)])
+      subscription.unsubscribe()
+    }
   })
 
   it('is given names and credentials percent-encoded, since they become part of an address', () => {

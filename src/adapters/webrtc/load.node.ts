@@ -1,5 +1,6 @@
 import type { RtcPort } from '../../ports.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { nodeNetwork } from '../network.node.js'
 import type { WebRtcImplementation } from './native-connection.js'
 import { nodeDatachannelRtc, sctpSettings } from './node-datachannel-engine.js'
 import { wrtcProcessRtc } from './wrtc-process.node.js'
@@ -14,7 +15,7 @@ async function loadNodeDatachannel(): Promise<RtcPort> {
   const { setSctpSettings } = await import('node-datachannel')
   const polyfill = (await import('node-datachannel/polyfill')) as unknown as Module
   setSctpSettings(sctpSettings)
-  return nodeDatachannelRtc(polyfill.default ?? polyfill)
+  return nodeDatachannelRtc(polyfill.default ?? polyfill, nodeNetwork.addresses)
 }
 
 async function loadWrtc(): Promise<RtcPort> {

@@ -35,13 +35,19 @@ function usableServers(servers: readonly IceServer[]): readonly IceServer[] {
   )
 }
 
-/** node-datachannel (libdatachannel, libjuice, usrsctp), with what is peculiar to it. */
-export function nodeDatachannelRtc(implementation: WebRtcImplementation): RtcPort {
+/**
+ * node-datachannel (libdatachannel, libjuice, usrsctp), with what is peculiar to it.
+ *
+ * @param addresses the machine's, without loopback ones. libjuice names no loopback address by itself: on a machine
+ * without a network, where peers can only be on the machine itself, connections are bound to one.
+ */
+export function nodeDatachannelRtc(implementation: WebRtcImplementation, addresses: () => readonly string[]): RtcPort {
   return simplePeerRtc('node-datachannel', implementation, {
     // Milliseconds where the standard has seconds; windows would grow a thousandfold.
     roundTripUnitMs: 1,
     candidatesAfterAnswer: true,
     channelInit,
+    config: () => (addresses().length === 0 ? { bindAddress: '127.0.0.1' } : {}),
     iceServers: usableServers,
   })
 }

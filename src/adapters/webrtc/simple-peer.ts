@@ -61,6 +61,8 @@ export interface RtcQuirks {
   readonly channelInit?: { readonly maxRetransmits?: number }
   /** Whether the side that answers may get the first messages in the wrong order. Default false. */
   readonly greets?: boolean
+  /** What else a connection is configured with, asked for each. Default: nothing. */
+  readonly config?: () => object
   /** The servers as it takes them. Default: as they are. */
   readonly iceServers?: (servers: readonly IceServer[]) => readonly IceServer[]
 }
@@ -73,6 +75,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
     highWaterBytes = defaultHighWaterBytes,
     channelInit = {},
     greets = false,
+    config = () => ({}),
     iceServers: taken = servers => servers,
   } = quirks
   const wrtc = oneChannelOnly(implementation)
@@ -89,7 +92,11 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           channelConfig: channelInit,
           // With trickle on nothing waits for it; its timer would outlive the peer.
           iceCompleteTimeout: 1,
-          config: { iceServers: [...taken(iceServers)], iceTransportPolicy: relayOnly ? 'relay' : 'all' },
+          config: {
+            ...config(),
+            iceServers: [...taken(iceServers)],
+            iceTransportPolicy: relayOnly ? 'relay' : 'all',
+          },
         }
         const peer = new SimplePeer(options)
         const { channel, dispose } = channelOf(peer, highWaterBytes)
