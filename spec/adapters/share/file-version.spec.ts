@@ -104,7 +104,7 @@ describe('settledVersion', () => {
 
   it('waits until a file was left alone', async () => {
     const file = restless(3)
-    expect((await settledVersion(file, patient)).ctimeNs).toBe(1n)
+    expect(Number((await settledVersion(file, patient)).ctimeNs)).toBe(1)
     expect(file.looked).toBe(4)
   })
 
