@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { chmodSync, linkSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { platform } from 'node:os'
 import { join } from 'node:path'
 import { Subscription } from 'rxjs'
@@ -152,6 +152,18 @@ describe('what a peer and a hub keep', () => {
       leftOut: { private: told.length, link: told.length },
     })
     expect(await statusOf(port, 'film.mp4')).toBe(200)
+  })
+
+  it('is not served from a home whose key lies elsewhere', async () => {
+    const root = temporary()
+    const home = join(root, 'home')
+    const names = await fillHome(home)
+    const elsewhere = join(temporary(), 'key')
+    renameSync(join(home, 'metadata.json'), elsewhere)
+    symlinkSync(elsewhere, join(home, 'metadata.json'))
+    for (const name of names.filter(name => /pending|hub/.test(name))) rmSync(join(home, name))
+    const port = await share(root, undefined)
+    await expectNone(port, [['home'], ['home', 'running.json']])
   })
 
   it('follows what is replaced while it runs', async () => {

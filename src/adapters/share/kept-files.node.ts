@@ -3,7 +3,7 @@
  * It is known by its folder and by its device and inode; a name alone says nothing, as somebody's film may have it, too.
  */
 import type { BigIntStats } from 'node:fs'
-import { type FileHandle, lstat, open, readdir } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { databaseNames, isKeptName } from '../../protocol/peer/kept-names.js'
@@ -38,9 +38,10 @@ async function headOf(handle: FileHandle): Promise<string> {
   return buffer.toString('latin1', 0, bytesRead)
 }
 
-/** Whether there is a file whose first bytes fit. */
+/** Whether there is a file, or a link to one, whose first bytes fit. */
 async function begins(path: string, pattern: RegExp): Promise<boolean> {
-  const handle = await orAbsent(open(path, readFlags))
+  const target = await orAbsent(realpath(path))
+  const handle = target === undefined ? undefined : await orAbsent(open(target, readFlags))
   try {
     return handle !== undefined && (await handle.stat()).isFile() && pattern.test(await headOf(handle))
   } finally {
