@@ -34,6 +34,13 @@ async function takePort(): Promise<number> {
   return port <= 65_400 ? port : takePort()
 }
 
+/** Has the usual port of a hub taken, if nobody has it already, such as another demo. */
+function takeHubPort(): Promise<unknown> {
+  const blocker = createServer().listen(3000, '127.0.0.1')
+  closers.push(() => blocker.close())
+  return once(blocker, 'listening').catch(() => undefined)
+}
+
 /** Resolves with true when nobody listens there any more. The test's own time limit bounds it. */
 async function isFree(url: string): Promise<boolean> {
   return firstValueFrom(
@@ -164,6 +171,16 @@ describe('the demo', () => {
     expect(readdirSync(cwd)).toEqual([])
   })
 
+  it('takes the next port for its hub when somebody has the usual one', async () => {
+    const cwd = temporary()
+    await takeHubPort()
+    const demo = cli(['demo', '--json', '--port-base', '0'], cwd, { TMPDIR: cwd })
+    const port = Number(new URL(String((await demo.message(isReady)).hub)).port)
+    expect([port > 3000, port < 3020]).toEqual([true, true])
+    demo.signal('SIGINT')
+    expect((await demo.ended).code).toBe(0)
+  })
+
   it('takes its programs along when it is killed', async () => {
     const cwd = temporary()
     const demo = cli(['demo', '--json', '--port-base', '0'], cwd, { TMPDIR: cwd })
@@ -199,11 +216,13 @@ describe('the demo', () => {
 
   it('says which port is in use', async () => {
     const cwd = temporary()
+    await takeHubPort()
     const port = await takePort()
     const demo = await cli(['demo', '--port-base', String(port)], cwd, { TMPDIR: cwd }).ended
     expect(demo.code).toBe(1)
+    expect(demo.err).toMatch(/^Port 3000 is in use: the hub is at http:\/\/127\.0\.0\.1:30[01]\d\.$/m)
     // The one that is held, or one of the block that somebody else happens to hold.
-    const named = Number(/\bport (\d+)/i.exec(demo.err)?.[1])
+    const named = Number(/^error: .*\bport (\d+)/im.exec(demo.err)?.[1])
     expect([named >= port, named < port + 64]).toEqual([true, true])
     expect(readdirSync(cwd)).toEqual([])
   })

@@ -45,8 +45,9 @@ import type { Context } from './context.js'
 /** Options of `demo`. */
 export type DemoValues = EngineValues
 
-/** The hub's usual port; another one is taken when it is not free. */
+/** The hub's usual port; the next free one is taken when somebody has it, out of so many. */
 const hubPort = 3000
+const hubPorts = 20
 
 /** From one peer's block of ports to the other's. */
 const blockDistance = 100
@@ -114,11 +115,12 @@ async function startHub(fleet: Fleet, home: string): Promise<{ readonly url: str
     fleet.watch(hub)
     return String(url)
   }
-  try {
-    return { url: await attempt(hubPort), moved: false }
-  } catch (error) {
-    if (!isLighthouseError(error, 'port-in-use')) throw error
-    return { url: await attempt(0), moved: true }
+  for (let port = hubPort; ; port += 1) {
+    try {
+      return { url: await attempt(port), moved: port !== hubPort }
+    } catch (error) {
+      if (!isLighthouseError(error, 'port-in-use') || port === hubPort + hubPorts - 1) throw error
+    }
   }
 }
 
