@@ -19,7 +19,7 @@ const fileBytes = 4_000_000
 let cluster: Cluster
 let alice: ClusterPeer
 let bob: ClusterPeer
-let mallory: RawConsumer
+let mallory: RawConsumer | undefined
 /** The largest resident memory of bob's while alice takes at full speed what one key may. */
 let calmBytes: number
 
@@ -43,7 +43,7 @@ beforeAll(async () => {
 }, 60_000)
 
 afterEach(async () => {
-  mallory.close()
+  mallory?.close()
   await bob.until(({ connections }) => connections.length === 1)
 })
 
@@ -59,24 +59,31 @@ async function peakBytes(end: Promise<unknown>): Promise<number> {
 
 /** Signs in with a key of its own and opens so many connections to bob. */
 async function attack(nickname: string, connections: number): Promise<readonly RawConnection[]> {
-  mallory = await rawConsumer(cluster.hubUrl, nickname, await loadRtc('node-datachannel'))
+  const consumer = await rawConsumer(cluster.hubUrl, nickname, await loadRtc('node-datachannel'))
+  mallory = consumer
   const opened: RawConnection[] = []
-  for (let count = 0; count < connections; count++) opened.push(await mallory.connect('bob'))
+  for (let count = 0; count < connections; count++) opened.push(await consumer.connect('bob'))
   return opened
 }
 
 /** A request of alice's, on a connection of its own. */
 const honest = async (): Promise<string> => (await readText(`${alice.proxy}proxy/bob/hello.txt`)).text
 
+it('with 500 requests at once waits a moment for some of them, and is answered all', async () => {
+  const { url } = await readText(`${alice.proxy}proxy/bob/hello.txt`)
+  const texts = await Promise.all(Array.from({ length: 500 }, async () => (await readText(url)).text))
+  expect(new Set(texts)).toEqual(new Set(['hello']))
+})
+
 it('with a fifth connection loses the one that has rested longest', async () => {
   const [first, ...others] = await attack('idlers', 4)
-  const fifth = await mallory.connect('bob')
+  const fifth = await mallory!.connect('bob')
   expect(await first!.over).toBe('closed there')
   await bob.until(({ connections }) => connections.length === 5)
   await Promise.all([...others, fifth].map(connection => connection.say(saying(3, get('/')))))
   // None of them rests now.
   await bob.until(({ streams }) => streams === 4)
-  await expect(mallory.connect('bob')).rejects.toThrow('serves as many as it can')
+  await expect(mallory!.connect('bob')).rejects.toThrow('serves as many as it can')
   expect(await honest()).toBe('hello')
 })
 
@@ -104,7 +111,7 @@ it('with 1,024 files that it neither reads nor pays for makes the process hold n
   const { bufferedBytes, connections: carried } = await bob.stats()
   // 32 connections of one chunk each, and what four channels may queue without credit.
   expect(bufferedBytes).toBeLessThan(32 * 65_536 + 4 * 262_144)
-  const streams = carried.filter(({ pubKey }) => pubKey === mallory.pubKey).map(stats => stats.streams)
+  const streams = carried.filter(({ pubKey }) => pubKey === mallory?.pubKey).map(stats => stats.streams)
   expect(streams.length).toBe(4)
   expect(streams.reduce((sum, count) => sum + count, 0)).toBe(512)
 })
