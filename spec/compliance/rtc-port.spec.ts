@@ -217,6 +217,25 @@ for (const rtc of rtcs) {
       warn.mockRestore()
     })
 
+    it.each(rtcs.flatMap(({ name }) => [[name, 'offerer'] as const, [name, 'answerer'] as const]))(
+      'uses the candidates of %s: only the %s names any',
+      async (other, naming) => {
+        const named = rtcs.find(({ name }) => name === other)!
+        const [offerer, answerer] = naming === 'offerer' ? [named, rtc] : [rtc, named]
+        const [a, b] = rtcSides(offerer, answerer, (signal, from) => {
+          if (from === naming) return signal
+          return signal.type === 'candidate'
+            ? undefined
+            : { ...signal, sdp: signal.sdp.replace(/^a=candidate:.*\r\n/gm, '') }
+        })
+        keep(a, b)
+        const [near, far] = await Promise.all([a.opened, b.opened])
+        const arrived = firstValueFrom(far.message$)
+        near.send(Uint8Array.of(1))
+        expect([...(await arrived)]).toEqual([1])
+      },
+    )
+
     it('opens nothing when the fingerprint in the answer is another one', async () => {
       const swap = (signal: RtcSignal): RtcSignal =>
         signal.type === 'answer'

@@ -36,13 +36,19 @@ export function rtcSide(rtc: RtcPort, initiator: boolean, onSignal: (signal: Rtc
   return { events, outcomes, remote$, opened, over, subscription }
 }
 
+/** What of a signal reaches the other side. */
+type Between = (signal: RtcSignal, from: 'offerer' | 'answerer') => RtcSignal | undefined
+
 /** Two sides whose signals reach each other, passed through `between`. */
 export function rtcSides(
   offerer: RtcPort,
   answerer: RtcPort = offerer,
-  between: (signal: RtcSignal) => RtcSignal = signal => signal,
+  between: Between = signal => signal,
 ): readonly [RtcSide, RtcSide] {
-  const b = rtcSide(answerer, false, signal => a.remote$.next(between(signal)))
-  const a: RtcSide = rtcSide(offerer, true, signal => b.remote$.next(between(signal)))
+  const pass = (signal: RtcSignal | undefined, to: RtcSide): void => {
+    if (signal !== undefined) to.remote$.next(signal)
+  }
+  const b = rtcSide(answerer, false, signal => pass(between(signal, 'answerer'), a))
+  const a: RtcSide = rtcSide(offerer, true, signal => pass(between(signal, 'offerer'), b))
   return [a, b]
 }

@@ -26,10 +26,9 @@ const maxEarlyBytes = 1024 * 1024
 
 function toPeer(signal: RtcSignal): SimplePeer.SignalData {
   if (signal.type !== 'candidate') return signal
-  const { candidate, sdpMid } = signal
-  // One that names no section of the description is for the only one; constructors refuse it without.
-  const sdpMLineIndex = signal.sdpMLineIndex ?? (sdpMid === null ? 0 : null)
-  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex } }
+  // A description has one section. node-datachannel does not give its number, and wrtc takes no candidate without.
+  const { candidate, sdpMid, sdpMLineIndex } = signal
+  return { type: 'candidate', candidate: { candidate, sdpMid, sdpMLineIndex: sdpMLineIndex ?? 0 } }
 }
 
 function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
