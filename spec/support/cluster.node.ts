@@ -41,9 +41,18 @@ function cleanEnvironment(): NodeJS.ProcessEnv {
   return Object.fromEntries(entries)
 }
 
-/** Starts the command line. It has a channel to us, so that it ends when this process is killed. */
-export function startCli(argv: readonly string[], cwd: string, env: NodeJS.ProcessEnv = {}): CliProgram {
-  const child: ChildProcess = spawn(process.execPath, [main, ...argv], {
+/**
+ * Starts the command line. It has a channel to us, so that it ends when this process is killed. `through` comes before it: a
+ * program that becomes the one that is named after it.
+ */
+export function startCli(
+  argv: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = {},
+  through: readonly string[] = [],
+): CliProgram {
+  const [program, ...args] = [...through, process.execPath, main, ...argv]
+  const child: ChildProcess = spawn(program!, args, {
     cwd,
     env: { ...cleanEnvironment(), ...env },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
