@@ -14,6 +14,7 @@ import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
 import { ConnectionGate } from './protocol/connection-gate.js'
 import { iceServersFor } from './protocol/ice.js'
 import { ConnectionPlaces } from './protocol/limits/connection-places.js'
+import { TargetLimits } from './protocol/limits/target-limits.js'
 import { OpenPlaces } from './protocol/open-places.js'
 import { PartyLimits } from './protocol/party-limits.js'
 import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
@@ -77,6 +78,7 @@ export function assemble(
     loginLimits: new TokenBuckets(limits.logins),
     signalLimits: new TokenBuckets(limits.signals),
     offerLimits: partyLimits(limits.offers, limits.offersByAddress),
+    targetLimits: new TargetLimits(limits.offersByTarget),
     receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
     settlement,
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),

@@ -53,6 +53,10 @@ export interface HubRateLimits {
   readonly offerBurstPerAddress?: number
   /** Offers of all keys of an address for long. Default 480, and 60,000 for this machine's own addresses. */
   readonly offersPerMinutePerAddress?: number
+  /** Offers to one key from all others at once; half of it for keys that make few. Default 120. */
+  readonly offerBurstPerTarget?: number
+  /** Offers to one key from all others for long. Default 240. */
+  readonly offersPerMinutePerTarget?: number
   /** Receipts by key at once. Default 1,000. */
   readonly receiptBurst?: number
   /** Receipts by key for long. Default 400: an honest consumer on a fast link signs some 250. */
@@ -134,6 +138,7 @@ export interface HubLimits {
   readonly signals: BucketRate
   readonly offers: BucketRate
   readonly receipts: BucketRate
+  readonly offersByTarget: BucketRate
   readonly offersByAddress: ByOrigin<BucketRate>
   readonly receiptsByAddress: ByOrigin<BucketRate>
   readonly connections: ByOrigin<number>
@@ -211,6 +216,8 @@ const defaultLimits = {
   offersPerMinute: 60,
   offerBurstPerAddress: 240,
   offersPerMinutePerAddress: 480,
+  offerBurstPerTarget: 120,
+  offersPerMinutePerTarget: 240,
   receiptBurst: 1_000,
   receiptsPerSecond: 400,
   receiptBurstPerAddress: 2_000,
@@ -258,6 +265,7 @@ function limitsFrom(options: HubRateLimits): HubLimits {
     logins: aMinute(limits.loginsPerMinute),
     signals: { burst: limits.signalBurst, perSecond: limits.signalsPerSecond },
     offers: { burst: limits.offerBurst, perSecond: limits.offersPerMinute / 60 },
+    offersByTarget: { burst: limits.offerBurstPerTarget, perSecond: limits.offersPerMinutePerTarget / 60 },
     receipts: { burst: limits.receiptBurst, perSecond: limits.receiptsPerSecond },
     offersByAddress: byOrigin(of => ({ burst: of.offerBurstPerAddress, perSecond: of.offersPerMinutePerAddress / 60 })),
     receiptsByAddress: byOrigin(of => ({

@@ -207,6 +207,7 @@ export type LimitName =
   | 'signals'
   | 'offers'
   | 'offers-by-address'
+  | 'offers-by-target'
   | 'receipts'
   | 'receipts-by-address'
   /** Too much waits: of a peer's signals for the store, of all receipts to be settled, of what somebody else reads. */

@@ -5,6 +5,7 @@ import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { receiptRefusalAck } from '../../../src/hub/protocol/receipt-rules.js'
+import { TargetLimits } from '../../../src/hub/protocol/limits/target-limits.js'
 import { PartyLimits } from '../../../src/hub/protocol/party-limits.js'
 import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
@@ -39,6 +40,7 @@ function contextWith(
     signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
     loginLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
     offerLimits: new PartyLimits(plenty, plenty),
+    targetLimits: new TargetLimits({ burst: 1e9, perSecond: 1e9 }),
     receiptLimits: new PartyLimits(plenty, plenty),
     settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },
     iceServersFor: () => [],

@@ -28,10 +28,10 @@ export class TokenBuckets {
 
   constructor(private readonly rate: BucketRate) {}
 
-  /** Takes a token; false when there is none. `nowMs` is monotonic. */
-  take(key: string, nowMs: number): boolean {
+  /** Takes a token; false when there is none, or none beyond those that are `reserved`. `nowMs` is monotonic. */
+  take(key: string, nowMs: number, reserved = 0): boolean {
     const { tokens } = refilled(this.#buckets.get(key), this.rate, nowMs)
-    const allowed = tokens >= 1
+    const allowed = tokens >= reserved + 1
     setBounded(this.#buckets, key, { tokens: allowed ? tokens - 1 : tokens, atMs: nowMs }, maxKeys)
     return allowed
   }

@@ -1,5 +1,6 @@
 import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../../ports.js'
+import type { TargetLimits } from '../protocol/limits/target-limits.js'
 import type { PartyLimits } from '../protocol/party-limits.js'
 import type { TokenBuckets } from '../protocol/token-buckets.js'
 import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair } from '../ports.js'
@@ -15,6 +16,8 @@ export interface HubContext {
   readonly loginLimits: TokenBuckets
   readonly signalLimits: TokenBuckets
   readonly offerLimits: PartyLimits
+  /** Offers by whom they are for. */
+  readonly targetLimits: TargetLimits
   readonly receiptLimits: PartyLimits
   readonly settlement: Pick<SettlementService, 'submit'>
   readonly iceServersFor: (pubKey: string) => readonly IceServer[]

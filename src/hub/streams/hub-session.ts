@@ -13,7 +13,9 @@ import {
 } from 'rxjs'
 import { formatCoins } from '../../protocol/coins.js'
 import { isLighthouseError } from '../../protocol/errors.js'
+import type { Signal } from '../../protocol/signal.js'
 import type { BusSession, HubSocket } from '../ports.js'
+import { AnswerAllowance } from '../protocol/limits/answer-allowance.js'
 import { authenticate$ } from './authentication.js'
 import type { HubContext } from './context.js'
 import { signedHead } from './ledger-head.js'
@@ -45,15 +47,20 @@ function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Obse
   return defer(() => {
     // Nothing overtakes `authenticated`. A settlement that is not sent for that is in the balance, which is read later.
     let welcomed = false
+    const answers = new AnswerAllowance()
     const session: BusSession = {
-      send: (event, body) => welcomed && socket.send(event, body),
+      send(event, body) {
+        if (!welcomed || !socket.send(event, body)) return false
+        if (event === 'signal' && (body as Partial<Signal>).type === 'offer') answers.offered(body)
+        return true
+      },
       replace: () => replace(socket, context),
     }
     return from(bus.enter(pubKey, session)).pipe(
       concatMap(() => welcome$(socket, pubKey, context)),
       concatMap(() => {
         welcomed = true
-        return merge(relaySignals$(socket, pubKey, context), settleReceipts$(socket, pubKey, context))
+        return merge(relaySignals$(socket, pubKey, context, answers), settleReceipts$(socket, pubKey, context))
       }),
       finalize(() => bus.leave(pubKey, session)),
     )

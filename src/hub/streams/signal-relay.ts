@@ -2,6 +2,7 @@ import { catchError, concatMap, defer, finalize, ignoreElements, mergeMap, type 
 import type { Signal, SignalAck, SignalRefusal } from '../../protocol/signal.js'
 import { admitSignal, type AdmittedSignal, refusalAck, relayRefusal } from '../protocol/relay.js'
 import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../ports.js'
+import type { AnswerAllowance } from '../protocol/limits/answer-allowance.js'
 import type { HubContext } from './context.js'
 
 /** Signals of one socket that wait for the store, in bytes; more are refused. Sixteen of the largest. */
@@ -60,9 +61,16 @@ function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
  * Forwards what one signed-in socket sends, in order, and acknowledges each signal. An offer and its answer are recorded
  * first, so that receipts of their session count. A signal at which the store fails is `rate-limited`. Never emits;
  * completes with the socket's signals. Holds at most 1 MiB of signals that wait for the store.
+ *
+ * @param answers what this peer may say in reply to offers, beside its own limit.
  */
-export function relaySignals$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
-  const { clock, metrics, signalLimits, offerLimits } = context
+export function relaySignals$(
+  socket: HubSocket,
+  pubKey: string,
+  context: HubContext,
+  answers: AnswerAllowance,
+): Observable<never> {
+  const { clock, metrics, signalLimits, offerLimits, targetLimits } = context
   const party = { pubKey, address: socket.address }
   return defer(() => {
     let pendingBytes = 0
@@ -80,11 +88,16 @@ export function relaySignals$(socket: HubSocket, pubKey: string, context: HubCon
         metrics.limited(name)
         return refuse('rate-limited')
       }
-      if (!signalLimits.take(pubKey, clock.now())) return limit('signals')
+      const isReply = answers.take(incoming.message)
+      if (!isReply && !signalLimits.take(pubKey, clock.now())) return limit('signals')
       const admitted = admitSignal(incoming.message, pubKey)
       if (admitted === undefined) return refuse('malformed')
-      const beyond = admitted.signal.type === 'offer' ? offerLimits.refusal(party, clock.now()) : undefined
-      if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
+      if (admitted.signal.type === 'offer') {
+        // What a key may do comes first: offers that it has not got cost their target nothing.
+        const beyond = offerLimits.refusal(party, clock.now())
+        if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
+        if (!targetLimits.take(pubKey, admitted.signal.to, clock.now())) return limit('offers-by-target')
+      }
       if (pendingBytes + admitted.bytes > maxPendingBytes) return limit('waiting-signals')
       pendingBytes += admitted.bytes
       return [{ incoming, ...admitted }]
