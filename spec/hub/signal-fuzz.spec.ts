@@ -78,25 +78,38 @@ describe(`hostile signals, seed ${seed}`, () => {
     expect(await send(witness.socket, bye)).toMatchObject({ error: { code: 'offline' } })
   })
 
-  it('that are no packets at all end the connection they came on', async () => {
+  /** Writes the text on the connection of somebody who has signed in, as no client would. */
+  async function sendRaw(
+    hub: Awaited<ReturnType<typeof startHub>>,
+    account: ReturnType<typeof newAccount>,
+    text: string,
+  ) {
+    const { socket } = await signIn(hub, account)
+    const closed = next(socket, 'disconnect')
+    const { ws } = (socket.io.engine as any).transport as { ws: { send(text: string): void } }
+    ws.send(text)
+    return { socket, closed }
+  }
+
+  it.each(['4', '42[', '4{"a":1}', '451-["signal",{"_placeholder":true,"num":9}]', '9', ''])(
+    'that are no packets at all, like "%s", end the connection they came on and no other',
+    async packet => {
+      const hub = await startHub()
+      const [alice, bob] = [await register(hub, 'alice'), await register(hub, 'bob')]
+      const witness = await signIn(hub, bob)
+      const { socket, closed } = await sendRaw(hub, alice, packet)
+      // One of them promises more to come, and this is not it.
+      socket.emit('signal', null)
+      await closed
+      expect(await sendAny(witness.socket, [null])).toMatchObject({ error: { code: 'malformed' } })
+      expect((await signIn(hub, alice)).welcome.coins).toBe('100.000000')
+    },
+  )
+
+  it.each(['42', '43999[]'])('that say nothing, like "%s", change nothing', async packet => {
     const hub = await startHub()
-    const alice = await register(hub, 'alice')
-    for (const packet of [
-      '4',
-      '42',
-      '42[',
-      '4{"a":1}',
-      '451-["signal",{"_placeholder":true,"num":9}]',
-      '43999[]',
-      '9',
-      '',
-    ]) {
-      const { socket } = await signIn(hub, alice)
-      const raw = (socket.io.engine as any).transport.ws as { send(text: string): void; ping(): void }
-      raw.send(packet)
-      socket.disconnect()
-    }
-    expect((await signIn(hub, alice)).welcome.coins).toBe('100.000000')
+    const { socket } = await sendRaw(hub, await register(hub, 'alice'), packet)
+    expect(await sendAny(socket, [null])).toMatchObject({ error: { code: 'malformed' } })
   })
 
   it('for somebody who does not read pile up to a bound and are refused then', async () => {
