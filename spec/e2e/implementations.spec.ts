@@ -4,6 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from '@jest/globals'
+import type { ConnectionStats } from '../../src/protocol/stats.js'
 import { suspectSeconds } from '../../src/streams/tunnels.js'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { childrenOf } from '../support/processes.node.js'
@@ -45,9 +46,12 @@ it('loses its connections with the process that runs wrtc, and nothing else', as
   const { proxy, until } = peers.nadia!
   const opened = await open(`${proxy}proxy/walter/film.bin`)
   opened.message.pause()
+  const ofWalter = (connections: readonly ConnectionStats[]): readonly ConnectionStats[] =>
+    connections.filter(({ nickname }) => nickname === 'walter')
+  await until(({ connections }) => ofWalter(connections).length > 0)
   for (const pid of childrenOf(walter.program.pid)) process.kill(pid, 'SIGKILL')
   // From then on a request makes a new connection.
-  await until(({ connections }) => connections.some(({ silentSeconds }) => silentSeconds >= suspectSeconds))
+  await until(({ connections }) => ofWalter(connections).every(({ silentSeconds }) => silentSeconds >= suspectSeconds))
   expect(await download(`${proxy}proxy/walter/film.bin`)).toMatchObject({ status: 200, bytes, sha256 })
   const outcome = receive(opened)
   opened.message.resume()

@@ -70,7 +70,7 @@ export class MuxEnd {
     this.apply({ type: 'write', id: stream.id, bytes })
     const { streams, queuedBytes } = this.state
     const after = streams.get(stream.id)
-    if (this.failure !== undefined || after === undefined || after.queuedBytes === 0) return
+    if (length === 0 || this.failure !== undefined || after === undefined || after.queuedBytes === 0) return
     ensure(after.holding || queuedBytes < queueBudget(this.state), 'who writes beyond what all may queue is held')
   }
 
