@@ -302,7 +302,7 @@ export interface ReceiptBook {
   newestHead(hubKey: string): LedgerHead | undefined
 }
 
-/** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use`. */
+/** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`. */
 export interface TcpPort {
   listen$(options: { readonly port: number; readonly host: string }): Observable<TcpListenEvent>
   /** Dials at once; a failure arrives on `event$`. */

@@ -97,11 +97,11 @@ describe('nodeTcp.listen$', () => {
     expect(error).toMatchObject({ code: 'port-in-use', details: { port } })
   })
 
-  it('says invalid-option for an address that is not this machine’s', async () => {
+  it('says address-unavailable for an address that is not this machine’s', async () => {
     const error = await firstValueFrom(nodeTcp.listen$({ port: 0, host: '192.0.2.77' })).catch(
       (cause: unknown) => cause,
     )
-    expect(error).toMatchObject({ code: 'invalid-option' })
+    expect(error).toMatchObject({ code: 'address-unavailable' })
   })
 
   it('closes the 513th connection at once, and no other', async () => {

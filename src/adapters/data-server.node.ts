@@ -20,6 +20,7 @@ import { type Problem, sendProblem } from './problem.node.js'
 import { openInside, type SharedRoot } from './safe-path.node.js'
 import { KeptFiles } from './share/kept-files.node.js'
 import { sendListing } from './share/listing-response.node.js'
+import { listenError } from './tcp/listen-error.js'
 
 /** What is shared, and where. */
 export interface FolderServerOptions {
@@ -193,8 +194,8 @@ function listen$(
     let hosts: readonly string[] = []
     const server = boundedServer(folderApp(root, () => hosts, fromPeer))
     server.on('error', (cause: NodeJS.ErrnoException) => {
-      const message = `Port ${port} for the shared folder cannot be opened (${cause.code}). Choose another with --port-base.`
-      subscriber.error(new LighthouseError('port-in-use', message, { port }, { cause }))
+      // It still listens: an accept that failed, with no file handles left for example, costs that one connection.
+      if (!server.listening) subscriber.error(listenError(cause, host, port))
     })
     server.listen({ port, host, exclusive: true }, () => {
       const { port: actual } = server.address() as AddressInfo
@@ -210,7 +211,7 @@ function listen$(
 
 /**
  * Shares a folder over HTTP for as long as it is subscribed to. Emits once, when it listens; never completes.
- * Errors with `invalid-share` when the folder is missing or unreadable and `port-in-use` when the port is taken.
+ * Errors with `invalid-share` when the folder is missing or unreadable and as `listenError` says.
  * Unsubscribing frees the port and breaks off what is being sent. Holds at most 192 KiB of a file for each request.
  */
 export function folderServer$(options: FolderServerOptions): Observable<FolderServer> {

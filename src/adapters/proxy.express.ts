@@ -4,7 +4,6 @@
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { filter, Observable, Subject } from 'rxjs'
-import { LighthouseError } from '../protocol/errors.js'
 import { loopbackHosts } from '../protocol/http-guard.js'
 import { guardUpgrade, type Problem } from './http-guard.express.js'
 import { inTurn } from './http/in-turn.node.js'
@@ -12,6 +11,7 @@ import type { ProxyBackend } from './proxy-backend.js'
 import { peerUpgrades } from './proxy-peer.node.js'
 import { sendUpgradeProblem, upgradeResponse } from './proxy-problem.node.js'
 import { notFound, proxyRoutes } from './proxy-routes.express.js'
+import { listenError } from './tcp/listen-error.js'
 import { hasLeft$ } from './tcp/local-user.node.js'
 
 export interface ProxyServerOptions {
@@ -60,21 +60,13 @@ function dropIfLeft(socket: Socket): void {
     .subscribe(() => socket.destroy())
 }
 
-function listenError(error: NodeJS.ErrnoException, port: number): LighthouseError {
-  const text =
-    error.code === 'EADDRINUSE'
-      ? `Port ${port} of 127.0.0.1 is taken. Stop the program that holds it, or choose other ports with --port-base.`
-      : `Port ${port} of 127.0.0.1 cannot be opened (${error.message}). Choose other ports with --port-base.`
-  return new LighthouseError('port-in-use', text, { port }, { cause: error })
-}
-
 /**
  * The proxy's listener on 127.0.0.1.
  *
  *     subscribe: -----(listening)--------------!
  *     result:    ------a------------------------
  *
- * Starts on subscription; emits once when it is bound and does not complete. Errors with `port-in-use`. Unsubscribing
+ * Starts on subscription; emits once when it is bound and does not complete. Errors as `listenError` says. Unsubscribing
  * drops attempts, ends event streams, closes every connection and frees the port. Buffers what its sockets do.
  */
 export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly port: number; readonly url: string }> {
@@ -101,7 +93,7 @@ export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly
       socket.once('close', () => upgraded.delete(socket))
       takeUpgrade(req, socket, head)
     })
-    const refused = (error: Error): void => subscriber.error(listenError(error, options.port))
+    const refused = (error: Error): void => subscriber.error(listenError(error, '127.0.0.1', options.port))
     server.once('error', refused)
     server.listen({ port: options.port, host: '127.0.0.1', exclusive: true }, () => {
       server.off('error', refused)

@@ -3,6 +3,7 @@ import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { enqueue } from '../protocol/mux-receive.js'
+import { listenError } from './tcp/listen-error.js'
 import { localUser$, markOwn } from './tcp/local-user.node.js'
 import { PatientSocket } from './tcp/patient-socket.node.js'
 
@@ -148,16 +149,7 @@ export const nodeTcp: TcpPort = {
       server.maxConnections = maxConnections
       server.on('error', (cause: NodeJS.ErrnoException) => {
         // It still listens: an accept that failed, with no file handles left for example, costs that one connection.
-        if (server.listening) return
-        const taken = cause.code === 'EADDRINUSE' || cause.code === 'EACCES'
-        subscriber.error(
-          new LighthouseError(
-            taken ? 'port-in-use' : 'invalid-option',
-            taken ? `port ${port} belongs to another program; choose others with --port-base` : cause.message,
-            { port },
-            { cause },
-          ),
-        )
+        if (!server.listening) subscriber.error(listenError(cause, host, port))
       })
       server.listen({ port, host, exclusive: true }, () => {
         const address = server.address()

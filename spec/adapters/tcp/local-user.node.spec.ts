@@ -129,30 +129,24 @@ onLinux('localUser$', () => {
 })
 
 describe('together', () => {
-  it('runs once for all who ask before it begins, and again for who asks while it runs', async () => {
-    const finish: ((value: string) => void)[] = []
-    const read = together(() => new Promise<string>(resolve => finish.push(resolve)))
-    const first = [read(), read()]
-    await Promise.resolve()
-    const second = [read(), read(), read()]
-    expect(finish).toHaveLength(1)
-    finish[0]!('one')
-    expect(await Promise.all(first)).toEqual(['one', 'one'])
-    await Promise.resolve()
-    expect(finish).toHaveLength(2)
-    finish[1]!('two')
-    expect(await Promise.all(second)).toEqual(['two', 'two', 'two'])
+  it('runs once for all who ask within one turn, and again for who asks later', async () => {
+    const read = together((questions: readonly number[]) => questions)
+    expect(await Promise.all([read(1), read(2)])).toEqual([
+      [1, 2],
+      [1, 2],
+    ])
+    expect(await read(3)).toEqual([3])
   })
 
   it('runs again after a failure', async () => {
     let runs = 0
-    const read = together(async () => {
+    const read = together<number, number>(() => {
       runs += 1
       if (runs === 1) throw new Error('once')
       return runs
     })
-    await expect(read()).rejects.toThrow('once')
-    expect(await read()).toBe(2)
+    await expect(read(1)).rejects.toThrow('once')
+    expect(await read(2)).toBe(2)
   })
 })
 
