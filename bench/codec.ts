@@ -6,11 +6,11 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { from, lastValueFrom, map, reduce } from 'rxjs'
 import { deframe } from '../src/operators/deframe.js'
 import { frame } from '../src/operators/frame.js'
-import { createDeframer, deframe as deframeStep } from '../src/protocol/deframer.js'
-import { createMux, step } from '../src/protocol/mux.js'
+import { createDeframer, deframe as deframeStep } from '../src/protocol/mux/deframer.js'
+import { createMux, step } from '../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../src/protocol/mux/config.js'
-import type { MuxEvent, MuxState } from '../src/protocol/mux-state.js'
-import { encodeFrame, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/smux.js'
+import type { MuxEvent, MuxState } from '../src/protocol/mux/state.js'
+import { encodeFrame, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/mux/frame.js'
 
 const rounds = 5
 const totalBytes = 256 * 1024 * 1024

@@ -2,7 +2,7 @@
 import { asyncScheduler, NEVER, Observable, of, Subject, type Subscriber, tap } from 'rxjs'
 import { loadRtc, type RtcName } from '../../src/adapters/webrtc/load.node.js'
 import type { ByteChannel, ByteSocket, RtcSignal, SocketEvent } from '../../src/ports.js'
-import { session$ } from '../../src/streams/session.js'
+import { session$ } from '../../src/streams/mux/session.js'
 import type { LosslessMessage } from './lossless.messages.js'
 import { messageBytes, messagesPerWrite } from './lossless.messages.js'
 

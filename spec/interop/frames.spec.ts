@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
-import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/smux.js'
+import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { judgeByGo } from './support/go-judge.js'
 import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'

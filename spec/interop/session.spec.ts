@@ -16,7 +16,7 @@ import {
 } from 'rxjs'
 import { nodeTcp } from '../../src/adapters/tcp.node.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
-import { session$, type SessionOptions } from '../../src/streams/session.js'
+import { session$, type SessionOptions } from '../../src/streams/mux/session.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { connectGo } from './support/connect.js'
 import { buildGoProgram, goBuildMs, type GoProgram, goReason, type GoSession } from './support/go-program.js'

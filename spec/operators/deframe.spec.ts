@@ -3,7 +3,7 @@ import { map, of, Subject } from 'rxjs'
 import { deframe, deframeBatch } from '../../src/operators/deframe.js'
 import { frame } from '../../src/operators/frame.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame } from '../../src/protocol/smux.js'
+import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
 const data: Frame = { command: 'psh', streamId: 3, data: Uint8Array.of(1, 2, 3, 4) }

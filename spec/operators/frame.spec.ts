@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
 import { frame } from '../../src/operators/frame.js'
-import { encodeFrame, type Frame } from '../../src/protocol/smux.js'
+import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
 const values: Record<string, Frame> = {

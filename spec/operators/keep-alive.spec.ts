@@ -4,7 +4,7 @@ import type { TestScheduler } from 'rxjs/testing'
 import { keepAlive, keepAliveTickMs } from '../../src/operators/keep-alive.js'
 import { multiplex } from '../../src/operators/multiplex.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import type { MuxEvent } from '../../src/protocol/mux-state.js'
+import type { MuxEvent } from '../../src/protocol/mux/state.js'
 import { marbles } from '../support/marbles.js'
 
 const values: Record<string, MuxEvent> = {

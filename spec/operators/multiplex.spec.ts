@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals'
 import { map, type Observable, Subject } from 'rxjs'
 import { multiplex } from '../../src/operators/multiplex.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import type { MuxEvent } from '../../src/protocol/mux-state.js'
-import type { Frame } from '../../src/protocol/smux.js'
+import type { MuxEvent } from '../../src/protocol/mux/state.js'
+import type { Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
 const config = defaultMuxConfig('client', { version: 2, rst: true })

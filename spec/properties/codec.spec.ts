@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { isLighthouseError } from '../../src/protocol/errors.js'
-import { createDeframer, deframe, type DeframerState } from '../../src/protocol/deframer.js'
-import { createMux, step } from '../../src/protocol/mux.js'
+import { createDeframer, deframe, type DeframerState } from '../../src/protocol/mux/deframer.js'
+import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import type { MuxState } from '../../src/protocol/mux-state.js'
-import { encodeFrame, type Frame, headerBytes, maxDataBytes, type MuxAgreement } from '../../src/protocol/smux.js'
+import type { MuxState } from '../../src/protocol/mux/state.js'
+import { encodeFrame, type Frame, headerBytes, maxDataBytes, type MuxAgreement } from '../../src/protocol/mux/frame.js'
 import { deepFreeze } from '../support/freeze.js'
 
 const agreement = fc.record({

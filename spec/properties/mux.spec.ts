@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import type { MuxConfig } from '../../src/protocol/mux-state.js'
-import { headerBytes, maxSentDataBytes } from '../../src/protocol/smux.js'
+import type { MuxConfig } from '../../src/protocol/mux/state.js'
+import { headerBytes, maxSentDataBytes } from '../../src/protocol/mux/frame.js'
 import { type MuxEnd, muxPair, settle, type StreamRecord } from './mux-model.js'
 
 const size = fc.oneof(

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { strayBytesPerTick } from '../../src/protocol/mux-account.js'
-import type { MuxState } from '../../src/protocol/mux-state.js'
-import { createMux, step } from '../../src/protocol/mux.js'
+import { strayBytesPerTick } from '../../src/protocol/mux/streams.js'
+import type { MuxState } from '../../src/protocol/mux/state.js'
+import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import type { Frame } from '../../src/protocol/smux.js'
-import { initialWindowBytes } from '../../src/protocol/window.js'
+import type { Frame } from '../../src/protocol/mux/frame.js'
+import { initialWindowBytes } from '../../src/protocol/mux/window.js'
 
 const id = fc.constantFrom(0, 2, 3, 5, 7, 9, 11)
 const action = fc.oneof(

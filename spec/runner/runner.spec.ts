@@ -114,7 +114,7 @@ describe('pure specs', () => {
   it('are those that reach nothing native by whatever they import', () => {
     const own = join(root, 'dist/spec/')
     const pure = pureSpecs(own).map(path => path.slice(own.length))
-    expect(pure).toContain('protocol/mux.spec.js')
+    expect(pure).toContain('protocol/mux/step.spec.js')
     expect(pure).not.toContain('adapters/tcp.node.spec.js')
     // Through app.js only.
     expect(pure).not.toContain('hub/limits.spec.js')

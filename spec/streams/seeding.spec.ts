@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import { encodeFrame } from '../../src/protocol/smux.js'
+import { encodeFrame } from '../../src/protocol/mux/frame.js'
 import { type Offer, seeding$, type SeedingReport, servedLimits } from '../../src/streams/seeding.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { fakeConnections } from './support/fake-connection.js'

@@ -1,4 +1,4 @@
-import type { Frame, MuxVersion } from '../../src/protocol/smux.js'
+import type { Frame, MuxVersion } from '../../src/protocol/mux/frame.js'
 
 /** One frame as xtaci/smux wrote it. `hex` spells out its first 64 bytes; data is the pattern of `seed`. */
 export interface FrameVector {

@@ -1,8 +1,8 @@
 import { concatMap, endWith, filter, from, map, type OperatorFunction, pipe, scan } from 'rxjs'
-import { createDeframer, deframe as step, type DeframerState } from '../protocol/deframer.js'
+import { createDeframer, deframe as step, type DeframerState } from '../protocol/mux/deframer.js'
 import { LighthouseError } from '../protocol/errors.js'
 import { verifyAgreement } from '../protocol/mux/config.js'
-import type { Frame, MuxAgreement } from '../protocol/smux.js'
+import type { Frame, MuxAgreement } from '../protocol/mux/frame.js'
 
 const defaults: MuxAgreement = { version: 1, rst: false }
 const end = Symbol('end of the source')

@@ -1,6 +1,6 @@
 import { map, type OperatorFunction } from 'rxjs'
 import { oneOf, optional, verifyOptions } from '../protocol/options.js'
-import { encodeFrame, type Frame, type MuxVersion } from '../protocol/smux.js'
+import { encodeFrame, type Frame, type MuxVersion } from '../protocol/mux/frame.js'
 
 /**
  * Turns frames into bytes: the inverse of `deframe`.

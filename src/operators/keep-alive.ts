@@ -10,7 +10,7 @@ import {
   type SchedulerLike,
   takeUntil,
 } from 'rxjs'
-import type { MuxEvent } from '../protocol/mux-state.js'
+import type { MuxEvent } from '../protocol/mux/state.js'
 import { timerRules, verifyOptions } from '../protocol/options.js'
 
 /** Tick of the keep-alive. `keepAliveTicks` and `silentTicks` of the multiplexer count these. */

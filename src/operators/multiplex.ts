@@ -1,7 +1,7 @@
 import { observeOn, type OperatorFunction, pipe, queueScheduler, scan } from 'rxjs'
 import { verifyMuxConfig } from '../protocol/mux/config.js'
-import { createMux, step } from '../protocol/mux.js'
-import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/mux-state.js'
+import { createMux, step } from '../protocol/mux/step.js'
+import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/mux/state.js'
 
 /**
  * Carries many virtual streams over one ordered byte channel: events in, the effects they ask for out.

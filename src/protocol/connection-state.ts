@@ -1,5 +1,5 @@
 import type { LighthouseError } from './errors.js'
-import type { MuxAgreement } from './smux.js'
+import type { MuxAgreement } from './mux/frame.js'
 
 /**
  * Life of one WebRTC connection; each state carries exactly what exists in it.

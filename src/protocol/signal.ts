@@ -1,6 +1,6 @@
 import { isRecord, isShallow, type Json } from './json.js'
 import { isSmallOrder } from './small-order.js'
-import type { MuxAgreement } from './smux.js'
+import type { MuxAgreement } from './mux/frame.js'
 
 /** Largest signal, in bytes of its JSON text. The hub refuses larger ones. */
 export const maxSignalBytes = 65_536

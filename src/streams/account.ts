@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { LighthouseError } from '../protocol/errors.js'
-import type { FramedReceipt } from '../protocol/smux.js'
-import type { SessionCredit, SessionEvent } from './session.js'
+import type { FramedReceipt } from '../protocol/mux/frame.js'
+import type { SessionCredit, SessionEvent } from './mux/session.js'
 
 /** What the bytes of one session mean in coins: the consumer pays (`paying`), the seeder gives credit (`crediting`). */
 export interface SessionAccount {

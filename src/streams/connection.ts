@@ -38,7 +38,7 @@ import {
   type MuxAbilities,
   type Signal,
 } from '../protocol/signal.js'
-import type { MuxAgreement } from '../protocol/smux.js'
+import type { MuxAgreement } from '../protocol/mux/frame.js'
 import type { PathKind } from '../ports.js'
 import {
   deliver$,

@@ -38,7 +38,7 @@ import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
 import type { SignedReceipt } from '../protocol/receipt.js'
 import { receiptText } from '../protocol/signed-texts.js'
-import type { FramedReceipt } from '../protocol/smux.js'
+import type { FramedReceipt } from '../protocol/mux/frame.js'
 import type { SessionAccount } from './account.js'
 
 /** How long data is held for a settlement. */

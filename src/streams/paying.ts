@@ -24,7 +24,7 @@ import type { Identity } from '../protocol/metadata.js'
 import { receiptAsked, receiptSettled, receiptStep, unknownLag } from '../protocol/receipt-step.js'
 import type { Receipt, SignedReceipt } from '../protocol/receipt.js'
 import { receiptText } from '../protocol/signed-texts.js'
-import type { FramedReceipt } from '../protocol/smux.js'
+import type { FramedReceipt } from '../protocol/mux/frame.js'
 import { signable, type SpendingLimits, type SpendingStop } from '../protocol/spending.js'
 import type { SessionAccount } from './account.js'
 

@@ -18,7 +18,7 @@ import { type Place, placeFor, type PlaceLimits } from '../protocol/serving/plac
 import type { Signal } from '../protocol/signal.js'
 import type { ConnectionStats } from '../protocol/stats.js'
 import type { SessionAccount } from './account.js'
-import { carry$, type CarryReport } from './carry.js'
+import { carry$, type CarryReport } from './mux/carry.js'
 import type { ConnectionEvent } from './connection.js'
 import { suspectSeconds } from './tunnels.js'
 import { type OpenConnection, whileOpen } from './while-open.js'

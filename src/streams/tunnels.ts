@@ -24,7 +24,7 @@ import {
 import type { MonotonicClock, TcpPort, Tunnel } from '../ports.js'
 import { LighthouseError, toInternalError } from '../protocol/errors.js'
 import type { SessionAccount } from './account.js'
-import { carry$, type CarryReport } from './carry.js'
+import { carry$, type CarryReport } from './mux/carry.js'
 import type { ConnectionEvent } from './connection.js'
 import { createTunnelPorts } from './tunnel-ports.js'
 import { type OpenConnection, whileOpen } from './while-open.js'

@@ -11,7 +11,7 @@ import type { ByteChannel, RtcPort } from '../../../src/ports.js'
 import { concat } from '../../../src/protocol/bytes.js'
 import type { LighthouseError } from '../../../src/protocol/errors.js'
 import { registerText } from '../../../src/protocol/signed-texts.js'
-import { encodeFrame, type Frame, maxSentDataBytes, type MuxAgreement } from '../../../src/protocol/smux.js'
+import { encodeFrame, type Frame, maxSentDataBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 import { offerConnection$ } from '../../../src/streams/connection.js'
 import { signaling$ } from '../../../src/streams/signaling.js'
 

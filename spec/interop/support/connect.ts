@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
-import type { MuxConfig } from '../../../src/protocol/mux-state.js'
+import type { MuxConfig } from '../../../src/protocol/mux/state.js'
 import { type GoProgram, type GoSession, type GoSessionOptions, startGoSession } from './go-program.js'
 import { type MuxPeer, startMuxPeer } from './mux-peer.js'
 

@@ -3,11 +3,11 @@
  * where the two are known to differ.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { createDeframer, deframe, type DeframerState } from '../../../src/protocol/deframer.js'
+import { createDeframer, deframe, type DeframerState } from '../../../src/protocol/mux/deframer.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import { createMux, step } from '../../../src/protocol/mux.js'
+import { createMux, step } from '../../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
-import { type Frame, headerBytes, type MuxVersion } from '../../../src/protocol/smux.js'
+import { type Frame, headerBytes, type MuxVersion } from '../../../src/protocol/mux/frame.js'
 
 export interface StreamJudgement {
   readonly id: number

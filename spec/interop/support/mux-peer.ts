@@ -4,9 +4,9 @@ import type { Socket } from 'node:net'
 import { fromEvent, map, merge, Subject, takeUntil, tap } from 'rxjs'
 import { deframeBatch, multiplex } from '../../../src/operators/index.js'
 import { LighthouseError, toLighthouseError } from '../../../src/protocol/errors.js'
-import { streamIds } from '../../../src/protocol/mux.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux-state.js'
-import type { Frame } from '../../../src/protocol/smux.js'
+import { streamIds } from '../../../src/protocol/mux/step.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux/state.js'
+import type { Frame } from '../../../src/protocol/mux/frame.js'
 import { patternSource } from './pattern.js'
 
 /** How a stream ended. */

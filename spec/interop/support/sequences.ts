@@ -1,5 +1,5 @@
 /** Random sequences of frames: well-formed ones, mutated ones, and bytes that never were frames. */
-import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/smux.js'
+import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/mux/frame.js'
 import type { Sequence } from './judge.js'
 import { pattern } from './pattern.js'
 

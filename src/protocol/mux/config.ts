@@ -1,6 +1,6 @@
-import type { MuxConfig } from '../mux-state.js'
+import type { MuxConfig } from './state.js'
 import { flag, func, invalidOption, oneOf, optional, type OptionRules, verifyOptions, whole } from '../options.js'
-import { headerBytes, maxSentDataBytes, type MuxAgreement } from '../smux.js'
+import { headerBytes, maxSentDataBytes, type MuxAgreement } from './frame.js'
 
 /**
  * The settings of this project. The keep-alive is shorter between two peers of ours (who agree on RST): a killed process

@@ -1,8 +1,8 @@
 import { catchError, defer, EMPTY, finalize, map, merge, mergeMap, type Observable, of, Subject } from 'rxjs'
 import type { ByteSocket, MonotonicClock, SocketEvent } from '../../ports.js'
 import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
-import { streamIds } from '../../protocol/mux.js'
-import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux-state.js'
+import { streamIds } from '../../protocol/mux/step.js'
+import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux/state.js'
 
 /** The effects that concern the socket of one stream. */
 export type SocketEffect = Extract<MuxEffect, { type: 'accept' | 'deliver' | 'finish' | 'hold' | 'closed' | 'abort' }>

@@ -1,7 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import { enqueue } from '../../protocol/mux-receive.js'
+import { enqueue } from '../../protocol/mux/receive.js'
 import {
   ask,
   createTurns,

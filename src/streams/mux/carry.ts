@@ -11,13 +11,13 @@ import {
   startWith,
   throwError,
 } from 'rxjs'
-import type { ByteSocket, MonotonicClock } from '../ports.js'
-import { type LighthouseError, toInternalError } from '../protocol/errors.js'
-import type { ConnectionStats } from '../protocol/stats.js'
-import type { SessionAccount } from './account.js'
-import type { ConnectionEvent } from './connection.js'
+import type { ByteSocket, MonotonicClock } from '../../ports.js'
+import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
+import type { ConnectionStats } from '../../protocol/stats.js'
+import type { SessionAccount } from '../account.js'
+import type { ConnectionEvent } from '../connection.js'
 import { type SessionEvent, session$ } from './session.js'
-import type { OpenConnection } from './while-open.js'
+import type { OpenConnection } from '../while-open.js'
 
 export interface CarryOptions {
   readonly open: OpenConnection

@@ -21,20 +21,20 @@ import {
   withLatestFrom,
   zip,
 } from 'rxjs'
-import { deframeBatch } from '../operators/deframe.js'
-import { keepAlive } from '../operators/keep-alive.js'
-import { meter } from '../operators/meter.js'
-import { multiplex } from '../operators/multiplex.js'
-import { tally } from '../operators/tally.js'
-import type { ByteChannel, ByteSocket, MonotonicClock } from '../ports.js'
-import { concat as join } from '../protocol/bytes.js'
-import { isLighthouseError, LighthouseError } from '../protocol/errors.js'
-import { defaultMuxConfig } from '../protocol/mux/config.js'
-import { isHeldByCredit } from '../protocol/mux-send.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../protocol/mux-state.js'
-import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../protocol/smux.js'
+import { deframeBatch } from '../../operators/deframe.js'
+import { keepAlive } from '../../operators/keep-alive.js'
+import { meter } from '../../operators/meter.js'
+import { multiplex } from '../../operators/multiplex.js'
+import { tally } from '../../operators/tally.js'
+import type { ByteChannel, ByteSocket, MonotonicClock } from '../../ports.js'
+import { concat as join } from '../../protocol/bytes.js'
+import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import { defaultMuxConfig } from '../../protocol/mux/config.js'
+import { isHeldByCredit } from '../../protocol/mux/schedule.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../protocol/mux/state.js'
+import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../../protocol/mux/frame.js'
 import { Arena } from './arena.js'
-import { createStreamSockets, type StreamReset } from './mux/stream-sockets.js'
+import { createStreamSockets, type StreamReset } from './stream-sockets.js'
 
 /**
  * How long the side that opens streams waits for the greeting of one that said it would greet. Messages that arrive too early

@@ -1,5 +1,5 @@
-import { appendJoined, concat } from './bytes.js'
-import { type Frame, headerBytes, type MuxAgreement, readHeader, readReceipt } from './smux.js'
+import { appendJoined, concat } from '../bytes.js'
+import { type Frame, headerBytes, type MuxAgreement, readHeader, readReceipt } from './frame.js'
 
 /** The bytes of a frame that has not fully arrived: at most its header and its data, less one byte. */
 export interface DeframerState {

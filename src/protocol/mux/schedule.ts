@@ -1,5 +1,5 @@
-import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
-import { settleAccount } from './mux-account.js'
+import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './state.js'
+import { settleAccount } from './streams.js'
 import {
   type FramedReceipt,
   headerBytes,
@@ -9,7 +9,7 @@ import {
   writeHeader,
   writeReceipt,
   writeUpdate,
-} from './smux.js'
+} from './frame.js'
 import { extraWindowOf } from './window.js'
 
 /** Bytes that the stream may put on the wire now. */

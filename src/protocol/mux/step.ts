@@ -1,9 +1,9 @@
-import { LighthouseError, toInternalError } from './errors.js'
-import { strayBytesPerTick } from './mux-account.js'
-import { enqueue, failureCommand, newStream, receive, removeStream, withControl } from './mux-receive.js'
-import { flush, isReady, queueBudget, withReady } from './mux-send.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxState, StreamState } from './mux-state.js'
-import { maxStreamId } from './smux.js'
+import { LighthouseError, toInternalError } from '../errors.js'
+import { strayBytesPerTick } from './streams.js'
+import { enqueue, failureCommand, newStream, receive, removeStream, withControl } from './receive.js'
+import { flush, isReady, queueBudget, withReady } from './schedule.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState, StreamState } from './state.js'
+import { maxStreamId } from './frame.js'
 import { extraWindowOf, nextWindow, windowBudgetBytes } from './window.js'
 
 /** Ticks without progress after which a stream that waits for a side that has finished and cannot say RST is given up. */

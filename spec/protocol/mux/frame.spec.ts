@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import { createDeframer, deframe } from '../../src/protocol/deframer.js'
-import { LighthouseError } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame, frameBytes, type MuxAgreement } from '../../src/protocol/smux.js'
+import { createDeframer, deframe } from '../../../src/protocol/mux/deframer.js'
+import { LighthouseError } from '../../../src/protocol/errors.js'
+import { encodeFrame, type Frame, frameBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 
 const all = { version: 2, rst: true } as const
 

@@ -1,5 +1,5 @@
-import type { LighthouseError } from './errors.js'
-import type { Frame, FramedReceipt, MuxAgreement } from './smux.js'
+import type { LighthouseError } from '../errors.js'
+import type { Frame, FramedReceipt, MuxAgreement } from './frame.js'
 
 /** Settings of one multiplexer. Sizes in bytes; a tick is the caller's, one second in this project. */
 export interface MuxConfig extends MuxAgreement {

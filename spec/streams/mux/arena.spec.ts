@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { Arena } from '../../src/streams/arena.js'
+import { Arena } from '../../../src/streams/mux/arena.js'
 
 const block = 256 * 1024
 

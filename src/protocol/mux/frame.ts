@@ -1,4 +1,4 @@
-import { LighthouseError } from './errors.js'
+import { LighthouseError } from '../errors.js'
 
 /**
  * The smux frame: 8 bytes of header, then data (docs/PROTOCOL.md section 1; github.com/xtaci/smux).

@@ -6,7 +6,7 @@ import {
   maxWindowBytes,
   nextWindow,
   windowBudgetBytes,
-} from '../../src/protocol/window.js'
+} from '../../../src/protocol/mux/window.js'
 
 const base = { windowBytes: initialWindowBytes, elapsedMs: 10, roundTripMs: 40, spareBytes: windowBudgetBytes }
 

@@ -1,5 +1,5 @@
-import { setBounded } from './bounded-map.js'
-import type { MuxConfig, MuxState, StreamState } from './mux-state.js'
+import { setBounded } from '../bounded-map.js'
+import type { MuxConfig, MuxState, StreamState } from './state.js'
 import { initialWindowBytes } from './window.js'
 
 /** Ended streams whose late data is still counted one by one. What arrives of older ones is dropped and not paid for. */

@@ -1,9 +1,9 @@
-import { appendJoined, concat } from './bytes.js'
-import { LighthouseError } from './errors.js'
-import { countLate, type EndedBy, settleAccount, withRefusal } from './mux-account.js'
-import { isReady, withReady } from './mux-send.js'
-import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './mux-state.js'
-import type { Frame } from './smux.js'
+import { appendJoined, concat } from '../bytes.js'
+import { LighthouseError } from '../errors.js'
+import { countLate, type EndedBy, settleAccount, withRefusal } from './streams.js'
+import { isReady, withReady } from './schedule.js'
+import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './state.js'
+import type { Frame } from './frame.js'
 import { extraWindowOf, initialWindowBytes } from './window.js'
 
 /**

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
-import { createDeframer, deframe } from '../../src/protocol/deframer.js'
-import { createMux, step, streamIds } from '../../src/protocol/mux.js'
-import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
-import { isHeldByCredit } from '../../src/protocol/mux-send.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux-state.js'
-import type { Frame, FramedReceipt } from '../../src/protocol/smux.js'
+import { createDeframer, deframe } from '../../../src/protocol/mux/deframer.js'
+import { createMux, step, streamIds } from '../../../src/protocol/mux/step.js'
+import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
+import { isHeldByCredit } from '../../../src/protocol/mux/schedule.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux/state.js'
+import type { Frame, FramedReceipt } from '../../../src/protocol/mux/frame.js'
 
 const rst = { version: 2, rst: true } as const
 

@@ -1,14 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
-import { deframe, createDeframer } from '../../src/protocol/deframer.js'
-import { type LighthouseError, LighthouseError as Failure } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame, type FramedReceipt, type MuxAgreement } from '../../src/protocol/smux.js'
-import type { ByteSocket } from '../../src/ports.js'
-import { type SessionEvent, type SessionOptions, session$ } from '../../src/streams/session.js'
-import { type MemoryChannel, memoryChannelPair } from '../support/memory-channel.js'
-import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
-import { isSame, patternBytes } from '../support/pattern.js'
-import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+import { deframe, createDeframer } from '../../../src/protocol/mux/deframer.js'
+import { type LighthouseError, LighthouseError as Failure } from '../../../src/protocol/errors.js'
+import { encodeFrame, type Frame, type FramedReceipt, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
+import type { ByteSocket } from '../../../src/ports.js'
+import { type SessionEvent, type SessionOptions, session$ } from '../../../src/streams/mux/session.js'
+import { type MemoryChannel, memoryChannelPair } from '../../support/memory-channel.js'
+import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
+import { isSame, patternBytes } from '../../support/pattern.js'
+import { type VirtualTime, virtualTime } from '../support/virtual-time.js'
 
 const agreement: MuxAgreement = { version: 2, rst: true }
 const greeted: MuxAgreement = { ...agreement, greet: true }
