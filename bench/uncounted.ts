@@ -8,7 +8,7 @@ import { answerConnection$, type ConnectionOptions, offerConnection$ } from '../
 import { peerState$ } from '../src/streams/peer-state.js'
 import { type Offer, seeding$ } from '../src/streams/seeding.js'
 import { type HubSession, signaling$, signedIn$ } from '../src/streams/signaling.js'
-import { createTunnels } from '../src/streams/tunnels.js'
+import { createTunnels } from '../src/streams/tunnels/tunnels.js'
 
 /** What the bench needs of a peer, counted or not. */
 export interface BenchPeer {

@@ -51,8 +51,8 @@ import { fairDial, folderDials, serviceDials } from './streams/serving/fair-dial
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
 import { createReachability } from './streams/signaling/reachability.js'
 import { chosenRtc } from './streams/signaling/rtc-choice.js'
-import { createTunnelEnds } from './streams/tunnel-ends.js'
-import { createTunnels } from './streams/tunnels.js'
+import { createTunnelEnds } from './streams/tunnels/tunnel-ends.js'
+import { createTunnels } from './streams/tunnels/tunnels.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
 export { type PeerPorts, portBlock, type Tunnel }

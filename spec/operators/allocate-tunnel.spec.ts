@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
 import { allocateTunnel } from '../../src/operators/allocate-tunnel.js'
-import type { TunnelDecision, TunnelEvent } from '../../src/protocol/tunnel-slots.js'
+import type { TunnelDecision, TunnelEvent } from '../../src/protocol/tunnels/tunnel-lru.js'
 import { marbles } from '../support/marbles.js'
 
 const acquire = (owner: string): TunnelEvent => ({ type: 'acquire', owner })

@@ -5,7 +5,7 @@ import {
   type TunnelDecision,
   type TunnelEvent,
   type TunnelSlots,
-} from '../protocol/tunnel-slots.js'
+} from '../protocol/tunnels/tunnel-lru.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 
 /** As many as there are ports. */

@@ -6,7 +6,7 @@ import type { AuditEvent } from './ledger-look.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { UdpReport } from './signaling/reachability.js'
-import type { TunnelReport } from './tunnels.js'
+import type { TunnelReport } from './tunnels/tunnels.js'
 
 /** What a peer is, at a glance. */
 export interface PeerState {

@@ -20,7 +20,7 @@ import type { ConnectionStats } from '../protocol/stats.js'
 import type { SessionAccount } from './account.js'
 import { carry$, type CarryReport } from './mux/carry.js'
 import type { ConnectionEvent } from './connection.js'
-import { suspectSeconds } from './tunnels.js'
+import { suspectSeconds } from './tunnels/tunnels.js'
 import { type OpenConnection, whileOpen } from './while-open.js'
 
 /** On how many connections a peer serves. */

@@ -21,13 +21,13 @@ import {
   throwError,
   of,
 } from 'rxjs'
-import type { MonotonicClock, TcpPort, Tunnel } from '../ports.js'
-import { LighthouseError, toInternalError } from '../protocol/errors.js'
-import type { SessionAccount } from './account.js'
-import { carry$, type CarryReport } from './mux/carry.js'
-import type { ConnectionEvent } from './connection.js'
+import type { MonotonicClock, TcpPort, Tunnel } from '../../ports.js'
+import { LighthouseError, toInternalError } from '../../protocol/errors.js'
+import type { SessionAccount } from '../account.js'
+import { carry$, type CarryReport } from '../mux/carry.js'
+import type { ConnectionEvent } from '../connection.js'
 import { createTunnelPorts } from './tunnel-ports.js'
-import { type OpenConnection, whileOpen } from './while-open.js'
+import { type OpenConnection, whileOpen } from '../while-open.js'
 
 /** Attempts under way at once, so that a page full of nicknames cannot make thousands. */
 export const maxAttempts = 32

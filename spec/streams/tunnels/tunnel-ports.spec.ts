@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { filter, firstValueFrom, Subject, take, takeUntil, toArray } from 'rxjs'
-import { nodeTcp } from '../../src/adapters/tcp.node.js'
-import { createTunnelPorts, type TunnelPorts } from '../../src/streams/tunnel-ports.js'
+import { nodeTcp } from '../../../src/adapters/tcp.node.js'
+import { createTunnelPorts, type TunnelPorts } from '../../../src/streams/tunnels/tunnel-ports.js'
 
 /** Another program: it listens, and counts who comes. */
 interface Program {

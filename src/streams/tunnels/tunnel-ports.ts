@@ -18,10 +18,10 @@ import {
   tap,
   throwError,
 } from 'rxjs'
-import { allocateTunnel } from '../operators/allocate-tunnel.js'
-import type { TcpListenEvent, TcpPort } from '../ports.js'
-import { isLighthouseError, LighthouseError } from '../protocol/errors.js'
-import type { TunnelEvent } from '../protocol/tunnel-slots.js'
+import { allocateTunnel } from '../../operators/allocate-tunnel.js'
+import type { TcpListenEvent, TcpPort } from '../../ports.js'
+import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import type { TunnelEvent } from '../../protocol/tunnels/tunnel-lru.js'
 
 /** Looks at a port that was just let go of, before it counts as another program's. */
 const listenTries = 3

@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
-import type { TcpListenEvent, Tunnel } from '../../src/ports.js'
-import { LighthouseError } from '../../src/protocol/errors.js'
-import { encodeFrame } from '../../src/protocol/mux/frame.js'
-import { createTunnelEnds } from '../../src/streams/tunnel-ends.js'
-import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../src/streams/tunnels.js'
-import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
-import { fakeConnections } from './support/fake-connection.js'
-import { virtualTime } from './support/virtual-time.js'
+import type { TcpListenEvent, Tunnel } from '../../../src/ports.js'
+import { LighthouseError } from '../../../src/protocol/errors.js'
+import { encodeFrame } from '../../../src/protocol/mux/frame.js'
+import { createTunnelEnds } from '../../../src/streams/tunnels/tunnel-ends.js'
+import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../../src/streams/tunnels/tunnels.js'
+import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
+import { fakeConnections } from '../support/fake-connection.js'
+import { virtualTime } from '../support/virtual-time.js'
 
 const block = Array.from({ length: 10 }, (_, index) => 42_001 + index)
 

@@ -1,7 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { createTunnelSlots, stepTunnels, type TunnelEvent, type TunnelSlots } from '../../src/protocol/tunnel-slots.js'
-import { deepFreeze } from '../support/freeze.js'
+import {
+  createTunnelSlots,
+  stepTunnels,
+  type TunnelEvent,
+  type TunnelSlots,
+} from '../../../src/protocol/tunnels/tunnel-lru.js'
+import { deepFreeze } from '../../support/freeze.js'
 
 interface Port {
   owner?: string

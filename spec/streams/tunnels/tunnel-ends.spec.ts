@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
-import type { Tunnel } from '../../src/ports.js'
-import { LighthouseError } from '../../src/protocol/errors.js'
-import { createTunnelEnds } from '../../src/streams/tunnel-ends.js'
+import type { Tunnel } from '../../../src/ports.js'
+import { LighthouseError } from '../../../src/protocol/errors.js'
+import { createTunnelEnds } from '../../../src/streams/tunnels/tunnel-ends.js'
 
 const noCoins = new LighthouseError('no-coins', 'your wallet holds 0.000000 coins')
 const closed = new LighthouseError('channel-closed', 'the other side closed the connection')

@@ -1,5 +1,5 @@
-import type { Tunnel } from '../ports.js'
-import { isLighthouseError, type LighthouseError } from '../protocol/errors.js'
+import type { Tunnel } from '../../ports.js'
+import { isLighthouseError, type LighthouseError } from '../../protocol/errors.js'
 import type { TunnelReport } from './tunnels.js'
 
 /** Why tunnels are over, for those whose requests broke with them. */
