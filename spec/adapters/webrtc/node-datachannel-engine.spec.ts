@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import polyfill from 'node-datachannel/polyfill'
-import { firstValueFrom, NEVER } from 'rxjs'
+import { firstValueFrom, NEVER, toArray } from 'rxjs'
 import type { WebRtcImplementation } from '../../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../../src/adapters/webrtc/node-datachannel-engine.js'
 import { rtcSides } from '../../compliance/support/rtc-sides.js'
@@ -38,6 +38,38 @@ describe('node-datachannel', () => {
     const offer = firstValueFrom(connect$({ initiator: true, iceServers: [], remote$: NEVER }))
     expect(made).toEqual([['data', expect.objectContaining({ maxRetransmits: 65_535 })]])
     await offer
+  })
+
+  it('delivers the last message, and the end, of a channel whose connection is heard to be closed before', async () => {
+    const { RTCPeerConnection, ...others } = polyfill as unknown as WebRtcImplementation
+    interface Events extends EventTarget {
+      readonly iceConnectionState: string
+    }
+    let closed = false
+    const answering: { connection?: EventTarget; channel?: EventTarget } = {}
+    class Watched extends (RTCPeerConnection as unknown as new (configuration: object) => Events) {
+      constructor(configuration: object) {
+        super(configuration)
+        this.addEventListener('datachannel', event => {
+          answering.connection = this
+          answering.channel = (event as unknown as { readonly channel: EventTarget }).channel
+        })
+      }
+      override get iceConnectionState(): string {
+        return closed ? 'closed' : super.iceConnectionState
+      }
+    }
+    const [a, b] = rtcSides(nodeDatachannelRtc({ ...others, RTCPeerConnection: Watched as never }, () => []))
+    const [, far] = await Promise.all([a.opened, b.opened])
+    const lengths = firstValueFrom(far.message$.pipe(toArray()))
+    // All of it in one turn of the event loop, as when a busy thread comes back to it.
+    closed = true
+    answering.connection!.dispatchEvent(new Event('iceconnectionstatechange'))
+    answering.channel!.dispatchEvent(new MessageEvent('message', { data: new ArrayBuffer(7) }))
+    setImmediate(() => answering.channel!.dispatchEvent(new Event('close')))
+    expect((await lengths).map(({ length }) => length)).toEqual([7])
+    expect(await b.over).toBe('complete')
+    a.subscription.unsubscribe()
   })
 
   it('connects two peers of a machine that has no address but loopback', async () => {

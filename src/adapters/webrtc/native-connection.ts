@@ -17,6 +17,7 @@ type DataChannelHandler = (event: { readonly channel: NativeChannel }) => void
 
 interface NativeConnection {
   ondatachannel: DataChannelHandler | null
+  readonly iceConnectionState?: string
 }
 
 /** A description as a plain object, which the ones of some implementations are not. */

@@ -1,6 +1,6 @@
 import type { IceServer, RtcPort } from '../../ports.js'
 import { parseIceUrl } from '../../protocol/signaling/ice-url.js'
-import type { WebRtcImplementation } from './native-connection.js'
+import { overridden, type WebRtcImplementation } from './native-connection.js'
 import { simplePeerRtc } from './simple-peer.js'
 
 /**
@@ -35,6 +35,28 @@ function usableServers(servers: readonly IceServer[]): readonly IceServer[] {
   )
 }
 
+type Handler = (event: unknown) => void
+
+/**
+ * The implementation with connections that tell last that they are closed. Each kind of event has a queue of its own on the
+ * way from the library's threads, and those of a connection are looked at before those of its channel: when the other side
+ * has closed, the last messages and the end of the channel may still lie there, and simple-peer would drop them for an error.
+ */
+export function closedLast(implementation: WebRtcImplementation): WebRtcImplementation {
+  return overridden(implementation, native => ({
+    get: (_key, read) => read(),
+    set(key, value) {
+      if (key !== 'oniceconnectionstatechange' || typeof value !== 'function') return value
+      const handler = value as Handler
+      return (event: unknown): void => {
+        // A timer runs after all that has arrived, and after the turn in which a channel reports its end.
+        if (native.iceConnectionState === 'closed') setTimeout(handler, 0, event)
+        else handler(event)
+      }
+    },
+  }))
+}
+
 /**
  * node-datachannel (libdatachannel, libjuice, usrsctp), with what is peculiar to it.
  *
@@ -42,7 +64,7 @@ function usableServers(servers: readonly IceServer[]): readonly IceServer[] {
  * without a network, where peers can only be on the machine itself, connections are bound to one.
  */
 export function nodeDatachannelRtc(implementation: WebRtcImplementation, addresses: () => readonly string[]): RtcPort {
-  return simplePeerRtc('node-datachannel', implementation, {
+  return simplePeerRtc('node-datachannel', closedLast(implementation), {
     // Milliseconds where the standard has seconds; windows would grow a thousandfold.
     roundTripUnitMs: 1,
     candidatesAfterAnswer: true,
