@@ -103,6 +103,8 @@ export interface PeerSetup {
   readonly share?: string
   /** Default: the default one. */
   readonly engine?: 'wrtc' | 'node-datachannel'
+  /** Default: none. */
+  readonly nodeOptions?: string
 }
 
 /** A peer's process, signed in. */
@@ -178,14 +180,14 @@ async function start(folder: string, programs: Set<CliProgram>, setup: HubSetup)
       await register(realParts, home, hubUrl, nickname)
       return home
     },
-    async up(nickname, { share, engine } = {}) {
+    async up(nickname, { share, engine, nodeOptions } = {}) {
       const home = homeOf(nickname)
       const options = [
         ...(share === undefined ? [] : ['--share', share]),
         ...(engine === undefined ? [] : ['--engine', engine]),
       ]
       const argv = ['up', '--json', '--no-open', '--port-base', '0', '--home', home, ...options]
-      const program = startCli(argv, folder)
+      const program = startCli(argv, folder, nodeOptions === undefined ? {} : { NODE_OPTIONS: nodeOptions })
       programs.add(program)
       const { addresses } = (await program.line(isReady)) as { addresses?: { proxy: string } }
       await program.line(isSignedIn)
