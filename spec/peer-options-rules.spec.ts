@@ -4,7 +4,6 @@ import { nodeCrypto } from '../src/adapters/crypto.node.js'
 import { createPeer$, portBlock } from '../src/app.js'
 import type { PeerOptions } from '../src/peer-options.js'
 import { verifyPeerOptions } from '../src/peer-options-rules.js'
-import { createMemoryMarks } from '../src/streams/memory-marks.js'
 import { createMemoryReceiptBook } from '../src/streams/memory-receipts.js'
 import { createMemoryTrust } from '../src/streams/trust.js'
 import { fakeRtc } from './streams/support/fake-rtc.js'
@@ -65,7 +64,6 @@ describe('the options of a peer', () => {
     ['crypto', { crypto: { ...nodeCrypto, verify: undefined } }],
     ['trust', { trust: new Map() }],
     ['receipts', { receipts: {} }],
-    ['auditMarks', { auditMarks: { read: 1, write: 2 } }],
     ['spending', { spending: 10 }],
     ['spending.dayBytes', { spending: { dayBytes: -1 } }],
     ['spending.dayCoins', { spending: { dayCoins: 1 } }],
@@ -107,7 +105,6 @@ describe('the options of a peer', () => {
         crypto: nodeCrypto,
         trust: createMemoryTrust(),
         receipts: createMemoryReceiptBook(keys.pubKey),
-        auditMarks: createMemoryMarks(),
         spending: { dayBytes: 0, connectionBytes: undefined },
         iceServers: [{ urls: ['stun:127.0.0.1', 'turn:turn.example'], username: 'u', credential: 'c' }],
         relayOnly: false,

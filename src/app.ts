@@ -31,7 +31,6 @@ import { type FolderServer, folderServer$ } from './adapters/data-server.node.js
 import { processFigures } from './adapters/process-figures.node.js'
 import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
-import { ledgerHash } from './adapters/ledger-hash.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerEvent, type PeerOptions } from './peer-options.js'
@@ -43,7 +42,7 @@ import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
 import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, keyOf$, offerConnection$ } from './streams/connection.js'
-import { ledgerAudit$ } from './streams/ledger-audit.js'
+import { statementAudit$ } from './streams/ledger/statement-audit.js'
 import { payable$, unpayable } from './streams/payable.js'
 import { type PeerReport, type PeerState, peerState$ } from './streams/peer-state.js'
 import { type Offer, seeding$ } from './streams/seeding.js'
@@ -89,7 +88,6 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'book-failed' || report.type === 'evidence' || report.type === 'defect') return report
   if (report.type === 'resets') return { ...report, type: 'streams-reset' }
   if (report.type === 'left-out') return { type: 'evidence-left-out', hub: report.hub, kind: report.kind }
-  if (report.type === 'postponed') return { type: 'ledger-postponed', reason: report.reason }
   if (report.type === 'unchecked') return { type: 'ledger-unchecked', hub: report.hub, reason: report.reason }
   if (report.type === 'receipt-refused') {
     const { receipt, code, message } = report
@@ -140,18 +138,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
   )
   const { crypto, receipts: book, spending: limits } = environment
   const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, scheduler })
-  const audit$ = ledgerAudit$({
-    ...environment,
-    hash: ledgerHash,
-    book,
-    marks: environment.auditMarks,
-    session$,
-    signal$,
-    settled$: accounts.settled$,
-  }).pipe(
-    tap(event => {
-      if (event.type === 'paid') accounts.found(event.receipt)
-    }),
+  const audit$ = statementAudit$({ identity, crypto, book, session$, signal$, settled$: accounts.settled$ }).pipe(
     counted,
   )
   const iceServers$ = session$.pipe(

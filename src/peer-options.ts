@@ -7,7 +7,6 @@ import { fetchHubClient } from './adapters/hub-http.js'
 import { nodeNetwork } from './adapters/network.node.js'
 import { socketIoTransport } from './adapters/socket-io.client.js'
 import type {
-  AuditMarks,
   CryptoPort,
   HubClient,
   IceServer,
@@ -25,7 +24,6 @@ import { hubUrl, type Identity } from './protocol/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { SpendingLimits } from './protocol/spending.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
-import { createMemoryMarks } from './streams/memory-marks.js'
 import { createMemoryReceiptBook } from './streams/memory-receipts.js'
 import { createMemoryTrust } from './streams/trust.js'
 
@@ -50,14 +48,12 @@ export interface PeerOptions {
   readonly rtc?: RtcPort
   readonly network?: NetworkPort
   readonly transport?: SignalTransport
-  readonly hub?: HubClient
+  readonly hub?: Pick<HubClient, 'resolve$' | 'balance$'>
   readonly crypto?: CryptoPort
   /** Default: remembered as long as the subscription lives. */
   readonly trust?: TrustStore
   /** Receipts, settlements and debts. Default: as long as the subscription lives; what is not settled then is lost. */
   readonly receipts?: ReceiptBook
-  /** How far the hub's ledger was followed. Default: as long as the subscription lives. */
-  readonly auditMarks?: AuditMarks
   /** What this peer may spend, in bytes. Default: all that is in the wallet. */
   readonly spending?: SpendingLimits
   /** Added to those the hub hands out. Default: none. */
@@ -100,9 +96,7 @@ export type PeerEvent =
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
   /** A hundred findings of this kind were told, and there are more. */
   | { readonly type: 'evidence-left-out'; readonly hub: string; readonly kind: EvidenceKind }
-  /** A look at the hub's ledger came to nothing. It is tried again by itself. */
-  | { readonly type: 'ledger-postponed'; readonly reason: LighthouseError }
-  /** Three in a row did: whether this hub is honest cannot be checked. Told once, until a look succeeds. */
+  /** The ledger head that the hub shows is not signed by it, so nothing can be compared with it. Sent at each such sign-in. */
   | { readonly type: 'ledger-unchecked'; readonly hub: string; readonly reason: LighthouseError }
   /** node-datachannel cannot be loaded; wrtc is used in its place. Sent first, if at all. */
   | { readonly type: 'engine-missing'; readonly reason: LighthouseError }
@@ -144,11 +138,10 @@ export interface Environment {
   readonly rtc: RtcPort
   readonly network: NetworkPort
   readonly transport: SignalTransport
-  readonly hub: HubClient
+  readonly hub: Pick<HubClient, 'resolve$' | 'balance$'>
   readonly crypto: CryptoPort
   readonly trust: TrustStore
   readonly receipts: ReceiptBook
-  readonly auditMarks: AuditMarks
   readonly spending: SpendingLimits
   readonly iceServers: readonly IceServer[]
   readonly relayOnly: boolean
@@ -173,7 +166,6 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
     hub: options.hub ?? fetchHubClient(url),
     trust: options.trust ?? createMemoryTrust(),
     receipts: options.receipts ?? createMemoryReceiptBook(identity.pubKey),
-    auditMarks: options.auditMarks ?? createMemoryMarks(),
     spending: options.spending ?? {},
     iceServers: options.iceServers ?? [],
     relayOnly: options.relayOnly ?? false,

@@ -205,30 +205,6 @@ export interface KeyMarker {
   fingerprint(pubKey: string): string
 }
 
-/** How far one peer has followed the ledgers of its hubs; another identity has its own. Synchronous; errors are thrown as `store-failed`. */
-export interface AuditMarks {
-  /** The last block of this hub's ledger that was checked. */
-  read(hubKey: string): LedgerMark | undefined
-  write(hubKey: string, mark: LedgerMark): void
-}
-
-/** A block by its number and hash. */
-export interface LedgerMark {
-  readonly seq: number
-  readonly hash: string
-  /**
-   * Where the ledger was found not to go on from what it was before: the highest number for which the hub had signed until then.
-   * What it had signed up to there is reported, and is not held against what it shows now.
-   */
-  readonly disputed?: number
-}
-
-/** A block of the ledger, and the bytes of the receipt in it. */
-export interface SessionCharge {
-  readonly seq: number
-  readonly bytes: number
-}
-
 /** What this peer has served to one consumer, in payload bytes since ever. */
 export interface ConsumerAccount {
   /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
@@ -287,14 +263,10 @@ export interface ReceiptBook {
   /** The settlement kept for a session, and all of them in the order of their blocks. */
   settlement(session: string): Settlement | undefined
   settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
-  /** Settlements that were not compared with the hub's ledger yet, in the order of their blocks. */
-  uncompared(): Iterable<Settlement>
-  /** These were. Where a session has a newer one by now, that one was not. */
-  compared(settlements: readonly Settlement[]): void
-  /** Up to how many bytes the ledger has charged a session, as far as it was followed, and with which block. */
-  charged(session: string): SessionCharge | undefined
-  /** Keeps that where the session is in the book and the block is higher than before. */
-  charge(session: string, charge: SessionCharge): void
+  /** Those of the block with that number; more than one is a fork. */
+  settlementsAt(seq: number): readonly Settlement[]
+  /** The one of the highest block, of sessions that are not known to be another hub's. */
+  newestSettlement(hubKey: string): Settlement | undefined
   /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
   keepHead(hubKey: string, head: LedgerHead): void
   /** Heads of this hub with that number (more than one is a fork), and the newest one. */

@@ -3,12 +3,11 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
-import { auditMarksPath, openAuditMarks } from '../../src/adapters/audit-marks.node.js'
 import { writeEvidence } from '../../src/adapters/evidence-file.node.js'
 import { receiptBook$ } from '../../src/adapters/receipt-book.node.js'
 import { receiptSnapshot$ } from '../../src/adapters/receipt-snapshot.node.js'
 import type { ReceiptBook } from '../../src/ports.js'
-import { newKeys, smallLedger } from '../support/ledger.js'
+import { smallLedger } from '../support/ledger.js'
 
 const folders: string[] = []
 const held: Subscription[] = []
@@ -62,57 +61,6 @@ describe('writeEvidence', () => {
     expect(writeEvidence(home, { ...evidence, hub: 'yek' }, timeMs + 1)).not.toBe(first)
     expect(writeEvidence(home, { ...evidence, message: 'two other' }, timeMs + 1)).not.toBe(first)
     expect(readdirSync(home)).toHaveLength(4)
-  })
-})
-
-describe('openAuditMarks', () => {
-  const mark = { seq: 7, hash: 'a'.repeat(128) }
-
-  it('keeps a mark for each hub over restarts', () => {
-    const home = temporary()
-    const [one, two] = [newKeys().pubKey, newKeys().pubKey]
-    const self = newKeys().pubKey
-    const marks = openAuditMarks(home, self)
-    expect(marks.read(one)).toBeUndefined()
-    marks.write(one, { seq: 1, hash: 'b'.repeat(128) })
-    marks.write(one, mark)
-    marks.write(two, { seq: 2, hash: 'c'.repeat(128), disputed: 9 })
-    expect(openAuditMarks(home, self).read(one)).toEqual(mark)
-    expect(openAuditMarks(home, self).read(two)).toEqual({ seq: 2, hash: 'c'.repeat(128), disputed: 9 })
-    expect(statSync(auditMarksPath(home)).mode & 0o777).toBe(0o600)
-  })
-
-  it('keeps them for each identity of the home apart', () => {
-    const home = temporary()
-    const [hub, one, two] = [newKeys().pubKey, newKeys().pubKey, newKeys().pubKey]
-    openAuditMarks(home, one).write(hub, mark)
-    const marks = openAuditMarks(home, two)
-    expect(marks.read(hub)).toBeUndefined()
-    marks.write(hub, { seq: 9, hash: 'b'.repeat(128) })
-    expect([one, two].map(key => openAuditMarks(home, key).read(hub)?.seq)).toEqual([7, 9])
-  })
-
-  it('begins anew where a file does not say whose its marks are', () => {
-    const home = temporary()
-    const [hub, self] = [newKeys().pubKey, newKeys().pubKey]
-    writeFileSync(auditMarksPath(home), JSON.stringify({ version: 1, hubs: { [hub]: mark } }), { mode: 0o600 })
-    const marks = openAuditMarks(home, self)
-    expect(marks.read(hub)).toBeUndefined()
-    marks.write(hub, mark)
-    expect(openAuditMarks(home, self).read(hub)).toEqual(mark)
-  })
-
-  it.each([
-    '',
-    '[]',
-    '{"peers":[1]}',
-    '{"peers":{"key":{}}}',
-    `{"peers":{"${newKeys().pubKey}":{"key":{"seq":1}}}}`,
-    'null',
-  ])('refuses %j', text => {
-    const home = temporary()
-    writeFileSync(auditMarksPath(home), text, { mode: 0o600 })
-    expect(() => openAuditMarks(home, newKeys().pubKey)).toThrow(expect.objectContaining({ code: 'store-failed' }))
   })
 })
 

@@ -170,6 +170,31 @@ describe('ledger verify --mine', () => {
     expect(nodeCrypto.verify(statements[0].by, statements[0].text, statements[0].signature)).toBe(true)
   })
 
+  it.each<[string, RegExp, (hub: HostileHub) => unknown]>([
+    ['a grant to itself', /block 8: it grants coins to the hub itself/, hub => hub.ledger.grant(hub.keys.pubKey)],
+    [
+      'a receipt that nobody signed',
+      /block 9: its receipt is not signed by the key that pays/,
+      hub => {
+        const [bob, other] = [newKeys(), newKeys()]
+        hub.ledger.grant(bob.pubKey)
+        const { pubKey: from } = bob
+        hub.ledger.transfer({
+          ...hub.ledger.receipt(bob, other, 's'.repeat(16), 1),
+          consumer: from,
+          seeder: hub.ledger.entries[0]!.to,
+          bytes: 9,
+        })
+      },
+    ],
+  ])('finds a hub that gives out coins by %s', async (_what, rule, cheat) => {
+    const { hub, home } = await scene()
+    cheat(hub)
+    const io = fakeOf(home)
+    expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(7)
+    expect(io.err()).toMatch(rule)
+  })
+
   it('finds a receipt that was charged twice', async () => {
     const { hub, home, entry } = await scene()
     const { from, to, receipt } = entry

@@ -21,18 +21,6 @@ function scene({ json = false, level }: { json?: boolean; level?: LogLevel } = {
 const lines = (text: string): readonly string[] => text.split('\n').filter(line => line !== '')
 
 describe('what a running peer tells', () => {
-  it('warns in its log of a look that came to nothing, for each reason once', () => {
-    const { io, tell } = scene()
-    const away = (message: string): void =>
-      tell({ type: 'ledger-postponed', reason: new LighthouseError('hub-unreachable', message) })
-    for (const message of ['down', 'down', 'still down', 'down']) away(message)
-    expect(lines(io.err()).map(line => JSON.parse(line) as object)).toMatchObject([
-      { level: 40, code: 'hub-unreachable', message: 'down', msg: 'ledger-postponed' },
-      { message: 'still down' },
-      { message: 'down' },
-    ])
-  })
-
   it('warns once in its log that another WebRTC implementation is used', () => {
     const { io, tell } = scene()
     tell({ type: 'engine-missing', reason: new LighthouseError('invalid-option', 'no binary') })
@@ -96,9 +84,9 @@ describe('what a running peer tells', () => {
     expect(io.err()).toContain(`The hub is not honest: two heads. The evidence is in ${home}`)
   })
 
-  it('accuses nobody of what may be an old answer', () => {
+  it.each(['rollback', 'forged'] as const)('accuses nobody of a %s, which may have an innocent cause', kind => {
     const { io, tell } = scene()
-    tell({ type: 'evidence', kind: 'rollback', hub: 'key', message: 'behind', statements: [], lines: [] })
+    tell({ type: 'evidence', kind, hub: 'key', message: 'behind', statements: [], lines: [] })
     expect(io.err()).toContain('The hub may not be honest: behind.')
   })
 

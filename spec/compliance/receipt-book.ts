@@ -254,35 +254,19 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       ])
     })
 
-    it('knows which settlements were compared with the ledger', () => {
-      for (const name of ['one', 'two']) book.open({ session: sessionOf(name), seeder: self, consumer: bob })
+    it('gives the settlements of a block, and the newest of a hub', () => {
+      for (const name of ['one', 'two', 'three']) book.open({ session: sessionOf(name), seeder: self, consumer: bob })
+      expect([book.settlementsAt(30), book.newestSettlement(hub)]).toEqual([[], undefined])
       book.settle(settlement('one', 100, 30))
-      book.settle(settlement('two', 150, 10))
-      expect([...book.uncompared()]).toEqual([settlement('two', 150, 10), settlement('one', 100, 30)])
-      // Of an earlier or another one of the session nothing follows.
-      book.compared([settlement('two', 100, 10), settlement('two', 150, 11), settlement('three', 1)])
-      book.compared([{ ...settlement('two', 150, 10), hash: 'b'.repeat(128) }])
-      expect([...book.uncompared()]).toHaveLength(2)
-      book.compared([settlement('two', 150, 10), settlement('one', 100, 30)])
-      expect([...book.uncompared()]).toEqual([])
-      book.settle(settlement('one', 200, 40))
-      expect([...book.uncompared()]).toEqual([settlement('one', 200, 40)])
-      expect([...book.settlements()]).toHaveLength(2)
-    })
-
-    it('keeps up to where the ledger has charged its sessions', () => {
-      const session = sessionOf('one')
-      book.charge(session, { seq: 1, bytes: 100 })
-      expect(book.charged(session)).toBeUndefined()
-      book.open({ session, seeder: self, consumer: bob })
-      expect(book.charged(session)).toBeUndefined()
-      book.charge(session, { seq: 5, bytes: 100 })
-      book.charge(session, { seq: 5, bytes: 900 })
-      book.charge(session, { seq: 4, bytes: 900 })
-      expect(book.charged(session)).toEqual({ seq: 5, bytes: 100 })
-      book.charge(session, { seq: 6, bytes: 90 })
-      expect(book.charged(session)).toEqual({ seq: 6, bytes: 90 })
-      expect([...book.settlements()]).toEqual([])
+      book.settle(settlement('two', 150, 30))
+      expect(book.settlementsAt(30)).toEqual([settlement('one', 100, 30), settlement('two', 150, 30)])
+      book.settle(settlement('three', 5, 20))
+      expect(book.newestSettlement(hub)?.seq).toBe(30)
+      book.keep({ ...receipt('four', 9, { consumer: bob }), hub_key: key('O') })
+      book.settle(settlement('four', 9, 99))
+      expect([hub, key('O')].map(each => book.newestSettlement(each)?.seq)).toEqual([30, 99])
+      book.settle(settlement('two', 160, 40))
+      expect(book.settlementsAt(30)).toEqual([settlement('one', 100, 30)])
     })
 
     it('can be written to while its settlements are read', () => {

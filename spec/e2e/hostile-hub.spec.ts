@@ -3,7 +3,7 @@
  * its ledger as it likes.
  */
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -336,20 +336,36 @@ describe('a hub that writes its ledger as it likes', () => {
     return { program, home, proxy: new URL('/', addresses!.proxy).href }
   }
 
-  it.each<[string, string, RegExp, (hub: HostileHub) => void]>([
+  it.each<[string, string | undefined, RegExp, (hub: HostileHub) => void]>([
     ['drops a settlement', 'missing', /another block in that place/, hub => (hub.dropsSettlements = true)],
-    ['credits itself', 'credit', /grant to the hub itself/, hub => hub.ledger.grant(hub.keys.pubKey)],
-  ])('and %s is caught by a peer that runs, which says so and keeps the evidence', async (_how, kind, rule, cheat) => {
+    ['credits itself', undefined, /grants coins to the hub itself/, hub => hub.ledger.grant(hub.keys.pubKey)],
+  ])('and %s is caught by "ledger verify --mine" beside a peer that runs', async (_how, kind, rule, cheat) => {
     const hub = await startHub()
     const [alice, bob] = await Promise.all([up(hub, 'alice'), up(hub, 'bob')])
     await readText(`${alice.proxy}proxy/bob/`)
     cheat(hub)
     expect(await download(`${alice.proxy}proxy/bob/song.bin`)).toMatchObject({ bytes: 3_000_000 })
-    for (const { program } of [alice, bob]) {
-      const { message, path } = await program.line(({ type, kind: told }) => type === 'evidence' && told === kind)
-      expect(message).toMatch(rule)
-      const kept = JSON.parse(readFileSync(String(path), 'utf8')) as object
-      expect(kept).toMatchObject({ kind, hub: hub.keys.pubKey })
+    // More than the credit window was sent, so bob has seen settlements, and alice was told of each before him.
+    for (const { home } of [bob, alice]) {
+      const verify = run('ledger', 'verify', '--mine', '--home', home)
+      expect(await verify.ended).toEqual({ code: 7, err: expect.stringMatching(rule) })
+      const kept = readdirSync(home).filter(name => name.startsWith('evidence-'))
+      expect(kept.map(name => JSON.parse(readFileSync(join(home, name), 'utf8')) as object)).toEqual(
+        kind === undefined ? [] : [expect.objectContaining({ kind, hub: hub.keys.pubKey })],
+      )
     }
+  })
+
+  it('and settles more than was signed for is caught by a peer that runs, which says so and keeps the evidence', async () => {
+    const hub = await startHub()
+    const [alice, bob] = await Promise.all([up(hub, 'alice'), up(hub, 'bob')])
+    await readText(`${alice.proxy}proxy/bob/`)
+    hub.overcharges = true
+    expect(await download(`${alice.proxy}proxy/bob/song.bin`)).toMatchObject({ bytes: 3_000_000 })
+    const { message, path } = await alice.program.line(({ type }) => type === 'evidence')
+    expect(message).toMatch(/the highest receipt that you keep of it is for/)
+    const kept = JSON.parse(readFileSync(String(path), 'utf8')) as object
+    expect(kept).toMatchObject({ kind: 'forged', hub: hub.keys.pubKey, statements: [{}, {}] })
+    expect(bob.program.lines(({ type }) => type === 'evidence')).toEqual([])
   })
 })

@@ -152,6 +152,7 @@ describe('LedgerAudit', () => {
   ])[] = [
     ['a second grant', /had its grant/, (ledger, a) => ledger.grant(a.pubKey)],
     ['a grant to no key', /not a public key/, ledger => ledger.grant('hub')],
+    ['a grant to the hub itself', /to the hub itself/, ledger => ledger.grant(ledger.hub.pubKey)],
     [
       'an overdraft',
       /below zero/,

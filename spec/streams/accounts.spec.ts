@@ -490,26 +490,6 @@ describe('createAccounts', () => {
     expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
   })
 
-  it('counts a payment that the ledger has and of which no receipt is held, once the hub has signed for it', () => {
-    const { time, hub, here, there } = peers(1e8)
-    const session = sessionOf('while away')
-    there.hubSession$.next(undefined)
-    there.book.open({ session, seeder, consumer })
-    there.book.serve(consumer, 900_000)
-    const receipt = signedReceipt('while away', 700_000, seeder, consumer)
-    here.book.keep(receipt)
-    here.signIn()
-    time.advance(100)
-    there.signIn()
-    time.advance(100)
-    expect([hub.moved, there.book.account(consumer).paidBytes]).toEqual([700_000, 0])
-    there.accounts.found(receipt)
-    expect(there.book.account(consumer).paidBytes).toBe(0)
-    time.advance(100)
-    expect(there.book.account(consumer)).toEqual({ servedBytes: 900_000, paidBytes: 700_000 })
-    expect(hub.moved).toBe(700_000)
-  })
-
   it('takes the wallet of the highest block, in whatever order they come, and of a question that nothing overtook', () => {
     const { here } = peers(10_000_000)
     const settled = (name: string, wallet: number, seq: number): void =>

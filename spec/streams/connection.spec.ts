@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { filter, NEVER, type Observable, of, Subject, type Subscription, throwError } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import type { HubClient, RtcSignal } from '../../src/ports.js'
+import type { RtcSignal } from '../../src/ports.js'
 import { mayFollow } from '../../src/protocol/connection-state.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { Identity } from '../../src/protocol/metadata.js'
@@ -65,7 +65,7 @@ function world(greets: { readonly a?: boolean; readonly b?: boolean } = {}) {
       identity,
       crypto: nodeCrypto,
       trust,
-      hub: client as unknown as HubClient,
+      hub: client,
       rtc,
       hubSession: {
         hubKey,

@@ -20,6 +20,8 @@ export interface HostileHub {
   ledger: SpecLedger
   /** Settlements are signed and acknowledged, and do not get into the ledger: another block takes their place. */
   dropsSettlements: boolean
+  /** Its settlements are for a coin more than the receipts. */
+  overcharges: boolean
   /** The head that it shows and sends; by default that of its ledger. */
   head: (() => LedgerHead | undefined) | undefined
   /** Swaps what peers say to each other, SDP and all. */
@@ -55,6 +57,7 @@ export function hostileHub$(keys: Keys = newKeys()): Observable<HostileHub> {
       keys,
       ledger: new SpecLedger(keys),
       dropsSettlements: false,
+      overcharges: false,
       head: undefined,
       twist: signal => signal,
       resolve: nickname => names.get(nickname),
@@ -100,7 +103,13 @@ export function hostileHub$(keys: Keys = newKeys()): Observable<HostileHub> {
       if (hub.dropsSettlements) instead(hub.ledger)
       else hub.ledger.entries.push(promised.entries.at(-1)!)
       const settlementFor = (key: string): Settlement => {
-        const said = { session, bytes, coins: formatCoins(coins(key)), seq, hash }
+        const said = {
+          session,
+          bytes: bytes + (hub.overcharges ? 1_000_000 : 0),
+          coins: formatCoins(coins(key)),
+          seq,
+          hash,
+        }
         return { ...said, signature: nodeCrypto.sign(keys.privKey, settledText(said)) }
       }
       for (const key of [consumer, seeder]) peers.get(key)?.emit('settled', settlementFor(key))

@@ -20,8 +20,6 @@ export interface SessionRow {
   readonly hash: string
   readonly hub_signature: string
   readonly owed_bytes: number
-  readonly charged_seq: number
-  readonly charged_bytes: number
   /** Its receipts up to so many bytes are no longer due. */
   readonly given_up: number
 }

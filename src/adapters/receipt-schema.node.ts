@@ -59,12 +59,12 @@ const migrations = [
   `,
   // What a hub said of sessions that this peer was never party to. Since then each has its parties from the start.
   'DELETE FROM sessions WHERE seeder IS NULL OR consumer IS NULL',
-  // Whether the settlement was compared with the block that it names.
+  // Since then unused: whether the settlement was compared with the block that it names.
   `
   ALTER TABLE sessions ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
   CREATE INDEX sessions_uncompared ON sessions (seq, id) WHERE settled_bytes > 0 AND compared = 0;
   `,
-  // The newest block of the session that was seen in the ledger.
+  // Since then unused: the newest block of the session that was seen in the ledger.
   `
   ALTER TABLE sessions ADD COLUMN charged_seq INTEGER NOT NULL DEFAULT 0;
   ALTER TABLE sessions ADD COLUMN charged_bytes INTEGER NOT NULL DEFAULT 0;

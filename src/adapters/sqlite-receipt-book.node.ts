@@ -1,4 +1,4 @@
-import type { ConsumerAccount, ReceiptBook, SessionCharge } from '../ports.js'
+import type { ConsumerAccount, ReceiptBook } from '../ports.js'
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 import { type Parties, type SessionRow, toReceipt, toSettlement } from './receipt-rows.js'
@@ -66,7 +66,7 @@ export class SqliteReceiptBook implements ReceiptBook {
       const ahead = bytes - row.settled_bytes
       if (ahead <= 0) return 0
       this.sql.run(
-        'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ?, compared = 0 WHERE session = ?',
+        'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
         ...[bytes, coins, seq, hash, signature, session],
       )
       this.#paid(row.consumer, ahead)
@@ -153,30 +153,19 @@ export class SqliteReceiptBook implements ReceiptBook {
   }
 
   *settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }> {
-    for (const row of this.#settled('settled_bytes > 0')) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
+    for (const row of this.#settled()) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
   }
 
-  *uncompared(): Iterable<Settlement> {
-    for (const row of this.#settled('settled_bytes > 0 AND compared = 0')) yield toSettlement(row)!
+  settlementsAt(seq: number): readonly Settlement[] {
+    const sql = 'SELECT * FROM sessions WHERE settled_bytes > 0 AND seq = ? ORDER BY id'
+    return this.sql.all<SessionRow>(sql, seq).map(row => toSettlement(row)!)
   }
 
-  compared(settlements: readonly Settlement[]): void {
-    const sql = 'UPDATE sessions SET compared = 1 WHERE session = ? AND settled_bytes = ? AND seq = ? AND hash = ?'
-    this.sql.transaction(() => {
-      for (const { session, bytes, seq, hash } of settlements) this.sql.run(sql, session, bytes, seq, hash)
-    })
-  }
-
-  charged(session: string): SessionCharge | undefined {
-    const row = this.#session(session)
-    return row && row.charged_seq > 0 ? { seq: row.charged_seq, bytes: row.charged_bytes } : undefined
-  }
-
-  charge(session: string, { seq, bytes }: SessionCharge): void {
-    this.sql.run(
-      'UPDATE sessions SET charged_seq = ?1, charged_bytes = ?2 WHERE session = ?3 AND charged_seq < ?1',
-      ...[seq, bytes, session],
-    )
+  newestSettlement(hubKey: string): Settlement | undefined {
+    const sql =
+      'SELECT * FROM sessions WHERE settled_bytes > 0 AND coalesce(hub_key, ?1) = ?1 ORDER BY seq DESC, id DESC LIMIT 1'
+    const row = this.sql.get<SessionRow>(sql, hubKey)
+    return row && toSettlement(row)
   }
 
   keepHead(hubKey: string, head: LedgerHead): void {
@@ -213,11 +202,11 @@ export class SqliteReceiptBook implements ReceiptBook {
   }
 
   /** By pages, so that the book can be written to while somebody reads it. */
-  *#settled(which: string): Iterable<SessionRow> {
+  *#settled(): Iterable<SessionRow> {
     let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
     while (after !== undefined) {
       const rows: readonly SessionRow[] = this.sql.all<SessionRow>(
-        `SELECT * FROM sessions WHERE ${which} AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?`,
+        'SELECT * FROM sessions WHERE settled_bytes > 0 AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?',
         ...[after.seq, after.id, pageRows],
       )
       yield* rows

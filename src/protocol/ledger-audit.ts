@@ -4,7 +4,7 @@ import { isBase64Of, isPublicKey, isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
 /** What a transfer must keep to by itself, whatever the chain around it: a broken rule in words, or undefined. */
-export function transferProblem(
+function transferProblem(
   { from, to, bytes, receipt }: LedgerEntry,
   verify: ((pubKey: string, text: string, signature: string) => boolean) | undefined,
 ): string | undefined {
@@ -76,6 +76,7 @@ export class LedgerAudit {
     if (from !== null || receipt !== null) return 'it is not a grant, which has neither a payer nor a receipt'
     if (!isPublicKey(to)) return 'it grants coins to what is not a public key'
     if (this.wallets.has(to)) return 'it grants coins to a key that has had its grant'
+    if (to === this.hubKey) return 'it grants coins to the hub itself'
     return Number.isSafeInteger(this.grantedBytes + bytes) ? undefined : 'it grants more than can be counted'
   }
 
@@ -88,6 +89,8 @@ export class LedgerAudit {
     if (this.hubKey === undefined ? !isPublicKey(receipt.hub_key) : receipt.hub_key !== this.hubKey) {
       return 'its receipt is for another hub'
     }
+    // Of a file the first receipt says whose it is.
+    if (this.wallets.has(receipt.hub_key)) return 'the hub of its receipt was granted coins before'
     const problem = transferProblem(entry, this.options.verify)
     if (problem !== undefined) return problem
     if (bytes > payer.bytes) return 'it takes more than is in the wallet, which would be below zero'

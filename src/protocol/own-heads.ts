@@ -1,5 +1,5 @@
 import type { Evidence } from './evidence.js'
-import { earlyEnd, headFork, lineFork } from './head-rules.js'
+import { earlyEnd, headFork, lineFork } from './ledger/consistency.js'
 import type { LedgerEntry } from './ledger-line.js'
 import type { LedgerHead } from './signal.js'
 import { headText } from './signed-texts.js'

@@ -7,7 +7,7 @@ import { isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
 /** A settlement with the receipt that is held for it, if one is. */
-export type HeldSettlement = Settlement & { readonly receipt: SignedReceipt | undefined }
+type HeldSettlement = Settlement & { readonly receipt: SignedReceipt | undefined }
 
 /** Whose lines are looked at, and with what. */
 export interface OwnLinesOptions {
@@ -32,13 +32,13 @@ function promise({ seq, bytes, session }: Settlement): string {
 }
 
 /** Whether the line is the one that the settlement was signed for. */
-export function keepsPromise(entry: LedgerEntry, { seq, hash, session, bytes }: Settlement): boolean {
+function keepsPromise(entry: LedgerEntry, { seq, hash, session, bytes }: Settlement): boolean {
   const { receipt } = entry
   return entry.seq === seq && entry.hash === hash && receipt?.session === session && receipt.bytes === bytes
 }
 
 /** What there is to say about a line that is not the one that a settlement was signed for. */
-export function brokenPromise(hubKey: string, entry: LedgerEntry, held: HeldSettlement): Evidence {
+function brokenPromise(hubKey: string, entry: LedgerEntry, held: HeldSettlement): Evidence {
   const isSame = entry.receipt?.session === held.session
   const kind: EvidenceKind = isSame ? 'changed' : 'missing'
   const instead = isSame ? 'its ledger has that block with other content' : 'its ledger has another block in that place'
@@ -46,11 +46,7 @@ export function brokenPromise(hubKey: string, entry: LedgerEntry, held: HeldSett
 }
 
 /** A transfer from or to a key whose receipt the payer did not sign, as evidence; undefined when it did. */
-export function forgedTransfer(
-  entry: LedgerEntry,
-  pubKey: string,
-  verify: OwnLinesOptions['verify'],
-): Evidence | undefined {
+function forgedTransfer(entry: LedgerEntry, pubKey: string, verify: OwnLinesOptions['verify']): Evidence | undefined {
   const { seq, from, to, bytes, receipt } = entry
   if (entry.kind !== 'transfer' || (from !== pubKey && to !== pubKey)) return undefined
   if (receipt !== null && from !== null && verify(from, receiptText(receipt), receipt.signature)) return undefined

@@ -14,7 +14,7 @@ import type { CryptoPort, ReceiptBook } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
 import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
-import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { Settlement } from '../protocol/receipt.js'
 import type { SpendingLimits, SpendingStop } from '../protocol/spending.js'
 import type { SessionAccount } from './account.js'
 import { createCrediting, type ServedSession } from './crediting.js'
@@ -42,8 +42,6 @@ export interface Accounts {
   served(session: ServedSession): SessionAccount
   /** What the hub said: wallets and settlements. */
   heard(event: SignalingEvent): void
-  /** A receipt in the ledger that pays this peer and is not settled in the book: the hub is asked for its settlement. */
-  found(receipt: SignedReceipt): void
   /** The wallet as the hub told it last. */
   readonly wallet: KnownWallet | undefined
   /** Asks the hub for the wallet with `balance$`; emits what counts then. */
@@ -95,7 +93,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
     }
   }
 
-  const found$ = new Subject<SignedReceipt>()
   const settled$ = new Subject<Settlement>()
   const settle = (settlement: Settlement): void => {
     settled$.next(settlement)
@@ -141,12 +138,6 @@ export function createAccounts(options: AccountsOptions): Accounts {
       if (event.type === 'coins') wallet.signedIn(event.bytes)
       if (event.type === 'settled') attempt(() => settle(event.settlement))
     },
-    found(receipt) {
-      attempt(() => {
-        book.keep(receipt)
-        found$.next(receipt)
-      })
-    },
     refusal(consumer) {
       let reason: string | undefined
       attempt(() => (reason = crediting.refusal(consumer)))
@@ -168,7 +159,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         failure$,
         told$.pipe(map((bytes): AccountsReport => ({ type: 'coins', bytes }))),
         settling$({
-          receipt$: merge(paying.receipt$, crediting.receipt$, found$),
+          receipt$: merge(paying.receipt$, crediting.receipt$),
           again$,
           pubKey: identity.pubKey,
           hubSession$,

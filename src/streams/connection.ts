@@ -61,7 +61,7 @@ export interface ConnectionOptions {
   readonly identity: Identity
   readonly crypto: CryptoPort
   readonly trust: TrustStore
-  readonly hub: HubClient
+  readonly hub: Pick<HubClient, 'resolve$'>
   readonly rtc: RtcPort
   readonly hubSession: HubSession
   /** Every signal for this peer, hot. */

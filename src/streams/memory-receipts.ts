@@ -1,4 +1,4 @@
-import type { ConsumerAccount, ReceiptBook, SessionCharge } from '../ports.js'
+import type { ConsumerAccount, ReceiptBook } from '../ports.js'
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
 import type { LedgerHead } from '../protocol/signal.js'
 
@@ -17,9 +17,6 @@ interface Entry {
   readonly parties: Parties
   readonly receipt: SignedReceipt | undefined
   readonly settlement: Settlement | undefined
-  /** Whether the settlement was compared with its block. */
-  readonly compared: boolean
-  readonly charge: SessionCharge | undefined
   /** Its receipts up to so many bytes are no longer due. */
   readonly givenUpBytes: number
 }
@@ -84,8 +81,6 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       parties,
       receipt: undefined,
       settlement: undefined,
-      compared: false,
-      charge: undefined,
       givenUpBytes: 0,
     }
     sessions.set(session, opened)
@@ -117,7 +112,7 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
       if (entry === undefined) return 0
       const ahead = bytes - (entry.settlement?.bytes ?? 0)
       if (ahead <= 0) return 0
-      sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature }, compared: false })
+      sessions.set(session, { ...entry, settlement: { session, bytes, coins, seq, hash, signature } })
       const { consumer } = entry.parties
       if (consumer !== pubKey) add(paid, consumer, ahead)
       return ahead
@@ -190,25 +185,10 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
 
     settlements: () => settled().map(({ settlement, receipt }) => ({ ...settlement, receipt })),
 
-    uncompared: () => settled().flatMap(({ settlement, compared }) => (compared ? [] : [settlement])),
+    settlementsAt: seq => settled().flatMap(({ settlement }) => (settlement.seq === seq ? [settlement] : [])),
 
-    compared(settlements) {
-      for (const { session, bytes, seq, hash } of settlements) {
-        const entry = sessions.get(session)
-        const { settlement } = entry ?? {}
-        if (entry === undefined || settlement?.bytes !== bytes) continue
-        if (settlement.seq === seq && settlement.hash === hash) sessions.set(session, { ...entry, compared: true })
-      }
-    },
-
-    charged: session => sessions.get(session)?.charge,
-
-    charge(session, { seq, bytes }) {
-      const entry = sessions.get(session)
-      if (entry !== undefined && seq > (entry.charge?.seq ?? 0)) {
-        sessions.set(session, { ...entry, charge: { seq, bytes } })
-      }
-    },
+    newestSettlement: hubKey =>
+      settled().findLast(({ receipt }) => (receipt?.hub_key ?? hubKey) === hubKey)?.settlement,
 
     keepHead(hubKey, head) {
       heads.set(hubKey, withHead(heads.get(hubKey) ?? new Map(), head))

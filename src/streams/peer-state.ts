@@ -2,7 +2,7 @@ import { type Observable, scan, startWith } from 'rxjs'
 import type { UdpReach } from '../protocol/signaling/udp-reach.js'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
 import type { AccountsReport } from './accounts.js'
-import type { AuditEvent } from './ledger-look.js'
+import type { AuditEvent } from './ledger/statement-audit.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { UdpReport } from './signaling/reachability.js'
@@ -64,9 +64,6 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'book-failed':
     case 'evidence':
     case 'left-out':
-    case 'checked':
-    case 'paid':
-    case 'postponed':
     case 'unchecked':
       return state
   }

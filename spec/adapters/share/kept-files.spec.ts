@@ -3,7 +3,6 @@ import { chmodSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync, symlin
 import { platform } from 'node:os'
 import { join } from 'node:path'
 import { Subscription } from 'rxjs'
-import { openAuditMarks } from '../../../src/adapters/audit-marks.node.js'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import { folderServer$ } from '../../../src/adapters/data-server.node.js'
 import { writeEvidence } from '../../../src/adapters/evidence-file.node.js'
@@ -16,7 +15,7 @@ import { createHub$ } from '../../../src/hub/app.js'
 import { isKeptName } from '../../../src/protocol/peer/kept-names.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
 import { ask } from '../../support/http-client.node.js'
-import { bob, hash, receipt } from '../../support/receipts.js'
+import { bob, receipt } from '../../support/receipts.js'
 import { describeIf } from '../../support/requires.js'
 import { hold } from '../../support/shared-folder.node.js'
 
@@ -38,7 +37,8 @@ async function fillHome(home: string): Promise<readonly string[]> {
   commitPending(home, identity)
   writePending(home, identity)
   openTrustFile(home).check('hub', 'hub.example:3000', bob)
-  openAuditMarks(home, identity.pubKey).write(bob, { seq: 1, hash: hash('a') })
+  // Of versions that followed the ledger.
+  writeFileSync(join(home, 'audit.json'), '{}', { mode: 0o600 })
   writeRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
   writeEvidence(home, { kind: 'fork', message: 'two', statements: [], lines: [], hub: 'hub.example:3000' }, 0)
   const book = await hold(receiptBook$(receiptsPath(home), identity.pubKey), subscription)

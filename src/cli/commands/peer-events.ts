@@ -7,10 +7,13 @@ import type { Context } from './context.js'
 
 type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>
 
+/** What may have an innocent cause: a hub restored from a backup, or receipts of this home that were. */
+const deniable: ReadonlySet<EvidenceKind> = new Set(['rollback', 'forged'])
+
 /** The hub was caught: said to whoever watches, and kept where it can be shown to others. `full` are kinds with no room left. */
 function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, full: Set<EvidenceKind>): void {
   const { type, ...evidence } = event
-  const said = `The hub ${event.kind === 'rollback' ? 'may not be' : 'is not'} honest: ${event.message}.`
+  const said = `The hub ${deniable.has(event.kind) ? 'may not be' : 'is not'} honest: ${event.message}.`
   let path: string | undefined
   try {
     path = writeEvidence(home, evidence, Date.now())
@@ -27,10 +30,12 @@ function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, ful
   )
 }
 
-/** Nothing was found, since nothing could be looked at: no reason to be at ease. */
+/** Silence would look like an honest hub. */
 function warn({ output }: Context, { type, reason: { code, message } }: EventOf<'ledger-unchecked'>): void {
   if (output.json) output.result({ type, code, message }, '')
-  output.notice(`The ledger of this hub cannot be checked, so nobody knows whether it is honest: ${message}.`)
+  output.notice(
+    `The ledger of this hub cannot be checked, so nobody knows whether it is honest: ${message}. Ask its operator.`,
+  )
 }
 
 /** What an error says, and for a defect the place: else its stack is of no use to anybody. */
@@ -46,7 +51,6 @@ function levelOf({ code }: LighthouseError, otherwise: 'info' | 'warn' | 'error'
 /** Tells what happens to a running peer: to its log, and what concerns its owner to whoever watches. */
 export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
   const full = new Set<EvidenceKind>()
-  let postponed = ''
   return event => {
     switch (event.type) {
       case 'evidence':
@@ -58,13 +62,6 @@ export function eventTeller(context: Context, log: Logger): (event: PeerEvent) =
         return log.warn(event, event.type)
       case 'book-failed':
         return log.error(words(event.reason), event.type)
-      case 'ledger-postponed': {
-        const { code, message } = event.reason
-        // A hub that is away is away for many looks.
-        if (postponed === `${code} ${message}`) return
-        postponed = `${code} ${message}`
-        return log.warn(words(event.reason), event.type)
-      }
       case 'ledger-unchecked':
         log.error({ hub: event.hub, ...words(event.reason) }, event.type)
         return warn(context, event)

@@ -16,7 +16,6 @@ import {
   throttleTime,
   throwError,
 } from 'rxjs'
-import { openAuditMarks } from '../../adapters/audit-marks.node.js'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
 import { isBookInUse, receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
@@ -171,7 +170,6 @@ async function run(
     ports: portBlock(globals.portBase ?? defaultPortBase),
     trust: openTrustFile(home),
     controlToken: starting.controlToken,
-    auditMarks: openAuditMarks(home, identity.pubKey),
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(engine === 'auto' ? {} : { rtc: await io.parts.loadRtc(engine) }),
     ...(share === undefined ? {} : { share }),
