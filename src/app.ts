@@ -137,7 +137,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
     map(({ signal }) => signal),
   )
   const { crypto, receipts: book, spending: limits } = environment
-  const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, scheduler })
+  const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, hub, scheduler })
   const audit$ = statementAudit$({ identity, crypto, book, session$, signal$, settled$: accounts.settled$ }).pipe(
     counted,
   )

@@ -32,7 +32,7 @@ const rules: OptionRules<PeerOptions> = {
   rtc: optional(having('connect$')),
   network: optional(having('addresses', 'asksUdp$')),
   transport: optional(having('connect$')),
-  hub: optional(having('resolve$', 'balance$')),
+  hub: optional(having('resolve$', 'balance$', 'ledger$')),
   crypto: optional(cryptoPort),
   trust: optional(having('check')),
   receipts: optional(having('open', 'parties', 'keep', 'settle', 'due', 'account', 'serve')),

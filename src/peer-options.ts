@@ -48,7 +48,7 @@ export interface PeerOptions {
   readonly rtc?: RtcPort
   readonly network?: NetworkPort
   readonly transport?: SignalTransport
-  readonly hub?: Pick<HubClient, 'resolve$' | 'balance$'>
+  readonly hub?: Pick<HubClient, 'resolve$' | 'balance$' | 'ledger$'>
   readonly crypto?: CryptoPort
   /** Default: remembered as long as the subscription lives. */
   readonly trust?: TrustStore
@@ -138,7 +138,7 @@ export interface Environment {
   readonly rtc: RtcPort
   readonly network: NetworkPort
   readonly transport: SignalTransport
-  readonly hub: Pick<HubClient, 'resolve$' | 'balance$'>
+  readonly hub: Pick<HubClient, 'resolve$' | 'balance$' | 'ledger$'>
   readonly crypto: CryptoPort
   readonly trust: TrustStore
   readonly receipts: ReceiptBook

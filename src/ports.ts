@@ -241,6 +241,8 @@ export interface ReceiptBook {
    * thousand, newest first, at most `limit`. Settled ones too: the hub may have settled more than it could tell this peer.
    */
   ofDebtors(limit: number): readonly SignedReceipt[]
+  /** As seeder, of keys that were served more than they have paid: sessions of which no receipt came and nothing is settled, newest first. */
+  unreceipted(limit: number): readonly string[]
   /** As consumer: signed and not settled, over all sessions at this hub, those given up left out. */
   unsettledBytes(consumer: string, hubKey: string): number
   /** As consumer: this much was received in a session, of which the receipt leaves some unpaid. */
@@ -272,6 +274,8 @@ export interface ReceiptBook {
   /** Heads of this hub with that number (more than one is a fork), and the newest one. */
   headsAt(hubKey: string, seq: number): readonly LedgerHead[]
   newestHead(hubKey: string): LedgerHead | undefined
+  /** The newest one with a lower number. */
+  headBefore(hubKey: string, seq: number): LedgerHead | undefined
 }
 
 /** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`. */

@@ -254,6 +254,28 @@ export function describeReceiptBook(name: string, book$: (now: () => number) => 
       ])
     })
 
+    it('knows sessions of keys that owe of which no receipt came', () => {
+      for (const name of ['one', 'two', 'three', 'four']) {
+        book.open({ session: sessionOf(name), seeder: self, consumer: bob })
+      }
+      book.open({ session: sessionOf('mine'), seeder: bob, consumer: self })
+      book.open({ session: sessionOf('of carol'), seeder: self, consumer: carol })
+      expect(book.unreceipted(10)).toEqual([])
+      book.serve(bob, 1000)
+      book.keep(receipt('two', 100, { consumer: bob }))
+      book.settle(settlement('three', 100))
+      expect(book.unreceipted(10)).toEqual([sessionOf('four'), sessionOf('one')])
+      expect(book.unreceipted(1)).toEqual([sessionOf('four')])
+      book.settle(settlement('three', 1000))
+      expect(book.unreceipted(10)).toEqual([])
+    })
+
+    it('gives the head before a number', () => {
+      for (const seq of [3, 7]) book.keepHead(hub, head(seq))
+      expect([3, 7, 9].map(seq => book.headBefore(hub, seq)?.seq)).toEqual([undefined, 3, 7])
+      expect(book.headBefore(key('O'), 9)).toBeUndefined()
+    })
+
     it('gives the settlements of a block, and the newest of a hub', () => {
       for (const name of ['one', 'two', 'three']) book.open({ session: sessionOf(name), seeder: self, consumer: bob })
       expect([book.settlementsAt(30), book.newestSettlement(hub)]).toEqual([[], undefined])

@@ -89,6 +89,13 @@ export class SqliteReceiptBook implements ReceiptBook {
     return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
   }
 
+  unreceipted(limit: number): readonly string[] {
+    const sql = `SELECT session FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
+      JOIN consumers ON pub_key = consumer
+      WHERE seeder = ? AND bytes = 0 AND settled_bytes = 0 AND served > paid ORDER BY id DESC LIMIT ?`
+    return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).map(({ session }) => session)
+  }
+
   unsettledBytes(consumer: string, hubKey: string): number {
     const sql = `SELECT coalesce(sum(bytes - max(settled_bytes, given_up)), 0) AS bytes FROM sessions WHERE ${due} AND consumer = ? AND hub_key = ?`
     return this.sql.get<{ bytes: number }>(sql, consumer, hubKey)!.bytes
@@ -198,6 +205,12 @@ export class SqliteReceiptBook implements ReceiptBook {
   newestHead(hubKey: string): LedgerHead | undefined {
     const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? ORDER BY seq DESC, hash LIMIT 1'
     const head = this.sql.get<LedgerHead>(sql, hubKey)
+    return head && { ...head }
+  }
+
+  headBefore(hubKey: string, seq: number): LedgerHead | undefined {
+    const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? AND seq < ? ORDER BY seq DESC, hash LIMIT 1'
+    const head = this.sql.get<LedgerHead>(sql, hubKey, seq)
     return head && { ...head }
   }
 

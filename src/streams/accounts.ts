@@ -10,13 +10,14 @@ import {
   tap,
   type SchedulerLike,
 } from 'rxjs'
-import type { CryptoPort, ReceiptBook } from '../ports.js'
+import type { CryptoPort, HubClient, ReceiptBook } from '../ports.js'
 import { parseCoins } from '../protocol/coins.js'
 import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
 import type { Settlement } from '../protocol/receipt.js'
 import type { SpendingLimits, SpendingStop } from '../protocol/spending.js'
 import type { SessionAccount } from './account.js'
+import { missedPayments$ } from './coins/missed-payments.js'
 import { createCrediting, type ServedSession } from './crediting.js'
 import { createPaying, type PaidSession } from './paying.js'
 import { type BookFailure, settling$, type SettlingEvent } from './settling.js'
@@ -29,6 +30,7 @@ export interface AccountsOptions {
   readonly book: ReceiptBook
   readonly limits: SpendingLimits
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly hub: Pick<HubClient, 'ledger$'>
   readonly scheduler: SchedulerLike
 }
 
@@ -62,7 +64,7 @@ export interface Accounts {
 
 /** Joins both sides of the coins with the book and the hub. Throws `store-failed` when the book cannot be read. */
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { identity, crypto, book, limits, hubSession$, scheduler } = options
+  const { identity, crypto, book, limits, hubSession$, hub, scheduler } = options
   const failure$ = new Subject<BookFailure>()
   const onFailure = (reason: LighthouseError): void => failure$.next({ type: 'book-failed', reason })
   const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
@@ -159,7 +161,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
         failure$,
         told$.pipe(map((bytes): AccountsReport => ({ type: 'coins', bytes }))),
         settling$({
-          receipt$: merge(paying.receipt$, crediting.receipt$),
+          receipt$: merge(paying.receipt$, crediting.receipt$, missedPayments$({ hubSession$, hub, book, scheduler })),
           again$,
           pubKey: identity.pubKey,
           hubSession$,

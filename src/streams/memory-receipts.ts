@@ -138,6 +138,22 @@ export function createMemoryReceiptBook(pubKey: string, now: () => number = Date
         })
         .slice(0, limit),
 
+    unreceipted: limit =>
+      [...sessions]
+        .toReversed()
+        .filter(([, { parties, receipt, settlement }]) => {
+          const { seeder, consumer } = parties
+          if (seeder !== pubKey || receipt !== undefined || settlement !== undefined) return false
+          return (served.get(consumer) ?? 0) > (paid.get(consumer) ?? 0)
+        })
+        .map(([session]) => session)
+        .slice(0, limit),
+
+    headBefore(hubKey, seq) {
+      const numbers = [...(heads.get(hubKey)?.keys() ?? [])].filter(number => number < seq)
+      return numbers.length === 0 ? undefined : this.headsAt(hubKey, Math.max(...numbers))[0]
+    },
+
     unsettledBytes(consumer, hubKey) {
       let bytes = 0
       for (const { receipt, unsettledBytes } of due()) {

@@ -1,6 +1,6 @@
 /** A hub that settles in memory, and peers with accounts on virtual time. */
 import { createHash } from 'node:crypto'
-import { BehaviorSubject, defer, delay, NEVER, type Observable, of, Subject, type Subscription } from 'rxjs'
+import { BehaviorSubject, defer, delay, EMPTY, NEVER, type Observable, of, Subject, type Subscription } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import type { ByteSocket, CryptoPort, ReceiptBook } from '../../../src/ports.js'
 import { formatCoins } from '../../../src/protocol/coins.js'
@@ -190,6 +190,7 @@ export function coinPeer(
   const crypto = playCrypto()
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
   const accounts = createAccounts({
+    hub: { ledger$: () => EMPTY },
     identity: identityOf(pubKey),
     crypto,
     book,

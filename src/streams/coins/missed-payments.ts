@@ -1,0 +1,70 @@
+import {
+  catchError,
+  concatMap,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  filter,
+  from,
+  map,
+  type Observable,
+  type SchedulerLike,
+  switchMap,
+  takeUntil,
+  takeWhile,
+  timer,
+} from 'rxjs'
+import type { HubClient, ReceiptBook } from '../../ports.js'
+import { parseLedgerLine } from '../../protocol/ledger-line.js'
+import type { SignedReceipt } from '../../protocol/receipt.js'
+import type { LedgerHead } from '../../protocol/signal.js'
+
+/** At most so many blocks are read at a sign-in, the newest, 9 MB. A busy hub makes them in some minutes. */
+const maxBlocks = 10_000
+
+/** For reading them. */
+const patienceMs = 60_000
+
+/** Sessions that are looked for. */
+const maxSessions = 100
+
+export interface MissedPaymentsOptions {
+  readonly hubSession$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
+  readonly hub: Pick<HubClient, 'ledger$'>
+  readonly book: Pick<ReceiptBook, 'unreceipted' | 'headBefore'>
+  readonly scheduler: SchedulerLike
+}
+
+/**
+ * Receipts that the ledger has and this peer as seeder never saw, because it was gone when the consumer brought its first one
+ * of a session to the hub. Reads the ledger at a sign-in where a key owes something in such a session, once, from the newest head
+ * of the time before. What it emits is unchecked: the hub is asked for its signed settlement with it. Never errors; what
+ * cannot be read stays a debt.
+ */
+export function missedPayments$(options: MissedPaymentsOptions): Observable<SignedReceipt> {
+  const { hubSession$, hub, book, scheduler } = options
+  return hubSession$.pipe(
+    distinctUntilChanged(),
+    switchMap(session =>
+      defer(() => {
+        const head = session?.head
+        const sessions = head === undefined ? [] : book.unreceipted(maxSessions)
+        if (session === undefined || head === undefined || sessions.length === 0) return EMPTY
+        const wanted = new Set(sessions)
+        const before = book.headBefore(session.hubKey, head.seq)?.seq ?? 0
+        return hub.ledger$(Math.max(before, head.seq - maxBlocks)).pipe(
+          concatMap(lines => from(lines)),
+          map(parseLedgerLine),
+          takeWhile(entry => entry !== undefined && entry.seq <= head.seq),
+          map(entry => entry?.receipt ?? undefined),
+          filter(receipt => receipt !== undefined),
+          filter(({ session: paid }) => wanted.has(paid)),
+          takeUntil(timer(patienceMs, scheduler)),
+        )
+      }).pipe(
+        // A hub that cannot be reached, or a store: both are told by whoever needs them next.
+        catchError(() => EMPTY),
+      ),
+    ),
+  )
+}
