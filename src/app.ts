@@ -35,11 +35,12 @@ import { nodeTcp } from './adapters/tcp.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerEvent, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
-import type { ByteSocket, Tunnel } from './ports.js'
+import type { ByteSocket } from './ports.js'
 import { isLighthouseError, LighthouseError, toInternalError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { PeerStats } from './protocol/stats.js'
+import type { Tunnel } from './protocol/tunnels/tunnels.js'
 import { createAccounts } from './streams/accounts.js'
 import { answerConnection$, type ConnectionOptions, keyOf$, offerConnection$ } from './streams/connection.js'
 import { statementAudit$ } from './streams/ledger/statement-audit.js'
@@ -50,7 +51,6 @@ import { fairDial, folderDials, serviceDials } from './streams/serving/fair-dial
 import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
 import { createReachability } from './streams/signaling/reachability.js'
 import { chosenRtc } from './streams/signaling/rtc-choice.js'
-import { createTunnelEnds } from './streams/tunnels/tunnel-ends.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
@@ -174,10 +174,10 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
     listen$: nodeTcp.listen$,
     ports: ports.tunnels,
     account: ({ hubKey, session, pubKey: seeder }) => accounts.paid({ hubKey, session, seeder }),
+    unpayable: () => unpayable(accounts),
     clock,
     scheduler,
   })
-  const ends = createTunnelEnds(() => unpayable(accounts))
   const balance$ = accounts.lookUp$(
     hub.balance$(pubKey).pipe(
       map(bytes => {
@@ -268,7 +268,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
     controlToken,
     stats$: snapshot$,
     connect$,
-    endOf: tunnel => ends.of(tunnel),
+    endOf: tunnels.endOf,
     balance$: () => lastBalance$.pipe(catchError((error: unknown) => throwError(() => known(error)))),
     forgive$,
     requestStop: () => stop$.next(),
@@ -306,10 +306,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
             apart(accounts.report$),
             apart(audit$),
             apart(serve$(dial)).pipe(takeUntil(closing$)),
-            apart(tunnels.report$).pipe(
-              tap(report => ends.note(report)),
-              takeUntil(closing$),
-            ),
+            apart(tunnels.report$).pipe(takeUntil(closing$)),
             apart(reachability.report$).pipe(takeUntil(closing$)),
           ).pipe(
             tap(report => reachability.note(report)),

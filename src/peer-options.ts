@@ -16,7 +16,6 @@ import type {
   RtcPort,
   SignalTransport,
   TrustStore,
-  Tunnel,
 } from './ports.js'
 import type { LighthouseError } from './protocol/errors.js'
 import type { Evidence, EvidenceKind } from './protocol/evidence.js'
@@ -24,6 +23,7 @@ import { hubUrl, type Identity } from './protocol/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
 import type { SpendingLimits } from './protocol/spending.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
+import type { Tunnel } from './protocol/tunnels/tunnels.js'
 import { createMemoryReceiptBook } from './streams/memory-receipts.js'
 import { createMemoryTrust } from './streams/trust.js'
 

@@ -292,10 +292,3 @@ export interface TcpPort {
 
 export type TcpListenEvent =
   { readonly type: 'listening'; readonly port: number } | { readonly type: 'socket'; readonly socket: ByteSocket }
-
-/** A tunnel: the loopback address behind which another peer's share lies. */
-export interface Tunnel {
-  readonly nickname: string
-  readonly host: '127.0.0.1'
-  readonly port: number
-}

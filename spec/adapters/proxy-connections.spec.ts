@@ -4,7 +4,7 @@ import { Agent, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import type { Tunnel } from '../../src/ports.js'
+import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
 import {
   cleanUp,
   exchange,

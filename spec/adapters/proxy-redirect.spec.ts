@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { EMPTY, Subject, throwError } from 'rxjs'
-import type { Tunnel } from '../../src/ports.js'
+import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
 import { type ErrorCode, errorCodes, LighthouseError } from '../../src/protocol/errors.js'
 import { httpStatus } from '../../src/protocol/http-status.js'
 import { ask, cleanUp, exchange, FakeBackend, type RunningProxy, startProxy } from '../support/proxy-fixture.node.js'

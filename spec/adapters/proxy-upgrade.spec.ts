@@ -4,7 +4,7 @@ import type { Server } from 'node:http'
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { Subject, throwError } from 'rxjs'
 import { WebSocket, WebSocketServer } from 'ws'
-import type { Tunnel } from '../../src/ports.js'
+import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import {
   cleanUp,

@@ -5,7 +5,7 @@ import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from
 import { proxyServer$ } from '../../src/adapters/proxy.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
-import type { Tunnel } from '../../src/ports.js'
+import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
 import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
 
 export const link: ConnectionStats = {

@@ -5,7 +5,7 @@
 import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { createProxyServer, type ProxyServer } from 'http-proxy'
-import type { Tunnel } from '../ports.js'
+import type { Tunnel } from '../protocol/tunnels/tunnels.js'
 import { LighthouseError } from '../protocol/errors.js'
 import { type InlinePlace, redirectElsewhere } from '../protocol/http/inline-links.js'
 import { describeRedirectElsewhere } from '../protocol/http-status.js'

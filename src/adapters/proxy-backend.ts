@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs'
-import type { Tunnel } from '../ports.js'
+import type { Tunnel } from '../protocol/tunnels/tunnels.js'
 import type { LighthouseError } from '../protocol/errors.js'
 import type { PeerStats } from '../protocol/stats.js'
 

@@ -5,7 +5,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { defer, fromEvent, merge, type Observable, take, takeUntil, throwError, throwIfEmpty } from 'rxjs'
-import type { Tunnel } from '../ports.js'
+import type { Tunnel } from '../protocol/tunnels/tunnels.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { describeFailure } from '../protocol/http-status.js'
 import { isNickname } from '../protocol/nickname.js'

@@ -1,7 +1,7 @@
 import { filter, map, type OperatorFunction, pipe, scan } from 'rxjs'
 import {
   createTunnelSlots,
-  stepTunnels,
+  stepSlots,
   type TunnelDecision,
   type TunnelEvent,
   type TunnelSlots,
@@ -27,7 +27,7 @@ export function allocateTunnel(slots: number): OperatorFunction<TunnelEvent, Tun
   verifyOptions({ slots }, { slots: whole(1, maxSlots) })
   const seed: readonly [TunnelSlots, TunnelDecision | undefined] = [createTunnelSlots(slots), undefined]
   return pipe(
-    scan(([state], event: TunnelEvent) => stepTunnels(state, event), seed),
+    scan(([state], event: TunnelEvent) => stepSlots(state, event), seed),
     map(([, decision]) => decision),
     filter(decision => decision !== undefined),
   )

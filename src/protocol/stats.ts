@@ -1,4 +1,4 @@
-import type { ErrorCode } from './errors.js'
+import type { ErrorCode, LighthouseError } from './errors.js'
 import type { UdpReach } from './signaling/udp-reach.js'
 
 /** How the peer stands with its hub. */
@@ -32,6 +32,18 @@ export interface ConnectionStats {
   readonly path: 'host' | 'srflx' | 'prflx' | 'relay' | 'unknown'
   readonly roundTripMs: number | undefined
 }
+
+/** What is told of a connection that carries streams: what it carries, and streams that were reset, counted by reason. */
+export type CarryReport =
+  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  | {
+      readonly type: 'resets'
+      /** The other peer: its nickname where this one made the connection, else its key. */
+      readonly with: string
+      readonly session: string
+      readonly reason: LighthouseError
+      readonly count: number
+    }
 
 /** What this process carries. */
 export interface PeerStats {

@@ -1,12 +1,12 @@
 import { type Observable, scan, startWith } from 'rxjs'
 import type { UdpReach } from '../protocol/signaling/udp-reach.js'
 import type { ConnectionStats, HubState } from '../protocol/stats.js'
+import type { TunnelReport } from '../protocol/tunnels/tunnels.js'
 import type { AccountsReport } from './accounts.js'
 import type { AuditEvent } from './ledger/statement-audit.js'
 import type { SeedingReport } from './seeding.js'
 import type { SignalingEvent } from './signaling.js'
 import type { UdpReport } from './signaling/reachability.js'
-import type { TunnelReport } from './tunnels/tunnels.js'
 
 /** What a peer is, at a glance. */
 export interface PeerState {

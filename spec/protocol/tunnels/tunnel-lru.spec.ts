@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import {
   createTunnelSlots,
-  stepTunnels,
+  stepSlots,
   type TunnelEvent,
   type TunnelSlots,
 } from '../../../src/protocol/tunnels/tunnel-lru.js'
@@ -81,7 +81,7 @@ describe('tunnel slots', () => {
         const reference = new Reference(count)
         let state: TunnelSlots = deepFreeze(createTunnelSlots(count))
         for (const item of events) {
-          const [next, decision] = stepTunnels(state, item)
+          const [next, decision] = stepSlots(state, item)
           state = deepFreeze(next)
           expect(decision).toEqual(reference.apply(item))
           const owners = state.slots.flatMap(slot => (slot.owner === undefined ? [] : [slot.owner]))
@@ -98,7 +98,7 @@ describe('tunnel slots', () => {
   it('stay busy when their owner asks again', () => {
     let state = createTunnelSlots(2)
     const tell = (item: TunnelEvent): unknown => {
-      const [next, decision] = stepTunnels(state, item)
+      const [next, decision] = stepSlots(state, item)
       state = next
       return decision
     }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import type { Tunnel } from '../../../src/ports.js'
+import type { Tunnel } from '../../../src/protocol/tunnels/tunnels.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { createTunnelEnds } from '../../../src/streams/tunnels/tunnel-ends.js'
 

@@ -1,9 +1,11 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { filter, firstValueFrom, Subject, take, takeUntil, toArray } from 'rxjs'
+import { filter, firstValueFrom, share, Subject, takeUntil } from 'rxjs'
 import { nodeTcp } from '../../../src/adapters/tcp.node.js'
-import { createTunnelPorts, type TunnelPorts } from '../../../src/streams/tunnels/tunnel-ports.js'
+import { createTunnels } from '../../../src/streams/tunnels/tunnels.js'
+import { fakeConnections } from '../support/fake-connection.js'
+import { virtualTime } from '../support/virtual-time.js'
 
 /** Another program: it listens, and counts who comes. */
 interface Program {
@@ -37,27 +39,25 @@ async function takenBlock(size: number): Promise<{ readonly ports: number[]; rea
   return { ports: holders.map(({ server }) => (server.address() as AddressInfo).port), holders }
 }
 
-/** The port that this owner gets, and whether a program that goes there reaches the owner. */
-async function visit(tunnels: TunnelPorts, owner: string): Promise<number> {
-  const event$ = tunnels.listenFor$(owner, () => undefined).pipe(takeUntil(over$))
-  const port$ = new Subject<number>()
-  const socket$ = new Subject<boolean>()
-  const port = firstValueFrom(port$)
-  const reached = firstValueFrom(socket$)
-  event$.subscribe({
-    next: event => {
-      if (event.type === 'listening') port$.next(event.port)
-      else {
-        event.socket.abort()
-        socket$.next(true)
-      }
-    },
-    error: error => port$.error(error),
-  })
-  const bound = await port
-  connect({ port: bound, host: '127.0.0.1' }).on('error', () => undefined)
-  expect(await reached).toBe(true)
-  return bound
+/** Tunnels on these ports of the system's, whose connections open at once. */
+function tunnelsOn(ports: readonly number[]) {
+  const time = virtualTime()
+  const connections = fakeConnections(time)
+  const tunnels = createTunnels({ ...time, ports, offer$: connections.connect$, listen$: nodeTcp.listen$ })
+  const report$ = tunnels.report$.pipe(takeUntil(over$), share())
+  report$.subscribe()
+  /** The port that the tunnel to this peer gets, where a program reaches that peer. */
+  const visit = async (name: string): Promise<number> => {
+    const tunnel = firstValueFrom(tunnels.connect$(name))
+    connections.last(name).open()
+    const { port, host } = await tunnel
+    const reached = firstValueFrom(report$.pipe(filter(report => report.type === 'stats' && report.stats.streams > 0)))
+    const program = connect({ port, host }).on('error', () => undefined)
+    expect(await reached).toMatchObject({ stats: { nickname: name, tunnelPort: port } })
+    program.destroy()
+    return port
+  }
+  return { visit, report$ }
 }
 
 afterEach(async () => {
@@ -66,35 +66,27 @@ afterEach(async () => {
 })
 
 describe('the tunnel ports, with real sockets', () => {
-  it('are looked at again once another program has let go of them, and never given while it has not', async () => {
+  it('are tried again once another program has released them, and never given while it has not', async () => {
     const { ports, holders } = await takenBlock(3)
-    const tunnels = createTunnelPorts(ports, nodeTcp.listen$)
-    await expect(visit(tunnels, 'ann')).rejects.toMatchObject({ code: 'no-tunnel-port' })
+    const { visit } = tunnelsOn(ports)
+    await expect(visit('ann')).rejects.toMatchObject({ code: 'no-tunnel-port' })
     await stopProgram(holders[1]!)
-    expect(await visit(tunnels, 'ann')).toBe(ports[1])
+    expect(await visit('ann')).toBe(ports[1])
     await stopProgram(holders[0]!)
-    expect(await visit(tunnels, 'bob')).toBe(ports[0])
+    expect(await visit('bob')).toBe(ports[0])
     await stopProgram(holders[2]!)
-    expect(await visit(tunnels, 'cyd')).toBe(ports[2])
+    expect(await visit('cyd')).toBe(ports[2])
     expect(programs.map(({ visitors }) => visitors)).toEqual([0, 0, 0])
   })
 
   it('make somebody leave only when every free one is another program’s', async () => {
     const { ports, holders } = await takenBlock(2)
     await stopProgram(holders[0]!)
-    const tunnels = createTunnelPorts(ports, nodeTcp.listen$)
-    const evicted = firstValueFrom(tunnels.eviction$.pipe(take(1), toArray()))
-    // As `createTunnels` does: who has to leave lets go of its port.
-    const annLeaves$ = tunnels.eviction$.pipe(filter(({ owner }) => owner === 'ann'))
-    const ann$ = tunnels.listenFor$('ann', () => undefined).pipe(takeUntil(annLeaves$), takeUntil(over$))
-    const ann = await new Promise(resolve => {
-      ann$.subscribe(event => {
-        if (event.type === 'listening') resolve(event.port)
-      })
-    })
-    expect(ann).toBe(ports[0])
-    expect(await visit(tunnels, 'bob')).toBe(ports[0])
-    expect(await evicted).toEqual([{ owner: 'ann', by: 'bob' }])
+    const { visit, report$ } = tunnelsOn(ports)
+    const ended = firstValueFrom(report$.pipe(filter(({ type }) => type === 'ended')))
+    expect(await visit('ann')).toBe(ports[0])
+    expect(await visit('bob')).toBe(ports[0])
+    expect(await ended).toMatchObject({ nickname: 'ann', reason: { code: 'too-many-connections' } })
     expect(holders[1]!.visitors).toBe(0)
   })
 })

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
-import type { TcpListenEvent, Tunnel } from '../../../src/ports.js'
+import type { TcpListenEvent } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { encodeFrame } from '../../../src/protocol/mux/frame.js'
-import { createTunnelEnds } from '../../../src/streams/tunnels/tunnel-ends.js'
-import { createTunnels, maxAttempts, suspectSeconds, type TunnelReport } from '../../../src/streams/tunnels/tunnels.js'
+import { maxAttempts, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
+import type { Tunnel, TunnelReport } from '../../../src/protocol/tunnels/tunnels.js'
+import { createTunnels } from '../../../src/streams/tunnels/tunnels.js'
 import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
 import { fakeConnections } from '../support/fake-connection.js'
 import { virtualTime } from '../support/virtual-time.js'
@@ -37,11 +38,7 @@ function world(ports: readonly number[] = block) {
     scheduler: time.scheduler,
   })
   const reports: TunnelReport[] = []
-  const ends = createTunnelEnds(() => undefined)
-  const running = tunnels.report$.subscribe(report => {
-    reports.push(report)
-    ends.note(report)
-  })
+  const running = tunnels.report$.subscribe(report => reports.push(report))
   const ask = (name: string) => {
     const heard: (Tunnel | string)[] = []
     const subscription = tunnels.connect$(name).subscribe({
@@ -66,7 +63,7 @@ function world(ports: readonly number[] = block) {
   }
   const endOf = (name: string) =>
     reports.findLast(report => report.type === 'ended' && report.nickname === name) as TunnelReport & { type: 'ended' }
-  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf, ends }
+  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf }
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz'
@@ -366,7 +363,7 @@ describe('tunnels', () => {
     })
 
     it('keeps it when the other side speaks again before a new one is open', () => {
-      const { ask, connections, socket, old, port, time, ends } = silent()
+      const { ask, connections, socket, old, port, time, tunnels } = silent()
       const request = ask('bob')
       old.far.send(nop)
       time.advance(2000)
@@ -375,19 +372,19 @@ describe('tunnels', () => {
       expect([old.alive, socket.aborted, connections.last('bob').alive]).toEqual([true, false, false])
       // What breaks next breaks for another reason than the replacement.
       const tunnel = request.heard[0] as Tunnel
-      expect(ends.of(tunnel)).toBeUndefined()
+      expect(tunnels.endOf(tunnel)).toBeUndefined()
       old.close(new LighthouseError('webrtc-failed', 'the network is gone'))
-      expect([socket.aborted, ends.of(tunnel)?.message]).toEqual([true, 'the network is gone'])
+      expect([socket.aborted, tunnels.endOf(tunnel)?.message]).toEqual([true, 'the network is gone'])
     })
 
     it('keeps it, and says why, when no new one can be made', () => {
-      const { ask, connections, socket, old, ends, reports } = silent()
+      const { ask, connections, socket, old, tunnels, reports } = silent()
       const request = ask('bob')
       connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
       expect(request.heard).toEqual(['peer-offline'])
       expect([old.alive, socket.aborted]).toEqual([true, false])
       const announced = reports.find(report => report.type === 'tunnel')!
-      expect(ends.of(announced.tunnel)).toBeUndefined()
+      expect(tunnels.endOf(announced.tunnel)).toBeUndefined()
     })
 
     it('lets the attempt go on when the silent one ends meanwhile', () => {

@@ -55,11 +55,8 @@ function choose({ slots }: TunnelSlots, owner: string, except: readonly number[]
 }
 
 /** One step of the least-recently-used allocation. Pure. */
-export function stepTunnels(
-  state: TunnelSlots,
-  event: TunnelEvent,
-): readonly [TunnelSlots, TunnelDecision | undefined] {
-  if (event.type === 'acquire') return acquire(state, event)
+export function stepSlots(state: TunnelSlots, event: TunnelEvent): readonly [TunnelSlots, TunnelDecision | undefined] {
+  if (event.type === 'acquire') return acquireSlot(state, event.owner, event.except)
   const index = state.slots.findIndex(slot => slot.owner === event.owner)
   const slot = state.slots[index]
   if (slot === undefined) return [state, undefined]
@@ -72,9 +69,11 @@ function left(slot: TunnelSlot): TunnelSlot {
   return { ...slot, owner: undefined, lastOwner: slot.owner, streams: 0 }
 }
 
-function acquire(
+/** Answers one `acquire`. */
+export function acquireSlot(
   before: TunnelSlots,
-  { owner, except = [] }: TunnelEvent & { readonly type: 'acquire' },
+  owner: string,
+  except: readonly number[] = [],
 ): readonly [TunnelSlots, TunnelDecision] {
   // Whoever had a slot last keeps its place there while another program's port makes this owner go elsewhere.
   const slots = before.slots.map((slot, index) =>

@@ -12,8 +12,8 @@ import {
   throwError,
 } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../../ports.js'
-import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
-import type { ConnectionStats } from '../../protocol/stats.js'
+import { toInternalError } from '../../protocol/errors.js'
+import type { CarryReport, ConnectionStats } from '../../protocol/stats.js'
 import type { SessionAccount } from '../account.js'
 import type { ConnectionEvent } from '../connection.js'
 import { type SessionEvent, session$ } from './session.js'
@@ -33,18 +33,6 @@ export interface CarryOptions {
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
-
-/** What is told of a connection that carries streams: what it carries, and streams that were reset, counted by reason. */
-export type CarryReport =
-  | { readonly type: 'stats'; readonly stats: ConnectionStats }
-  | {
-      readonly type: 'resets'
-      /** The other peer: its nickname where this one made the connection, else its key. */
-      readonly with: string
-      readonly session: string
-      readonly reason: LighthouseError
-      readonly count: number
-    }
 
 /**
  * Runs the session of an open connection and its account, and says, whenever it changes, what it carries, and which streams were

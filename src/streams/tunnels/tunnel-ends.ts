@@ -1,6 +1,5 @@
-import type { Tunnel } from '../../ports.js'
 import { isLighthouseError, type LighthouseError } from '../../protocol/errors.js'
-import type { TunnelReport } from './tunnels.js'
+import type { Tunnel, TunnelReport } from '../../protocol/tunnels/tunnels.js'
 
 /** Why tunnels are over, for those whose requests broke with them. */
 export interface TunnelEnds {

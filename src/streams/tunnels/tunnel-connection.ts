@@ -1,0 +1,92 @@
+import {
+  catchError,
+  concat,
+  connect,
+  filter,
+  map,
+  merge,
+  type Observable,
+  of,
+  type SchedulerLike,
+  switchMap,
+  takeUntil,
+  throwError,
+} from 'rxjs'
+import type { MonotonicClock, TcpPort } from '../../ports.js'
+import { LighthouseError, toInternalError } from '../../protocol/errors.js'
+import type { TunnelConnection, TunnelsEffect, TunnelsEvent } from '../../protocol/tunnels/tunnels.js'
+import type { SessionAccount } from '../account.js'
+import type { ConnectionEvent } from '../connection.js'
+import { carry$ } from '../mux/carry.js'
+import { type OpenConnection, whileOpen } from '../while-open.js'
+
+export interface TunnelConnectionOptions {
+  /** A fresh connection to that peer, as `offerConnection$` makes it. */
+  readonly offer$: (nickname: string) => Observable<ConnectionEvent>
+  readonly listen$: TcpPort['listen$']
+  /** The account of a connection, once it is open. Default: nothing is counted. */
+  readonly account?: (open: OpenConnection) => SessionAccount
+  readonly clock: MonotonicClock
+  readonly scheduler: SchedulerLike
+}
+
+/** What happens on a connection. */
+export type TunnelConnectionEvent = Extract<TunnelsEvent<never>, { connection: TunnelConnection }>
+
+/** What has to be done with a connection. */
+export type TunnelConnectionEffect = Extract<TunnelsEffect<never>, { connection: TunnelConnection }>
+
+/**
+ * Performs the effects of one connection: makes it, listens where it is told to, carries streams, and closes. Says what happens
+ * on it, as events. Starts at once; completes when it has been closed or has said `ended`; never errors. Buffers nothing.
+ */
+export function tunnelConnection$(
+  connection: TunnelConnection,
+  effect$: Observable<TunnelConnectionEffect>,
+  { offer$, listen$, account, clock, scheduler }: TunnelConnectionOptions,
+): Observable<TunnelConnectionEvent> {
+  const { nickname } = connection
+
+  const listenOn$ = (port: number, open: OpenConnection, event$: Observable<ConnectionEvent>) =>
+    listen$({ port, host: '127.0.0.1' }).pipe(
+      catchError((error: unknown) => of({ type: 'failed' as const, reason: toInternalError(error) })),
+      connect(listener$ => {
+        const socket$ = listener$.pipe(
+          filter(event => event.type === 'socket'),
+          map(({ socket }) => socket),
+        )
+        const carryOn$ = (tunnelPort: number): Observable<TunnelConnectionEvent> =>
+          carry$({
+            ...{ open, event$, role: 'consumer', nickname, tunnelPort, socket$ },
+            ...{ account: account?.(open), clock, scheduler },
+          }).pipe(map(report => ({ type: 'carried', connection, report })))
+        return listener$.pipe(
+          filter(event => event.type !== 'socket'),
+          switchMap((event): Observable<TunnelConnectionEvent> =>
+            event.type === 'failed'
+              ? of({ type: 'listener-failed', connection, reason: event.reason })
+              : concat(of({ type: 'listening' as const, connection, port: event.port }), carryOn$(event.port)),
+          ),
+        )
+      }),
+    )
+
+  const over$ = throwError(() => new LighthouseError('channel-closed', `the connection to ${nickname} is over`))
+  return concat(
+    offer$(nickname).pipe(
+      whileOpen((open, later$) =>
+        merge(
+          effect$.pipe(
+            filter(effect => effect.type === 'listen'),
+            switchMap(({ port }) => listenOn$(port, open, later$)),
+          ),
+          of({ type: 'opened' as const, connection, session: open.session }),
+        ),
+      ),
+    ),
+    over$,
+  ).pipe(
+    takeUntil(effect$.pipe(filter(({ type }) => type === 'close'))),
+    catchError((error: unknown) => of({ type: 'ended' as const, connection, reason: toInternalError(error) })),
+  )
+}
