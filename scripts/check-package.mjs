@@ -14,7 +14,15 @@ const { name, version, exports: entries, bin } = JSON.parse(readFileSync(join(ro
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm'
 
 /** What users need, and what they have no use for. */
-const REQUIRED = [/^README\.md$/, /^LICENSE$/, /^CHANGELOG\.md$/, /^docs\/.+/, /^media\/.+/]
+const REQUIRED = [
+  /^dist\/src\/web\/dashboard\.(js|css|svg)$/,
+  /^dist\/src\/web\/LICENSES\.txt$/,
+  /^README\.md$/,
+  /^LICENSE$/,
+  /^CHANGELOG\.md$/,
+  /^docs\/.+/,
+  /^media\/.+/,
+]
 const UNWANTED = [/^dist\/(?!src\/)/, /tsbuildinfo/, /\.spec\./, /(?<!\.d)\.ts$/, /metadata\.json$/]
 
 const findings = []

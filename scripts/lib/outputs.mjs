@@ -1,4 +1,4 @@
-/** What tsc has made in dist/, and whether it still belongs to the sources. */
+/** What tsc and esbuild have made in dist/, and whether it still belongs to the sources. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, relative, sep } from 'node:path'
 
@@ -6,6 +6,9 @@ import { join, relative, sep } from 'node:path'
 const SOURCE_FOLDERS = ['src', 'spec', 'bench', 'examples']
 /** What decides about the output beside the sources. */
 const SETTINGS = ['tsconfig.json', 'package.json', 'package-lock.json']
+/** The browser's programs: each file in it becomes one of the same name. */
+const PAGES = 'src/web'
+export const PAGES_OUTPUT = `dist/${PAGES}`
 const SOURCE = /(?<!\.d)\.ts$/
 const OUTPUT = /(\.d\.ts|\.js|\.js\.map)$/
 
@@ -24,7 +27,14 @@ function filesBelow(root, folder) {
     )
 }
 
-const sources = root => SOURCE_FOLDERS.flatMap(folder => filesBelow(root, folder)).filter(file => file.endsWith('.ts'))
+const isPage = file => file.startsWith(`${PAGES}/`)
+/** Everything that becomes output. */
+const sources = root =>
+  SOURCE_FOLDERS.flatMap(folder => filesBelow(root, folder)).filter(file => file.endsWith('.ts') || isPage(file))
+
+/** What is bundled, as paths from the root. */
+export const pageSources = root =>
+  filesBelow(root, PAGES).filter(file => file.split('/').length === 3 && !file.endsWith('.json'))
 
 /** Name, time and size of everything that the output depends on: any edit, addition or removal changes it. */
 export function sourceStamp(root) {
@@ -39,9 +49,9 @@ export function sourceStamp(root) {
 const outputOf = source => `dist/${source.replace(SOURCE, '.js')}`
 
 const outputsPresent = root =>
-  sources(root)
-    .filter(file => SOURCE.test(file))
-    .every(file => existsSync(join(root, outputOf(file))))
+  [...sources(root).filter(file => SOURCE.test(file) && !isPage(file)), ...pageSources(root)].every(file =>
+    existsSync(join(root, outputOf(file))),
+  )
 
 /** True when the last build succeeded, of just these sources, and its output is still there. */
 export function isBuilt(root) {

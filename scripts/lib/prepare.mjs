@@ -1,8 +1,17 @@
-/** What is missing in a clone, and how it gets there: dependencies by `npm ci`, outputs by `tsc`. */
+/** What is missing in a clone, and how it gets there: dependencies by `npm ci`, outputs by `tsc` and `esbuild`. */
 import { spawn } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { dependenciesFit } from './dependencies.mjs'
-import { forgetBuild, isBuilt, rememberBuild, removeOrphans, sourceStamp } from './outputs.mjs'
+import {
+  forgetBuild,
+  isBuilt,
+  PAGES_OUTPUT,
+  pageSources,
+  rememberBuild,
+  removeOrphans,
+  sourceStamp,
+} from './outputs.mjs'
 import { withLock } from './lock.mjs'
 
 /**
@@ -43,7 +52,38 @@ async function compile(root) {
   removeOrphans(root)
   const result = await run(root, process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', root])
   if (result.code !== 0) throw new Error(`${result.output}\nThe sources do not compile (see above).`)
+  await bundlePages(root)
   rememberBuild(root, stamp)
+}
+
+/** The browser's programs, each in one file with what it uses of libraries. Their licences come beside them. */
+async function bundlePages(root) {
+  const { buildSync } = await import('esbuild')
+  const result = buildSync({
+    entryPoints: pageSources(root).map(file => join(root, file)),
+    outdir: join(root, PAGES_OUTPUT),
+    bundle: true,
+    minify: true,
+    format: 'iife',
+    target: 'es2022',
+    loader: { '.svg': 'copy' },
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'silent',
+  })
+  const inputs = Object.keys(result.metafile.inputs).flatMap(
+    path => /node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(path)?.[1] ?? [],
+  )
+  const licences = [...new Set(inputs)]
+    .toSorted()
+    .map(name => `${name}\n\n${licenceOf(join(root, 'node_modules', name))}`)
+  if (licences.length > 0) writeFileSync(join(root, PAGES_OUTPUT, 'LICENSES.txt'), licences.join('\n\n'))
+}
+
+function licenceOf(folder) {
+  const file = readdirSync(folder).find(name => /^licen[cs]e/i.test(name))
+  if (file === undefined) throw new Error(`${folder} has no licence, and part of it would be given away.`)
+  return readFileSync(join(folder, file), 'utf8').trimEnd()
 }
 
 /** Runs a program to its end with its output kept; it ends with this process. */

@@ -81,6 +81,7 @@ const RINGS = [
     packages: 'rxjs',
     node: 'always',
   },
+  { name: 'web', files: /^web\//, may: [/^protocol\//], packages: 'one', node: 'never' },
   { name: 'cli', files: /^cli\//, may: [/./], packages: 'any', node: 'always' },
 ]
 

@@ -12,7 +12,6 @@ export function parseBytes(text: string): number | undefined {
  * unit is shown in it: 999,960 is `1.0 MB`. Fractions of a byte, as in a rate, are rounded away.
  */
 export function formatBytes(bytes: number): string {
-  // Uses nothing from outside: the dashboard's script contains the text of this function.
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB']
   let power = 0
   let shown = String(Math.round(bytes))
