@@ -82,12 +82,15 @@ export function receive({ message, failure }: Opened): Promise<Received> {
       hash.update(chunk)
     })
     message.on('error', reject)
-    message.on('close', () => {
+    const end = (): void => {
       // A body that ends with its connection ends the same way when that is reset.
       const broken = failure() ?? (message.complete ? undefined : new Error('aborted'))
       if (broken === undefined) resolve({ bytes, sha256: hash.digest('hex') })
       else reject(broken)
-    })
+    }
+    // One that was held may have broken meanwhile, which is told once.
+    if (message.closed) end()
+    else message.on('close', end)
   })
 }
 
