@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
-import { ledgerHash } from '../src/adapters/ledger-hash.node.js'
+import { blockHash } from '../src/hub/adapters/block-hash.js'
 import { type LedgerEntry, ledgerLineText } from '../src/protocol/ledger-line.js'
 import { receiptText } from '../src/protocol/signed-texts.js'
 import { type Spread, spread } from './figures.js'
@@ -73,7 +73,7 @@ function writeLedger(path: string, blocks: number, isSigned: boolean): void {
         ? { kind: 'grant', from: null, to: keys[seq - 1]!.pubKey, bytes: grantBytes, receipt: null }
         : transfer(seq - people - 1)
     const entry = { seq, prev_hash, time: 1_764_000_000_000 + seq * 1000, ...block, hash: '' }
-    prev_hash = ledgerHash(entry)
+    prev_hash = blockHash(entry)
     lines.push(`${ledgerLineText({ ...entry, hash: prev_hash })}\n`)
     if (lines.length === writtenLines || seq === blocks) {
       writeSync(file, lines.join(''))

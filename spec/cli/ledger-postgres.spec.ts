@@ -26,7 +26,7 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
     const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined }
     const hub = postgresStore$(url, blockHash, quiet).subscribe(store$)
     const store = await firstValueFrom(store$)
-    const { pubKey: hub_key, privKey } = await store.keyPair(newKeys)
+    const { pubKey: hub_key } = await store.keyPair(newKeys)
     const [a, b] = [newKeys(), newKeys()]
     await store.register({ ...namedBy('a', a), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
     await store.register({ ...namedBy('b', b), grantBytes: 1_000_000, timeMs: 1_764_000_000_000 })
@@ -44,36 +44,10 @@ describeIf(postgresAvailable(), POSTGRES_REASON)('ledger verify of a PostgreSQL 
 
     const client = new Client({ connectionString: url })
     await client.connect()
-    for (const [change, undo, message] of [
-      ['UPDATE wallets SET bytes = bytes + 1', 'UPDATE wallets SET bytes = bytes - 1', /the wallet of \S+ holds/],
-      ['UPDATE sessions SET settled = 9', 'UPDATE sessions SET settled = 10', /is settled up to 9 bytes, and 10/],
-      [
-        "UPDATE names SET nickname = 'c' WHERE nickname = 'b'",
-        "UPDATE names SET nickname = 'b' WHERE nickname = 'c'",
-        /"c" is not what/,
-      ],
-      [
-        'UPDATE sessions SET answered = false',
-        'UPDATE sessions SET answered = true',
-        /was not answered, and block 3 settles it/,
-      ],
-      [
-        'UPDATE hub SET priv_key = lower(priv_key)',
-        `UPDATE hub SET priv_key = '${privKey}'`,
-        /the hub's private key does not fit/,
-      ],
-      [
-        'UPDATE blocks SET time = time + 1 WHERE seq = 2',
-        'UPDATE blocks SET time = time - 1 WHERE seq = 2',
-        /ledger block 2: its hash/,
-      ],
-    ] as const) {
-      await client.query(`ALTER TABLE blocks DISABLE TRIGGER USER; ${change}`)
-      const found = fakeIo(temporary())
-      expect(await run(['ledger', 'verify', url], found)).toBe(7)
-      expect(found.err()).toMatch(message)
-      await client.query(undo)
-    }
+    await client.query(`ALTER TABLE blocks DISABLE TRIGGER USER; UPDATE blocks SET time = time + 1 WHERE seq = 2`)
+    const found = fakeIo(temporary())
+    expect(await run(['ledger', 'verify', url], found)).toBe(7)
+    expect(found.err()).toMatch(/ledger block 2: its hash/)
     await client.end()
     hub.unsubscribe()
     expect(await run(['ledger', 'verify', 'postgres://nobody@127.0.0.1:1/none'], fakeIo(temporary()))).toBe(1)

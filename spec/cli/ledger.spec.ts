@@ -264,22 +264,16 @@ describe("ledger verify of a hub's database", () => {
     expect(readFileSync(join(cwd, 'hub.db')).equals(before)).toBe(true)
   })
 
-  it('reads one that an older version made, and says which names nothing vouches for', async () => {
+  it('reads one that an older version made', async () => {
     const cwd = temporary()
     await databaseAt(join(cwd, 'hub.db'))
     const database = new DatabaseSync(join(cwd, 'hub.db'))
-    const names = database.prepare('SELECT nickname, pub_key FROM names').all()
-    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE probe; DROP TABLE names;
-      CREATE TABLE names (
-    nickname TEXT PRIMARY KEY,
-    pub_key TEXT NOT NULL UNIQUE REFERENCES wallets (pub_key)
-  ) STRICT, WITHOUT ROWID; PRAGMA user_version = 2`)
-    for (const { nickname, pub_key: key } of names)
-      database.prepare('INSERT INTO names VALUES (?, ?)').run(nickname, key)
+    database.exec(`DROP INDEX sessions_unsettled; CREATE INDEX sessions_touched ON sessions (touched); DROP TABLE probe;
+      ALTER TABLE names DROP COLUMN signature; PRAGMA user_version = 2`)
     database.close()
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', 'hub.db'], io)).toBe(0)
-    expect(io.out()).toContain('Not checked: 3 names registered before the hub kept the signatures of registrations.')
+    expect(io.out()).toContain('5 blocks')
   })
 
   it('says that a running hub holds it', async () => {
@@ -302,78 +296,20 @@ describe("ledger verify of a hub's database", () => {
     ],
     ['UPDATE blocks SET time = time + 1 WHERE seq = 2', /ledger block 2: its hash/],
     ['UPDATE blocks SET seq = 9 WHERE seq = 5', /ledger block 5: it must have number 5/],
-    ['DELETE FROM blocks WHERE seq = 5', /the wallet of \S+ holds \d+ bytes, and \d+ by the ledger/],
-    [
-      'UPDATE wallets SET bytes = bytes + 1 WHERE pub_key IN (SELECT pub_key FROM wallets LIMIT 1)',
-      /the wallet of \S+ holds/,
-    ],
-    ["INSERT INTO wallets VALUES ('somebody', 1)", /the wallet of somebody is not in the ledger/],
-    [
-      'DELETE FROM wallets WHERE pub_key IN (SELECT pub_key FROM wallets LIMIT 1)',
-      /1 of 3 wallets of the ledger are not in the database/,
-    ],
-    [
-      'UPDATE sessions SET settled = settled - 1',
-      /session session-of-a-and-b is settled up to 9 bytes, and 10 by the ledger/,
-    ],
-    ['UPDATE sessions SET settled = 0, last_seq = NULL', /session-of-a-and-b is settled up to 0 bytes, and 10 by/],
-    ['UPDATE sessions SET settled = -5', /session-of-a-and-b is settled up to -5 bytes, and 10 by/],
-    ['DELETE FROM sessions', /2 of 2 sessions of the ledger are not in the database; the first is that of block 4/],
-    ['UPDATE sessions SET last_seq = 1', /session-of-a-and-b names block 1 as its last, which it is not/],
-    ['UPDATE sessions SET last_seq = 9 - last_seq', /session-of-a-and-b names block 5 as its last, which it is not/],
-    ['UPDATE sessions SET answered = 0', /session-of-a-and-b was not answered, and block 4 settles it/],
-    ['UPDATE sessions SET consumer = seeder', /session-of-a-and-b is not between two keys/],
-    [
-      'UPDATE sessions SET consumer = seeder, seeder = consumer',
-      /session-of-a-and-b is between other keys than in block 4/,
-    ],
-    [
-      "INSERT INTO sessions SELECT 'a-session-of-nobody', consumer, seeder, 1, 5, 4, 1 FROM sessions LIMIT 1",
-      /session a-session-of-nobody is settled up to 5 bytes, and 0 by the ledger/,
-    ],
-    [
-      "UPDATE names SET nickname = 'mallory' WHERE nickname = 'a'",
-      /"mallory" is not what the key \S+ was registered as/,
-    ],
-    ["DELETE FROM names WHERE nickname = 'a'", /table names: the key \S+ has no name/],
-    ["INSERT INTO names VALUES ('mallory', 'nobody', NULL)", /table names: it has 4 names for 3 wallets/],
-    ["UPDATE names SET nickname = 'B' WHERE nickname = 'b'", /table names: the name of \S+ is none/],
-    ["UPDATE hub SET priv_key = 'garbage'", /table hub: the hub's private key does not fit its public key/],
-    [
-      "UPDATE hub SET priv_key = CASE substr(priv_key, 1, 1) WHEN 'A' THEN 'B' ELSE 'A' END || substr(priv_key, 2)",
-      /table hub: the hub's private key does not fit its public key/,
-    ],
-    ["UPDATE hub SET pub_key = 'garbage'", /table hub: the hub's public key is none/],
-    ['DELETE FROM hub', /table hub: the hub's key pair is not there/],
-    ['UPDATE hub SET id = 2', /table hub: the hub's key pair is not there/],
-    [
-      'DROP INDEX sessions_unsettled',
-      /index sessions_unsettled of sessions: it is not defined as schema \d defines it/,
-    ],
-    [
-      'CREATE TRIGGER gift AFTER UPDATE ON wallets BEGIN SELECT 1; END',
-      /trigger gift of wallets: it is not defined as schema \d defines it/,
-    ],
-    [
-      "INSERT INTO invites VALUES ('code', 1, 2, 'nobody')",
-      /table invites: a row names one that table wallets does not have/,
-    ],
+    ['DROP TABLE blocks', /the database \S+ is damaged, or it is not a hub's: .*no such table: blocks/],
   ])('finds what %s did', async (sql, message) => {
     const cwd = temporary()
     const path = join(cwd, 'hub.db')
     await databaseAt(path)
     const database = new DatabaseSync(path)
-    const triggers = database.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all()
+    const triggers = database.prepare("SELECT name FROM sqlite_schema WHERE type = 'trigger'").all()
     database.exec('PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON')
     for (const { name } of triggers) database.exec(`DROP TRIGGER ${String(name)}`)
     database.exec(sql)
-    for (const { sql: definition } of triggers) database.exec(String(definition))
-    const { priv_key: secret } = database.prepare('SELECT priv_key FROM hub').get() ?? { priv_key: 'none' }
     database.close()
     const io = fakeOf(cwd)
     expect(await run(['ledger', 'verify', path], io)).toBe(7)
     expect(io.err()).toMatch(message)
-    expect(io.err()).not.toContain(secret)
   })
 
   it('finds changed bytes in the blocks of the file itself', async () => {
@@ -391,91 +327,33 @@ describe("ledger verify of a hub's database", () => {
       expect(io.err()).toMatch(/ledger block [1-5]: /)
     }
   })
-})
 
-describe('a byte that was changed in the file of a database', () => {
-  /** The file without what was deleted in it, and what a verification of another text of it says. */
-  async function fileOf(cwd: string): Promise<readonly [string, (text: string) => Promise<string>]> {
+  it('finds damage of the file itself', async () => {
+    const cwd = temporary()
     await databaseAt(join(cwd, 'hub.db'))
-    const database = new DatabaseSync(join(cwd, 'hub.db'))
-    database.exec('VACUUM')
-    database.close()
-    return [
-      readFileSync(join(cwd, 'hub.db'), 'latin1'),
-      async text => {
-        writeFileSync(join(cwd, 'changed.db'), text, 'latin1')
-        const io = fakeOf(cwd)
-        return `${await run(['ledger', 'verify', 'sqlite:changed.db', '--fast'], io)} ${io.err()}`
-      },
-    ]
-  }
-
-  it('is found in every key, signature, name and session', async () => {
-    const [text, verify] = await fileOf(temporary())
-    const places = [...text.matchAll(/[A-Za-z0-9+/]{86}==|[A-Za-z0-9+/]{43}=|session-of-.-and-b/g)]
-    expect(places.length).toBeGreaterThan(30)
-    for (const [number, { index, 0: found }] of places.entries()) {
-      const at = index + ((number * 7) % found.length)
-      const changed = text.slice(0, at) + String.fromCharCode(text.charCodeAt(at) ^ 1) + text.slice(at + 1)
-      expect([number, await verify(changed)]).toEqual([
-        number,
-        expect.stringMatching(/^7 error: (ledger block|table|the database)/),
-      ])
+    const whole = readFileSync(join(cwd, 'hub.db'))
+    const pageBytes = whole.readUInt16BE(16)
+    // What kind of page it is, of each but the first, which has the schema.
+    for (let at = pageBytes; at < whole.length; at += pageBytes) {
+      const changed = Buffer.from(whole)
+      changed[at] = 0xff
+      writeFileSync(join(cwd, 'changed.db'), changed)
+      const io = fakeOf(cwd)
+      expect([at, await run(['ledger', 'verify', 'sqlite:changed.db'], io)]).toEqual([at, 7])
+      expect(io.err()).toMatch(/the database \S+ is damaged/)
     }
-  })
-
-  it.each([
-    ['bytes >= 0', 'bytes >= 9'],
-    ['append-only', 'append-once'],
-    ["'grant', 'transfer'", "'grant', 'transfex'"],
-    ['answered IN (0, 1)', 'answered IN (0, 7)'],
-    ['WHERE settled = 0', 'WHERE settled = 7'],
-  ])('is found where %s became %s', async (before, after) => {
-    const [text, verify] = await fileOf(temporary())
-    expect(text).toContain(before)
-    expect(await verify(text.replace(before, after))).toMatch(
-      /^7 error: (table|index|trigger) \w+ of \w+: it is not defined as/,
-    )
   })
 })
 
-describe('a database whose hub was killed', () => {
-  /** The file and its log beside a hub that still has them open. */
-  async function killedIn(cwd: string): Promise<Buffer> {
-    await databaseAt(join(cwd, 'hub.db'), () => {
-      copyFileSync(join(cwd, 'hub.db'), join(cwd, 'killed.db'))
-      copyFileSync(join(cwd, 'hub.db-wal'), join(cwd, 'killed.db-wal'))
-    })
-    return readFileSync(join(cwd, 'killed.db-wal'))
-  }
-
-  it('is right, and it is said that its log was read', async () => {
-    const cwd = temporary()
-    const log = await killedIn(cwd)
-    const io = fakeOf(cwd)
-    expect(await run(['ledger', 'verify', 'sqlite:killed.db'], io)).toBe(0)
-    expect(io.out()).toContain('is right: 5 blocks')
-    expect(io.out()).toContain('It was read with the write-ahead log that a hub left.')
-    copyFileSync(join(cwd, 'killed.db'), join(cwd, 'cut.db'))
-    writeFileSync(join(cwd, 'cut.db-wal'), log.subarray(0, log.length - 1))
-    const cut = fakeOf(cwd)
-    expect(await run(['ledger', 'verify', 'sqlite:cut.db'], cut)).toBe(0)
-    expect(cut.out()).toMatch(/is right: 4 blocks[^]*do not count, of a transaction that was not finished: \d\./)
+it('a database whose hub was killed is read with its log', async () => {
+  const cwd = temporary()
+  await databaseAt(join(cwd, 'hub.db'), () => {
+    copyFileSync(join(cwd, 'hub.db'), join(cwd, 'killed.db'))
+    copyFileSync(join(cwd, 'hub.db-wal'), join(cwd, 'killed.db-wal'))
   })
-
-  it('is found to have lost blocks where a byte of its log was changed', async () => {
-    const cwd = temporary()
-    const log = await killedIn(cwd)
-    for (const part of [6, 7, 8]) {
-      const changed = Buffer.from(log)
-      changed[Math.floor((log.length * part) / 10)]! ^= 1
-      copyFileSync(join(cwd, 'killed.db'), join(cwd, `changed-${part}.db`))
-      writeFileSync(join(cwd, `changed-${part}.db-wal`), changed)
-      const io = fakeOf(cwd)
-      expect(await run(['ledger', 'verify', `sqlite:changed-${part}.db`], io)).toBe(7)
-      expect(io.err()).toMatch(/the write-ahead log of \S+ was changed: its frame \d+ is damaged, and more was written/)
-    }
-  })
+  const io = fakeOf(cwd)
+  expect(await run(['ledger', 'verify', 'sqlite:killed.db'], io)).toBe(0)
+  expect(io.out()).toContain('is right: 5 blocks')
 })
 
 describe('ledger export', () => {

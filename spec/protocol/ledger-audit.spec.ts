@@ -1,20 +1,17 @@
 import { describe, expect, it } from '@jest/globals'
+import { encode } from '@msgpack/msgpack'
 import fc from 'fast-check'
+import { createHash } from 'node:crypto'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { ledgerHash } from '../../src/adapters/ledger-hash.node.js'
 import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import { LedgerAudit } from '../../src/protocol/ledger-audit.js'
 import { type LedgerEntry, ledgerLineText, parseLedgerLine } from '../../src/protocol/ledger-line.js'
 import { LineSplitter } from '../../src/protocol/line-splitter.js'
-import { type RandomNumbers, SessionBytes } from '../../src/protocol/session-bytes.js'
 import { newKeys, smallLedger, SpecLedger } from '../support/ledger.js'
-
-const codes = crypto.getRandomValues(new Uint32Array(16_384))
-const random: RandomNumbers = numbers => numbers.set(codes)
 
 /** Follows an exported text. Returns what is wrong, and with which block. */
 function audit(text: string, verify: boolean): { readonly problem: string; readonly seq: number } | undefined {
-  const state = new LedgerAudit({ hash: ledgerHash, random, ...(verify ? { verify: nodeCrypto.verify } : {}) })
+  const state = new LedgerAudit({ hash: blockHash, ...(verify ? { verify: nodeCrypto.verify } : {}) })
   const splitter = new LineSplitter(16_384)
   for (const line of splitter.push(text) ?? []) {
     const entry = parseLedgerLine(line)
@@ -28,7 +25,7 @@ describe('the hash of a block', () => {
   it('is over all of it, however long its texts are', () => {
     const grant = smallLedger().ledger.entries[0]!
     const long = { ...grant, to: 'x'.repeat(5_000) }
-    expect(ledgerHash(long)).not.toBe(ledgerHash({ ...long, bytes: long.bytes + 1 }))
+    expect(blockHash(long)).not.toBe(blockHash({ ...long, bytes: long.bytes + 1 }))
   })
 })
 
@@ -79,14 +76,15 @@ describe('a line of the ledger', () => {
 })
 
 describe('the hash of a block', () => {
-  it('is that over the general MessagePack, for every size of number and text', () => {
+  it('is BLAKE2b-512 over its MessagePack, for every size of number and text', () => {
     const sizes = [0, 1, 127, 128, 255, 256, 65_535, 65_536, 2 ** 32 - 1, 2 ** 32, 2 ** 40 + 7, Number.MAX_SAFE_INTEGER]
     const { entries } = smallLedger().ledger
     for (const size of sizes) {
       for (const session of ['s'.repeat(16), 's'.repeat(31), 's'.repeat(32), 's'.repeat(64)]) {
-        for (const { receipt, ...entry } of [entries[0]!, entries.at(-1)!]) {
-          const changed = { ...entry, seq: size, bytes: size, receipt: receipt && { ...receipt, session, bytes: size } }
-          expect(ledgerHash(changed)).toBe(blockHash(changed))
+        for (const { receipt, hash: _, ...block } of [entries[0]!, entries.at(-1)!]) {
+          const changed = { ...block, seq: size, bytes: size, receipt: receipt && { ...receipt, session, bytes: size } }
+          const expected = createHash('blake2b512').update(encode(changed)).digest('hex')
+          expect(blockHash(changed)).toBe(expected)
         }
       }
     }
@@ -96,7 +94,7 @@ describe('the hash of a block', () => {
 describe('LedgerAudit', () => {
   it('follows a ledger, and adds it up', () => {
     const { ledger } = smallLedger()
-    const state = new LedgerAudit({ hash: ledgerHash, random, verify: nodeCrypto.verify, hubKey: ledger.hub.pubKey })
+    const state = new LedgerAudit({ hash: blockHash, verify: nodeCrypto.verify, hubKey: ledger.hub.pubKey })
     for (const entry of ledger.entries) {
       expect(state.step(entry)).toBeUndefined()
       const sum = [...state.wallets.values()].reduce((total, { bytes }) => total + bytes, 0)
@@ -238,7 +236,7 @@ describe('LedgerAudit', () => {
     const { ledger, people } = smallLedger()
     const right = ledger.entries.length
     cheat(ledger, people[0], people[1])
-    const state = new LedgerAudit({ hash: ledgerHash, random, verify: nodeCrypto.verify })
+    const state = new LedgerAudit({ hash: blockHash, verify: nodeCrypto.verify })
     const problems = ledger.entries.map(entry => state.step(entry))
     expect(problems.slice(0, right)).toEqual(Array.from({ length: right }, () => undefined))
     expect(problems.at(-1)).toMatch(rule)
@@ -246,41 +244,21 @@ describe('LedgerAudit', () => {
 
   it('refuses a block that does not name the one before, although its own hash is right', () => {
     const { ledger } = smallLedger()
-    const state = new LedgerAudit({ hash: ledgerHash, random })
+    const state = new LedgerAudit({ hash: blockHash })
     const [first, second] = ledger.entries as [LedgerEntry, LedgerEntry]
     const other = { ...second, prev_hash: 'f'.repeat(128) }
     expect(state.step(first)).toBeUndefined()
-    expect(state.step({ ...other, hash: ledgerHash(other) })).toMatch(/hash of the block before/)
+    expect(state.step({ ...other, hash: blockHash(other) })).toMatch(/hash of the block before/)
     expect(state.step(second)).toBeUndefined()
   })
 
   it('lets no session begin anew, however long ago it was settled', () => {
     const { ledger, people } = smallLedger()
     const [a, b] = people
-    const state = new LedgerAudit({ hash: ledgerHash, random })
+    const state = new LedgerAudit({ hash: blockHash })
     for (const entry of ledger.entries) expect(state.step(entry)).toBeUndefined()
     const entry = ledger.transfer(ledger.receipt(a, b, 'session-of-a-and-b', 7))
     const later = { ...entry, time: entry.time + 1_000 * 86_400_000 }
-    expect(state.step({ ...later, hash: ledgerHash(later) })).toMatch(/ahead of/)
-  })
-})
-
-describe('SessionBytes', () => {
-  it('remembers every session of many', () => {
-    const sessions = new SessionBytes(random)
-    const expected = new Map<string, number>()
-    for (let index = 0; index < 20_000; index += 1) {
-      const session = nodeCrypto.randomId(16)
-      expected.set(session, index * 1e9)
-      sessions.set(session, 1)
-      sessions.set(session, index * 1e9)
-    }
-    expect(sessions.size).toBe(20_000)
-    for (const [session, bytes] of expected) expect(sessions.get(session)).toBe(bytes)
-    expect(sessions.get(nodeCrypto.randomId(16))).toBeUndefined()
-    const [, second, third] = expected.keys()
-    expect([sessions.take(second!), sessions.take(second!)]).toEqual([1e9, 0])
-    expect([sessions.get(second!), sessions.get(third!), sessions.size]).toEqual([0, 2e9, 20_000])
-    expect(sessions.take(nodeCrypto.randomId(16))).toBeUndefined()
+    expect(state.step({ ...later, hash: blockHash(later) })).toMatch(/ahead of/)
   })
 })

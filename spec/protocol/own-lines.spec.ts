@@ -7,8 +7,6 @@ import type { SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../src/protocol/signal.js'
 import { newKeys, smallLedger, type SpecLedger } from '../support/ledger.js'
 
-const codes = crypto.getRandomValues(new Uint32Array(16_384))
-
 /** What a person who holds these receipts finds in a ledger. */
 function found(ledger: SpecLedger, pubKey: string, receipts: readonly SignedReceipt[] = []): readonly Evidence[] {
   const lines = new OwnLines({
@@ -17,7 +15,6 @@ function found(ledger: SpecLedger, pubKey: string, receipts: readonly SignedRece
     settlements: [],
     receipt: session => receipts.find(each => each.session === session),
     verify: nodeCrypto.verify,
-    random: numbers => numbers.set(codes),
   })
   return ledger.entries.flatMap(entry => lines.step(entry))
 }

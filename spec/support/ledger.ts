@@ -1,5 +1,5 @@
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { ledgerHash } from '../../src/adapters/ledger-hash.node.js'
+import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger-line.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../src/protocol/signal.js'
@@ -46,7 +46,7 @@ export class SpecLedger {
       ...block,
       hash: '',
     }
-    const entry = { ...chained, hash: ledgerHash(chained) }
+    const entry = { ...chained, hash: blockHash(chained) }
     this.entries.push(entry)
     return entry
   }

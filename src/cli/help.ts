@@ -109,8 +109,8 @@ Examples:
 Follows the chain from its first block: numbers, hashes, shapes, every receipt with its signature, what each
 session had settled before, and that the wallets add up to the grants and none is below zero. The first block
 that is wrong is named, with exit code 7. At a hub's address the end must be the head that the hub signs now, and
-not before one that this home keeps; in a database wallets, names, sessions and the hub's key must agree, and a
-SQLite file must be whole. --fast leaves the signatures of receipts out, which take most of the time.
+not before one that this home keeps; a SQLite file must be whole. --fast leaves the signatures of receipts out, which
+take most of the time.
 --mine writes what proves a forged, changed or missing line to evidence-*.json in the home. It compares with the
 hub whose key the home remembers and no other; a file or database may end earlier, which is said and no evidence.`,
   'ledger export': `

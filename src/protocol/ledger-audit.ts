@@ -1,5 +1,4 @@
 import { genesisHash, type LedgerEntry } from './ledger-line.js'
-import { type RandomNumbers, SessionBytes } from './session-bytes.js'
 import { isBase64Of, isPublicKey, isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
@@ -28,17 +27,17 @@ export interface LedgerAuditOptions {
   readonly verify?: (pubKey: string, text: string, signature: string) => boolean
   /** The hub whose ledger it is. Without it the first receipt says. */
   readonly hubKey?: string
-  readonly random: RandomNumbers
 }
 
 /**
- * Follows a ledger from its first block. Holds one number and one key for each wallet, 21 to 43 bytes for each session that
- * was settled, and nothing else.
+ * Follows a ledger from its first block. Holds a key and a number for each wallet and for each session that was settled, and
+ * nothing else.
  */
 export class LedgerAudit {
   /** Bytes by public key. */
   readonly wallets = new Map<string, { bytes: number }>()
-  readonly sessions: SessionBytes
+  /** What is settled of each. Never forgotten: a session may go on at any time. */
+  readonly sessions = new Map<string, number>()
   /** The newest block that was right. */
   seq = 0
   hash = genesisHash
@@ -52,7 +51,6 @@ export class LedgerAudit {
   hubKey: string | undefined
 
   constructor(private readonly options: LedgerAuditOptions) {
-    this.sessions = new SessionBytes(options.random)
     this.hubKey = options.hubKey
   }
 
@@ -62,7 +60,6 @@ export class LedgerAudit {
     if (entry.prev_hash !== this.hash) return 'it does not name the hash of the block before'
     const problem = entry.kind === 'grant' ? this.#grantProblem(entry) : this.#transferProblem(entry)
     if (problem !== undefined) return problem
-    // Last of the checks that cost little, so that what is hashed is plain ASCII of known lengths.
     if (this.options.hash(entry) !== entry.hash) return 'its hash is not that of its content'
     if (entry.kind === 'grant') this.#grant(entry)
     else this.#transfer(entry)
@@ -100,14 +97,13 @@ export class LedgerAudit {
   }
 
   #grant({ to, bytes }: LedgerEntry): void {
-    // A copy: the text is a slice of what was read, and would keep all of that alive.
-    this.wallets.set(JSON.parse(`"${to}"`) as string, { bytes })
+    this.wallets.set(to, { bytes })
     this.grantedBytes += bytes
     this.largestGrantBytes = Math.max(this.largestGrantBytes, bytes)
   }
 
   #transfer({ from, to, bytes, receipt }: LedgerEntry): void {
-    this.hubKey ??= JSON.parse(`"${receipt!.hub_key}"`) as string
+    this.hubKey ??= receipt!.hub_key
     this.wallets.get(from!)!.bytes -= bytes
     this.wallets.get(to)!.bytes += bytes
     this.movedBytes += bytes

@@ -2,7 +2,6 @@ import { type Evidence, type EvidenceKind, receiptStatement, type Statement, set
 import { formatCoins } from './coins.js'
 import type { LedgerEntry } from './ledger-line.js'
 import type { Settlement, SignedReceipt } from './receipt.js'
-import { type RandomNumbers, SessionBytes } from './session-bytes.js'
 import { isSession } from './signal.js'
 import { receiptText } from './signed-texts.js'
 
@@ -18,7 +17,6 @@ export interface OwnLinesOptions {
   /** The highest receipt that is held of a session. */
   readonly receipt: (session: string) => SignedReceipt | undefined
   readonly verify: (pubKey: string, text: string, signature: string) => boolean
-  readonly random: RandomNumbers
 }
 
 function statementsOf(hubKey: string, held: HeldSettlement): readonly Statement[] {
@@ -61,7 +59,7 @@ function forgedTransfer(entry: LedgerEntry, pubKey: string, verify: OwnLinesOpti
 /** Compares every line of a ledger that is about one key with what that key's owner holds. One entry for each settlement. */
 export class OwnLines {
   readonly #due = new Map<number, HeldSettlement[]>()
-  readonly #moved: SessionBytes
+  readonly #moved = new Map<string, number>()
   #hasGrant = false
   /** The number of the last line. */
   seq = 0
@@ -73,7 +71,6 @@ export class OwnLines {
   unknown = 0
 
   constructor(private readonly options: OwnLinesOptions) {
-    this.#moved = new SessionBytes(options.random)
     for (const held of options.settlements) this.#due.set(held.seq, [...(this.#due.get(held.seq) ?? []), held])
   }
 

@@ -11,8 +11,7 @@ export class Findings {
   add(findings: Iterable<Evidence>): void {
     for (const finding of findings) {
       this.count += 1
-      // A copy: texts of lines are slices of what was read, and would keep all of that alive.
-      if (this.first.length < maxFindings) this.first.push(JSON.parse(JSON.stringify(finding)) as Evidence)
+      if (this.first.length < maxFindings) this.first.push(finding)
     }
   }
 }

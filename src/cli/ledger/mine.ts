@@ -1,4 +1,4 @@
-import { ledgerHash } from '../../adapters/ledger-hash.node.js'
+import { blockHash } from '../../hub/adapters/block-hash.js'
 import type { LedgerEntry } from '../../protocol/ledger-line.js'
 import type { Context } from '../commands/context.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
@@ -22,7 +22,7 @@ export function headRemarks({ heads }: Own, seq: number): readonly string[] {
 /** A file tells whose it is by its receipts. Throws `usage` for that of another hub, whose block is right in itself. */
 function checkReceipt(source: LedgerSource, own: Own, { receipt, ...entry }: LedgerEntry): void {
   if (receipt === null || own.hubKey === undefined || receipt.hub_key === own.hubKey) return
-  if (ledgerHash({ ...entry, receipt }) !== entry.hash) return
+  if (blockHash({ ...entry, receipt }) !== entry.hash) return
   throw new CommandFailure('usage', otherHub(source.name, receipt.hub_key, own))
 }
 

@@ -1,4 +1,3 @@
-import { randomFillSync } from 'node:crypto'
 import { defer, map, type Observable, of, switchMap, tap } from 'rxjs'
 import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
@@ -64,8 +63,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
   // What another hub signed says nothing about this ledger.
   const settlements = held.filter(each => verify(key, settledText(each), each.signature))
   const receipt = (session: string): SignedReceipt | undefined => book.receipt(session)
-  const random = (numbers: Uint32Array): void => void randomFillSync(numbers)
-  const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify, random })
+  const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify })
   const others = held.length - settlements.length
   return {
     hubKey,

@@ -10,17 +10,13 @@ export function count(number: number, what: string): string {
 }
 
 /** What nothing was wrong with, and still has to be known. */
-export function remarksOn({ kind, head }: LedgerSource, { audit, tables }: Verdict): readonly string[] {
+export function remarksOn({ kind, head }: LedgerSource, { audit }: Verdict): readonly string[] {
   const remarks: string[] = []
   if (audit.seq === 0) remarks.push('It has no block.')
   if (kind === 'hub' && head === undefined) {
     remarks.push('The hub signed no head: whether the end is missing shows only against heads that somebody keeps.')
   }
-  if (tables !== undefined && tables.unsignedNames > 0) {
-    const names = count(tables.unsignedNames, 'name')
-    remarks.push(`Not checked: ${names} registered before the hub kept the signatures of registrations.`)
-  }
-  return [...remarks, ...(tables?.remarks ?? [])]
+  return remarks
 }
 
 /** Says what a ledger that is right has in it, and how far it goes. */

@@ -4,7 +4,7 @@ import { defer, EMPTY, from, map, type Observable, of, repeat, switchMap, tap } 
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import { isMissing } from '../../adapters/private-file.node.js'
 import type { HubClient } from '../../ports.js'
-import { type KeyRow, type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
+import { type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { maxLedgerLineBytes, parseLedgerLine } from '../../protocol/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
@@ -24,8 +24,8 @@ export interface LedgerSource {
   readonly head: LedgerHead | undefined
   /** Lines in order, as they can be had; whoever takes them works synchronously. Errors with `ledger-broken` where they are no lines. */
   readonly line$: Observable<readonly string[]>
-  /** The tables that have to agree with the ledger. */
-  readonly database: LedgerDatabase | undefined
+  /** What a database detects as damaged in its own file, in words. */
+  readonly damage: () => Promise<string | undefined>
 }
 
 /** Read at once from a file, 1,300 blocks: a quarter of that made verifying a tenth slower. */
@@ -36,6 +36,9 @@ const pageRows = 1_000
 
 /** What a SQLite file begins with. */
 const sqliteMark = 'SQLite format 3\0'
+
+/** What cannot tell by itself. */
+const undamaged = async (): Promise<undefined> => undefined
 
 function broken(message: string): LighthouseError {
   return new LighthouseError('ledger-broken', message)
@@ -87,25 +90,24 @@ function hub$(context: Context, url: URL): Observable<LedgerSource> {
       hubKey,
       head,
       line$: hubLines$(client, head),
-      database: undefined,
+      damage: undamaged,
     })),
   )
 }
 
-function keyOf(row: KeyRow | undefined): string | undefined {
-  return isPublicKey(row?.pub_key) ? row.pub_key : undefined
-}
-
 function database$(name: string, opened$: Observable<LedgerDatabase>): Observable<LedgerSource> {
   return opened$.pipe(
-    switchMap(async database => ({
-      kind: 'database' as const,
-      name,
-      hubKey: keyOf(await database.keys()),
-      head: undefined,
-      line$: from(databaseLines(database)),
-      database,
-    })),
+    switchMap(async database => {
+      const key = await database.hubKey()
+      return {
+        kind: 'database' as const,
+        name,
+        hubKey: isPublicKey(key) ? key : undefined,
+        head: undefined,
+        line$: from(databaseLines(database)),
+        damage: () => database.damage(),
+      }
+    }),
   )
 }
 
@@ -147,7 +149,7 @@ function path$(path: string, isDatabase: boolean): Observable<LedgerSource> {
     hubKey: undefined,
     head: undefined,
     line$: defer(() => fileLines(path)),
-    database: undefined,
+    damage: undamaged,
   })
 }
 

@@ -1,6 +1,5 @@
-import { randomFillSync } from 'node:crypto'
 import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
-import { ledgerHash } from '../../adapters/ledger-hash.node.js'
+import { blockHash } from '../../hub/adapters/block-hash.js'
 import type { CryptoPort } from '../../ports.js'
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { LedgerAudit } from '../../protocol/ledger-audit.js'
@@ -8,7 +7,6 @@ import { type LedgerEntry, parseLedgerLine } from '../../protocol/ledger-line.js
 import { headText } from '../../protocol/signed-texts.js'
 import { CommandFailure } from '../failure.js'
 import type { LedgerSource } from './source.js'
-import { keyProblem, type TablesVerdict, verifyTables } from './tables.js'
 
 /** How a ledger is verified. */
 export interface VerifyOptions {
@@ -28,8 +26,6 @@ export interface VerifyOptions {
 export interface Verdict {
   readonly audit: LedgerAudit
   readonly problem: string | undefined
-  /** Undefined where there are none, or something else was wrong. */
-  readonly tables?: TablesVerdict
 }
 
 function headProblem(
@@ -46,17 +42,13 @@ function headProblem(
   return undefined
 }
 
-/** The tables' verdict, in which damage that keeps them from being read is a finding too. */
-async function tablesOf(
-  database: NonNullable<LedgerSource['database']>,
-  audit: LedgerAudit,
-  crypto: CryptoPort,
-): Promise<TablesVerdict> {
+/** Damage that keeps the database from looking for damage is a finding too. */
+async function damageOf({ damage }: LedgerSource): Promise<string | undefined> {
   try {
-    return await verifyTables(database, audit, crypto)
+    return await damage()
   } catch (error) {
     if (!isLighthouseError(error, 'ledger-broken')) throw error
-    return { problem: error.message, unsignedNames: 0, remarks: [] }
+    return error.message
   }
 }
 
@@ -67,8 +59,7 @@ async function tablesOf(
 export async function verifyLedger(source: LedgerSource, options: VerifyOptions): Promise<Verdict> {
   const { crypto, signatures, observe, rule, progress, interrupt$ } = options
   const audit = new LedgerAudit({
-    hash: ledgerHash,
-    random: numbers => void randomFillSync(numbers),
+    hash: blockHash,
     ...(signatures ? { verify: crypto.verify } : {}),
     ...(source.hubKey === undefined ? {} : { hubKey: source.hubKey }),
   })
@@ -82,7 +73,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     return (source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined) ?? rule?.(entry)
   }
   const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
-  let problem = headProblem(audit, source, crypto) ?? (source.database && (await keyProblem(source.database, crypto)))
+  let problem = headProblem(audit, source, crypto)
   if (problem !== undefined && observe === undefined) return { audit, problem }
   let isInterrupted = false
   const work$ = source.line$.pipe(
@@ -112,7 +103,5 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
   if (problem === undefined && source.head !== undefined && audit.seq < source.head.seq) {
     problem = `ledger block ${audit.seq + 1}: it is missing, and the hub signed block ${source.head.seq} as its head`
   }
-  if (problem !== undefined || source.database === undefined) return { audit, problem }
-  const tables = await tablesOf(source.database, audit, crypto)
-  return { audit, problem: tables.problem, tables }
+  return { audit, problem: problem ?? (await damageOf(source)) }
 }

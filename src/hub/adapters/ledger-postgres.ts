@@ -1,8 +1,7 @@
 import { Client } from 'pg'
 import { Observable } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { KeyRow, LedgerDatabase, LedgerRow, SessionRow, WalletRow } from '../protocol/ledger-rows.js'
-import { selectLastReceipts, selectNamedWallets } from './ledger-tables.js'
+import type { LedgerDatabase, LedgerRow } from '../protocol/ledger-rows.js'
 
 /** For the connection, and for each statement, which reads one page. */
 const connectTimeoutMs = 5_000
@@ -15,10 +14,9 @@ function failed(error: unknown): LighthouseError {
 }
 
 /** Whole numbers of 64 bits come as text, and beyond the safe integers they must be seen as such. */
-const wholeNumbers = (row: Record<string, unknown>, names: readonly string[]): Record<string, unknown> => ({
-  ...row,
-  ...Object.fromEntries(names.map(name => [name, typeof row[name] === 'string' ? BigInt(row[name]) : row[name]])),
-})
+function withBigInts({ seq, time, bytes, ...row }: LedgerRow): LedgerRow {
+  return { ...row, seq: BigInt(String(seq)), time: BigInt(String(time)), bytes: BigInt(String(bytes)) }
+}
 
 async function connect(url: string, onLost: (error: unknown) => void): Promise<Client> {
   const client = new Client({
@@ -45,41 +43,21 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
       connecting.then(client => client.end()).catch(() => undefined)
     })
     connecting.then(client => {
-      const all = async <Row>(sql: string, values: readonly unknown[], numbers: readonly string[]): Promise<Row[]> => {
+      const all = async <Row extends object>(sql: string, ...values: unknown[]): Promise<readonly Row[]> => {
         try {
-          const { rows } = await client.query<Record<string, unknown>>(sql, [...values])
-          return rows.map(row => wholeNumbers(row, numbers) as Row)
+          return (await client.query<Row>(sql, values)).rows
         } catch (error) {
           throw failed(error)
         }
       }
       subscriber.next({
-        keys: async () => (await all<KeyRow>('SELECT pub_key, priv_key FROM hub WHERE id = 1', [], []))[0],
-        blocksAfter: (seq, limit) =>
-          all<LedgerRow>(
-            'SELECT * FROM blocks WHERE seq > $1 ORDER BY seq LIMIT $2',
-            [seq, limit],
-            ['seq', 'time', 'bytes'],
-          ),
-        walletsAfter: (key, limit) =>
-          all<WalletRow>(
-            `${selectNamedWallets} WHERE w.pub_key > $1 ORDER BY w.pub_key LIMIT $2`,
-            [key, limit],
-            ['bytes'],
-          ),
-        sessionsAfter: (session, limit) =>
-          all<SessionRow>(
-            `${selectLastReceipts} WHERE s.session > $1 ORDER BY s.session LIMIT $2`,
-            [session, limit],
-            ['settled', 'last_seq'],
-          ),
-        async nameCount() {
-          const [row] = await all<{ count: bigint }>('SELECT count(*) AS count FROM names', [], ['count'])
-          return row!.count
+        hubKey: async () => (await all<{ pub_key: unknown }>('SELECT pub_key FROM hub WHERE id = 1'))[0]?.pub_key,
+        async blocksAfter(seq, limit) {
+          const sql = 'SELECT * FROM blocks WHERE seq > $1 ORDER BY seq LIMIT $2'
+          return (await all<LedgerRow>(sql, seq, limit)).map(withBigInts)
         },
-        // Checksums of its pages are the server's, and so are its definitions.
+        // The server checks its pages itself.
         damage: async () => undefined,
-        remarks: async () => [],
       })
     }, lost)
   })

@@ -1,7 +1,6 @@
 import { inTransaction } from '../../adapters/sqlite-connection.node.js'
-import type { Database, SqliteLibrary } from '../../adapters/sqlite-library.node.js'
+import type { Database } from '../../adapters/sqlite-library.node.js'
 import { migrate } from '../../adapters/sqlite-migrations.node.js'
-import { LighthouseError } from '../../protocol/errors.js'
 
 /** Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add. */
 const migrations = [
@@ -84,40 +83,4 @@ export function prepareSchema(database: Database): void {
   database.exec(settings)
   // Takes the lock for good: a second hub on this file fails here, not in the middle of its work.
   inTransaction(database, () => migrate(database, migrations, 'The database'))
-}
-
-/** A table, index or trigger, by kind and name. What the library keeps for itself about an index has no text. */
-function definitions(database: Database): Map<string, string | null> {
-  const rows = database.prepare('SELECT type, name, tbl_name, sql FROM sqlite_schema').all() as unknown as readonly {
-    readonly [Column in 'type' | 'name' | 'tbl_name' | 'sql']: string | null
-  }[]
-  // Statistics that an operator had made change nothing.
-  const own = rows.filter(({ name }) => !/^sqlite_stat\d$/.test(String(name)))
-  return new Map(own.map(({ type, name, tbl_name: table, sql }) => [`${type} ${name} of ${table}`, sql]))
-}
-
-/**
- * What is defined otherwise in a database than by the migrations up to its version, in words. Throws `store-failed` for one
- * of a newer version.
- */
-export function schemaProblem({ DatabaseSync }: SqliteLibrary, database: Database): string | undefined {
-  const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number }
-  if (version > migrations.length) {
-    throw new LighthouseError(
-      'store-failed',
-      `The database has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one.`,
-    )
-  }
-  const right = new DatabaseSync(':memory:')
-  try {
-    migrate(right, migrations.slice(0, version), 'The database')
-    const expected = definitions(right)
-    const found = definitions(database)
-    const name = [...new Set([...expected.keys(), ...found.keys()])].find(
-      each => expected.get(each) !== found.get(each),
-    )
-    return name && `${name}: it is not defined as schema ${version} defines it`
-  } finally {
-    right.close()
-  }
 }
