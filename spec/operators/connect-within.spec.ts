@@ -15,12 +15,14 @@ const values: Record<string, State> = {
   p: { type: 'open' },
   x: { type: 'closed' },
 }
+const isOpen = ({ type }: State): boolean => type === 'open'
+const phaseOf = (state: State | undefined): string => state?.type ?? 'resolving'
 const late = (phase: string, ms: number, what = 'bob'): LighthouseError =>
   new LighthouseError('connect-timeout', `${what} did not connect within ${ms / 1000} s (reached: ${phase})`, { phase })
 const within =
   (ms: number, scheduler: TestScheduler) =>
   (source$: Observable<State>): Observable<State> =>
-    source$.pipe(connectWithin({ ms, scheduler, what: 'bob' }))
+    source$.pipe(connectWithin({ isOpen, phaseOf, ms, scheduler, what: 'bob' }))
 
 describe('connectWithin', () => {
   it.each<[string, string, string, string, (string | undefined)?, string?]>([
@@ -58,15 +60,17 @@ describe('connectWithin', () => {
     expect(connectTimeoutMs).toBe(20_000)
     marbles(({ hot, expectObservable, expectSubscriptions, scheduler }) => {
       const source$ = hot('r 30s c', values)
-      const error = late('resolving', 20_000, 'the other peer')
-      expectObservable(source$.pipe(connectWithin({ scheduler }))).toBe('r 19999ms #', values, error)
+      const error = late('connecting', 20_000, 'the other side')
+      expectObservable(source$.pipe(connectWithin({ isOpen, scheduler }))).toBe('r 19999ms #', values, error)
       expectSubscriptions(source$.subscriptions).toBe('^ 19999ms !')
     })
   })
 
   it('starts its clock and its phase anew with each subscription', () => {
     marbles(({ cold, expectObservable, scheduler }) => {
-      const state$ = cold('-r-c-----------', values).pipe(connectWithin({ ms: 5, scheduler, what: 'bob' }))
+      const state$ = cold('-r-c-----------', values).pipe(
+        connectWithin({ isOpen, phaseOf, ms: 5, scheduler, what: 'bob' }),
+      )
       expectObservable(state$).toBe('-r-c-#', values, late('connecting', 5))
       expectObservable(state$, '-------^').toBe('--------r-c-#', values, late('connecting', 5))
     })
@@ -75,7 +79,7 @@ describe('connectWithin', () => {
   it('keeps the order when a state causes the next', () => {
     const source$ = new Subject<State>()
     const seen: string[] = []
-    const subscription = source$.pipe(connectWithin({ ms: 60_000 })).subscribe(({ type }) => {
+    const subscription = source$.pipe(connectWithin({ isOpen, ms: 60_000 })).subscribe(({ type }) => {
       seen.push(type)
       if (type === 'resolving') source$.next(values['p']!)
     })
@@ -85,10 +89,17 @@ describe('connectWithin', () => {
     expect(source$.observed).toBe(false)
   })
 
+  it('says that nothing came', () => {
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const attempt$ = hot<State>('----').pipe(connectWithin({ isOpen, ms: 3, scheduler }))
+      expectObservable(attempt$).toBe('---#', undefined, late('started', 3, 'the other side'))
+    })
+  })
+
   it('errors on what is no state', () => {
     marbles(({ hot, expectObservable, expectSubscriptions, scheduler }) => {
       const source$ = hot('--x', { x: undefined as unknown as State })
-      expectObservable(source$.pipe(connectWithin({ scheduler }))).toBe('--#', undefined, expect.any(TypeError))
+      expectObservable(source$.pipe(connectWithin({ isOpen, scheduler }))).toBe('--#', undefined, expect.any(TypeError))
       expectSubscriptions(source$.subscriptions).toBe('^-!')
     })
   })

@@ -7,16 +7,17 @@ import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEvent } from '../../src/protocol/mux/state.js'
 import { marbles } from '../support/marbles.js'
 
+const tick: MuxEvent = { type: 'tick' }
 const values: Record<string, MuxEvent> = {
   a: { type: 'open', id: 3 },
   b: { type: 'room', bytes: 1 },
   c: { type: 'end', id: 3 },
-  t: { type: 'tick' },
+  t: tick,
 }
 const every =
   (everyMs: number, scheduler: TestScheduler) =>
   (source$: Observable<MuxEvent>): Observable<MuxEvent> =>
-    source$.pipe(keepAlive({ everyMs, scheduler }))
+    source$.pipe(keepAlive({ tick, everyMs, scheduler }))
 
 describe('keepAlive', () => {
   it.each<[string, string, string, string, string?]>([
@@ -44,14 +45,25 @@ describe('keepAlive', () => {
   it('ticks once a second when not told otherwise', () => {
     expect(keepAliveTickMs).toBe(1000)
     marbles(({ cold, expectObservable, scheduler }) => {
-      expectObservable(cold('- 2500ms |', values).pipe(keepAlive({ scheduler }))).toBe('1s t 999ms t 500ms |', values)
+      expectObservable(cold('- 2500ms |', values).pipe(keepAlive({ tick, scheduler }))).toBe(
+        '1s t 999ms t 500ms |',
+        values,
+      )
     })
+  })
+
+  it('takes any value for a tick, and none at all for a mistake', () => {
+    marbles(({ cold, expectObservable, scheduler }) => {
+      const letters$ = cold('-a----|').pipe(keepAlive({ tick: 't', everyMs: 4, scheduler }))
+      expectObservable(letters$).toBe('-a--t-|')
+    })
+    expect(() => keepAlive({} as { readonly tick: string })).toThrow('option "tick" is missing')
   })
 
   it('keeps the order when an event causes the next', () => {
     const source$ = new Subject<MuxEvent>()
     const seen: string[] = []
-    const subscription = source$.pipe(keepAlive()).subscribe(({ type }) => {
+    const subscription = source$.pipe(keepAlive({ tick })).subscribe(({ type }) => {
       seen.push(type)
       if (type === 'open') source$.next(values['c']!)
     })
@@ -67,7 +79,7 @@ describe('keepAlive', () => {
         values,
         through: source$ =>
           source$.pipe(
-            keepAlive({ everyMs: 4, scheduler }),
+            keepAlive({ tick, everyMs: 4, scheduler }),
             map((event): MuxEvent => {
               if (event.type === 'tick') throw new Error('of the reader')
               return event
@@ -85,7 +97,7 @@ describe('keepAlive', () => {
     const config = defaultMuxConfig('client', { version: 2, rst: true })
     marbles(({ hot, expectObservable, scheduler }) => {
       const failed$ = hot<MuxEvent>('20s |').pipe(
-        keepAlive({ scheduler }),
+        keepAlive({ tick, scheduler }),
         multiplex(config),
         filter(({ effects }) => effects.some(({ type }) => type === 'fail')),
         map(() => 'x'),

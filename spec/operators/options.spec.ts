@@ -1,13 +1,27 @@
 import { describe, expect, it } from '@jest/globals'
-import { NEVER } from 'rxjs'
+import { asyncScheduler, NEVER } from 'rxjs'
 import * as operators from '../../src/operators/index.js'
 
 const config = operators.defaultMuxConfig('client', { version: 2, rst: true })
 
 /** As somebody would call them who has no compiler. */
 type Loose = (...args: unknown[]) => unknown
-const { allocateTunnel, connectWithin, deframe, deframeBatch, frame, keepAlive, meter, multiplex, receiptPace } =
-  operators as unknown as Record<string, Loose>
+const {
+  allocateTunnel,
+  batch,
+  connectWithin,
+  deframe,
+  deframeBatch,
+  exhaustMapWithTrailing,
+  frame,
+  keepAlive,
+  meter,
+  multiplex,
+  receiptPace,
+} = operators as unknown as Record<string, Loose>
+
+const isOpen = (): boolean => true
+const tick = 'tick'
 
 describe('the options of the public operators', () => {
   it.each<[string, string, () => unknown]>([
@@ -23,11 +37,16 @@ describe('the options of the public operators', () => {
     ['frame, no such version', 'version', () => frame!({ version: 0 })],
     ['allocateTunnel, no slot', 'slots', () => allocateTunnel!(0)],
     ['allocateTunnel, half a slot', 'slots', () => allocateTunnel!(1.5)],
-    ['connectWithin, no time', 'ms', () => connectWithin!({ ms: 0 })],
-    ['connectWithin, longer than a timer lasts', 'ms', () => connectWithin!({ ms: 2 ** 31 })],
-    ['connectWithin, nobody', 'what', () => connectWithin!({ what: 7 })],
-    ['keepAlive, never', 'everyMs', () => keepAlive!({ everyMs: Infinity })],
-    ['keepAlive, no scheduler', 'scheduler', () => keepAlive!({ scheduler: {} })],
+    ['connectWithin, no time', 'ms', () => connectWithin!({ isOpen, ms: 0 })],
+    ['connectWithin, longer than a timer lasts', 'ms', () => connectWithin!({ isOpen, ms: 2 ** 31 })],
+    ['connectWithin, nobody', 'what', () => connectWithin!({ isOpen, what: 7 })],
+    ['keepAlive, never', 'everyMs', () => keepAlive!({ tick, everyMs: Infinity })],
+    ['keepAlive, no scheduler', 'scheduler', () => keepAlive!({ tick, scheduler: {} })],
+    ['connectWithin, nothing to wait for', 'isOpen', () => connectWithin!({ ms: 1 })],
+    ['keepAlive, nothing to say', 'tick', () => keepAlive!({ everyMs: 1 })],
+    ['batch, of nothing', 'maxItems', () => batch!({ maxMs: 1, maxItems: 0, scheduler: asyncScheduler }, isOpen)],
+    ['batch, no work', 'work', () => batch!({ maxMs: 1, maxItems: 1, scheduler: asyncScheduler })],
+    ['exhaustMapWithTrailing, no projection', 'project', () => exhaustMapWithTrailing!(7)],
     ['meter, not a number', 'everyMs', () => meter!({ everyMs: NaN })],
     ['meter, a misspelt option', 'everyMS', () => meter!({ everyMS: 10 })],
     ['receiptPace, no step', 'stepBytes', () => receiptPace!(10)],
@@ -45,10 +64,16 @@ describe('the options of the public operators', () => {
   })
 
   it.each<[string, () => unknown]>([
-    ['left out', () => [connectWithin!(), keepAlive!(), meter!(), frame!(), deframe!(), receiptPace!(() => 1)]],
-    ['none', () => [connectWithin!({}), keepAlive!({}), meter!({}), frame!({}), receiptPace!(() => 1, {})]],
-    ['undefined', () => [connectWithin!({ ms: undefined, what: undefined }), meter!({ everyMs: undefined })]],
-    ['given', () => [receiptPace!(() => 1, { flush$: NEVER }), allocateTunnel!(1), connectWithin!({ ms: 0.5 })]],
+    [
+      'left out',
+      () => [connectWithin!({ isOpen }), keepAlive!({ tick }), meter!(), frame!(), deframe!(), receiptPace!(() => 1)],
+    ],
+    ['none', () => [meter!({}), frame!({}), receiptPace!(() => 1, {})]],
+    ['undefined', () => [connectWithin!({ isOpen, ms: undefined, what: undefined }), meter!({ everyMs: undefined })]],
+    [
+      'given',
+      () => [receiptPace!(() => 1, { flush$: NEVER }), allocateTunnel!(1), connectWithin!({ isOpen, ms: 0.5 })],
+    ],
   ])('may be %s', (_name, make) => {
     expect(make).not.toThrow()
   })

@@ -1,4 +1,5 @@
 import { defer, EMPTY, exhaustMap, type Observable, of, type OperatorFunction, repeat, tap } from 'rxjs'
+import { func, verifyOptions } from '../protocol/options.js'
 
 /**
  * `exhaustMap` that comes back for the newest value: while one projection runs, values replace each other, and the last of
@@ -13,6 +14,7 @@ import { defer, EMPTY, exhaustMap, type Observable, of, type OperatorFunction, r
  * @example receipt$.pipe(exhaustMapWithTrailing(receipt => settle$(receipt)))
  */
 export function exhaustMapWithTrailing<In, Out>(project: (value: In) => Observable<Out>): OperatorFunction<In, Out> {
+  verifyOptions({ project }, { project: func })
   return source$ =>
     defer(() => {
       let waiting: { readonly value: In } | undefined

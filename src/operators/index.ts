@@ -2,8 +2,10 @@
  * The public operators: pure, without Node, for any RxJS application (`lighthouse-peer/operators`).
  */
 export { allocateTunnel } from './allocate-tunnel.js'
+export { type BatchOptions, batch } from './batch.js'
 export { connectTimeoutMs, connectWithin } from './connect-within.js'
 export { deframe, deframeBatch } from './deframe.js'
+export { exhaustMapWithTrailing } from './exhaust-map-with-trailing.js'
 export { frame } from './frame.js'
 export { keepAlive, keepAliveTickMs } from './keep-alive.js'
 export { type Metered, meter } from './meter.js'

@@ -6,36 +6,37 @@ import {
   interval,
   map,
   merge,
-  type OperatorFunction,
+  type Observable,
   type SchedulerLike,
   takeUntil,
 } from 'rxjs'
-import type { MuxEvent } from '../protocol/mux/state.js'
-import { timerRules, verifyOptions } from '../protocol/options.js'
+import { present, timerRules, verifyOptions } from '../protocol/options.js'
 
 /** Tick of the keep-alive. `keepAliveTicks` and `silentTicks` of the multiplexer count these. */
 export const keepAliveTickMs = 1000
 
 /**
- * Mixes the ticks that the multiplexer's keep-alive counts into its events.
+ * Mixes ticks into events, for whoever counts them: the multiplexer's keep-alive does.
  *
- *     source                      --a----b-------c--|
- *     keepAlive({ everyMs: 4 })   --a-t--bt---t--ct-|   t: a tick
+ *     source                               --a----b-------c--|
+ *     keepAlive({ tick: t, everyMs: 4 })   --a-t--bt---t--ct-|
  *
  * Ticks start with the subscription and end with the source. Counting ticks instead of reading a clock makes the limits
  * immune to a wall clock that jumps and to a machine that slept: after waking up there is one tick, not thousands.
  * Buffers nothing.
  *
- * @param options `everyMs` (default 1,000), `scheduler` (default async). Throws `invalid-option` for others.
- * @example event$.pipe(keepAlive(), multiplex(config))
+ * @param options `tick`, `everyMs` (default 1,000), `scheduler` (default async). Throws `invalid-option` for others.
+ * @example event$.pipe(keepAlive({ tick: { type: 'tick' } as const }), multiplex(config))
  */
-export function keepAlive(
-  options: { readonly everyMs?: number; readonly scheduler?: SchedulerLike } = {},
-): OperatorFunction<MuxEvent, MuxEvent> {
-  verifyOptions(options, timerRules)
-  const { everyMs = keepAliveTickMs, scheduler = asyncScheduler } = options
+export function keepAlive<Tick>(options: {
+  readonly tick: Tick
+  readonly everyMs?: number
+  readonly scheduler?: SchedulerLike
+}): <Event>(source$: Observable<Event>) => Observable<Event | Tick> {
+  verifyOptions(options, { ...timerRules, tick: present })
+  const { tick, everyMs = keepAliveTickMs, scheduler = asyncScheduler } = options
   return connect(event$ => {
-    const tick$ = interval(everyMs, scheduler).pipe(map((): MuxEvent => ({ type: 'tick' })))
+    const tick$ = interval(everyMs, scheduler).pipe(map(() => tick))
     return merge(tick$.pipe(takeUntil(event$.pipe(ignoreElements(), endWith('end')))), event$)
   })
 }

@@ -44,6 +44,9 @@ export const text: OptionRule = {
 
 export const func: OptionRule = { allows: value => typeof value === 'function', text: 'must be a function' }
 
+/** Anything but undefined. */
+export const present: OptionRule = { allows: value => value !== undefined, text: 'is missing' }
+
 /** One of these values. */
 export function oneOf(...values: readonly (string | number)[]): OptionRule {
   return {

@@ -180,13 +180,15 @@ function negotiate$(
   })
 }
 
+const phaseReached = (event: ConnectionEvent | undefined): string => event?.type ?? 'resolving'
+
 /** The one place where a connection's state changes: a step that the table does not have is a defect, not a state. */
 function lifecycle(what: string, scheduler: SchedulerLike) {
   return (source: Observable<ConnectionEvent>): Observable<ConnectionEvent> =>
     defer(() => {
       let current: ConnectionState<ByteChannel>['type'] | undefined
       return source.pipe(
-        connectWithin({ what, scheduler }),
+        connectWithin({ isOpen: ({ type }) => type === 'open', phaseOf: phaseReached, what, scheduler }),
         catchError((error: unknown) => of<ConnectionEvent>({ type: 'closed', reason: toInternalError(error) })),
         tap(event => {
           if (event.type === 'path') return

@@ -16,7 +16,7 @@ import {
 } from 'rxjs'
 import type { CryptoPort, MonotonicClock } from '../../ports.js'
 import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../protocol/receipt.js'
-import { batch } from '../operators/batch.js'
+import { batch } from '../../operators/batch.js'
 import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair, SettleResult } from '../ports.js'
 import { collapseReceipts, receiptRefusalAck, type SessionReceipts, settlementFor } from '../protocol/receipt-rules.js'
 

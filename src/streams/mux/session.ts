@@ -186,7 +186,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     }
 
     return event$.pipe(
-      keepAlive({ scheduler }),
+      keepAlive({ tick: { type: 'tick' } as const, scheduler }),
       multiplex(config, credit && (() => credit.bytes())),
       tap(({ effects }) => {
         effects.forEach(perform)

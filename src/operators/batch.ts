@@ -1,4 +1,5 @@
 import {
+  asyncScheduler,
   concat,
   defer,
   EMPTY,
@@ -16,33 +17,38 @@ import {
   tap,
   timer,
 } from 'rxjs'
+import { func, milliseconds, optional, scheduler as scheduled, verifyOptions, whole } from '../protocol/options.js'
 
 /** When a batch is full. */
-export interface BatchBounds {
+export interface BatchOptions {
   /** How long the first of a batch waits for others, in milliseconds. */
   readonly maxMs: number
   /** How many are worked on at once. */
   readonly maxItems: number
-  /** The clock of `maxMs`. */
-  readonly scheduler: SchedulerLike
+  /** The clock of `maxMs`. Default async. */
+  readonly scheduler?: SchedulerLike
 }
 
 /**
  * Works on items in batches, one batch at a time; the next one collects meanwhile. `bufferTime` with a demand: what comes
  * while a batch is worked on goes together, however long that takes, and nothing is scheduled while nothing waits.
  *
- * ```
- * source   a-bc------d---|        work takes 4, maxMs 2
- * output   ------1---2---3|       1: ab, 2: c, 3: d
- * ```
+ *     source                                 a-bc------d---|    work takes 4 frames
+ *     batch({ maxMs: 2, maxItems: 2 }, work)  ------1---2---3|   1: ab, 2: c, 3: d
  *
  * Emits what `work` emits. Completes when the source has and the last batch is done, with an error of the source or of
  * `work` at once. Holds what waits without a bound of its own: whoever feeds it counts what it has handed over.
+ *
+ * @param options `maxMs`, `maxItems`, `scheduler`. Throws `invalid-option` for what they cannot be.
+ * @example receipt$.pipe(batch({ maxMs: 2, maxItems: 500 }, receipts => store$(receipts)))
  */
 export function batch<In, Out>(
-  { maxMs, maxItems, scheduler }: BatchBounds,
+  options: BatchOptions,
   work: (items: readonly In[]) => Observable<Out>,
 ): OperatorFunction<In, Out> {
+  verifyOptions(options, { maxMs: milliseconds, maxItems: whole(1), scheduler: optional(scheduled) })
+  verifyOptions({ work }, { work: func })
+  const { maxMs, maxItems, scheduler = asyncScheduler } = options
   return source$ =>
     defer(() => {
       const waiting: In[] = []

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { map, NEVER, of, Subject, throwError, timer, VirtualTimeScheduler } from 'rxjs'
-import { batch } from '../../../src/hub/operators/batch.js'
-import { marbles } from '../../support/marbles.js'
+import { batch } from '../../src/operators/batch.js'
+import { marbles } from '../support/marbles.js'
 
 describe('batch', () => {
   it('collects for maxMs from the first on, and collects the next batch while one is worked on', () => {
