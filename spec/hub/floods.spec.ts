@@ -66,6 +66,26 @@ describe('who does not read', () => {
     }
     expect(pongs).toEqual(['one', 'two', 'three'])
   })
+
+  it('is cut off when pongs wait', async () => {
+    const hub = await startHub()
+    const socket = connect(hub.port, '127.0.0.1').on('error', () => undefined)
+    socket.write(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n',
+    )
+    await untilMetrics(hub, 'lighthouse_hub_sockets 1')
+    // Masked pings of 125 bytes. The system's buffers take some megabytes before the first pong waits.
+    const ping = Buffer.concat([Buffer.from([0x89, 0xfd, 0, 0, 0, 0]), Buffer.alloc(125)])
+    const pings = Buffer.concat(Array<Buffer>(512).fill(ping))
+    const flood = (): void => void (socket.writable && socket.write(pings, () => setImmediate(flood)))
+    const closed = new Promise(resolve => socket.once('close', resolve))
+    flood()
+    await closed
+    await untilMetrics(hub, 'lighthouse_hub_sockets 0')
+    expect(socket.destroyed).toBe(true)
+    // Long before it would have to have a socket.
+  }, 8_000)
 })
 
 describe('a flood of one connection', () => {

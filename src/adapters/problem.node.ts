@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { preferredType } from '../protocol/accept.js'
+import { preferredType } from './http/negotiation.js'
 import { html } from '../protocol/html.js'
 import { leaveBodyUnread } from './http/unread-body.node.js'
 import { pageSecurityPolicy, renderPage } from './page.node.js'
@@ -41,7 +41,7 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, problem: 
     return
   }
   leaveBodyUnread(req, res)
-  const type = preferredType(req.headers.accept, ['application/problem+json', 'application/json', 'text/html'])
+  const type = preferredType(req, ['application/problem+json', 'application/json', 'text/html'])
   const { status, title, detail, next, code } = problem
   const text =
     type === 'text/html'

@@ -4,7 +4,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import { defer, fromEvent, merge, type Observable, take, takeUntil } from 'rxjs'
-import { preferredType } from '../protocol/accept.js'
+import { preferredType } from './http/negotiation.js'
 import { formatCoins } from '../protocol/coins.js'
 import { judgeRequest } from '../protocol/http-guard.js'
 import { isNickname } from '../protocol/nickname.js'
@@ -143,7 +143,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
       ({ bytes, asOfMs }, req, res) => {
         const coins = formatCoins(bytes)
         res.vary('Accept')
-        if (preferredType(req.headers.accept, ['text/plain', 'application/json']) === 'text/plain') {
+        if (preferredType(req, ['text/plain', 'application/json']) === 'text/plain') {
           res.type('text/plain').send(`${coins}\n`)
         } else if (asOfMs === undefined) res.json({ coins, bytes })
         else res.json({ coins, bytes, hub: 'away', asOf: new Date(asOfMs).toISOString() })
@@ -156,7 +156,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
       () => peer.stats$,
       (stats, req, res) => {
         res.vary('Accept')
-        if (preferredType(req.headers.accept, ['application/json', 'text/plain']) === 'application/json') {
+        if (preferredType(req, ['application/json', 'text/plain']) === 'application/json') {
           res.json(stats)
         } else res.type('text/plain').send(`${statsLine(stats)}\n`)
       },

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
-import { preferredCoding, preferredType } from '../../protocol/accept.js'
+import { preferredCoding, preferredType } from '../http/negotiation.js'
 import { judgeConditions } from '../../protocol/file-request.js'
 import type { ListedPage } from '../folder-listing.node.js'
 import { listingJson, renderListing } from '../listing-page.js'
@@ -36,7 +36,7 @@ export async function sendListing(
   page: ListedPage,
 ): Promise<void> {
   const { headers, method } = req
-  const type = preferredType(headers.accept, ['text/html', 'application/json'])
+  const type = preferredType(req, ['text/html', 'application/json'])
   const isPage = type === 'text/html'
   const body = Buffer.from(isPage ? renderListing(names, page) : listingJson(names, page))
   // Weak, as it is the same for each coding of the text. Nobody asks for ranges of a listing.
@@ -59,7 +59,7 @@ export async function sendListing(
     res.writeHead(304).end()
     return
   }
-  const coding = body.length < minCodedBytes ? 'identity' : preferredCoding(headers['accept-encoding'], ['br', 'gzip'])
+  const coding = body.length < minCodedBytes ? 'identity' : preferredCoding(req, ['br', 'gzip'])
   const coded = await encode(body, coding)
   res.setHeader('Content-Type', isPage ? 'text/html; charset=utf-8' : type)
   if (coding !== 'identity') res.setHeader('Content-Encoding', coding)

@@ -7,7 +7,7 @@ import { maxSignalBytes } from '../../protocol/signal.js'
 import type { HubSocket } from '../ports.js'
 import type { Doorkeeper } from './doorkeeper.js'
 import { boundPackets, dropConnection, type EngineConnection, tcpSocketOf, watchBacklog } from './engine-connection.js'
-import { type PingedSocket, takeTurns } from './websocket-turns.js'
+import { FairWebSocketServer } from './fair-websocket-server.js'
 
 /** Twice the largest signal: room for the packet around it and for characters that JSON escapes. */
 const maxPacketBytes = 2 * maxSignalBytes
@@ -121,10 +121,10 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       maxHttpBufferSize: maxPacketBytes,
       pingInterval: pingIntervalMs,
       pingTimeout: pingTimeoutMs,
+      wsEngine: FairWebSocketServer,
       allowRequest: (request, decide) => decide('too many connections from this address', door.admits(request)),
     })
     io.attach(server)
-    takeTurns((io.engine as unknown as { readonly ws: Parameters<typeof takeTurns<PingedSocket>>[0] }).ws)
     const watched = new WeakMap<EngineConnection, Watched>()
     io.engine.on('connection', (connection: EngineConnection) => {
       connection.once('close', door.entered(connection.request))
