@@ -46,18 +46,26 @@ function tunnelsOn(ports: readonly number[]) {
   const tunnels = createTunnels({ ...time, ports, offer$: connections.connect$, listen$: nodeTcp.listen$ })
   const report$ = tunnels.report$.pipe(takeUntil(over$), share())
   report$.subscribe()
-  /** The port that the tunnel to this peer gets, where a program reaches that peer. */
-  const visit = async (name: string): Promise<number> => {
+  /** A program that reaches this peer through the tunnel, and the port that it got. */
+  const reach = async (name: string) => {
     const tunnel = firstValueFrom(tunnels.connect$(name))
     connections.last(name).open()
     const { port, host } = await tunnel
-    const reached = firstValueFrom(report$.pipe(filter(report => report.type === 'stats' && report.stats.streams > 0)))
+    const reached = firstValueFrom(
+      report$.pipe(
+        filter(report => report.type === 'stats' && report.stats.nickname === name && report.stats.streams > 0),
+      ),
+    )
     const program = connect({ port, host }).on('error', () => undefined)
-    expect(await reached).toMatchObject({ stats: { nickname: name, tunnelPort: port } })
+    expect(await reached).toMatchObject({ stats: { tunnelPort: port } })
+    return { program, port }
+  }
+  const visit = async (name: string): Promise<number> => {
+    const { program, port } = await reach(name)
     program.destroy()
     return port
   }
-  return { visit, report$ }
+  return { reach, visit, report$, connections }
 }
 
 afterEach(async () => {
@@ -88,5 +96,18 @@ describe('the tunnel ports, with real sockets', () => {
     expect(await visit('bob')).toBe(ports[0])
     expect(await ended).toMatchObject({ nickname: 'ann', reason: { code: 'too-many-connections' } })
     expect(holders[1]!.visitors).toBe(0)
+  })
+
+  it('are released, and their programs reset, when nobody runs the tunnels any more', async () => {
+    const { ports, holders } = await takenBlock(2)
+    await Promise.all(holders.map(stopProgram))
+    const { reach, connections } = tunnelsOn(ports)
+    await reach('ann')
+    const { program } = await reach('bob')
+    const broken = once(program, 'error')
+    over$.next()
+    expect(await broken).toMatchObject([{ code: 'ECONNRESET' }])
+    expect(connections.made.filter(({ alive }) => alive)).toEqual([])
+    for (const port of ports) await startProgram(port)
   })
 })

@@ -367,7 +367,6 @@ describe('tunnels', () => {
       const request = ask('bob')
       old.far.send(nop)
       time.advance(2000)
-      connections.last('bob').open()
       expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
       expect([old.alive, socket.aborted, connections.last('bob').alive]).toEqual([true, false, false])
       // What breaks next breaks for another reason than the replacement.

@@ -6,7 +6,7 @@
  *          │                    └────────────────────attempt opened──────────────────────────────────┤
  *          └─────────────────────────────────────────the silent one ended────────────────────────────┘
  *
- * A tunnel that is in none of them does not exist: it is forgotten as soon as its last connection is over.
+ * A tunnel whose last connection is over is in none of them, and forgotten.
  */
 import type { LighthouseError } from '../errors.js'
 import type { CarryReport } from '../stats.js'
@@ -25,54 +25,32 @@ export interface TunnelConnection {
   readonly id: number
 }
 
-/** A connection is being made. `W` is whatever names somebody who asked and has no answer yet. */
-export interface Attempting<W> {
-  readonly type: 'attempting'
+interface Awaited<W> {
   readonly connection: TunnelConnection
+  /** Who asked and has no answer yet. */
   readonly waiters: readonly W[]
 }
 
-/** The connection is open and has a slot; a listener on the slot's port is being opened. */
-export interface Binding<W> {
-  readonly type: 'binding'
-  readonly connection: TunnelConnection
-  readonly session: string
-  readonly port: number
-  /** How often this port may still be tried. */
-  readonly triesLeft: number
-  /** Slots whose ports other programs hold as of now. Whoever asks next looks at them again. */
-  readonly taken: readonly number[]
-  readonly waiters: readonly W[]
-}
-
-/** The connection carries streams. */
-export interface Open {
-  readonly type: 'open'
+interface Live {
   readonly connection: TunnelConnection
   readonly session: string
   readonly tunnel: Tunnel
 }
 
-/** It does, but nothing has come from the other side for so long that a request does not trust it. */
-export interface Silent {
-  readonly type: 'silent'
-  readonly connection: TunnelConnection
-  readonly session: string
-  readonly tunnel: Tunnel
-  readonly silentSeconds: number
-}
+/** Nothing has come from the other side for so long that a request does not trust the connection. */
+export type Silent = Live & { readonly type: 'silent'; readonly silentSeconds: number }
 
-/** A silent one, and an attempt that takes its place if it opens before the silence ends. */
-export interface Replacing<W> {
-  readonly type: 'replacing'
-  readonly silent: Silent
-  readonly connection: TunnelConnection
-  readonly waiters: readonly W[]
-}
+/** `W` is whatever names somebody who asked. */
+export type TunnelState<W> =
+  | (Awaited<W> & { readonly type: 'attempting' })
+  /** Open, with a slot on whose port a listener is being opened; `failed` has a slot once for each listener that was not. */
+  | (Awaited<W> & { readonly type: 'binding'; readonly session: string; readonly failed: readonly number[] })
+  | (Live & { readonly type: 'open' })
+  | Silent
+  /** Awaited is an attempt that takes the place of the silent connection, if it opens before the silence ends. */
+  | (Awaited<W> & { readonly type: 'replacing'; readonly silent: Silent })
 
-export type TunnelState<W> = Attempting<W> | Binding<W> | Open | Silent | Replacing<W>
-
-/** All tunnels. Which slot is whose, who used it last and how many streams it has is in `slots` alone. */
+/** All tunnels. Whose a slot is, when it was used last and how many streams it has is in `slots` alone. */
 export interface TunnelsState<W> {
   readonly tunnels: ReadonlyMap<string, TunnelState<W>>
   readonly slots: TunnelSlots
@@ -84,17 +62,22 @@ export interface TunnelsState<W> {
   readonly made: number
 }
 
-/** What happens. An event of a connection that is over changes nothing. */
+/** What happens on a connection. Changes nothing once that is over. */
+export type TunnelConnectionEvent = { readonly connection: TunnelConnection } & (
+  | { readonly type: 'opened'; readonly session: string }
+  | { readonly type: 'listening'; readonly port: number }
+  /** The listener could not be opened, or broke later. */
+  | { readonly type: 'listener-failed'; readonly reason: LighthouseError }
+  | { readonly type: 'carried'; readonly report: CarryReport }
+  | { readonly type: 'ended'; readonly reason: LighthouseError }
+)
+
+/** What happens. */
 export type TunnelsEvent<W> =
   | { readonly type: 'asked'; readonly nickname: string; readonly waiter: W }
-  /** Whoever asked wants no answer any more. The attempt goes on. */
+  /** Who asked wants no answer any more. The attempt goes on. */
   | { readonly type: 'withdrawn'; readonly nickname: string; readonly waiter: W }
-  | { readonly type: 'opened'; readonly connection: TunnelConnection; readonly session: string }
-  | { readonly type: 'listening'; readonly connection: TunnelConnection; readonly port: number }
-  /** The listener could not be opened, or broke later. */
-  | { readonly type: 'listener-failed'; readonly connection: TunnelConnection; readonly reason: LighthouseError }
-  | { readonly type: 'carried'; readonly connection: TunnelConnection; readonly report: CarryReport }
-  | { readonly type: 'ended'; readonly connection: TunnelConnection; readonly reason: LighthouseError }
+  | TunnelConnectionEvent
 
 /** What the tunnels report. */
 export type TunnelReport =
@@ -110,13 +93,17 @@ export type TunnelReport =
       readonly reason: LighthouseError
     }
 
+/** What has to be done with a connection: first it is made, and last closed, also when it ended by itself. */
+export type TunnelConnectionEffect = { readonly connection: TunnelConnection } & (
+  | { readonly type: 'connect' }
+  | { readonly type: 'close' }
+  /** In place of the listener before. */
+  | { readonly type: 'listen'; readonly port: number }
+)
+
 /** What has to be done, in this order. */
 export type TunnelsEffect<W> =
-  | { readonly type: 'connect'; readonly connection: TunnelConnection }
-  /** Instead of the port on which this connection listened, or tried to, before. */
-  | { readonly type: 'listen'; readonly connection: TunnelConnection; readonly port: number }
-  /** The last effect for each connection; also for one that ended by itself. */
-  | { readonly type: 'close'; readonly connection: TunnelConnection }
+  | TunnelConnectionEffect
   | { readonly type: 'answer'; readonly waiter: W; readonly tunnel: Tunnel }
   | { readonly type: 'refuse'; readonly waiter: W; readonly reason: LighthouseError }
   | { readonly type: 'report'; readonly report: TunnelReport }

@@ -14,7 +14,7 @@ import {
 } from 'rxjs'
 import type { MonotonicClock, TcpPort } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
-import type { TunnelConnection, TunnelsEffect, TunnelsEvent } from '../../protocol/tunnels/tunnels.js'
+import type { TunnelConnection, TunnelConnectionEffect, TunnelConnectionEvent } from '../../protocol/tunnels/tunnels.js'
 import type { SessionAccount } from '../account.js'
 import type { ConnectionEvent } from '../connection.js'
 import { carry$ } from '../mux/carry.js'
@@ -30,15 +30,9 @@ export interface TunnelConnectionOptions {
   readonly scheduler: SchedulerLike
 }
 
-/** What happens on a connection. */
-export type TunnelConnectionEvent = Extract<TunnelsEvent<never>, { connection: TunnelConnection }>
-
-/** What has to be done with a connection. */
-export type TunnelConnectionEffect = Extract<TunnelsEffect<never>, { connection: TunnelConnection }>
-
 /**
- * Performs the effects of one connection: makes it, listens where it is told to, carries streams, and closes. Says what happens
- * on it, as events. Starts at once; completes when it has been closed or has said `ended`; never errors. Buffers nothing.
+ * Performs the effects of one connection: makes it, listens where it is told to, and carries streams. Emits what happens on it.
+ * Starts at once; completes after `close` or with `ended`; never errors. Buffers nothing.
  */
 export function tunnelConnection$(
   connection: TunnelConnection,
@@ -57,8 +51,15 @@ export function tunnelConnection$(
         )
         const carryOn$ = (tunnelPort: number): Observable<TunnelConnectionEvent> =>
           carry$({
-            ...{ open, event$, role: 'consumer', nickname, tunnelPort, socket$ },
-            ...{ account: account?.(open), clock, scheduler },
+            open,
+            event$,
+            role: 'consumer',
+            nickname,
+            tunnelPort,
+            socket$,
+            account: account?.(open),
+            clock,
+            scheduler,
           }).pipe(map(report => ({ type: 'carried', connection, report })))
         return listener$.pipe(
           filter(event => event.type !== 'socket'),

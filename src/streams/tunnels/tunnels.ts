@@ -40,6 +40,7 @@ export interface TunnelsOptions extends TunnelConnectionOptions {
 export interface Tunnels {
   /** The tunnel to that peer, once: the live one, the one under way, or a new one. Errors are why there is none. */
   connect$(nickname: string): Observable<Tunnel>
+  /** Why this tunnel is over; undefined while it is not. */
   readonly endOf: TunnelEnds['of']
   /** Runs everything while subscribed (once); never completes, never errors. Unsubscribing closes every tunnel. */
   readonly report$: Observable<TunnelReport>
