@@ -7,10 +7,11 @@ import { from, lastValueFrom, map, reduce } from 'rxjs'
 import { deframe } from '../src/operators/deframe.js'
 import { frame } from '../src/operators/frame.js'
 import { createDeframer, deframe as deframeStep } from '../src/protocol/mux/deframer.js'
+import { groupFrames } from '../src/protocol/mux/pack.js'
 import { createMux, step } from '../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../src/protocol/mux/config.js'
 import type { MuxEvent, MuxState } from '../src/protocol/mux/state.js'
-import { encodeFrame, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/mux/frame.js'
+import { encodeFrame, encodeFrames, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/mux/frame.js'
 
 const rounds = 5
 const totalBytes = 256 * 1024 * 1024
@@ -134,7 +135,7 @@ function pair(streams: number, version: MuxVersion): number {
   let now = 0
   const toServer: MuxEvent[] = []
   const toClient: MuxEvent[] = []
-  const held = new Set<number>()
+  const paused = new Set<number>()
   const ids = Array.from({ length: streams }, (_, index) => 3 + 2 * index)
 
   const run = (isClient: boolean, event: MuxEvent): void => {
@@ -143,17 +144,19 @@ function pair(streams: number, version: MuxVersion): number {
     else server = next
     for (const effect of effects) {
       if (effect.type === 'send') {
-        const [state, frames] = deframeStep(deframers[isClient ? 1 : 0], effect.message)
-        deframers = isClient ? [deframers[0], state] : [state, deframers[1]]
-        ;(isClient ? toServer : toClient).push({ type: 'frames', frames, now })
-        ;(isClient ? toClient : toServer).push({ type: 'room', bytes: effect.message.length })
+        for (const group of groupFrames(effect.frames, serving.maxMessageBytes)) {
+          const message = encodeFrames(group, version)
+          const [state, frames] = deframeStep(deframers[isClient ? 1 : 0], message)
+          deframers = isClient ? [deframers[0], state] : [state, deframers[1]]
+          ;(isClient ? toServer : toClient).push({ type: 'frames', frames, now })
+          ;(isClient ? toClient : toServer).push({ type: 'room', bytes: message.length })
+        }
       } else if (effect.type === 'deliver') {
         moved += effect.bytes.length
-        toClient.push({ type: 'taken', id: effect.id, bytes: effect.bytes.length, now })
-      } else if (effect.type === 'hold') {
-        if (effect.on) held.add(effect.id)
-        else held.delete(effect.id)
-      } else if (effect.type === 'fail') throw effect.error
+        toClient.push({ type: 'consumed', id: effect.id, bytes: effect.bytes.length, now })
+      } else if (effect.type === 'pause') paused.add(effect.id)
+      else if (effect.type === 'resume') paused.delete(effect.id)
+      else if (effect.type === 'fail') throw effect.error
     }
   }
   const settle = (): void => {
@@ -166,7 +169,7 @@ function pair(streams: number, version: MuxVersion): number {
   settle()
   while (moved < totalBytes) {
     now++
-    for (const id of ids) if (!held.has(id)) run(false, { type: 'write', id, bytes: chunk })
+    for (const id of ids) if (!paused.has(id)) run(false, { type: 'write', id, bytes: chunk })
     settle()
   }
   return moved

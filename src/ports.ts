@@ -35,21 +35,26 @@ export type SocketEvent =
   | { readonly type: 'chunk'; readonly bytes: Uint8Array }
   /** The other program will send no more. It may still read. */
   | { readonly type: 'end' }
-  /** So many of the bytes written have been taken by the operating system. */
-  | { readonly type: 'taken'; readonly bytes: number }
+  /** So many of the bytes written have been consumed: the operating system has them. */
+  | { readonly type: 'consumed'; readonly bytes: number }
+
+/** What becomes of bytes given to `write`: `retained` until they are consumed, or `copied`, so that they may be overwritten. */
+export type WriteResult = 'retained' | 'copied'
 
 /** One end of a TCP connection, accepted or dialled. Writing may begin before a dialled one is connected. */
 export interface ByteSocket {
   /** Starts to read on subscription (one only). Completes when both directions ended, errors when the connection broke. */
   readonly event$: Observable<SocketEvent>
-  /** True when `bytes` are still in use after the call, until they are taken. Else they may be overwritten. */
-  write(bytes: Uint8Array): boolean
+  /** Writes `bytes`, which must not be overwritten while they are retained. */
+  write(bytes: Uint8Array): WriteResult
   /** No more writes: the other program sees the end after all that was written. */
-  finish(): void
+  end(): void
   /** Ends at once with a reset, so that the other program cannot take it for an end. Harmless when over. */
-  abort(): void
-  /** Stops reading, or goes on. Pressure reaches the program behind the socket. */
-  hold(on: boolean): void
+  reset(): void
+  /** Stops reading. Pressure reaches the program behind the socket. */
+  pause(): void
+  /** Reads again. */
+  resume(): void
 }
 
 /** A session description or a candidate of the local WebRTC implementation, validated before it gets here. */

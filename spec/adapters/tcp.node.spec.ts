@@ -111,11 +111,11 @@ describe('nodeTcp.listen$', () => {
     for (const client of [more, ...open.map(({ client }) => client)]) client.on('error', () => undefined)
     await new Promise(resolve => more.resume().on('close', resolve))
     expect(open.some(({ client }) => client.destroyed)).toBe(false)
-    open[0]!.socket.abort()
+    open[0]!.socket.reset()
     await new Promise(resolve => open[0]!.client.on('close', resolve))
     open.push(await dial())
     for (const { client } of open) client.destroy()
-    for (const { socket } of open) socket.abort()
+    for (const { socket } of open) socket.reset()
   })
 
   it('frees the port at once when it is unsubscribed from', async () => {
@@ -136,7 +136,7 @@ describe('a socket of nodeTcp', () => {
     socket.write(Buffer.from('the answer'))
     const [answer] = (await once(client, 'data')) as [Buffer]
     expect([answer.toString(), outcome.value]).toEqual(['the answer', undefined])
-    socket.finish()
+    socket.end()
     client.resume()
     expect(await over).toBe('complete')
   })
@@ -149,7 +149,7 @@ describe('a socket of nodeTcp', () => {
     const sizes = [1, 70_000, 3]
     const all = firstValueFrom(
       event$.pipe(
-        filter(event => event.type === 'taken'),
+        filter(event => event.type === 'consumed'),
         map((event, index) => ({ bytes: event.bytes, index })),
         filter(({ index }) => index === sizes.length - 1),
       ),
@@ -158,7 +158,7 @@ describe('a socket of nodeTcp', () => {
     await all
     const taken: number[] = []
     event$.subscribe(event => {
-      if (event.type === 'taken') taken.push(event.bytes)
+      if (event.type === 'consumed') taken.push(event.bytes)
     })
     expect(taken).toEqual(sizes)
   })
@@ -170,7 +170,7 @@ describe('a socket of nodeTcp', () => {
     const { event$ } = record(socket)
     const taken: number[] = []
     event$.subscribe(event => {
-      if (event.type === 'taken') taken.push(event.bytes)
+      if (event.type === 'consumed') taken.push(event.bytes)
     })
     // More than both systems' buffers hold.
     for (let index = 0; index < 64; index++) socket.write(new Uint8Array(1024 * 1024))
@@ -181,24 +181,24 @@ describe('a socket of nodeTcp', () => {
     expect(taken.reduce((sum, bytes) => sum + bytes, 0)).toBe(64 * 1024 * 1024)
   })
 
-  it('says of each write whether its bytes are still in use: not when the system took them, nor behind others', async () => {
+  it('says of each write whether it retains the bytes: not when the system has them, nor behind others', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
     client.pause()
     record(socket)
-    expect(socket.write(Buffer.from('fits'))).toBe(false)
+    expect(socket.write(Buffer.from('fits'))).toBe('copied')
     // The first that does not fit is in use; what comes behind it is copied.
     const answers = Array.from({ length: 40 }, () => socket.write(new Uint8Array(1024 * 1024)))
-    expect(answers.filter(inUse => inUse)).toHaveLength(1)
-    expect(socket.write(Buffer.from('behind'))).toBe(false)
+    expect(answers.filter(answer => answer === 'retained')).toHaveLength(1)
+    expect(socket.write(Buffer.from('behind'))).toBe('copied')
   })
 
-  it('says that bytes are in use that wait for the connection', async () => {
+  it('retains bytes that wait for the connection', async () => {
     const port = await service(socket => socket.resume())
     const socket = nodeTcp.dial({ host, port })
     const { next } = record(socket)
-    expect([socket.write(Buffer.from('early')), socket.write(Buffer.from('late'))]).toEqual([true, false])
-    await next('taken')
+    expect([socket.write(Buffer.from('early')), socket.write(Buffer.from('late'))]).toEqual(['retained', 'copied'])
+    await next('consumed')
   })
 
   it('holds bytes behind others for about what they are, however small the pieces, and brings them in order', async () => {
@@ -212,11 +212,11 @@ describe('a socket of nodeTcp', () => {
     const pieces = 262_144
     const before = await heapBytes()
     for (let index = 0; index < pieces; index++) socket.write(Uint8Array.of(index % 251))
-    socket.finish()
+    socket.end()
     expect((await heapBytes()) - before).toBeLessThan(4 * pieces)
     let [taken, received, wrong] = [0, 0, 0]
     event$.subscribe(event => {
-      if (event.type === 'taken') taken += event.bytes
+      if (event.type === 'consumed') taken += event.bytes
     })
     client.on('data', (chunk: Buffer) => {
       for (let index = Math.max(0, first - received); index < chunk.length; index++) {
@@ -251,7 +251,7 @@ describe('a socket of nodeTcp', () => {
     client.resume()
     let taken = 0
     await firstValueFrom(
-      event$.pipe(filter(event => event.type === 'taken' && (taken += event.bytes) === size * count)),
+      event$.pipe(filter(event => event.type === 'consumed' && (taken += event.bytes) === size * count)),
     )
     while (received < size * count) await once(client, 'data')
     expect([received, wrong]).toEqual([size * count, 0])
@@ -265,8 +265,8 @@ describe('a socket of nodeTcp', () => {
     client.on('end', () => (ended = true)).resume()
     socket.write(Buffer.from('a part'))
     await once(client, 'data')
-    socket.abort()
-    socket.abort()
+    socket.reset()
+    socket.reset()
     const [error] = (await once(client, 'error')) as [NodeJS.ErrnoException]
     expect([error.code, ended, await over]).toEqual(['ECONNRESET', false, 'stream-reset'])
   })
@@ -313,8 +313,8 @@ describe('a socket of nodeTcp', () => {
     client.pause()
     const { over } = record(socket)
     socket.write(new Uint8Array(1024 * 1024 * 64))
-    socket.finish()
-    socket.abort()
+    socket.end()
+    socket.reset()
     expect(await over).toBe('stream-reset')
   })
 
@@ -326,9 +326,9 @@ describe('a socket of nodeTcp', () => {
     await over
     expect(await record(socket).over).toBe('stream-reset')
     socket.write(new Uint8Array(10))
-    socket.finish()
-    socket.hold(true)
-    socket.abort()
+    socket.end()
+    socket.pause()
+    socket.reset()
   })
 
   it('stops reading while it is held, so that pressure reaches the program, and goes on', async () => {
@@ -339,7 +339,7 @@ describe('a socket of nodeTcp', () => {
     event$.subscribe(event => {
       if (event.type === 'chunk') received += event.bytes.length
     })
-    socket.hold(true)
+    socket.pause()
     const total = 64 * 1024 * 1024
     let drained = false
     client.write(new Uint8Array(total), () => (drained = true))
@@ -349,7 +349,7 @@ describe('a socket of nodeTcp', () => {
     await record(other.socket).next('chunk')
     expect(received).toBeLessThanOrEqual(65_536)
     expect(drained).toBe(false)
-    socket.hold(false)
+    socket.resume()
     await firstValueFrom(event$.pipe(filter(() => received === total)))
     expect(received).toBe(total)
   })
@@ -357,7 +357,7 @@ describe('a socket of nodeTcp', () => {
   it('that is paused before it is read says nothing but that it broke, and what was written once it goes on', async () => {
     const { dial } = await listen()
     const [stays, breaks] = [await dial(), await dial()]
-    for (const { socket } of [stays, breaks]) socket.hold(true)
+    for (const { socket } of [stays, breaks]) socket.pause()
     const [one, other] = [record(stays.socket), record(breaks.socket)]
     stays.client.end('unread')
     breaks.client.resetAndDestroy()
@@ -365,7 +365,7 @@ describe('a socket of nodeTcp', () => {
     const types: string[] = []
     for (const { event$ } of [one, other]) event$.subscribe(({ type }) => types.push(type))
     expect(types).toEqual([])
-    stays.socket.hold(false)
+    stays.socket.resume()
     await one.next('end')
     expect(types).toEqual(['chunk', 'end'])
   })
@@ -373,7 +373,7 @@ describe('a socket of nodeTcp', () => {
   it('says an end without data that came before it was read, and only once it goes on', async () => {
     const { dial } = await listen()
     const [empty, later] = [await dial(), await dial()]
-    empty.socket.hold(true)
+    empty.socket.pause()
     for (const { client } of [empty, later]) client.end()
     // Both ends have come by then: the connections are handled in turn.
     await record(later.socket).next('end')
@@ -381,7 +381,7 @@ describe('a socket of nodeTcp', () => {
     const { event$, next } = record(empty.socket)
     event$.subscribe(({ type }) => types.push(type))
     expect(types).toEqual([])
-    empty.socket.hold(false)
+    empty.socket.resume()
     await next('end')
     expect(types).toEqual(['end'])
   })
@@ -393,7 +393,7 @@ describe('nodeTcp.dial', () => {
     const socket = nodeTcp.dial({ host, port })
     const { next, over } = record(socket)
     socket.write(Buffer.from('early'))
-    socket.finish()
+    socket.end()
     const event = await next('chunk')
     expect(event.type === 'chunk' && Buffer.from(event.bytes).toString()).toBe('early')
     expect(await over).toBe('complete')
@@ -403,7 +403,7 @@ describe('nodeTcp.dial', () => {
     const total = 8 * 1024 * 1024
     const port = await service(socket => socket.end(new Uint8Array(total)))
     const [held, other] = [nodeTcp.dial({ host, port }), nodeTcp.dial({ host, port })]
-    held.hold(true)
+    held.pause()
     const { event$, next } = record(held)
     // The other one was dialled later and is read to its end: by then this one would have been read from.
     await record(other).next('end')
@@ -414,13 +414,13 @@ describe('nodeTcp.dial', () => {
       if (event.type === 'chunk') received += event.bytes.length
     })
     expect(types).toEqual([])
-    held.hold(false)
+    held.resume()
     await next('chunk')
-    held.hold(true)
+    held.pause()
     const before = received
     await record(nodeTcp.dial({ host, port })).next('end')
     expect(received).toBe(before)
-    held.hold(false)
+    held.resume()
     await next('end')
     expect(received).toBe(total)
   })
@@ -439,7 +439,7 @@ describe('nodeTcp.dial', () => {
         const { event$, over, outcome } = record(socket)
         const said: string[] = []
         event$.subscribe(event => {
-          if (event.type !== 'taken')
+          if (event.type !== 'consumed')
             said.push(event.type === 'chunk' ? Buffer.from(event.bytes).toString() : event.type)
         })
         while (outcome.value === undefined) {
@@ -479,7 +479,7 @@ describe('nodeTcp.dial', () => {
     const socket = nodeTcp.dial({ host, port, onLocalPort: (local, open) => calls.push([local, open]) })
     const { next, over } = record(socket)
     await next('end')
-    socket.finish()
+    socket.end()
     await over
     await new Promise(resolve => setImmediate(resolve))
     expect(calls).toEqual([
@@ -500,7 +500,7 @@ describe('nodeTcp.dial', () => {
   it('leaves nothing when it is aborted before it is connected', async () => {
     const port = await service(() => undefined)
     const socket = nodeTcp.dial({ host, port })
-    socket.abort()
+    socket.reset()
     expect(await record(socket).over).toBe('stream-reset')
   })
 })

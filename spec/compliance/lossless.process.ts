@@ -27,10 +27,10 @@ function instrumented(channel: ByteChannel, onAhead: (bytes: number) => void): B
 /** A program that writes numbered messages as fast as it may. */
 function numberedWriter(onDone: () => void): ByteSocket {
   let subscriber: Subscriber<SocketEvent>
-  let held = false
+  let paused = false
   let next = 0
   const pump = (): void => {
-    while (!held && next < count) {
+    while (!paused && next < count) {
       const messages = Math.min(messagesPerWrite, count - next)
       const bytes = Buffer.alloc(messages * messageBytes)
       for (let index = 0; index < messages; index++, next++) {
@@ -46,14 +46,17 @@ function numberedWriter(onDone: () => void): ByteSocket {
       subscriber = current
       setImmediate(pump)
     }),
-    write: () => false,
+    write: () => 'copied',
     // The reader says that it has all by ending its side.
-    finish: onDone,
-    abort: () => undefined,
-    hold(on) {
-      held = on
+    end: onDone,
+    reset: () => undefined,
+    pause() {
+      paused = true
+    },
+    resume() {
+      paused = false
       // Not from within: an effect must not cause more than one event's worth at a time.
-      if (!on) setImmediate(pump)
+      setImmediate(pump)
     },
   }
 }
@@ -77,15 +80,16 @@ function numberedReader(onDone: (received: number, firstWrong: number) => void):
         rest = rest.subarray(messageBytes)
       }
       held = Buffer.from(rest)
-      subscriber.next({ type: 'taken', bytes: bytes.length })
-      return false
+      subscriber.next({ type: 'consumed', bytes: bytes.length })
+      return 'copied'
     },
-    finish() {
+    end() {
       onDone(received, firstWrong)
       subscriber.next({ type: 'end' })
     },
-    abort: () => undefined,
-    hold: () => undefined,
+    reset: () => undefined,
+    pause: () => undefined,
+    resume: () => undefined,
   }
 }
 

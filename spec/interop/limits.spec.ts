@@ -43,7 +43,7 @@ describeIf(hasGoSmux(), goReason)('bounds between xtaci/smux and ours', () => {
         expect(ours.state().streams.get(stream.id)!.written).toBe(262_144)
       } else {
         // Version 1 has no window: Go stops reading the connection, and the channel's room runs out.
-        await ours.until(() => ours.state().room <= 0 && ours.state().streams.get(stream.id)!.holding)
+        await ours.until(() => ours.state().room <= 0 && ours.state().streams.get(stream.id)!.paused)
       }
       const read = go.ask({ do: 'read', stream: id, size: all })
       const sent = await sending

@@ -1,15 +1,24 @@
 import { describe, expect, it } from '@jest/globals'
-import { Subject } from 'rxjs'
+import { of, Subject } from 'rxjs'
 import { frame } from '../../src/operators/frame.js'
-import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
+import { encodeFrame, encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
-const values: Record<string, Frame> = {
+const values: Record<string, Frame | readonly Frame[]> = {
   s: { command: 'syn', streamId: 3 },
   p: { command: 'psh', streamId: 3, data: new Uint8Array(5000).fill(1) },
-  f: { command: 'fin', streamId: 3 },
+  f: [
+    { command: 'fin', streamId: 3 },
+    { command: 'syn', streamId: 5 },
+  ],
 }
-const results = { a: encodeFrame(values['s']!, 2), b: encodeFrame(values['p']!, 2), c: encodeFrame(values['f']!, 2) }
+const syn: Frame = { command: 'syn', streamId: 3 }
+const fin: Frame = { command: 'fin', streamId: 3 }
+const results = {
+  a: encodeFrame(values['s'] as Frame, 2),
+  b: encodeFrame(values['p'] as Frame, 2),
+  c: encodeFrames(values['f'] as readonly Frame[], 2),
+}
 const through = frame({ version: 2 })
 
 describe('frame', () => {
@@ -38,7 +47,7 @@ describe('frame', () => {
         values,
         through: frame(),
         expected: 'a|',
-        results: { a: encodeFrame(values['s']!, 1) },
+        results: { a: encodeFrame(syn, 1) },
         subscribed: '^!',
       })
     })
@@ -49,10 +58,31 @@ describe('frame', () => {
     const seen: number[] = []
     source$.pipe(frame()).subscribe(bytes => {
       seen.push(bytes[1]!)
-      if (seen.length === 1) source$.next(values['f']!)
+      if (seen.length === 1) source$.next(fin)
     })
-    source$.next(values['s']!)
+    source$.next(syn)
     expect(seen).toEqual([0, 1])
+  })
+
+  it('writes a batch as one chunk, into what `allocate` gives for exactly its bytes', () => {
+    const memory = new Uint8Array(64).fill(0xff)
+    const asked: number[] = []
+    const chunks: Uint8Array[] = []
+    const allocate = (bytes: number): Uint8Array => {
+      asked.push(bytes)
+      return memory.subarray(3, 3 + bytes)
+    }
+    const data = Uint8Array.of(1, 2, 3)
+    of([syn, { command: 'psh', streamId: 3, data } as const, fin])
+      .pipe(frame({ allocate }))
+      .subscribe(chunk => chunks.push(chunk))
+    expect(asked).toEqual([8 + 11 + 8])
+    expect(chunks[0]!.buffer).toBe(memory.buffer)
+    expect([...chunks[0]!]).toEqual([
+      ...[1, 0, 0, 0, 3, 0, 0, 0],
+      ...[1, 2, 3, 0, 3, 0, 0, 0, 1, 2, 3],
+      ...[1, 1, 0, 0, 3, 0, 0, 0],
+    ])
   })
 
   it('errors on what is no frame, and lets the source go', () => {

@@ -41,7 +41,7 @@ describe('multiplex', () => {
     source$.pipe(multiplex({ ...config, queueHighBytes: 1, queueLowBytes: 1 })).subscribe(({ effects }) => {
       for (const effect of effects) {
         done.push(`start ${effect.type}`)
-        if (effect.type === 'hold' && effect.on) source$.next(values['f']!)
+        if (effect.type === 'pause') source$.next(values['f']!)
         done.push(`end ${effect.type}`)
       }
     })
@@ -49,7 +49,7 @@ describe('multiplex', () => {
     done.length = 0
     source$.next(values['w']!)
     expect(done.map(text => text.split(' ')[1])).toEqual([
-      ...['hold', 'hold', 'send', 'send', 'hold', 'hold'],
+      ...['pause', 'pause', 'resume', 'resume', 'send', 'send'],
       ...['deliver', 'deliver'],
     ])
     expect(done.filter((text, index) => text.startsWith('start') === (index % 2 === 0))).toHaveLength(done.length)

@@ -17,6 +17,7 @@ const {
   keepAlive,
   meter,
   multiplex,
+  pack,
   receiptPace,
 } = operators as unknown as Record<string, Loose>
 
@@ -35,6 +36,11 @@ describe('the options of the public operators', () => {
     ['deframe, nothing said of RST', 'rst', () => deframe!({ version: 1 })],
     ['deframeBatch, receipts neither way', 'receipts', () => deframeBatch!({ version: 2, rst: true, receipts: 'yes' })],
     ['frame, no such version', 'version', () => frame!({ version: 0 })],
+    ['frame, memory that is no function', 'allocate', () => frame!({ allocate: 7 })],
+    ['pack, no limit', 'maxMessageBytes', () => pack!({ version: 2 })],
+    ['pack, messages too small for a frame', 'maxMessageBytes', () => pack!({ maxMessageBytes: 4103 })],
+    ['pack, no such version', 'version', () => pack!({ version: 3, maxMessageBytes: 65_536 })],
+    ['pack, memory that is no function', 'allocate', () => pack!({ maxMessageBytes: 65_536, allocate: 7 })],
     ['allocateTunnel, no slot', 'slots', () => allocateTunnel!(0)],
     ['allocateTunnel, half a slot', 'slots', () => allocateTunnel!(1.5)],
     ['connectWithin, no time', 'ms', () => connectWithin!({ isOpen, ms: 0 })],

@@ -1,11 +1,21 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
+import { from, lastValueFrom, toArray } from 'rxjs'
+import { deframe as deframeOperator } from '../../src/operators/deframe.js'
+import { pack } from '../../src/operators/pack.js'
 import { isLighthouseError } from '../../src/protocol/errors.js'
 import { createDeframer, deframe, type DeframerState } from '../../src/protocol/mux/deframer.js'
 import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxState } from '../../src/protocol/mux/state.js'
-import { encodeFrame, type Frame, headerBytes, maxDataBytes, type MuxAgreement } from '../../src/protocol/mux/frame.js'
+import {
+  encodeFrame,
+  type Frame,
+  headerBytes,
+  maxDataBytes,
+  maxSentDataBytes,
+  type MuxAgreement,
+} from '../../src/protocol/mux/frame.js'
 import { deepFreeze } from '../support/freeze.js'
 
 const agreement = fc.record({
@@ -101,6 +111,31 @@ describe('frames and bytes', () => {
         expect(summary(back)).toEqual(summary(pieces(frames)))
       }),
       { numRuns: 500 },
+    )
+  })
+
+  it('are exact inverses with `pack` and `deframe`, in any batches, and no message is longer than it may be', async () => {
+    const run = agreement.chain(agreed =>
+      fc.tuple(
+        fc.constant(agreed),
+        fc.array(fc.array(frameOf(agreed), { maxLength: 12 }), { maxLength: 6 }),
+        fc.integer({ min: headerBytes + maxSentDataBytes, max: 70_000 }),
+        fc.boolean(),
+      ),
+    )
+    await fc.assert(
+      fc.asyncProperty(run, async ([agreed, batches, maxMessageBytes, shares]) => {
+        // Memory of exactly the size asked for, dirty and in the middle of more, as an arena gives it.
+        const allocate = (bytes: number): Uint8Array => new Uint8Array(bytes + 9).fill(0xa5).subarray(5, 5 + bytes)
+        const options = { version: agreed.version, maxMessageBytes, ...(shares && { allocate }) }
+        const messages = await lastValueFrom(from(batches).pipe(pack(options), toArray()))
+        const longest = messages.reduce((most, { length }) => Math.max(most, length), 0)
+        expect(longest).toBeLessThanOrEqual(maxMessageBytes)
+        expect(messages.every(({ length }) => length > 0)).toBe(true)
+        const back = await lastValueFrom(from(messages).pipe(deframeOperator(agreed), toArray()))
+        expect(summary(back)).toEqual(summary(pieces(batches.flat())))
+      }),
+      { numRuns: 300 },
     )
   })
 
@@ -206,7 +241,7 @@ describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
         { type: 'frames', frames, now: index } as const,
         { type: 'open', id: mux.config.role === 'client' ? 3 + 2 * random(5) : 2 + 2 * random(5) } as const,
         { type: 'write', id: random(12), bytes: new Uint8Array(random(6000)) } as const,
-        { type: 'taken', id: random(12), bytes: 0, now: index } as const,
+        { type: 'consumed', id: random(12), bytes: 0, now: index } as const,
         { type: 'end', id: random(12) } as const,
         { type: 'reset', id: random(12) } as const,
         { type: 'credit', bytes: random(1e6) } as const,

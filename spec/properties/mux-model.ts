@@ -1,8 +1,10 @@
 import { createDeframer, deframe, type DeframerState } from '../../src/protocol/mux/deframer.js'
 import { createMux, step, streamIds } from '../../src/protocol/mux/step.js'
-import { isHeldByCredit, isReady, queueBudget } from '../../src/protocol/mux/schedule.js'
+import { isHeldByCredit, queueBudget } from '../../src/protocol/mux/schedule.js'
+import { groupFrames } from '../../src/protocol/mux/pack.js'
+import { isReady } from '../../src/protocol/mux/streams.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux/state.js'
-import { maxSentDataBytes } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, headerBytes, maxSentDataBytes } from '../../src/protocol/mux/frame.js'
 import { extraWindowOf, windowBudgetBytes } from '../../src/protocol/mux/window.js'
 import { deepFreeze } from '../support/freeze.js'
 import { isSame, patternBytes } from '../support/pattern.js'
@@ -71,7 +73,7 @@ export class MuxEnd {
     const { streams, queuedBytes } = this.state
     const after = streams.get(stream.id)
     if (length === 0 || this.failure !== undefined || after === undefined || after.queuedBytes === 0) return
-    ensure(after.holding || queuedBytes < queueBudget(this.state), 'who writes beyond what all may queue is held')
+    ensure(after.paused || queuedBytes < queueBudget(this.state), 'who writes beyond what all may queue is held')
   }
 
   end(stream: StreamRecord): void {
@@ -86,7 +88,7 @@ export class MuxEnd {
 
   take(stream: StreamRecord, bytes: number): void {
     stream.taken += bytes
-    this.apply({ type: 'taken', id: stream.id, bytes, now: this.now })
+    this.apply({ type: 'consumed', id: stream.id, bytes, now: this.now })
   }
 
   /** So many payload bytes more than are sent, or fewer than before. */
@@ -139,7 +141,7 @@ export class MuxEnd {
   }
 
   private perform(effect: MuxEffect): void {
-    if (effect.type === 'send') return this.send(effect.message)
+    if (effect.type === 'send') return this.send(effect.frames)
     if (effect.type === 'fail') {
       this.failure = `${effect.error.code}: ${effect.error.message}`
       return
@@ -167,25 +169,35 @@ export class MuxEnd {
           throw new Error(`stream ${effect.id}: wrong bytes at ${stream.delivered}`)
         stream.delivered += effect.bytes.length
         return
-      case 'finish':
+      case 'end':
         ensure(!stream.finished, 'one end only')
         stream.finished = true
         return
-      case 'hold':
-        ensure(effect.on === !stream.held, 'hold and release alternate')
-        stream.held = effect.on
+      case 'pause':
+      case 'resume':
+        ensure((effect.type === 'pause') === !stream.held, 'pause and resume alternate')
+        stream.held = effect.type === 'pause'
         return
       case 'closed':
         ensure(stream.ended && stream.finished, 'closed means ended in both directions')
         stream.over = 'closed'
         return
-      case 'abort':
+      case 'reset':
         this.aborts.push(effect.error.code)
         stream.over = 'aborted'
     }
   }
 
-  private send(message: Uint8Array): void {
+  private send(frames: readonly Frame[]): void {
+    ensure(this.state.room > -this.config.maxMessageBytes, 'the room is passed by less than a message')
+    const { maxMessageBytes, version } = this.config
+    const messages = groupFrames(frames, maxMessageBytes).map(message => encodeFrames(message, version))
+    for (const message of messages) this.sendMessage(message)
+    const isFull = messages.at(-1)!.length + headerBytes + maxSentDataBytes > maxMessageBytes
+    ensure(isFull || this.isIdle(), 'a message that is begun is filled')
+  }
+
+  private sendMessage(message: Uint8Array): void {
     ensure(message.length <= this.config.maxMessageBytes, 'message ≤ maxMessageBytes')
     const [next, frames] = deframe(this.watcher.state, message)
     this.watcher.state = next
@@ -195,6 +207,12 @@ export class MuxEnd {
     }
     this.sentBytes += message.length
     this.other.inbox.push(message)
+  }
+
+  /** Whether nothing waits for room. What waits for credit waits with its turn. */
+  private isIdle(): boolean {
+    const { ready, control } = this.state
+    return control.length === 0 && (ready.length === 0 || isHeldByCredit(this.state))
   }
 
   private check(): void {
@@ -217,9 +235,9 @@ export class MuxEnd {
       ensure(!isReady(stream, config) || state.ready.includes(stream.id), 'who can send waits for a turn')
       ensure(stream.received === record.delivered, 'what was received was delivered')
       ensure(config.version === 1 || stream.received <= stream.granted, 'received ≤ granted')
-      ensure(config.version === 1 || stream.granted - stream.taken <= stream.window, 'granted ahead ≤ window')
-      ensure(record.held === stream.holding, 'hold and release are told')
-      ensure(!stream.holding || queued > 0 || stream.ending, 'who is held has a turn to come')
+      ensure(config.version === 1 || stream.granted - stream.consumed <= stream.window, 'granted ahead ≤ window')
+      ensure(record.held === stream.paused, 'pause and resume are told')
+      ensure(!stream.paused || queued > 0 || stream.ending, 'who is held has a turn to come')
     }
     ensure(state.queuedBytes === queuedBytes, 'queuedBytes is the sum of all queues')
     ensure(queuedBytes < config.totalQueueBytes + chunks + 1, 'all queues ≤ the total + one chunk each')
@@ -228,13 +246,10 @@ export class MuxEnd {
     const ahead = this.sentBytes - this.drainedBytes
     ensure(ahead < config.channelBytes + config.maxMessageBytes, 'handed ahead < channelBytes + one message')
     ensure(state.room === config.channelBytes - ahead, 'room is what is left')
-    // What waits for credit waits with its turn.
-    const isHeld = state.ready.length > 0 && isHeldByCredit(state)
-    const isIdle = (state.ready.length === 0 || isHeld) && state.control.length === 0
-    ensure(state.room <= 0 || isIdle, 'what may be sent is sent while there is room')
+    ensure(state.room <= 0 || this.isIdle(), 'what may be sent is sent while there is room')
     ensure(state.streams.size <= config.maxStreams, 'streams ≤ maxStreams')
     ensure(state.sentBytes <= (this.mostCredit ?? Infinity), 'payload sent ≤ the credit')
-    ensure(state.countedBytes <= state.receivedBytes, 'nothing is paid for that did not come')
+    ensure(state.payableBytes <= state.receivedBytes, 'nothing is paid for that did not come')
     ensure(state.receivedBytes <= this.other.state.sentBytes, 'nothing comes that was not sent')
   }
 }

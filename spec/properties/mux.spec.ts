@@ -126,7 +126,7 @@ function finish(ends: readonly [MuxEnd, MuxEnd]): void {
 /** What one side sent is what the other one pays for: quality, figure 7. */
 function expectSameMeters([consumer, seeder]: readonly [MuxEnd, MuxEnd]): void {
   expect(consumer.state.receivedBytes).toBe(seeder.state.sentBytes)
-  expect(consumer.state.countedBytes).toBe(seeder.state.sentBytes)
+  expect(consumer.state.payableBytes).toBe(seeder.state.sentBytes)
 }
 
 function expectAtRest(ends: readonly [MuxEnd, MuxEnd]): void {

@@ -71,8 +71,8 @@ function connect(
           written += length
         }
         if (written < bytes) return
-        remote.end()
-        socket.end()
+        remote.receiveEnd()
+        socket.receiveEnd()
       }
       pump()
       return {

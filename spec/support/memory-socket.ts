@@ -14,7 +14,7 @@ export interface MemorySocket extends ByteSocket {
   /** The program writes. */
   receive(bytes: Uint8Array): void
   /** The program will write no more. */
-  end(): void
+  receiveEnd(): void
   /** The program resets the connection. */
   break(): void
   /** The program takes what was written: all of it, when it does not say how much. */
@@ -35,10 +35,10 @@ export function memorySocket(
 
   const taken = (bytes: number): void => {
     untaken -= bytes
-    if (bytes > 0) subscriber?.next({ type: 'taken', bytes })
+    if (bytes > 0) subscriber?.next({ type: 'consumed', bytes })
   }
   const maybeComplete = (): void => {
-    if (ended && log.includes('finish')) subscriber?.complete()
+    if (ended && log.includes('end')) subscriber?.complete()
   }
   const socket: MemorySocket = {
     log,
@@ -49,10 +49,10 @@ export function memorySocket(
       return held
     },
     get finished() {
-      return log.includes('finish')
+      return log.includes('end')
     },
     get aborted() {
-      return log.includes('abort')
+      return log.includes('reset')
     },
     get subscribed() {
       return subscriber !== undefined
@@ -72,25 +72,29 @@ export function memorySocket(
       written = both
       untaken += bytes.length
       if (reads) taken(bytes.length)
-      return false
+      return 'copied'
     },
-    finish() {
-      log.push('finish')
+    end() {
+      log.push('end')
       maybeComplete()
     },
-    abort() {
-      if (log.includes('abort')) return
-      log.push('abort')
+    reset() {
+      if (log.includes('reset')) return
+      log.push('reset')
       subscriber?.error(new LighthouseError('stream-reset', 'aborted'))
     },
-    hold(on) {
-      log.push(on ? 'hold' : 'go on')
-      held = on
+    pause() {
+      log.push('pause')
+      held = true
+    },
+    resume() {
+      log.push('resume')
+      held = false
     },
     receive(bytes) {
       subscriber?.next({ type: 'chunk', bytes })
     },
-    end() {
+    receiveEnd() {
       ended = true
       subscriber?.next({ type: 'end' })
       maybeComplete()

@@ -5,7 +5,7 @@ import { createDeframer, deframe } from '../../src/protocol/mux/deframer.js'
 import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEffect, MuxEvent } from '../../src/protocol/mux/state.js'
-import { encodeFrame, type Frame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
+import { encodeFrame, encodeFrames, type Frame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
 import { pattern } from '../interop/support/pattern.js'
 import type { FrameVector, Vectors } from './vectors.js'
 
@@ -99,9 +99,9 @@ describe.each(golden.conversations)('the golden conversation of version $version
       'accept 3',
       'accept 5',
       `deliver 3 ${hexOf(pattern(1, 5))}`,
-      'finish 3',
+      'end 3',
       `deliver 5 ${hexOf(pattern(3, 4096))}`,
-      'finish 5',
+      'end 5',
     ])
   })
 
@@ -126,7 +126,7 @@ describe.each(golden.conversations)('the golden conversation of version $version
       state = next
       for (const effect of effects) {
         expect(effect.type).not.toBe('fail')
-        if (effect.type === 'send') sent.push(effect.message)
+        if (effect.type === 'send') sent.push(encodeFrames(effect.frames, version))
         if (effect.type === 'deliver') perform(takenOf(effect))
       }
     }
@@ -143,5 +143,5 @@ function arrive(frame: Frame): MuxEvent {
 }
 
 function takenOf(effect: Extract<MuxEffect, { type: 'deliver' }>): MuxEvent {
-  return { type: 'taken', id: effect.id, bytes: effect.bytes.length, now: 0 }
+  return { type: 'consumed', id: effect.id, bytes: effect.bytes.length, now: 0 }
 }

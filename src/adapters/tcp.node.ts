@@ -2,7 +2,7 @@ import { createServer, type Socket } from 'node:net'
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import { enqueue } from '../protocol/mux/receive.js'
+import { enqueue } from '../protocol/mux/schedule.js'
 import { listenError } from './tcp/listen-error.js'
 import { localUser$, markOwn } from './tcp/local-user.node.js'
 import { PatientSocket } from './tcp/patient-socket.node.js'
@@ -27,15 +27,15 @@ const readBuffer = new Uint8Array(65_536)
 function byteSocket(socket: Socket): ByteSocket {
   let subscriber: Subscriber<SocketEvent> | undefined
   let behind: readonly Uint8Array[] = []
-  let finishing = false
-  let held = false
+  let ending = false
+  let paused = false
   let ended = false
   let endTold = false
   let failure: LighthouseError | undefined
 
   /** Why a dialled program takes no more, though what it said before is still being read. */
   const refusal = (): Error | undefined => (socket instanceof PatientSocket ? socket.writeFailure : undefined)
-  const abort = (): void => {
+  const reset = (): void => {
     if (socket.destroyed) return
     // A shutdown under way cannot be reset: libuv refuses with EINVAL and the handle would leak. All was written by then.
     const shuttingDown = socket.writableEnded && socket.writableLength === 0 && !socket.writableFinished
@@ -46,22 +46,22 @@ function byteSocket(socket: Socket): ByteSocket {
     const { length } = bytes
     socket.write(bytes, error => {
       if (error || refusal()) return
-      subscriber?.next({ type: 'taken', bytes: length })
+      subscriber?.next({ type: 'consumed', bytes: length })
       flush()
     })
   }
-  /** One after the other, so that each is told as it is taken. */
+  /** One after the other, so that each is reported as it is consumed. */
   const flush = (): void => {
     while (behind.length > 0 && socket.writableLength === 0) {
       const [first, ...rest] = behind
       behind = rest
       send(first!)
     }
-    if (finishing && behind.length === 0) socket.end()
+    if (ending && behind.length === 0) socket.end()
   }
   /** Once somebody listens and it is not paused: Node tells the end of a connection without data in either case. */
   const tellEnd = (): void => {
-    if (!ended || endTold || held || subscriber === undefined) return
+    if (!ended || endTold || paused || subscriber === undefined) return
     endTold = true
     const say = (): void => {
       if (refusal() !== undefined) socket.destroy(refusal())
@@ -95,34 +95,37 @@ function byteSocket(socket: Socket): ByteSocket {
     subscriber = current
     const onData = (bytes: Uint8Array): void => current.next({ type: 'chunk', bytes })
     socket.on('data', onData)
-    if (!held) socket.resume()
+    if (!paused) socket.resume()
     tellEnd()
     current.add(() => {
       subscriber = undefined
       socket.off('data', onData)
-      abort()
+      reset()
     })
   })
   return {
     event$,
-    abort,
+    reset,
     write(bytes) {
       if (behind.length > 0 || socket.writableLength > 0) {
         // In memory of its own, since what it was cut from may be far larger.
         behind = enqueue(behind, Uint8Array.from(bytes))
-        return false
+        return 'copied'
       }
       send(bytes)
-      return socket.writableLength > 0
+      return socket.writableLength > 0 ? 'retained' : 'copied'
     },
-    finish() {
-      finishing = true
+    end() {
+      ending = true
       flush()
     },
-    hold(on) {
-      held = on
-      if (on) socket.pause()
-      else if (subscriber !== undefined) socket.resume()
+    pause() {
+      paused = true
+      socket.pause()
+    },
+    resume() {
+      paused = false
+      if (subscriber !== undefined) socket.resume()
       tellEnd()
     },
   }
@@ -142,7 +145,7 @@ export const nodeTcp: TcpPort = {
         unknown.add(socket)
         localUser$(accepted).subscribe(user => {
           if (!unknown.delete(socket)) return
-          if (user === 'other' || user === 'gone') socket.abort()
+          if (user === 'other' || user === 'gone') socket.reset()
           else subscriber.next({ type: 'socket', socket })
         })
       })
@@ -157,7 +160,7 @@ export const nodeTcp: TcpPort = {
       })
       subscriber.add(() => {
         server.close()
-        for (const socket of unknown) socket.abort()
+        for (const socket of unknown) socket.reset()
         unknown.clear()
       })
     })

@@ -1,7 +1,8 @@
 import type { Observable } from 'rxjs'
 import type { LighthouseError } from '../protocol/errors.js'
 import type { FramedReceipt } from '../protocol/mux/frame.js'
-import type { SessionCredit, SessionEvent } from './mux/session.js'
+import type { SessionCredit } from './mux/session.js'
+import type { SessionEvent } from './mux/session-reports.js'
 
 /** What the bytes of one session mean in coins: the consumer pays (`paying`), the seeder gives credit (`crediting`). */
 export interface SessionAccount {

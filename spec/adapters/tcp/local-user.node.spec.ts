@@ -194,7 +194,7 @@ asRoot('another user of this machine', () => {
     expect(sockets).toEqual([])
     const own = sendAs(0, port, 'hello')
     const { socket } = await firstValueFrom(event$.pipe(filter(event => event.type === 'socket')))
-    socket.finish()
+    socket.end()
     socket.event$.subscribe()
     expect(await own).toBe('end')
   })

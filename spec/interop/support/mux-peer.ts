@@ -6,7 +6,7 @@ import { deframeBatch, multiplex } from '../../../src/operators/index.js'
 import { LighthouseError, toLighthouseError } from '../../../src/protocol/errors.js'
 import { streamIds } from '../../../src/protocol/mux/step.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux/state.js'
-import type { Frame } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame } from '../../../src/protocol/mux/frame.js'
 import { patternSource } from './pattern.js'
 
 /** How a stream ended. */
@@ -106,7 +106,7 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
       if (untaken === 0) return
       const taken = untaken
       untaken = 0
-      local$.next({ type: 'taken', id, bytes: taken, now: performance.now() })
+      local$.next({ type: 'consumed', id, bytes: taken, now: performance.now() })
     }
     const stream: Local = {
       id,
@@ -161,9 +161,9 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
   function perform(effect: MuxEffect): void {
     switch (effect.type) {
       case 'send': {
-        const { length } = effect.message
-        socket.write(effect.message, error => {
-          if (!error) local$.next({ type: 'room', bytes: length })
+        const bytes = encodeFrames(effect.frames, config.version)
+        socket.write(bytes, error => {
+          if (!error) local$.next({ type: 'room', bytes: bytes.length })
         })
         return
       }
@@ -183,17 +183,18 @@ export function startMuxPeer(socket: Socket, config: MuxConfig): MuxPeer {
     switch (effect.type) {
       case 'deliver':
         return stream?.deliver(effect.bytes)
-      case 'finish':
+      case 'end':
         return stream?.finish({ type: 'finished', bytes: 0, sha256: '' })
-      case 'abort':
+      case 'reset':
         stream?.finish({ type: 'aborted', error: effect.error })
         streams.delete(effect.id)
         return
       case 'closed':
         streams.delete(effect.id)
         return
-      case 'hold':
-        return stream?.hold(effect.on)
+      case 'pause':
+      case 'resume':
+        return stream?.hold(effect.type === 'pause')
     }
   }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
-import { createDeframer, deframe } from '../../../src/protocol/mux/deframer.js'
 import { createMux, step, streamIds } from '../../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
 import { isHeldByCredit } from '../../../src/protocol/mux/schedule.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux/state.js'
-import type { Frame, FramedReceipt } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, type FramedReceipt } from '../../../src/protocol/mux/frame.js'
+import { groupFrames } from '../../../src/protocol/mux/pack.js'
 
 const rst = { version: 2, rst: true } as const
 
@@ -29,13 +29,15 @@ class Bench {
   }
   messages(): Frame[][] {
     return this.effects.flatMap(effect =>
-      effect.type === 'send' ? [[...deframe(createDeframer(this.config), effect.message)[1]]] : [],
+      effect.type === 'send'
+        ? groupFrames(effect.frames, this.config.maxMessageBytes).map(message => [...message])
+        : [],
     )
   }
   wire(): Frame[] {
     return this.messages().flat()
   }
-  codes(type: 'fail' | 'abort'): string[] {
+  codes(type: 'fail' | 'reset'): string[] {
     return this.effects.flatMap(effect => (effect.type === type ? [effect.error.code] : []))
   }
 }
@@ -93,7 +95,7 @@ describe('opening', () => {
   it('beyond the limit fails the local connection, and nothing else', () => {
     const mux = client({ maxStreams: 2 })
     mux.tell(open(3), open(5), open(7))
-    expect(mux.codes('abort')).toEqual(['too-many-streams'])
+    expect(mux.codes('reset')).toEqual(['too-many-streams'])
     expect(mux.wire()).toEqual([control('syn', 3), control('syn', 5)])
     mux.tell({ type: 'reset', id: 3 }, open(9))
     expect([...mux.state.streams.keys()]).toEqual([5, 9])
@@ -169,7 +171,10 @@ describe('sharing the channel', () => {
   it('hands over no more than the channel takes and one message', () => {
     const mux = client({ version: 1, channelBytes: 100_000 })
     mux.tell(open(3), write(3, 1_000_000))
-    const sent = mux.effects.reduce((sum, effect) => sum + (effect.type === 'send' ? effect.message.length : 0), 0)
+    const sent = mux.effects.reduce(
+      (sum, effect) => sum + (effect.type === 'send' ? encodeFrames(effect.frames, 1).length : 0),
+      0,
+    )
     expect(sent).toBeGreaterThanOrEqual(100_000)
     expect(sent).toBeLessThan(100_000 + mux.config.maxMessageBytes)
     expect(mux.tell(room(sent - 100_000))).toEqual([])
@@ -180,18 +185,19 @@ describe('sharing the channel', () => {
     const sizes = { channelBytes: 8, maxMessageBytes: 65_664, queueHighBytes: 100_000, queueLowBytes: 20_000 }
     const mux = client({ version: 1, ...sizes })
     mux.tell(open(3))
-    const holds = (effects: MuxEffect[]): MuxEffect[] => effects.filter(({ type }) => type === 'hold')
+    const holds = (effects: MuxEffect[]): MuxEffect[] =>
+      effects.filter(({ type }) => type === 'pause' || type === 'resume')
     expect(holds(mux.tell(write(3, 99_999)))).toEqual([])
-    expect(holds(mux.tell(write(3, 1), write(3, 1)))).toEqual([{ type: 'hold', id: 3, on: true }])
+    expect(holds(mux.tell(write(3, 1), write(3, 1)))).toEqual([{ type: 'pause', id: 3 }])
     expect(holds(mux.tell(room(65_664)))).toEqual([])
-    expect(holds(mux.tell(room(65_664)))).toEqual([{ type: 'hold', id: 3, on: false }])
+    expect(holds(mux.tell(room(65_664)))).toEqual([{ type: 'resume', id: 3 }])
   })
 
   describe('holds what all streams read ahead', () => {
     /** Programs that write chunks of 64 KiB whenever they are not held. Returns how much was sent of each stream. */
     const writeOn = (mux: Bench, ids: readonly number[], rounds: number): void => {
       for (let round = 0; round < rounds; round++) {
-        for (const id of ids) if (mux.state.streams.get(id)?.holding === false) mux.tell(write(id, 65_536))
+        for (const id of ids) if (mux.state.streams.get(id)?.paused === false) mux.tell(write(id, 65_536))
       }
     }
     const ids = Array.from({ length: 100 }, (_, index) => 3 + 2 * index)
@@ -202,7 +208,7 @@ describe('sharing the channel', () => {
       writeOn(mux, ids, 10)
       expect(mux.state.queuedBytes).toBeGreaterThanOrEqual(mux.config.totalQueueBytes)
       expect(mux.state.queuedBytes).toBeLessThan(mux.config.totalQueueBytes + ids.length * 65_536)
-      expect([...mux.state.streams.values()].every(({ holding }) => holding)).toBe(true)
+      expect([...mux.state.streams.values()].every(({ paused }) => paused)).toBe(true)
     })
 
     it('to far less without credit: one chunk each beyond 256 KiB', () => {
@@ -234,7 +240,7 @@ describe('sharing the channel', () => {
       expect(mux.state.queuedBytes).toBeGreaterThanOrEqual(mux.config.totalQueueBytes)
       mux.tell(open(301))
       for (let round = 1; round <= 20; round++) {
-        expect(mux.state.streams.get(301)!.holding).toBe(false)
+        expect(mux.state.streams.get(301)!.paused).toBe(false)
         mux.tell(write(301, 65_536))
         mux.hear(upd(301, round * 65_536))
       }
@@ -276,12 +282,12 @@ describe('the end of a stream', () => {
     a.tell(open(3), { type: 'end', id: 3 })
     expect(a.hear(psh(3, 5), control('fin', 3))).toMatchObject([
       { type: 'deliver', id: 3 },
-      { type: 'finish', id: 3 },
+      { type: 'end', id: 3 },
       { type: 'closed', id: 3 },
     ])
     const b = server()
     b.hear(control('syn', 3), control('fin', 3))
-    expect(b.tell({ type: 'end', id: 3 })).toMatchObject([{ type: 'send' }, { type: 'closed', id: 3 }])
+    expect(b.tell({ type: 'end', id: 3 })).toMatchObject([{ type: 'closed', id: 3 }, { type: 'send' }])
     expect([a.state.streams.size, b.state.streams.size]).toEqual([0, 0])
   })
 
@@ -290,7 +296,7 @@ describe('the end of a stream', () => {
     expect(mux.hear(control('syn', 3), psh(3, 5), psh(3, 6), control('rst', 3), psh(3, 7))).toMatchObject([
       { type: 'accept' },
       { type: 'deliver', bytes: { length: 11 } },
-      { type: 'abort', id: 3, error: { code: 'stream-reset' } },
+      { type: 'reset', id: 3, error: { code: 'stream-reset' } },
     ])
   })
 
@@ -313,7 +319,7 @@ describe('the end of a stream', () => {
         write(3, 5),
         { type: 'end', id: 3 },
         { type: 'reset', id: 3 },
-        { type: 'taken', id: 3, bytes: 9, now: 0 },
+        { type: 'consumed', id: 3, bytes: 9, now: 0 },
       ),
     ).toEqual([])
   })
@@ -329,11 +335,11 @@ describe('the end of a stream', () => {
     mux.tell(open(3), write(3, 300_000))
     mux.hear(control('fin', 3))
     for (let ticks = 0; ticks < 31; ticks++) {
-      expect(mux.codes('abort')).toEqual([])
+      expect(mux.codes('reset')).toEqual([])
       mux.tell(tick)
       mux.hear(control('nop', 0))
     }
-    expect(mux.codes('abort')).toEqual(['stream-reset'])
+    expect(mux.codes('reset')).toEqual(['stream-reset'])
     expect(mux.wire().at(-1)).toEqual(control('fin', 3))
     expect(mux.state.streams.size).toBe(0)
   })
@@ -361,7 +367,7 @@ describe('the window (version 2)', () => {
     const take = (bytes: number): Frame[] => {
       const before = mux.wire().length
       now += 1000
-      mux.tell({ type: 'taken', id: 3, bytes, now })
+      mux.tell({ type: 'consumed', id: 3, bytes, now })
       return mux.wire().slice(before)
     }
     expect(take(0)).toEqual([])
@@ -373,7 +379,11 @@ describe('the window (version 2)', () => {
   it('never tells more than is granted, however long the UPD waits for room', () => {
     const mux = server({ channelBytes: 0 })
     mux.hear(control('syn', 3), ...full(3, 262_144))
-    mux.tell({ type: 'taken', id: 3, bytes: 10, now: 1 }, { type: 'taken', id: 3, bytes: 50_000, now: 2 }, room(1000))
+    mux.tell(
+      { type: 'consumed', id: 3, bytes: 10, now: 1 },
+      { type: 'consumed', id: 3, bytes: 50_000, now: 2 },
+      room(1000),
+    )
     const told = mux.wire().find(frame => frame.command === 'upd')!
     // The other side uses all of what it was told, and that is no offence.
     mux.hear(...full(3, told.command === 'upd' ? told.consumed + told.window - 262_144 : 0))
@@ -386,7 +396,7 @@ describe('the window (version 2)', () => {
     mux.hear(control('syn', 3))
     for (let turn = 0; turn < 50; turn++) {
       mux.hear(...full(3, 131_072))
-      mux.tell({ type: 'taken', id: 3, bytes: 131_072, now: turn })
+      mux.tell({ type: 'consumed', id: 3, bytes: 131_072, now: turn })
     }
     expect(mux.codes('fail')).toEqual([])
     expect(mux.state.control).toHaveLength(1)
@@ -398,7 +408,7 @@ describe('the window (version 2)', () => {
     mux.tell({ type: 'round-trip', milliseconds: 80 })
     for (let turn = 1; turn < 60; turn++) {
       mux.tell({ type: 'frames', frames: full(3, 131_072), now: turn * 5 })
-      mux.tell({ type: 'taken', id: 3, bytes: 131_072, now: turn * 5 })
+      mux.tell({ type: 'consumed', id: 3, bytes: 131_072, now: turn * 5 })
     }
     // 26 MB/s × (2 × 80 + 20) ms is above 4 MiB.
     expect(mux.state.streams.get(3)!.window).toBe(4 * 1024 * 1024)
@@ -412,7 +422,13 @@ describe('the window (version 2)', () => {
     mux.tell(open(3))
     const streams = new Map(mux.state.streams)
     const wrapped = 2 ** 32 - 1000
-    streams.set(3, { ...streams.get(3)!, written: wrapped, peerConsumed: wrapped, taken: wrapped, announced: wrapped })
+    streams.set(3, {
+      ...streams.get(3)!,
+      written: wrapped,
+      peerConsumed: wrapped,
+      consumed: wrapped,
+      announced: wrapped,
+    })
     streams.set(3, { ...streams.get(3)!, received: wrapped, granted: wrapped + 262_144 })
     mux.state = { ...mux.state, streams }
     mux.tell(write(3, 3000))
@@ -420,7 +436,7 @@ describe('the window (version 2)', () => {
     expect(mux.codes('fail')).toEqual([])
     expect(mux.state.streams.get(3)).toMatchObject({ written: 2 ** 32 + 2000, peerConsumed: 2 ** 32 + 2000 })
     mux.hear(...full(3, 200_000))
-    mux.tell({ type: 'taken', id: 3, bytes: 200_000, now: 1 })
+    mux.tell({ type: 'consumed', id: 3, bytes: 200_000, now: 1 })
     expect(mux.wire().at(-1)).toMatchObject({ command: 'upd', consumed: 199_000 })
   })
 })
@@ -556,7 +572,7 @@ describe('the other side breaks the rules', () => {
       // Of each stream what its reader might have been behind; of all of them, four times that.
       expect(passes(mux, 3, 200_000_000)).toBeGreaterThan(4_000_000)
       expect(mux.codes('fail')).toEqual(['protocol-violation'])
-      expect(mux.state.countedBytes).toBe(1_000_000)
+      expect(mux.state.payableBytes).toBe(1_000_000)
     },
   )
 
@@ -564,9 +580,9 @@ describe('the other side breaks the rules', () => {
     for (const agreed of [true, false]) {
       const mux = server({ version: 1, rst: agreed })
       mux.hear(control('syn', 3), control('syn', 5), ...full(3, 4 * 1024 * 1024))
-      expect(mux.codes('abort')).toEqual([])
+      expect(mux.codes('reset')).toEqual([])
       expect(mux.hear(psh(5, 7), psh(3, 1), psh(3, 1))).toMatchObject([
-        { type: 'abort', id: 3, error: { code: 'stream-overrun' } },
+        { type: 'reset', id: 3, error: { code: 'stream-overrun' } },
         { type: 'deliver', id: 5 },
         { type: 'send' },
       ])
@@ -649,7 +665,7 @@ describe('credit', () => {
     mux.tell(credit(50))
     mux.hear(control('syn', 3), control('syn', 5), control('syn', 7), psh(3, 10))
     mux.tell(write(3, 50), write(7, 1))
-    mux.tell({ type: 'taken', id: 3, bytes: 10, now: 1 }, { type: 'end', id: 5 }, { type: 'reset', id: 7 })
+    mux.tell({ type: 'consumed', id: 3, bytes: 10, now: 1 }, { type: 'end', id: 5 }, { type: 'reset', id: 7 })
     mux.tell({ type: 'end', id: 3 })
     expect(mux.wire().map(({ command, streamId }) => `${command} ${streamId}`)).toEqual([
       'psh 3',
@@ -721,9 +737,9 @@ describe('credit', () => {
   it('holds a socket that writes on, at its high mark, and lets it go on with the credit', () => {
     const mux = client()
     mux.tell(credit(0), open(3))
-    expect(mux.tell(write(3, 262_144))).toEqual([{ type: 'hold', id: 3, on: true }])
-    const released = mux.tell(credit(1e6)).filter(({ type }) => type === 'hold')
-    expect(released).toEqual([{ type: 'hold', id: 3, on: false }])
+    expect(mux.tell(write(3, 262_144))).toEqual([{ type: 'pause', id: 3 }])
+    const released = mux.tell(credit(1e6)).filter(({ type }) => type === 'pause' || type === 'resume')
+    expect(released).toEqual([{ type: 'resume', id: 3 }])
   })
 })
 
@@ -762,7 +778,10 @@ describe('receipts in RCP', () => {
     for (let id = 3; id < 3 + 2 * 256; id += 2) mux.tell(open(id), write(id, 50))
     mux.tell(receipt(700), room(1e6))
     for (const effect of mux.effects) {
-      if (effect.type === 'send') expect(effect.message.length).toBeLessThanOrEqual(4104)
+      if (effect.type !== 'send') continue
+      for (const message of groupFrames(effect.frames, 4104)) {
+        expect(encodeFrames(message, 2).length).toBeLessThanOrEqual(4104)
+      }
     }
     expect(mux.wire().filter(({ command }) => command === 'rcp')).toEqual([rcp(700)])
   })
@@ -799,17 +818,17 @@ describe('the bytes to pay for', () => {
     mux.tell(open(3))
     return mux
   }
-  const taken = (id: number, bytes: number): MuxEvent => ({ type: 'taken', id, bytes, now: 0 })
+  const taken = (id: number, bytes: number): MuxEvent => ({ type: 'consumed', id, bytes, now: 0 })
   const reset = (id: number): MuxEvent => ({ type: 'reset', id })
 
   it('are those that the local socket has taken', () => {
     const mux = opened()
     mux.hear(psh(3, 1000))
-    expect(mux.state.countedBytes).toBe(0)
+    expect(mux.state.payableBytes).toBe(0)
     mux.tell(taken(3, 400))
-    expect(mux.state.countedBytes).toBe(400)
+    expect(mux.state.payableBytes).toBe(400)
     mux.tell(taken(3, 600))
-    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+    expect([mux.state.payableBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
   })
 
   it('are all that arrived once the stream has ended both ways, whatever was taken, in either order', () => {
@@ -823,7 +842,7 @@ describe('the bytes to pay for', () => {
       expect(mux.state.streams.size).toBe(0)
       mux.tell(taken(3, 600))
       mux.hear(psh(3, 50))
-      expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+      expect([mux.state.payableBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
     }
   })
 
@@ -831,19 +850,19 @@ describe('the bytes to pay for', () => {
     const mux = opened()
     mux.hear(psh(3, 1000), control('rst', 3), psh(3, 50))
     mux.tell(taken(3, 1000))
-    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
+    expect([mux.state.payableBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
   })
 
   it('are those still under way when the stream was reset here, within its window', () => {
     const mux = opened()
     mux.hear(psh(3, 1000))
     mux.tell(taken(3, 10), reset(3))
-    expect(mux.state.countedBytes).toBe(1000)
+    expect(mux.state.payableBytes).toBe(1000)
     mux.hear(...full(3, 261_000))
-    expect(mux.state.countedBytes).toBe(262_000)
+    expect(mux.state.payableBytes).toBe(262_000)
     mux.hear(psh(3, 1000), psh(3, 1000))
     // The first read was told by UPD: its 10 bytes are part of what was granted.
-    expect([mux.state.countedBytes, mux.state.receivedBytes]).toEqual([262_154, 262_154])
+    expect([mux.state.payableBytes, mux.state.receivedBytes]).toEqual([262_154, 262_154])
     expect(mux.state.afterlife.size).toBe(0)
     expect(mux.codes('fail')).toEqual([])
   })
@@ -853,30 +872,30 @@ describe('the bytes to pay for', () => {
     mux.hear(psh(3, 1000), control('fin', 3))
     mux.tell(reset(3))
     mux.hear(psh(3, 50))
-    expect([mux.state.countedBytes, mux.state.afterlife.size]).toEqual([1000, 0])
+    expect([mux.state.payableBytes, mux.state.afterlife.size]).toEqual([1000, 0])
   })
 
   it('are in version 1 what the reader may be behind by', () => {
     const mux = opened({ version: 1, overrunBytes: 10_000 })
     mux.hear(psh(3, 1000))
     mux.tell(taken(3, 400))
-    expect(mux.state.countedBytes).toBe(400)
+    expect(mux.state.payableBytes).toBe(400)
     mux.tell(reset(3))
     mux.hear(...full(3, 20_000))
-    expect(mux.state.countedBytes).toBe(10_400)
+    expect(mux.state.payableBytes).toBe(10_400)
   })
 
   it('are in version 1 those of a stream that was overrun, too, but for the frame that was too much', () => {
     const mux = opened({ version: 1, overrunBytes: 10_000 })
     mux.hear(psh(3, 4000), psh(3, 4000), psh(3, 4000))
-    expect(mux.codes('abort')).toEqual(['stream-overrun'])
-    expect(mux.state.countedBytes).toBe(8000)
+    expect(mux.codes('reset')).toEqual(['stream-overrun'])
+    expect(mux.state.payableBytes).toBe(8000)
   })
 
   it('are none of streams that never were open', () => {
     const mux = opened()
     mux.hear(psh(5, 1000), psh(2, 1000), psh(0, 1000))
-    expect([mux.state.countedBytes, mux.state.receivedBytes, mux.state.afterlife.size]).toEqual([0, 0, 0])
+    expect([mux.state.payableBytes, mux.state.receivedBytes, mux.state.afterlife.size]).toEqual([0, 0, 0])
   })
 
   it('are remembered of the 256 streams that ended last', () => {
@@ -885,8 +904,8 @@ describe('the bytes to pay for', () => {
     for (const id of ids) mux.tell(open(id), reset(id))
     expect(mux.state.afterlife.size).toBe(256)
     for (const id of ids) mux.hear(psh(id, 1))
-    expect(mux.state.countedBytes).toBe(256)
+    expect(mux.state.payableBytes).toBe(256)
     mux.hear(psh(ids[43]!, 1), psh(ids[44]!, 1))
-    expect(mux.state.countedBytes).toBe(257)
+    expect(mux.state.payableBytes).toBe(257)
   })
 })

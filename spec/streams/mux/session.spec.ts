@@ -4,7 +4,8 @@ import { deframe, createDeframer } from '../../../src/protocol/mux/deframer.js'
 import { type LighthouseError, LighthouseError as Failure } from '../../../src/protocol/errors.js'
 import { encodeFrame, type Frame, type FramedReceipt, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 import type { ByteSocket } from '../../../src/ports.js'
-import { type SessionEvent, type SessionOptions, session$ } from '../../../src/streams/mux/session.js'
+import { type SessionOptions, session$ } from '../../../src/streams/mux/session.js'
+import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
 import { type MemoryChannel, memoryChannelPair } from '../../support/memory-channel.js'
 import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
 import { isSame, patternBytes } from '../../support/pattern.js'
@@ -118,16 +119,16 @@ describe('session$', () => {
     const { time, client, server, connect } = joined()
     const local = connect()
     local.receive(patternBytes(1, 0, 10))
-    local.end()
+    local.receiveEnd()
     time.advance(5)
     const remote = server.dialled[0]!
-    expect(remote.log).toEqual(['write 10', 'finish'])
+    expect(remote.log).toEqual(['write 10', 'end'])
     expect(local.finished).toBe(false)
     expect(client.streams()).toBe(1)
     remote.receive(patternBytes(2, 0, 20))
-    remote.end()
+    remote.receiveEnd()
     time.advance(5)
-    expect(local.log).toEqual(['write 20', 'finish'])
+    expect(local.log).toEqual(['write 20', 'end'])
     expect([client.streams(), server.streams()]).toEqual([0, 0])
     expect([local, remote].some(socket => socket.aborted || socket.subscribed)).toBe(false)
   })
@@ -223,7 +224,7 @@ describe('session$', () => {
       time.advance(5)
     }
     expect(local.held).toBe(false)
-    expect(local.log).toEqual(['hold', 'go on'])
+    expect(local.log).toEqual(['pause', 'resume'])
   })
 
   it('never hands the channel more than its high-water mark and one message', () => {
@@ -408,7 +409,7 @@ describe('session$', () => {
     it('lets the others wait, paused, and resets none', () => {
       const { open, waiting, client, server } = full()
       expect([...open, ...waiting].some(({ aborted }) => aborted)).toBe(false)
-      expect(open.some(({ log }) => log.includes('hold'))).toBe(false)
+      expect(open.some(({ log }) => log.includes('pause'))).toBe(false)
       expect(waiting.map(({ held }) => held)).toEqual([true, true, true])
       expect([client.streams(), server.streams(), server.dialled.length]).toEqual([256, 256, 256])
     })
@@ -418,8 +419,8 @@ describe('session$', () => {
       open[0]!.break()
       time.advance(5)
       expect(waiting.map(({ held }) => held)).toEqual([false, true, true])
-      open[1]!.end()
-      server.dialled[1]!.end()
+      open[1]!.receiveEnd()
+      server.dialled[1]!.receiveEnd()
       time.advance(5)
       expect(waiting.map(({ held }) => held)).toEqual([false, false, true])
       server.dialled[2]!.break()
@@ -460,7 +461,7 @@ describe('session$', () => {
       memorySocket({
         onStart: socket => {
           socket.receive(answer)
-          socket.end()
+          socket.receiveEnd()
         },
       }),
     )
@@ -472,7 +473,7 @@ describe('session$', () => {
     for (const [index, id] of streams.entries()) {
       const own = received.filter(({ streamId }) => streamId === id)
       expect(own.map(({ command }) => command)).toEqual(['psh', 'psh', 'psh', 'fin', 'upd'])
-      expect(side.dialled[index]!.log).toEqual(['write 10', 'finish'])
+      expect(side.dialled[index]!.log).toEqual(['write 10', 'end'])
     }
     expect(side.streams()).toBe(0)
   })
@@ -487,7 +488,7 @@ describe('session$', () => {
     there.send(Buffer.concat(message))
     time.advance(5)
     say()
-    expect(side.dialled[0]!.log).toEqual(['write 5000', 'finish'])
+    expect(side.dialled[0]!.log).toEqual(['write 5000', 'end'])
   })
 
   it('lets go of everything when it is unsubscribed from: sockets reset, no timer, nothing subscribed', () => {
@@ -587,7 +588,7 @@ describe('the coins of a session', () => {
   it('tells of bytes before it tells of the streams that they ended', () => {
     const { say, side } = alone('server', () => memorySocket({ reads: false }), withReceipts)
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
-    side.dialled[0]!.end()
+    side.dialled[0]!.receiveEnd()
     const before = side.events.length
     say({ command: 'fin', streamId: 3 })
     const news = side.events.slice(before).filter(({ type }) => type !== 'traffic')
@@ -640,7 +641,7 @@ describe('the coins of a session', () => {
       return Object.assign(Object.create(socket) as MemorySocket, {
         write(bytes: Uint8Array) {
           kept.push(bytes)
-          return true
+          return 'retained' as const
         },
       })
     }

@@ -32,13 +32,17 @@ describe('fairDial', () => {
     const { socket: real } = dialled[0]!
     socket.write(Uint8Array.of(1, 2))
     real.receive(Uint8Array.of(3))
-    socket.hold(true)
-    socket.hold(false)
-    real.end()
-    socket.finish()
+    socket.pause()
+    socket.resume()
+    real.receiveEnd()
+    socket.end()
     expect([...real.written]).toEqual([1, 2])
-    expect(real.log).toEqual(['write 2', 'hold', 'go on', 'finish'])
-    expect(events).toEqual([{ type: 'taken', bytes: 2 }, { type: 'chunk', bytes: Uint8Array.of(3) }, { type: 'end' }])
+    expect(real.log).toEqual(['write 2', 'pause', 'resume', 'end'])
+    expect(events).toEqual([
+      { type: 'consumed', bytes: 2 },
+      { type: 'chunk', bytes: Uint8Array.of(3) },
+      { type: 'end' },
+    ])
     expect(outcome).toEqual(['complete'])
   })
 
@@ -51,16 +55,16 @@ describe('fairDial', () => {
     expect(keys()).toBe('aab')
     waiting.socket.write(Uint8Array.of(1))
     waiting.socket.write(Uint8Array.of(2))
-    waiting.socket.hold(true)
-    waiting.socket.finish()
+    waiting.socket.pause()
+    waiting.socket.end()
     expect(waiting.events).toEqual([])
     dialled[0]!.socket.break()
     expect(keys()).toBe('aaba')
     const { socket } = dialled[3]!
     expect([...socket.written]).toEqual([1, 2])
-    expect(socket.log[0]).toBe('hold')
-    expect(socket.log.at(-1)).toBe('finish')
-    expect(waiting.events.map(event => event.type === 'taken' && event.bytes).reduce((a, b) => +a + +b)).toBe(2)
+    expect(socket.log[0]).toBe('pause')
+    expect(socket.log.at(-1)).toBe('end')
+    expect(waiting.events.map(event => event.type === 'consumed' && event.bytes).reduce((a, b) => +a + +b)).toBe(2)
   })
 
   it('keeps what is written early in memory of its own', () => {
@@ -68,9 +72,9 @@ describe('fairDial', () => {
     const first = stream('a')
     const waiting = stream('a')
     const scratch = new Uint8Array(5000).fill(7)
-    expect(waiting.socket.write(scratch)).toBe(false)
+    expect(waiting.socket.write(scratch)).toBe('copied')
     scratch.fill(0)
-    first.socket.abort()
+    first.socket.reset()
     expect(dialled[1]!.socket.written).toEqual(new Uint8Array(5000).fill(7))
   })
 
@@ -79,7 +83,7 @@ describe('fairDial', () => {
     stream('a')
     const [aborted, left] = [stream('a'), stream('a')]
     stream('b')
-    aborted.socket.abort()
+    aborted.socket.reset()
     left.subscription.unsubscribe()
     expect(aborted.outcome).toEqual(['stream-reset'])
     dialled[0]!.socket.break()
@@ -92,9 +96,9 @@ describe('fairDial', () => {
     stream('a')
     const { socket } = dialled[0]!
     if (end === 'complete') {
-      socket.end()
+      socket.receiveEnd()
       expect(keys()).toBe('a')
-      first.socket.finish()
+      first.socket.end()
     } else if (end === 'error') socket.break()
     else first.subscription.unsubscribe()
     expect(keys()).toBe('aa')
@@ -117,7 +121,7 @@ describe('fairDial', () => {
       undefined,
     ])
     expect(dialled[1]!.socket.aborted).toBe(true)
-    others[0]!.socket.abort()
+    others[0]!.socket.reset()
     expect(keys()).toBe('aabcde')
   })
 
@@ -128,7 +132,7 @@ describe('fairDial', () => {
     expect(streams.every(({ outcome }) => outcome.length === 0)).toBe(true)
     expect([more.outcome, more.socket.write(Uint8Array.of(1)), stream('b').outcome]).toEqual([
       ['too-many-streams'],
-      false,
+      'copied',
       [],
     ])
     streams[7]!.subscription.unsubscribe()
@@ -146,7 +150,7 @@ describe('fairDial', () => {
     other.socket.write(half)
     expect([open, waiting, more, other].map(({ outcome }) => outcome)).toEqual([[], [], ['stream-overrun'], []])
     // What a stream had goes with it, and what is taken no longer counts.
-    waiting.socket.abort()
+    waiting.socket.reset()
     dialled[0]!.socket.take()
     const next = stream('a')
     next.socket.write(new Uint8Array(maxUnreadBytes))

@@ -55,9 +55,11 @@ const codes = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4, rst: 5, rcp: 6 } as cons
 /** The sizes of frames whose command fixes them. */
 const fixedBytes = { syn: 0, fin: 0, nop: 0, rst: 0, upd: updBytes, rcp: rcpBytes } as const
 
-/** Bytes that a frame takes on the wire when its data fits into one. */
+/** Bytes that a frame takes on the wire, where data beyond 4,096 bytes is cut into several. */
 export function frameBytes(frame: Frame): number {
-  return headerBytes + (frame.command === 'psh' ? frame.data.length : fixedBytes[frame.command])
+  if (frame.command !== 'psh') return headerBytes + fixedBytes[frame.command]
+  const { length } = frame.data
+  return length <= maxSentDataBytes ? headerBytes + length : Math.ceil(length / maxSentDataBytes) * headerBytes + length
 }
 
 /** Writes a header at `offset` and returns the offset behind it. */
@@ -80,35 +82,6 @@ export function writeHeader(
   return offset + headerBytes
 }
 
-/** Writes a UPD frame at `offset` and returns the offset behind it. */
-export function writeUpdate(
-  target: Uint8Array,
-  offset: number,
-  version: MuxVersion,
-  streamId: number,
-  consumed: number,
-  window: number,
-): number {
-  const at = writeHeader(target, offset, version, 'upd', updBytes, streamId)
-  const view = new DataView(target.buffer, target.byteOffset + at, updBytes)
-  view.setUint32(0, consumed % 2 ** 32, true)
-  view.setUint32(4, window % 2 ** 32, true)
-  return at + updBytes
-}
-
-/** Writes an RCP frame at `offset` and returns the offset behind it. */
-export function writeReceipt(
-  target: Uint8Array,
-  offset: number,
-  version: MuxVersion,
-  { bytes, signature }: FramedReceipt,
-): number {
-  const at = writeHeader(target, offset, version, 'rcp', rcpBytes, 0)
-  new DataView(target.buffer, target.byteOffset + at, rcpBytes).setBigUint64(0, BigInt(bytes), true)
-  target.set(signature, at + 8)
-  return at + rcpBytes
-}
-
 /** The receipt whose data begins at `offset`. Throws `frame-size` for a number of bytes that is no safe integer. */
 export function readReceipt(source: Uint8Array, offset: number): FramedReceipt {
   const bytes = Number(new DataView(source.buffer, source.byteOffset + offset, rcpBytes).getBigUint64(0, true))
@@ -118,36 +91,54 @@ export function readReceipt(source: Uint8Array, offset: number): FramedReceipt {
 }
 
 /**
- * One frame as bytes. A PSH with more than 4,096 bytes of data becomes several, back to back; one without data is a
- * header alone.
+ * Writes a frame at `offset` and returns the offset behind it. A PSH with more than 4,096 bytes of data becomes several,
+ * back to back; one without data is a header alone.
  */
-export function encodeFrame(frame: Frame, version: MuxVersion): Uint8Array {
-  if (frame.command === 'upd') {
-    const bytes = new Uint8Array(headerBytes + updBytes)
-    writeUpdate(bytes, 0, version, frame.streamId, frame.consumed, frame.window)
-    return bytes
+function writeFrame(target: Uint8Array, offset: number, version: MuxVersion, frame: Frame): number {
+  const { command, streamId } = frame
+  if (command === 'psh') {
+    let at = offset
+    let start = 0
+    do {
+      const part =
+        frame.data.length <= maxSentDataBytes ? frame.data : frame.data.subarray(start, start + maxSentDataBytes)
+      at = writeHeader(target, at, version, command, part.length, streamId)
+      target.set(part, at)
+      at += part.length
+      start += maxSentDataBytes
+    } while (start < frame.data.length)
+    return at
   }
-  if (frame.command === 'rcp') {
-    const bytes = new Uint8Array(headerBytes + rcpBytes)
-    writeReceipt(bytes, 0, version, frame)
-    return bytes
+  const size = fixedBytes[command]
+  const at = writeHeader(target, offset, version, command, size, streamId)
+  if (command === 'upd') {
+    const view = new DataView(target.buffer, target.byteOffset + at, size)
+    view.setUint32(0, frame.consumed, true)
+    view.setUint32(4, frame.window, true)
+  } else if (command === 'rcp') {
+    new DataView(target.buffer, target.byteOffset + at, size).setBigUint64(0, BigInt(frame.bytes), true)
+    target.set(frame.signature, at + 8)
   }
-  if (frame.command !== 'psh') {
-    const bytes = new Uint8Array(headerBytes)
-    writeHeader(bytes, 0, version, frame.command, 0, frame.streamId)
-    return bytes
-  }
-  const { data, streamId } = frame
-  const count = Math.max(1, Math.ceil(data.length / maxSentDataBytes))
-  const bytes = new Uint8Array(count * headerBytes + data.length)
+  return at + size
+}
+
+/** Frames as bytes, back to back, in what `allocate` gives for exactly so many. Each byte of data is copied once. */
+export function encodeFrames(
+  frames: readonly Frame[],
+  version: MuxVersion,
+  allocate = (bytes: number): Uint8Array => new Uint8Array(bytes),
+): Uint8Array {
+  let bytes = 0
+  for (const frame of frames) bytes += frameBytes(frame)
+  const target = allocate(bytes)
   let offset = 0
-  for (let start = 0, index = 0; index < count; index++, start += maxSentDataBytes) {
-    const part = data.subarray(start, start + maxSentDataBytes)
-    offset = writeHeader(bytes, offset, version, 'psh', part.length, streamId)
-    bytes.set(part, offset)
-    offset += part.length
-  }
-  return bytes
+  for (const frame of frames) offset = writeFrame(target, offset, version, frame)
+  return target
+}
+
+/** One frame as bytes. */
+export function encodeFrame(frame: Frame, version: MuxVersion): Uint8Array {
+  return encodeFrames([frame], version)
 }
 
 /** The command and data size of the header at `offset`, checked against what was agreed. Throws the typed error. */

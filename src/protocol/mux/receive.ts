@@ -1,10 +1,17 @@
-import { appendJoined, concat } from '../bytes.js'
+import { concat } from '../bytes.js'
 import { LighthouseError } from '../errors.js'
-import { countLate, type EndedBy, settleAccount, withRefusal } from './streams.js'
-import { isReady, withReady } from './schedule.js'
-import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './state.js'
 import type { Frame } from './frame.js'
-import { extraWindowOf, initialWindowBytes } from './window.js'
+import type { MuxEffect, MuxState, StreamState } from './state.js'
+import {
+  countLate,
+  type EndedBy,
+  isReady,
+  newStream,
+  refuseStream,
+  withFailure,
+  withoutStream,
+  withReady,
+} from './streams.js'
 
 /**
  * Control frames that may wait for room. Ours are a few for each stream; more are answers to a flood of SYN.
@@ -13,65 +20,6 @@ const maxControlFrames = 4096
 
 // One for all: a stack trace for each costs more than the rest of a stream that is opened and reset at once.
 const resetByOther = new LighthouseError('stream-reset', 'the other side reset the stream; what arrived is incomplete')
-
-/** A stream as it opens, from either side. */
-export function newStream(id: number, local: boolean): StreamState {
-  return {
-    id,
-    synDue: local,
-    queue: [],
-    queuedBytes: 0,
-    ending: false,
-    finSent: false,
-    holding: false,
-    written: 0,
-    peerConsumed: 0,
-    peerWindow: initialWindowBytes,
-    stalledTicks: 0,
-    finReceived: false,
-    received: 0,
-    taken: 0,
-    granted: initialWindowBytes,
-    window: initialWindowBytes,
-    announced: 0,
-    announcedAt: 0,
-    updDue: false,
-  }
-}
-
-/**
- * The state without anything of a stream but its entry in `streams`. Its turn and the SYN or UPD that it still has to say
- * go as well: with no room in the channel, streams that come and go would make these lists grow without end.
- */
-function withoutStream(state: MuxState, stream: StreamState, by: EndedBy): MuxState {
-  const isLeft = ({ command, streamId }: ControlFrame): boolean =>
-    streamId !== stream.id || (command !== 'syn' && command !== 'upd')
-  return {
-    ...state,
-    ready: state.ready.filter(id => id !== stream.id),
-    control: state.control.filter(isLeft),
-    queuedBytes: state.queuedBytes - stream.queuedBytes,
-    extraWindow: state.extraWindow - extraWindowOf(stream.window),
-    ...settleAccount(state, stream, by),
-  }
-}
-
-/** Forgets a stream and what it has queued. */
-export function removeStream(state: MuxState, stream: StreamState): MuxState {
-  const streams = new Map(state.streams)
-  streams.delete(stream.id)
-  return { ...withoutStream(state, stream, 'here'), streams }
-}
-
-/** Puts a frame ahead of all data. */
-export function withControl(state: MuxState, command: ControlFrame['command'], streamId: number): MuxState {
-  return { ...state, control: [...state.control, { command, streamId }] }
-}
-
-/** The frame that says "this stream failed" between these two. */
-export function failureCommand(config: MuxConfig): 'rst' | 'fin' {
-  return config.rst ? 'rst' : 'fin'
-}
 
 function violation(message: string): LighthouseError {
   return new LighthouseError('protocol-violation', `the other side broke the rules of the stream layer: ${message}`)
@@ -101,7 +49,7 @@ export function receive(
   const isRemote = (id: number): boolean => id > 0 && id % 2 === (config.role === 'client' ? 0 : 1)
 
   /** The stream with what arrived of it in this message, which is copied once and not with each of its frames. */
-  const settle = (stream: StreamState): StreamState => {
+  const withArrived = (stream: StreamState): StreamState => {
     const arrived = pending.get(stream.id)
     if (arrived === undefined) return stream
     pending.delete(stream.id)
@@ -110,7 +58,7 @@ export function receive(
   const deliver = (stream: StreamState): StreamState => {
     const parts = pending.get(stream.id)?.parts
     if (parts !== undefined) effects.push({ type: 'deliver', id: stream.id, bytes: concat(parts, config.allocate) })
-    return settle(stream)
+    return withArrived(stream)
   }
   const remove = (stream: StreamState, by: EndedBy): void => {
     streams.delete(stream.id)
@@ -135,7 +83,7 @@ export function receive(
         // Each may cost an answer, a refusal now or a reset by the local program later.
         if (current.control.length >= maxControlFrames) throw violation('a flood of SYN')
         if (!config.acceptStreams || streams.size >= config.maxStreams) {
-          current = withControl(withRefusal(current), failureCommand(config), streamId)
+          current = refuseStream(current, streamId)
           break
         }
         streams.set(streamId, { ...newStream(streamId, false), announcedAt: now })
@@ -148,7 +96,7 @@ export function receive(
         if (stream === undefined || stream.finReceived) {
           const late = countLate(current, streamId, data.length)
           if (late.strayBytes < 0) throw violation('data without end for streams that are not open')
-          receivedBytes += late.countedBytes - current.countedBytes
+          receivedBytes += late.payableBytes - current.payableBytes
           current = late
           break
         }
@@ -156,11 +104,11 @@ export function receive(
         const arrived = pending.get(streamId)
         const received = stream.received + (arrived?.bytes ?? 0) + data.length
         if (config.version === 2 && received > stream.granted) throw violation('more data than its window')
-        if (config.version === 1 && received - stream.taken > config.overrunBytes) {
-          remove(settle(stream), 'here')
-          current = withControl(current, failureCommand(config), streamId)
+        if (config.version === 1 && received - stream.consumed > config.overrunBytes) {
+          remove(withArrived(stream), 'here')
+          current = withFailure(current, streamId)
           const message = `the reader fell more than ${config.overrunBytes} bytes behind, which version 1 cannot hold`
-          effects.push({ type: 'abort', id: streamId, error: new LighthouseError('stream-overrun', message) })
+          effects.push({ type: 'reset', id: streamId, error: new LighthouseError('stream-overrun', message) })
           break
         }
         receivedBytes += data.length
@@ -177,7 +125,7 @@ export function receive(
           break
         }
         const whole = deliver(stream)
-        effects.push({ type: 'finish', id: streamId })
+        effects.push({ type: 'end', id: streamId })
         if (whole.finSent) {
           remove(whole, 'there')
           effects.push({ type: 'closed', id: streamId })
@@ -198,7 +146,7 @@ export function receive(
           break
         }
         remove(deliver(stream), 'there')
-        effects.push({ type: 'abort', id: streamId, error: resetByOther })
+        effects.push({ type: 'reset', id: streamId, error: resetByOther })
         break
       case 'upd': {
         if (stream === undefined) {
@@ -219,9 +167,4 @@ export function receive(
   }
   for (const id of [...pending.keys()]) streams.set(id, deliver(streams.get(id)!))
   return [{ ...current, streams, idleFrames, receivedBytes }, effects]
-}
-
-/** Appends what the local socket wrote. Tiny chunks are joined, so that the queue's length is bounded as its bytes are. */
-export function enqueue(queue: readonly Uint8Array[], bytes: Uint8Array): readonly Uint8Array[] {
-  return bytes.length >= 4096 ? [...queue, bytes] : appendJoined(queue, bytes)
 }

@@ -1,41 +1,40 @@
+import { appendJoined, concat } from '../bytes.js'
+import { type Frame, frameBytes, headerBytes, maxSentDataBytes } from './frame.js'
+import { filledWith } from './pack.js'
 import type { ControlFrame, MuxConfig, MuxEffect, MuxState, StreamState } from './state.js'
-import { settleAccount } from './streams.js'
-import {
-  type FramedReceipt,
-  headerBytes,
-  maxSentDataBytes,
-  rcpBytes,
-  updBytes,
-  writeHeader,
-  writeReceipt,
-  writeUpdate,
-} from './frame.js'
+import { addPayable, isReady, type Payable, sendableBytes, withStream } from './streams.js'
 import { extraWindowOf } from './window.js'
 
-/** Bytes that the stream may put on the wire now. */
-function sendable(stream: StreamState, config: MuxConfig): number {
-  if (config.version === 1) return stream.queuedBytes
-  const credit = stream.peerWindow - (stream.written - stream.peerConsumed)
-  return Math.max(0, Math.min(stream.queuedBytes, credit))
+/** Appends to a queue of chunks. Tiny chunks are joined, so that the queue's length is bounded as its bytes are. */
+export function enqueue(queue: readonly Uint8Array[], bytes: Uint8Array): readonly Uint8Array[] {
+  return bytes.length >= maxSentDataBytes ? [...queue, bytes] : appendJoined(queue, bytes)
 }
 
-/** Whether a turn of this stream would send something. */
-export function isReady(stream: StreamState, config: MuxConfig): boolean {
-  return !stream.finSent && (sendable(stream, config) > 0 || (stream.ending && stream.queuedBytes === 0))
-}
-
-/** Appends the stream to those waiting for a turn, once. */
-export function withReady(ready: readonly number[], id: number): readonly number[] {
-  return ready.includes(id) ? ready : [...ready, id]
-}
-
-/** Bytes that the queues of all streams may hold before who writes is held: what there is credit for, within bounds. */
+/** Bytes that the queues of all streams may hold before a writer is paused: what there is credit for, within bounds. */
 export function queueBudget({
   config,
   creditBytes,
   sentBytes,
 }: Pick<MuxState, 'config' | 'creditBytes' | 'sentBytes'>): number {
   return Math.min(config.totalQueueBytes, Math.max(config.uncreditedQueueBytes, creditBytes - sentBytes))
+}
+
+/** Queues what the local socket wrote, and pauses a socket that has enough queued. */
+export function queueWrite(
+  state: MuxState,
+  stream: StreamState,
+  bytes: Uint8Array,
+): readonly [MuxState, readonly MuxEffect[]] {
+  // Nothing may follow FIN, and empty chunks would lengthen the queue without filling it.
+  if (stream.ending || bytes.length === 0) return [state, []]
+  const streamBytes = stream.queuedBytes + bytes.length
+  const queuedBytes = state.queuedBytes + bytes.length
+  const paused = stream.paused || streamBytes >= state.config.queueHighBytes || queuedBytes >= queueBudget(state)
+  const next = withStream(
+    { ...state, queuedBytes },
+    { ...stream, queue: enqueue(stream.queue, bytes), queuedBytes: streamBytes, paused },
+  )
+  return [next, paused && !stream.paused ? [{ type: 'pause', id: stream.id }] : []]
 }
 
 /** Whether streams have data that their windows would let go and the credit does not. */
@@ -45,41 +44,51 @@ export function isHeldByCredit(state: MuxState): boolean {
   // Not those that wait with a FIN alone, which needs no credit but room.
   return ready.some(id => {
     const stream = streams.get(id)
-    return stream !== undefined && sendable(stream, config) > 0
+    return stream !== undefined && sendableBytes(stream, config) > 0
   })
 }
 
-/** What goes into one message, before it is written. */
-interface Plan {
-  readonly pieces: readonly Piece[]
-  readonly bytes: number
-  readonly receipt: FramedReceipt | undefined
-}
-type Piece =
-  | { readonly command: ControlFrame['command']; readonly stream: StreamState | undefined; readonly streamId: number }
-  | { readonly command: 'psh'; readonly streamId: number; readonly size: number; readonly parts: readonly Uint8Array[] }
+/** The channel's room, and how far the message is filled that `pack` will make of the newest frames. */
+class Room {
+  #filledBytes = 0
 
-/** A stream's queue while messages are filled: changed in place, and made a list again at the end. */
+  constructor(
+    public bytes: number,
+    private readonly maxMessageBytes: number,
+  ) {}
+
+  /**
+   * Takes room for a frame, unless it is used up and the frame would begin a message: one that is begun is filled, since
+   * the cost of a message is mostly per message.
+   */
+  take(bytes: number): boolean {
+    const filledBytes = filledWith(this.#filledBytes, bytes, this.maxMessageBytes)
+    const isNewMessage = filledBytes === bytes
+    if (isNewMessage && this.bytes <= 0) return false
+    this.#filledBytes = filledBytes
+    this.bytes -= bytes
+    return true
+  }
+}
+
+/** A stream's queue while frames are taken from it: changed in place, and made a list again at the end. */
 class QueueReader {
   #index = 0
   #offset = 0
 
-  constructor(private readonly queue: readonly Uint8Array[]) {}
+  constructor(
+    private readonly queue: readonly Uint8Array[],
+    private readonly allocate: MuxConfig['allocate'],
+  ) {}
 
-  /** The next bytes, as views. There are so many. */
-  take(bytes: number): readonly Uint8Array[] {
-    const parts: Uint8Array[] = []
-    for (let missing = bytes; missing > 0;) {
-      const chunk = this.queue[this.#index]!
-      const end = Math.min(chunk.length, this.#offset + missing)
-      parts.push(chunk.subarray(this.#offset, end))
-      missing -= end - this.#offset
-      this.#offset = end
-      if (end < chunk.length) break
-      this.#index++
-      this.#offset = 0
-    }
-    return parts
+  /** The next bytes, of which there are so many: a view of one chunk, or a copy where they span several. */
+  take(bytes: number): Uint8Array {
+    const first = this.#next(bytes)
+    if (first.length === bytes) return first
+    const parts = [first]
+    for (let missing = bytes - first.length; missing > 0; missing -= parts.at(-1)!.length)
+      parts.push(this.#next(missing))
+    return concat(parts, this.allocate)
   }
 
   rest(): readonly Uint8Array[] {
@@ -87,149 +96,147 @@ class QueueReader {
     if (this.#offset === 0) return queue.slice(this.#index)
     return [queue[this.#index]!.subarray(this.#offset), ...queue.slice(this.#index + 1)]
   }
+
+  /** A view of the current chunk, of at most so many bytes. */
+  #next(most: number): Uint8Array {
+    const chunk = this.queue[this.#index]!
+    const end = Math.min(chunk.length, this.#offset + most)
+    const view = chunk.subarray(this.#offset, end)
+    this.#offset = end
+    if (end === chunk.length) {
+      this.#index++
+      this.#offset = 0
+    }
+    return view
+  }
 }
 
-/** A stream that has had a turn: a copy of its own, changed in place until all messages are filled. */
+/** The frame for one that waits, with its newest values. Undefined where its stream no longer needs it. */
+function controlFrame(
+  { command, streamId }: ControlFrame,
+  { streams, receipt }: Pick<MuxState, 'streams' | 'receipt'>,
+): Frame | undefined {
+  if (command === 'rcp') return { command, streamId, ...receipt! }
+  const stream = streams.get(streamId)
+  if (command === 'syn') return stream && { command, streamId }
+  if (command !== 'upd') return { command, streamId }
+  // Not `consumed`, which may have grown since: the other side must not learn of more than `granted`.
+  return stream?.updDue ? { command, streamId, consumed: stream.announced % 2 ** 32, window: stream.window } : undefined
+}
+
+/** Frames without data, as far as there is room. */
+function scheduleControl(state: MuxState, room: Room, frames: Frame[]): MuxState {
+  const { control } = state
+  if (control.length === 0) return state
+  const streams = new Map(state.streams)
+  let { receipt } = state
+  let index = 0
+  for (; index < control.length; index++) {
+    const frame = controlFrame(control[index]!, { streams, receipt })
+    if (frame === undefined) continue
+    if (!room.take(frameBytes(frame))) break
+    frames.push(frame)
+    const { command, streamId } = frame
+    if (command === 'upd') streams.set(streamId, { ...streams.get(streamId)!, updDue: false })
+    else if (command === 'syn') streams.set(streamId, { ...streams.get(streamId)!, synDue: false })
+    else if (command === 'rcp') receipt = undefined
+  }
+  return { ...state, streams, receipt, control: control.slice(index) }
+}
+
+/** A stream that has had a turn: a copy of its own, changed in place until all frames are taken. */
 interface Draft {
   readonly next: { -readonly [Key in keyof StreamState]: StreamState[Key] }
   readonly reader: QueueReader
 }
 
-function write(plan: Plan, config: MuxConfig): Uint8Array {
-  const message = config.allocate?.(plan.bytes) ?? new Uint8Array(plan.bytes)
-  let offset = 0
-  for (const piece of plan.pieces) {
-    if (piece.command === 'psh') {
-      offset = writeHeader(message, offset, config.version, 'psh', piece.size, piece.streamId)
-      for (const part of piece.parts) {
-        message.set(part, offset)
-        offset += part.length
-      }
-    } else if (piece.command === 'upd') {
-      // Not `taken`, which may have grown since: the other side must not be told more than `granted`.
-      const { announced, window } = piece.stream!
-      offset = writeUpdate(message, offset, config.version, piece.streamId, announced, window)
-    } else if (piece.command === 'rcp') {
-      offset = writeReceipt(message, offset, config.version, plan.receipt!)
-    } else {
-      offset = writeHeader(message, offset, config.version, piece.command, 0, piece.streamId)
-    }
-  }
-  return message
-}
-
-/**
- * Fills the channel's room: control frames first, then the streams in turn, one frame of at most 4,096 bytes each, so
- * that bytes are shared fairly whatever the writers' chunks. FIN goes when the stream's queue is empty, never earlier.
- * The room is passed by less than one message, the credit not at all: streams that wait for it keep their turn.
- */
-export function flush(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
-  if (state.room <= 0 || (state.control.length === 0 && state.ready.length === 0)) return [state, []]
+/** Data and FIN of the streams in turn, as far as there are room and credit. */
+function scheduleData(state: MuxState, room: Room, frames: Frame[]): readonly [MuxState, readonly MuxEffect[]] {
+  if (state.ready.length === 0) return [state, []]
   const { config } = state
   const streams = new Map(state.streams)
-  const control = [...state.control]
   const ready = [...state.ready]
   const effects: MuxEffect[] = []
   const uncredited: number[] = []
   const drafts = new Map<number, Draft>()
-  let { room, queuedBytes, extraWindow, sentBytes, countedBytes, afterlife, strayBytes, receipt } = state
-  let controlAt = 0
-  let readyAt = 0
-
-  while (room > 0 && (controlAt < control.length || readyAt < ready.length)) {
-    const pieces: Piece[] = []
-    const after: MuxEffect[] = []
-    let bytes = 0
-    for (; controlAt < control.length && bytes + headerBytes + rcpBytes <= config.maxMessageBytes; controlAt++) {
-      const { command, streamId } = control[controlAt]!
-      const stream = streams.get(streamId)
-      if (command === 'upd') {
-        if (stream === undefined || !stream.updDue) continue
-        streams.set(streamId, { ...stream, updDue: false })
-      } else if (command === 'syn') {
-        if (stream === undefined) continue
-        streams.set(streamId, { ...stream, synDue: false })
-      }
-      pieces.push({ command, stream, streamId })
-      bytes += headerBytes + (command === 'upd' ? updBytes : command === 'rcp' ? rcpBytes : 0)
+  let { queuedBytes, extraWindow, sentBytes } = state
+  let payable: Payable = state
+  let turn = 0
+  for (; turn < ready.length; turn++) {
+    const stream = streams.get(ready[turn]!)
+    if (stream === undefined || !isReady(stream, config)) continue
+    const wanted = Math.min(sendableBytes(stream, config), maxSentDataBytes)
+    const size = Math.min(wanted, Math.max(0, state.creditBytes - sentBytes))
+    if (size === 0 && wanted > 0) {
+      uncredited.push(stream.id)
+      continue
     }
-    while (
-      controlAt === control.length &&
-      readyAt < ready.length &&
-      bytes + headerBytes + maxSentDataBytes <= config.maxMessageBytes
-    ) {
-      const stream = streams.get(ready[readyAt++]!)
-      if (stream === undefined || !isReady(stream, config)) continue
-      const wanted = Math.min(sendable(stream, config), maxSentDataBytes)
-      const size = Math.min(wanted, Math.max(0, state.creditBytes - sentBytes))
-      if (size === 0 && wanted > 0) {
-        uncredited.push(stream.id)
-        continue
-      }
-      let draft = drafts.get(stream.id)
-      if (draft === undefined) {
-        draft = { next: { ...stream }, reader: new QueueReader(stream.queue) }
-        drafts.set(stream.id, draft)
-        streams.set(stream.id, draft.next)
-      }
-      const { next, reader } = draft
-      if (size > 0) {
-        pieces.push({ command: 'psh', streamId: stream.id, size, parts: reader.take(size) })
-        bytes += headerBytes + size
-        queuedBytes -= size
-        sentBytes += size
-        next.queuedBytes -= size
-        next.written += size
-        next.stalledTicks = 0
-      }
-      if (next.ending && next.queuedBytes === 0 && bytes + headerBytes <= config.maxMessageBytes) {
-        pieces.push({ command: 'fin', stream: undefined, streamId: stream.id })
-        bytes += headerBytes
-        next.finSent = true
-      }
-      // Who holds has something queued, and so comes here: with nothing left it always goes on, whatever others hold.
-      const mayRead =
-        next.queuedBytes === 0 ||
-        (next.queuedBytes <= config.queueLowBytes && queuedBytes < queueBudget({ ...state, sentBytes }))
-      if (next.holding && mayRead && !next.ending) {
-        next.holding = false
-        after.push({ type: 'hold', id: stream.id, on: false })
-      }
-      if (next.finSent && next.finReceived) {
-        streams.delete(stream.id)
-        extraWindow -= extraWindowOf(next.window)
-        ;({ countedBytes, afterlife, strayBytes } = settleAccount(
-          { config, countedBytes, afterlife, strayBytes },
-          next,
-          'there',
-        ))
-        after.push({ type: 'closed', id: stream.id })
-      } else if (isReady(next, config)) {
-        ready.push(stream.id)
-      }
+    if (!room.take(headerBytes + size)) break
+    let draft = drafts.get(stream.id)
+    if (draft === undefined) {
+      draft = { next: { ...stream }, reader: new QueueReader(stream.queue, config.allocate) }
+      drafts.set(stream.id, draft)
+      streams.set(stream.id, draft.next)
     }
-    if (bytes === 0) break
-    room -= bytes
-    effects.push({ type: 'send', message: write({ pieces, bytes, receipt }, config) }, ...after)
-    if (pieces.some(piece => piece.command === 'rcp')) receipt = undefined
+    const { next, reader } = draft
+    if (size > 0) {
+      frames.push({ command: 'psh', streamId: stream.id, data: reader.take(size) })
+      queuedBytes -= size
+      sentBytes += size
+      next.queuedBytes -= size
+      next.written += size
+      next.stalledTicks = 0
+    }
+    if (next.ending && next.queuedBytes === 0 && (size === 0 || room.take(headerBytes))) {
+      frames.push({ command: 'fin', streamId: stream.id })
+      next.finSent = true
+    }
+    // A paused stream has something queued, and so comes here: with nothing left it always resumes, whatever others hold.
+    const mayRead =
+      next.queuedBytes === 0 ||
+      (next.queuedBytes <= config.queueLowBytes && queuedBytes < queueBudget({ ...state, sentBytes }))
+    if (next.paused && mayRead && !next.ending) {
+      next.paused = false
+      effects.push({ type: 'resume', id: stream.id })
+    }
+    if (next.finSent && next.finReceived) {
+      streams.delete(stream.id)
+      extraWindow -= extraWindowOf(next.window)
+      payable = addPayable({ config, ...payable }, next, 'there')
+      effects.push({ type: 'closed', id: stream.id })
+    } else if (isReady(next, config)) {
+      ready.push(stream.id)
+    }
   }
   for (const { next, reader } of drafts.values()) next.queue = reader.rest()
+  const { payableBytes, afterlife, strayBytes } = payable
   return [
     {
       ...state,
       streams,
-      control: control.slice(controlAt),
-      ready: [...uncredited, ...ready.slice(readyAt)],
-      room,
+      ready: [...uncredited, ...ready.slice(turn)],
       queuedBytes,
       extraWindow,
       sentBytes,
-      countedBytes,
+      payableBytes,
       afterlife,
       strayBytes,
-      receipt,
-      ticksSinceSent: effects.some(effect => effect.type === 'send') ? 0 : state.ticksSinceSent,
     },
     effects,
   ]
+}
+
+/**
+ * The frames that go now: control frames first, then the streams in turn, one frame of at most 4,096 bytes each, so that
+ * bytes are shared fairly whatever the writers' chunks. FIN goes when the stream's queue is empty, never earlier. The room
+ * is passed by less than one message, the credit not at all: streams that wait for it keep their turn.
+ */
+export function schedule(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
+  if (state.room <= 0 || (state.control.length === 0 && state.ready.length === 0)) return [state, []]
+  const frames: Frame[] = []
+  const room = new Room(state.room, state.config.maxMessageBytes)
+  const controlled = scheduleControl(state, room, frames)
+  const [next, effects] = controlled.control.length > 0 ? [controlled, []] : scheduleData(controlled, room, frames)
+  if (frames.length === 0) return [next, effects]
+  return [{ ...next, room: room.bytes, ticksSinceSent: 0 }, [...effects, { type: 'send', frames }]]
 }

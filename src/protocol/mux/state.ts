@@ -9,18 +9,18 @@ export interface MuxConfig extends MuxAgreement {
   readonly acceptStreams: boolean
   /** Open streams at most, both sides together. A SYN beyond is refused like above. */
   readonly maxStreams: number
-  /** A stream that has so much queued holds its socket … */
+  /** A stream that has so much queued pauses its socket … */
   readonly queueHighBytes: number
   /** … until no more than this is left. */
   readonly queueLowBytes: number
   /**
-   * All streams of the connection together: beyond, one that has something queued holds its socket until that is sent, so
+   * All streams of the connection together: beyond, one that has something queued pauses its socket until that is sent, so
    * that no more is read ahead than one chunk each.
    */
   readonly totalQueueBytes: number
   /** The same while the other side has no credit for so much: what it may not be sent is not read ahead. */
   readonly uncreditedQueueBytes: number
-  /** Frames are packed into channel messages of at most this size. */
+  /** Largest message of the channel. Frames are scheduled so that `pack` fills messages of this size. */
   readonly maxMessageBytes: number
   /** Bytes that may be handed to the channel at first; more with each `room` event. */
   readonly channelBytes: number
@@ -33,8 +33,8 @@ export interface MuxConfig extends MuxAgreement {
   /** Frames without data that the other side may send in one tick, beyond which it breaks the rules. */
   readonly idleFramesPerTick: number
   /**
-   * Where messages and deliveries are written: exactly so many bytes, whatever they hold. They are used until the effects
-   * of a step have been performed. Default: a new array each.
+   * Where deliveries are written, and data of a frame that spans chunks: exactly so many bytes, whatever they hold. They are
+   * used until the effects of a step have been performed. Default: a new array each.
    */
   readonly allocate?: (bytes: number) => Uint8Array
 }
@@ -49,18 +49,20 @@ export interface StreamState {
   /** The local socket ended: FIN follows the queue. */
   readonly ending: boolean
   readonly finSent: boolean
-  readonly holding: boolean
+  /** The local socket is not read from. */
+  readonly paused: boolean
   readonly written: number
   readonly peerConsumed: number
   readonly peerWindow: number
   readonly stalledTicks: number
   readonly finReceived: boolean
   readonly received: number
-  readonly taken: number
+  /** What the local socket has consumed of it. */
+  readonly consumed: number
   /** `received` may not pass this (version 2). */
   readonly granted: number
   readonly window: number
-  /** `taken` when the last UPD was sent, and when that was. */
+  /** `consumed` when the last UPD was sent, and when that was. */
   readonly announced: number
   readonly announcedAt: number
   readonly updDue: boolean
@@ -85,10 +87,10 @@ export interface MuxState {
   /** `sentBytes` may not pass this: what the other side has credit for. Infinity until a `credit` event. */
   readonly creditBytes: number
   /**
-   * Payload bytes to pay for: what local sockets have taken of open streams, and of streams that have ended whatever
+   * Payload bytes to pay for: what local sockets have consumed of open streams, and of streams that have ended whatever
    * arrived within their windows. `receivedBytes` once all streams have ended.
    */
-  readonly countedBytes: number
+  readonly payableBytes: number
   /** Streams that ended here first, newest last, and the bytes that may still arrive of each. */
   readonly afterlife: ReadonlyMap<number, number>
   /** So much more data for streams that are not open, beyond `afterlife`, is dropped without offence. */
@@ -116,8 +118,8 @@ export type MuxEvent =
   | { readonly type: 'end'; readonly id: number }
   /** The local connection broke. */
   | { readonly type: 'reset'; readonly id: number }
-  /** The local connection took delivered bytes. `now` in monotonic milliseconds. */
-  | { readonly type: 'taken'; readonly id: number; readonly bytes: number; readonly now: number }
+  /** The local connection consumed delivered bytes. `now` in monotonic milliseconds. */
+  | { readonly type: 'consumed'; readonly id: number; readonly bytes: number; readonly now: number }
   | { readonly type: 'frames'; readonly frames: readonly Frame[]; readonly now: number }
   /** The channel has let go of so many bytes. */
   | { readonly type: 'room'; readonly bytes: number }
@@ -132,21 +134,23 @@ export type MuxEvent =
 
 /** What is to be done, in this order. */
 export type MuxEffect =
-  | { readonly type: 'send'; readonly message: Uint8Array }
   /** The other side opened a stream: dial. */
   | { readonly type: 'accept'; readonly id: number }
-  /** Write these bytes (a copy, in what `allocate` gave) to the local connection and report when it took them. */
+  /** Write these bytes (a copy, in what `allocate` gave) to the local connection and report when it consumed them. */
   | { readonly type: 'deliver'; readonly id: number; readonly bytes: Uint8Array }
   /** The other side will send no more on this stream. */
-  | { readonly type: 'finish'; readonly id: number }
+  | { readonly type: 'end'; readonly id: number }
   /** The stream failed: reset the local connection. It is over. */
-  | { readonly type: 'abort'; readonly id: number; readonly error: LighthouseError }
+  | { readonly type: 'reset'; readonly id: number; readonly error: LighthouseError }
   /** The stream ended in both directions. It is over. */
   | { readonly type: 'closed'; readonly id: number }
-  | { readonly type: 'hold'; readonly id: number; readonly on: boolean }
+  /** Stop reading from the local connection, and read again. */
+  | { readonly type: 'pause' | 'resume'; readonly id: number }
   /** A receipt arrived. Nothing of it was checked. */
   | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
-  /** The connection is over; every stream with it. */
+  /** Send these frames, in this order: the last effect of a step. Data are views of what was written, or in what `allocate` gave. */
+  | { readonly type: 'send'; readonly frames: readonly Frame[] }
+  /** The connection is over; every stream with it. The only effect of its step. */
   | { readonly type: 'fail'; readonly error: LighthouseError }
 
 /** One step of the multiplexer. */

@@ -16,7 +16,8 @@ import { toInternalError } from '../../protocol/errors.js'
 import type { CarryReport, ConnectionStats } from '../../protocol/stats.js'
 import type { SessionAccount } from '../account.js'
 import type { ConnectionEvent } from '../connection.js'
-import { type SessionEvent, session$ } from './session.js'
+import { session$ } from './session.js'
+import type { SessionEvent } from './session-reports.js'
 import type { OpenConnection } from '../while-open.js'
 
 export interface CarryOptions {

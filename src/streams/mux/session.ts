@@ -1,49 +1,23 @@
-import {
-  concat,
-  connect,
-  defer,
-  distinctUntilChanged,
-  EMPTY,
-  finalize,
-  ignoreElements,
-  map,
-  merge,
-  type Observable,
-  of,
-  pairwise,
-  type SchedulerLike,
-  startWith,
-  Subject,
-  take,
-  tap,
-  throwError,
-  timer,
-  withLatestFrom,
-  zip,
-} from 'rxjs'
+import { concat, connect, defer, EMPTY, finalize, ignoreElements, map, merge, type Observable, of } from 'rxjs'
+import { type OperatorFunction, type SchedulerLike, Subject, take, tap, throwError, timer } from 'rxjs'
 import { deframeBatch } from '../../operators/deframe.js'
 import { keepAlive } from '../../operators/keep-alive.js'
-import { meter } from '../../operators/meter.js'
 import { multiplex } from '../../operators/multiplex.js'
-import { tally } from '../../operators/tally.js'
+import { pack } from '../../operators/pack.js'
 import type { ByteChannel, ByteSocket, MonotonicClock } from '../../ports.js'
-import { concat as join } from '../../protocol/bytes.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { defaultMuxConfig } from '../../protocol/mux/config.js'
-import { isHeldByCredit } from '../../protocol/mux/schedule.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../protocol/mux/state.js'
-import { encodeFrame, type FramedReceipt, type MuxAgreement } from '../../protocol/mux/frame.js'
+import { encodeFrames, type Frame, type FramedReceipt, type MuxAgreement } from '../../protocol/mux/frame.js'
+import type { MuxConfig, MuxEffect, MuxEvent, MuxTransition } from '../../protocol/mux/state.js'
 import { Arena } from './arena.js'
-import { createStreamSockets, type StreamReset } from './stream-sockets.js'
+import { type SessionEvent, sessionReports$ } from './session-reports.js'
+import { createStreamSockets } from './stream-sockets.js'
 
 /**
  * How long the side that opens streams waits for the greeting of one that said it would greet. Messages that arrive too early
  * there come after those that follow them: a request before its SYN, which is then lost (docs/DECISIONS.md).
  */
 const greetingMs = 200
-
-/** Streams that are reset are told together, so that a flood of them is a line in a log each 10 s and not one each. */
-const resetReportMs = 10_000
 
 /** What a session may send, drawn on by other sessions of the same key too. */
 export interface SessionCredit {
@@ -71,41 +45,9 @@ export interface SessionOptions {
   readonly scheduler: SchedulerLike
 }
 
-/** What a session reports. Bytes are payload; rates a second. */
-export type SessionEvent =
-  | { readonly type: 'streams'; readonly open: number }
-  /** Payload bytes in all: handed to the channel, received, and of these to be paid for now. Whenever one has grown. */
-  | {
-      readonly type: 'account'
-      readonly sentBytes: number
-      readonly receivedBytes: number
-      readonly countedBytes: number
-    }
-  /** Whether data waits for credit and for nothing else. */
-  | { readonly type: 'held'; readonly on: boolean }
-  /** Streams that were reset for reasons of one code, the newest of which this is: at once, then at most every 10 s. */
-  | ({ readonly type: 'resets'; readonly count: number } & StreamReset)
-  /** A receipt that the other side sent. Not checked. */
-  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
-  | {
-      readonly type: 'traffic'
-      readonly receivedBytes: number
-      readonly sentBytes: number
-      readonly receiveRate: number
-      readonly sendRate: number
-      readonly bufferedBytes: number
-      /** Whole seconds since anything arrived. */
-      readonly silentSeconds: number
-    }
-
-function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => number, scheduler: SchedulerLike) {
-  return state$.pipe(
-    map(bytesOf),
-    startWith(0),
-    pairwise(),
-    map(([before, after]) => after - before),
-    meter({ scheduler }),
-  )
+/** The frames that a step wants sent. */
+function framesOf({ effects }: MuxTransition): readonly Frame[] {
+  return effects.find(effect => effect.type === 'send')?.frames ?? []
 }
 
 /**
@@ -118,18 +60,20 @@ function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => n
  * channel lasts, on the other side, so that no program takes a broken transfer for a complete one.
  *
  * Holds bytes only in the multiplexer (bounds there), in the channel up to its high-water mark, and in the sockets up to
- * the window. Emits the number of open streams, the bytes to account for and whether it waits for credit when they
+ * the window. Emits the number of open streams, the bytes sent, received and payable, and whether it waits for credit when they
  * change, receipts as they come, streams that were reset counted by reason, and traffic once a second.
  */
 export function session$(options: SessionOptions): Observable<SessionEvent> {
   const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
+  const { version } = agreement
+  const maxMessageBytes = Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes)
   const arena = new Arena()
   const waits = role === 'client' && agreement.greet === true
   const config: MuxConfig = {
     ...defaultMuxConfig(role, agreement),
     acceptStreams: dial !== undefined,
     channelBytes: waits ? 0 : channel.highWaterBytes,
-    maxMessageBytes: Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes),
+    maxMessageBytes,
     allocate: arena.allocate,
   }
   return defer(() => {
@@ -159,91 +103,51 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       (receipt$ ?? EMPTY).pipe(map((receipt): MuxEvent => ({ type: 'receipt', receipt }))),
     )
 
-    /** The last words: the other side stops sending, and tells its programs at once that what they have is incomplete. */
-    const sayFailed = (ids: readonly number[]): void => {
+    const receivedReceipt$ = new Subject<FramedReceipt>()
+    const perform = (effect: MuxEffect): void => {
+      if (effect.type === 'fail') throw effect.error
+      if (effect.type === 'receipt') receivedReceipt$.next(effect.receipt)
+      else if (effect.type !== 'send') sockets.perform(effect)
+    }
+    /** Passes each step on once its frames have been handed to the channel. */
+    const sendFrames: OperatorFunction<MuxTransition, MuxTransition> = connect(transition$ =>
+      merge(
+        transition$.pipe(
+          map(framesOf),
+          pack({ version, maxMessageBytes, allocate: arena.allocate }),
+          tap(message => channel.send(message)),
+          ignoreElements(),
+        ),
+        transition$,
+      ),
+    )
+    /** The last frames: the other side stops sending, and its programs learn at once that what they have is incomplete. */
+    const sendFailures = (ids: readonly number[]): void => {
+      if (ids.length === 0) return
       const command = agreement.rst ? 'rst' : 'fin'
-      const frames = ids.map(streamId => encodeFrame({ command, streamId }, agreement.version))
-      if (frames.length === 0) return
+      const frames = ids.map((streamId): Frame => ({ command, streamId }))
       try {
-        channel.send(join(frames))
+        channel.send(encodeFrames(frames, version))
       } catch (error) {
         // It is the channel that is over; then there is nobody to tell.
         if (!isLighthouseError(error, 'channel-closed')) throw error
-      }
-    }
-    const received$ = new Subject<SessionEvent>()
-    const perform = (effect: MuxEffect): void => {
-      switch (effect.type) {
-        case 'send':
-          return channel.send(effect.message)
-        case 'receipt':
-          return received$.next({ type: 'receipt', receipt: effect.receipt })
-        case 'fail':
-          throw effect.error
-        default:
-          return sockets.perform(effect)
       }
     }
 
     return event$.pipe(
       keepAlive({ tick: { type: 'tick' } as const, scheduler }),
       multiplex(config, credit && (() => credit.bytes())),
-      tap(({ effects }) => {
-        effects.forEach(perform)
+      // Before the frames: the channel may refuse these, and what has arrived is delivered all the same.
+      tap(({ effects }) => effects.forEach(perform)),
+      sendFrames,
+      tap(() => {
         arena.reset()
         sockets.admit()
       }),
       map(({ state }) => state),
-      connect(state$ =>
-        merge(
-          // Before the others: it has something to tell when the connection errors.
-          merge(sockets.reset$, state$.pipe(ignoreElements())).pipe(
-            tally(({ local, reason }) => `${local} ${reason.code}`, { everyMs: resetReportMs, scheduler }),
-            map(({ newest, count }): SessionEvent => ({ type: 'resets', count, ...newest })),
-          ),
-          received$,
-          // Before the number of streams: the last bytes of one that ends are known when its end is.
-          state$.pipe(
-            distinctUntilChanged(
-              (a, b) =>
-                a.sentBytes === b.sentBytes && a.receivedBytes === b.receivedBytes && a.countedBytes === b.countedBytes,
-            ),
-            map(({ sentBytes, receivedBytes, countedBytes }): SessionEvent => ({
-              type: 'account',
-              sentBytes,
-              receivedBytes,
-              countedBytes,
-            })),
-          ),
-          state$.pipe(
-            map(state => state.streams.size),
-            distinctUntilChanged(),
-            map((open): SessionEvent => ({ type: 'streams', open })),
-          ),
-          state$.pipe(
-            map(isHeldByCredit),
-            distinctUntilChanged(),
-            map((on): SessionEvent => ({ type: 'held', on })),
-          ),
-          zip(
-            perSecond(state$, state => state.receivedBytes, scheduler),
-            perSecond(state$, state => state.sentBytes, scheduler),
-          ).pipe(
-            withLatestFrom(state$),
-            map(([[received, sent], state]): SessionEvent => ({
-              type: 'traffic',
-              receivedBytes: received.total,
-              sentBytes: sent.total,
-              receiveRate: received.perSecond,
-              sendRate: sent.perSecond,
-              bufferedBytes: state.queuedBytes,
-              silentSeconds: state.ticksSinceReceived,
-            })),
-          ),
-        ),
-      ),
+      connect(state$ => sessionReports$({ state$, reset$: sockets.reset$, receipt$: receivedReceipt$, scheduler })),
       finalize(() => {
-        sayFailed(sockets.abort())
+        sendFailures(sockets.reset())
       }),
     )
   })

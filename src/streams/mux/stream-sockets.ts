@@ -5,7 +5,10 @@ import { streamIds } from '../../protocol/mux/step.js'
 import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux/state.js'
 
 /** The effects that concern the socket of one stream. */
-export type SocketEffect = Extract<MuxEffect, { type: 'accept' | 'deliver' | 'finish' | 'hold' | 'closed' | 'abort' }>
+export type SocketEffect = Extract<
+  MuxEffect,
+  { type: 'accept' | 'deliver' | 'end' | 'pause' | 'resume' | 'closed' | 'reset' }
+>
 
 /** A stream that ended without both sides having said that they had sent all. */
 export interface StreamReset {
@@ -24,7 +27,7 @@ export interface StreamSockets {
   /** Opens streams for local sockets that wait while there are fewer than `maxStreams`. To be called after each step. */
   admit(): void
   /** Resets the sockets of all open streams, and returns the IDs of these. */
-  abort(): readonly number[]
+  reset(): readonly number[]
 }
 
 /** A socket's stream; without an ID it waits for one. */
@@ -36,7 +39,7 @@ interface Turn {
 function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxEvent {
   if (event.type === 'chunk') return { type: 'write', id, bytes: event.bytes }
   if (event.type === 'end') return { type: 'end', id }
-  return { type: 'taken', id, bytes: event.bytes, now: clock.now() }
+  return { type: 'consumed', id, bytes: event.bytes, now: clock.now() }
 }
 
 /**
@@ -44,7 +47,7 @@ function toMuxEvent(id: number, event: SocketEvent, clock: MonotonicClock): MuxE
  * end, in the order in which they came; one that breaks meanwhile is forgotten. How many may wait is for the listener to
  * limit. Buffers nothing.
  *
- * @param keep is told of delivered bytes that a socket still uses after its `write`.
+ * @param keep is called with delivered bytes that a socket still uses after its `write`.
  */
 export function createStreamSockets(options: {
   readonly config: Pick<MuxConfig, 'role' | 'maxStreams'>
@@ -81,7 +84,7 @@ export function createStreamSockets(options: {
       sockets.set(id, socket)
       turn.id = id
       opened$.next({ type: 'open', id })
-      if (turn.paused) socket.hold(false)
+      if (turn.paused) socket.resume()
     }
   }
   const local$ = (socket: ByteSocket): Observable<MuxEvent> =>
@@ -91,13 +94,13 @@ export function createStreamSockets(options: {
       admit()
       if (turn.id === undefined) {
         turn.paused = true
-        socket.hold(true)
+        socket.pause()
       }
       // Subscribed to while it waits, so that its end is seen; paused, so that nothing else is.
       return events$(turn, socket)
     }).pipe(
       finalize(() => {
-        if (waiting.delete(socket)) socket.abort()
+        if (waiting.delete(socket)) socket.reset()
       }),
     )
 
@@ -119,26 +122,29 @@ export function createStreamSockets(options: {
           return
         }
         case 'deliver':
-          if (socket?.write(effect.bytes) === true) keep(effect.bytes)
+          if (socket?.write(effect.bytes) === 'retained') keep(effect.bytes)
           return
-        case 'finish':
-          socket?.finish()
+        case 'end':
+          socket?.end()
           return
-        case 'hold':
-          socket?.hold(effect.on)
+        case 'pause':
+          socket?.pause()
+          return
+        case 'resume':
+          socket?.resume()
           return
         case 'closed':
           sockets.delete(effect.id)
           return
-        case 'abort':
+        case 'reset':
           sockets.delete(effect.id)
           reset$.next({ local: false, reason: effect.error })
-          socket?.abort()
+          socket?.reset()
       }
     },
-    abort() {
+    reset() {
       const open = [...sockets.keys()]
-      for (const socket of sockets.values()) socket.abort()
+      for (const socket of sockets.values()) socket.reset()
       sockets.clear()
       return open
     },

@@ -1,7 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs'
-import type { ByteSocket, SocketEvent } from '../../ports.js'
+import type { ByteSocket, SocketEvent, WriteResult } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import { enqueue } from '../../protocol/mux/receive.js'
+import { enqueue } from '../../protocol/mux/schedule.js'
 import {
   ask,
   createTurns,
@@ -69,8 +69,8 @@ class FairSocket implements ByteSocket {
   #subscriber: Subscriber<SocketEvent> | undefined
   #early: readonly Uint8Array[] = []
   #unreadBytes = 0
-  #finishing = false
-  #held = false
+  #ending = false
+  #paused = false
   #over = false
 
   constructor(
@@ -96,11 +96,11 @@ class FairSocket implements ByteSocket {
     const socket = this.shared.dial(this.key)
     this.#socket = socket
     this.#note()
-    if (this.#held) socket.hold(true)
+    if (this.#paused) socket.pause()
     const subscription = socket.event$.subscribe({
       next: event => {
         this.#note()
-        if (event.type === 'taken') this.#count(-event.bytes)
+        if (event.type === 'consumed') this.#count(-event.bytes)
         subscriber.next(event)
       },
       error: error => subscriber.error(error),
@@ -109,40 +109,45 @@ class FairSocket implements ByteSocket {
     subscriber.add(subscription)
     for (const bytes of this.#early) socket.write(bytes)
     this.#early = []
-    if (this.#finishing) socket.finish()
+    if (this.#ending) socket.end()
   }
 
   fail(error: LighthouseError): void {
     this.#subscriber?.error(error)
-    this.#socket?.abort()
+    this.#socket?.reset()
   }
 
-  write(bytes: Uint8Array): boolean {
-    if (this.#over) return false
+  write(bytes: Uint8Array): WriteResult {
+    if (this.#over) return 'copied'
     this.#count(bytes.length)
     if ((this.shared.unread.get(this.key) ?? 0) > maxUnreadBytes) {
       this.fail(tooMuch)
-      return false
+      return 'copied'
     }
     if (this.#socket !== undefined) return this.#socket.write(bytes)
     // A copy, joined with small neighbours: the other side chooses the size of the pieces.
     this.#early = enqueue(this.#early, Uint8Array.from(bytes))
-    return false
+    return 'copied'
   }
 
-  finish(): void {
-    this.#finishing = true
-    this.#socket?.finish()
+  end(): void {
+    this.#ending = true
+    this.#socket?.end()
   }
 
-  abort(): void {
+  reset(): void {
     if (this.#socket === undefined) this.fail(leftEarly)
-    else this.#socket.abort()
+    else this.#socket.reset()
   }
 
-  hold(on: boolean): void {
-    this.#held = on
-    this.#socket?.hold(on)
+  pause(): void {
+    this.#paused = true
+    this.#socket?.pause()
+  }
+
+  resume(): void {
+    this.#paused = false
+    this.#socket?.resume()
   }
 
   #end(): void {
