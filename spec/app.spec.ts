@@ -28,7 +28,7 @@ import { LighthouseError } from '../src/protocol/errors.js'
 import type { Identity } from '../src/protocol/metadata.js'
 import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
 import { registerText } from '../src/protocol/signed-texts.js'
-import { createMemoryReceiptBook } from '../src/streams/memory-receipts.js'
+import { memoryReceipts } from './support/memory-receipts.node.js'
 import { backTo, resources } from './compliance/support/resources.js'
 import { failingBook } from './streams/support/coins.js'
 import { ask } from './support/http-client.node.js'
@@ -221,7 +221,7 @@ describe('createPeer$', () => {
   })
 
   it('refuses a peer for which the limit is reached, also where no connection to it was made yet', async () => {
-    const receipts = createMemoryReceiptBook(alice.pubKey)
+    const receipts = memoryReceipts(alice.pubKey)
     const session = nodeCrypto.randomId(16)
     receipts.keep({ hub_key: hub.hubKey, session, seeder: bob.pubKey, consumer: alice.pubKey, bytes: 9, signature: '' })
     receipts.giveUp(session)
@@ -232,7 +232,7 @@ describe('createPeer$', () => {
   })
 
   it('sends nothing more to who owes it too much, and everything once it was forgiven', async () => {
-    const receipts = createMemoryReceiptBook(bob.pubKey)
+    const receipts = memoryReceipts(bob.pubKey)
     receipts.serve(alice.pubKey, 1_000_000)
     const a = await start({ identity: alice, ports: portBlock(0) })
     const shared = { type: 'folder', path: folder } as const
@@ -305,7 +305,7 @@ describe('createPeer$', () => {
             }),
           ),
     }
-    const receipts = createMemoryReceiptBook(alice.pubKey)
+    const receipts = memoryReceipts(alice.pubKey)
     await endMidway({ receipts, transport }, () => brought.splice(0))
     expect(brought).toHaveLength(1)
     expect(brought[0]).toEqual(receipts.receipt(brought[0]!.session))

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
 import { firstValueFrom } from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import type { SqliteConnection } from '../src/adapters/sqlite-connection.node.js'
+import { SqliteReceiptBook } from '../src/adapters/sqlite-receipt-book.node.js'
 import { createPeer$, portBlock } from '../src/app.js'
 import type { PeerOptions } from '../src/peer-options.js'
 import { verifyPeerOptions } from '../src/peer-options-rules.js'
-import { createMemoryReceiptBook } from '../src/streams/memory-receipts.js'
 import { createMemoryTrust } from '../src/streams/trust.js'
 import { fakeRtc } from './streams/support/fake-rtc.js'
 import { fakeTransport } from './streams/support/fake-transport.js'
@@ -104,7 +105,7 @@ describe('the options of a peer', () => {
         transport: fakeTransport(),
         crypto: nodeCrypto,
         trust: createMemoryTrust(),
-        receipts: createMemoryReceiptBook(keys.pubKey),
+        receipts: new SqliteReceiptBook({} as SqliteConnection, keys.pubKey, Date.now),
         spending: { dayBytes: 0, connectionBytes: undefined },
         iceServers: [{ urls: ['stun:127.0.0.1', 'turn:turn.example'], username: 'u', credential: 'c' }],
         relayOnly: false,

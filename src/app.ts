@@ -31,11 +31,13 @@ import { type FolderServer, folderServer$ } from './adapters/data-server.node.js
 import { processFigures } from './adapters/process-figures.node.js'
 import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
+import { receiptBook$ } from './adapters/receipt-book.node.js'
+import { memoryPath } from './adapters/sqlite-file.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerEvent, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
-import type { ByteSocket } from './ports.js'
+import type { ByteSocket, ReceiptBook } from './ports.js'
 import { isLighthouseError, LighthouseError, toInternalError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
@@ -52,6 +54,7 @@ import { type HubSession, signaling$, signedIn$ } from './streams/signaling.js'
 import { createReachability } from './streams/signaling/reachability.js'
 import { chosenRtc } from './streams/signaling/rtc-choice.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
+import { usingValue$ } from './streams/using-value.js'
 
 export type { Peer, PeerEvent, PeerOptions, Share } from './peer-options.js'
 export { type PeerPorts, portBlock, type Tunnel }
@@ -98,7 +101,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
 }
 
 /** One running peer: the pieces put together, for one subscription. */
-function run$(environment: Environment, { overTcp, missing }: Engines): Observable<Peer> {
+function run$(environment: Environment, { overTcp, missing }: Engines, book: ReceiptBook): Observable<Peer> {
   const { identity, share: shared, home, ports, hub, controlToken, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const startedAt = clock.now()
@@ -136,7 +139,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines): Observab
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
   )
-  const { crypto, receipts: book, spending: limits } = environment
+  const { crypto, spending: limits } = environment
   const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, hub, scheduler })
   const audit$ = statementAudit$({ identity, crypto, book, session$, signal$, settled$: accounts.settled$ }).pipe(
     counted,
@@ -389,6 +392,10 @@ export function createPeer$(options: PeerOptions): Observable<Peer> {
   return defer(() => {
     verifyPeerOptions(options)
     const engines$ = options.rtc === undefined ? from(loadEngines()) : of<Engines>({ rtc: options.rtc })
-    return engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines)))
+    const { receipts } = options
+    const receipts$ = receipts === undefined ? receiptBook$(memoryPath, options.identity.pubKey) : of(receipts)
+    return usingValue$(receipts$, book =>
+      engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines, book))),
+    )
   })
 }

@@ -24,7 +24,6 @@ import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-bloc
 import type { SpendingLimits } from './protocol/spending.js'
 import type { HubState, PeerStats } from './protocol/stats.js'
 import type { Tunnel } from './protocol/tunnels/tunnels.js'
-import { createMemoryReceiptBook } from './streams/memory-receipts.js'
 import { createMemoryTrust } from './streams/trust.js'
 
 /** What a peer shares: a folder through its data server, or any TCP service of this machine. */
@@ -129,7 +128,7 @@ export interface Peer {
   forgive$(nickname: string): Observable<number>
 }
 
-/** Everything one subscription of `createPeer$` uses, with the defaults filled in. */
+/** What one subscription of `createPeer$` uses, with the defaults filled in. Receipts come beside it, since they have to be opened. */
 export interface Environment {
   readonly identity: Identity
   readonly share: Share | undefined
@@ -141,7 +140,6 @@ export interface Environment {
   readonly hub: Pick<HubClient, 'resolve$' | 'balance$' | 'ledger$'>
   readonly crypto: CryptoPort
   readonly trust: TrustStore
-  readonly receipts: ReceiptBook
   readonly spending: SpendingLimits
   readonly iceServers: readonly IceServer[]
   readonly relayOnly: boolean
@@ -165,7 +163,6 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
     transport: options.transport ?? socketIoTransport(url),
     hub: options.hub ?? fetchHubClient(url),
     trust: options.trust ?? createMemoryTrust(),
-    receipts: options.receipts ?? createMemoryReceiptBook(identity.pubKey),
     spending: options.spending ?? {},
     iceServers: options.iceServers ?? [],
     relayOnly: options.relayOnly ?? false,

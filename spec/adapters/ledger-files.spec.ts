@@ -1,11 +1,10 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { writeEvidence } from '../../src/adapters/evidence-file.node.js'
-import { receiptBook$ } from '../../src/adapters/receipt-book.node.js'
-import { receiptSnapshot$ } from '../../src/adapters/receipt-snapshot.node.js'
+import { type KeptReceipts, keptReceipts$, receiptBook$ } from '../../src/adapters/receipt-book.node.js'
 import type { ReceiptBook } from '../../src/ports.js'
 import { smallLedger } from '../support/ledger.js'
 
@@ -64,36 +63,59 @@ describe('writeEvidence', () => {
   })
 })
 
-describe('receiptSnapshot$', () => {
+describe('keptReceipts$', () => {
   async function open(path: string, pubKey: string): Promise<ReceiptBook> {
     const book$ = new ReplaySubject<ReceiptBook>(1)
     held.push(receiptBook$(path, pubKey).subscribe(book$))
     return firstValueFrom(book$)
   }
 
-  it('copies a book that is open and written to, and removes the copy', async () => {
+  async function keep(path: string, pubKey: string) {
+    const kept$ = new ReplaySubject<KeptReceipts | undefined>(1)
+    held.push(keptReceipts$(path, pubKey).subscribe(kept$))
+    return firstValueFrom(kept$)
+  }
+
+  it('reads a store that is open and written to, and goes on while it is', async () => {
     const home = temporary()
+    const path = join(home, 'receipts.sqlite')
     const { ledger, people } = smallLedger()
     const { pubKey } = people[0]
-    const book = await open(join(home, 'receipts.sqlite'), pubKey)
-    const entry = ledger.entries[5]!
-    book.keep(entry.receipt!)
-    book.settle(ledger.settlement(entry))
-    const copy$ = new ReplaySubject<string | undefined>(1)
-    const snapshot = receiptSnapshot$(join(home, 'receipts.sqlite')).subscribe(copy$)
-    held.push(snapshot)
-    const path = await firstValueFrom(copy$)
-    const copied = await open(path!, pubKey)
-    expect([...copied.settlements()]).toEqual([{ ...ledger.settlement(entry), receipt: entry.receipt }])
+    const book = await open(path, pubKey)
+    const [first, second] = [ledger.entries[3]!, ledger.entries[5]!]
+    book.keep(first.receipt!)
+    book.settle(ledger.settlement(first))
+    const kept = await keep(path, pubKey)
+    expect([...kept!.settlements()]).toEqual([{ ...ledger.settlement(first), receipt: first.receipt }])
+    book.keep(second.receipt!)
+    book.settle(ledger.settlement(second))
+    expect([...kept!.settlements()]).toEqual([{ ...ledger.settlement(second), receipt: second.receipt }])
     held.pop()!.unsubscribe()
-    snapshot.unsubscribe()
     expect(readdirSync(home).filter(name => !name.startsWith('receipts.sqlite'))).toEqual([])
-    expect(book.settlement(entry.receipt!.session)?.seq).toBe(6)
+    await expect(open(path, pubKey)).rejects.toMatchObject({ message: expect.stringContaining('another process') })
+  })
+
+  it('reads what a peer left that was killed or stopped, and refuses another key', async () => {
+    const home = temporary()
+    const path = join(home, 'receipts.sqlite')
+    const { ledger, people } = smallLedger()
+    const { pubKey } = people[0]
+    const book = await open(path, pubKey)
+    book.keepHead(ledger.hub.pubKey, ledger.head(3))
+    const killed = join(temporary(), 'receipts.sqlite')
+    for (const end of ['', '-wal']) copyFileSync(`${path}${end}`, `${killed}${end}`)
+    expect((await keep(killed, pubKey))!.newestHead(ledger.hub.pubKey)?.seq).toBe(3)
+    held.splice(0, 1)[0]!.unsubscribe()
+    expect((await keep(path, pubKey))!.newestHead(ledger.hub.pubKey)?.seq).toBe(3)
+    await expect(keep(path, people[1].pubKey)).rejects.toMatchObject({
+      code: 'store-failed',
+      message: expect.stringContaining(`belongs to the key ${pubKey}`),
+    })
   })
 
   it('says that there is none', async () => {
     const home = temporary()
-    expect(await firstValueFrom(receiptSnapshot$(join(home, 'receipts.sqlite')))).toBeUndefined()
+    expect(await keep(join(home, 'receipts.sqlite'), 'key')).toBeUndefined()
     expect(readdirSync(home)).toEqual([])
   })
 })

@@ -60,8 +60,10 @@ describe('ledger verify --mine', () => {
     expect(readdirSync(home).sort()).toEqual([
       'metadata.json',
       'receipts.sqlite',
+      'receipts.sqlite-shm',
       'receipts.sqlite-wal',
       'receipts.sqlite.fingerprint',
+      'receipts.sqlite.lock',
     ])
   })
 

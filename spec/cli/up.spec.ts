@@ -114,7 +114,12 @@ describe('up', () => {
     io.interrupt$.next()
     expect(await code).toBe(0)
     expect(peer.alive()).toBe(false)
-    expect(readdirSync(home)).toEqual(['metadata.json', 'receipts.sqlite', 'receipts.sqlite.fingerprint'])
+    expect(readdirSync(home)).toEqual([
+      'metadata.json',
+      'receipts.sqlite',
+      'receipts.sqlite.fingerprint',
+      'receipts.sqlite.lock',
+    ])
     expect(io.messages().map(({ type }) => type)).toEqual(['ready', 'hub', 'coins', 'hub'])
     expect(io.messages()[0]).toMatchObject({ nickname: 'alice', addresses: { proxy: 'http://127.0.0.1:1/' } })
     expect(io.opened).toEqual([])

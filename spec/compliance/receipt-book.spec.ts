@@ -1,12 +1,9 @@
-import { of } from 'rxjs'
 import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import { temporaryFolders } from '../cli/support/temporary.js'
 import { self } from '../support/receipts.js'
 import { describeReceiptBook } from './receipt-book.js'
 
 const folder = temporaryFolders()
 
-describeReceiptBook('A pure one', now => of(createMemoryReceiptBook(self, now)))
 describeReceiptBook('SQLite in memory', now => receiptBook$(':memory:', self, { now }))
 describeReceiptBook('A SQLite file', now => receiptBook$(receiptsPath(folder()), self, { now }))

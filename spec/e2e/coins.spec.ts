@@ -6,10 +6,8 @@ import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from '@jest/globals'
-import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, switchMap, timer } from 'rxjs'
-import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
-import { receiptSnapshot$ } from '../../src/adapters/receipt-snapshot.node.js'
-import type { ReceiptBook } from '../../src/ports.js'
+import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, timer } from 'rxjs'
+import { type KeptReceipts, keptReceipts$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
 import { parseMetadata } from '../../src/protocol/metadata.js'
 import type { PeerStats } from '../../src/protocol/stats.js'
 import { type ClusterPeer, clusters, startCli } from '../support/cluster.node.js'
@@ -98,12 +96,8 @@ async function stage(names: readonly string[], coins: number, filmBytes: number)
 const keyOf = ({ home }: ClusterPeer): string => parseMetadata(readFileSync(join(home, 'metadata.json'), 'utf8')).pubKey
 
 /** What the receipt book of a peer says, which may be running. */
-function readBook<T>(peer: ClusterPeer, read: (book: ReceiptBook) => T): Promise<T> {
-  const book$ = receiptSnapshot$(receiptsPath(peer.home)).pipe(
-    switchMap(path => receiptBook$(path!, keyOf(peer))),
-    map(read),
-  )
-  return firstValueFrom(book$)
+function readBook<T>(peer: ClusterPeer, read: (book: KeptReceipts) => T): Promise<T> {
+  return firstValueFrom(keptReceipts$(receiptsPath(peer.home), keyOf(peer)).pipe(map(book => read(book!))))
 }
 
 const filmOf = ({ proxy }: ClusterPeer, nickname: string): string => `${proxy}proxy/${nickname}/film.bin`

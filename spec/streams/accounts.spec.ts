@@ -3,7 +3,7 @@ import { Subject } from 'rxjs'
 import type { ReceiptBook } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
 import { type MemorySocket, memorySocket } from '../support/memory-socket.js'
 import { isSame, patternBytes } from '../support/pattern.js'
@@ -224,7 +224,7 @@ describe('two peers with accounts', () => {
     const { time, hub, here, there } = peers(400_000)
     connect({ time, here, there }, 'one').fetch(3_000_000).run(1_000)
     // As a process that is killed leaves its book.
-    const book = createMemoryReceiptBook(consumer)
+    const book = memoryReceipts(consumer)
     for (const debt of here.book.owed(hubKey)) book.owe(debt)
     expect(book.owed(hubKey)).toMatchObject([{ session: sessionOf('one'), bytes: 1_400_000 }])
     hub.grant(consumer, 1e7)
@@ -267,7 +267,7 @@ describe('two peers with accounts', () => {
   })
 
   it('settle after a crash of the seeder what it held: the receipts are in its book', () => {
-    const book = createMemoryReceiptBook(seeder)
+    const book = memoryReceipts(seeder)
     const world = peers(1e8, {}, { [seeder]: book })
     const { time, hub, here, there } = world
     there.signOut()
@@ -356,7 +356,7 @@ describe('createAccounts', () => {
     const time = virtualTime()
     const full = new LighthouseError('store-failed', 'the disk is broken')
     const book: ReceiptBook = {
-      ...createMemoryReceiptBook(self),
+      ...memoryReceipts(self),
       unsettledBytes: () => {
         throw full
       },
@@ -456,7 +456,7 @@ describe('createAccounts', () => {
 
   it('reports a book that fails, and goes on', () => {
     const broken = { now: false }
-    const memory = createMemoryReceiptBook(self)
+    const memory = memoryReceipts(self)
     const full = new LighthouseError('store-failed', 'the disk is full')
     const book: ReceiptBook = {
       ...memory,

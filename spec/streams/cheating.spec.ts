@@ -3,7 +3,7 @@ import type { ReceiptBook } from '../../src/ports.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
 import { createDeframer, deframe } from '../../src/protocol/mux/deframer.js'
 import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
 import { memorySocket } from '../support/memory-socket.js'
 import { patternBytes } from '../support/pattern.js'
@@ -101,7 +101,7 @@ interface World {
 function world(wallet = 1e9): World {
   const time = virtualTime()
   const hub = playHub(time, { [cheater]: wallet, [carol]: wallet, [seeder]: 0 })
-  const book = createMemoryReceiptBook(seeder, () => time.scheduler.now())
+  const book = memoryReceipts(seeder, () => time.scheduler.now())
   const peer = coinPeer(time, hub, seeder, { book })
   peer.signIn()
   return { time, hub, book, peer }

@@ -5,15 +5,15 @@ import { fromBase64 } from '../../src/protocol/base64.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
 import { createCrediting } from '../../src/streams/crediting.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
 import type { SessionEvent } from '../../src/streams/mux/session-reports.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
 import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const window = 1_000_000
 
-function world(book: ReceiptBook = createMemoryReceiptBook(self), time: VirtualTime = virtualTime()) {
+function world(book: ReceiptBook = memoryReceipts(self), time: VirtualTime = virtualTime()) {
   const crypto = playCrypto()
   const signedIn$ = new BehaviorSubject(true)
   const failures: LighthouseError[] = []
@@ -95,7 +95,7 @@ describe('crediting', () => {
   })
 
   it('tells the book before anything goes, and puts it right at the end', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     const { serve } = world(book)
     const session = serve('one')
     for (let count = 0; count < 40; count++) {
@@ -134,7 +134,7 @@ describe('crediting', () => {
   })
 
   it('keeps the debt over a restart, a crash included, and adds 256 KiB to it at most', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     const first = world(book)
     first.serve('one').send(100_000)
     // Killed: nothing is put right.
@@ -161,7 +161,7 @@ describe('crediting', () => {
   })
 
   it('takes what was paid over a restart along', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     const first = world(book).serve('one')
     first.exhaust()
     first.settle(window)

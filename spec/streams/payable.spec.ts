@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { defer, type Observable, of, throwError } from 'rxjs'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { payable$, unpayable } from '../../src/streams/payable.js'
 import { bob, carol, self } from '../support/receipts.js'
 import { type CoinPeer, coinPeer, playHub, signedReceipt } from './support/coins.js'
@@ -17,7 +17,7 @@ interface Given {
 /** A peer with so much in its wallet, of which so much is signed to bob and not settled. */
 function peer({ wallet = 5_000_000, signed = 0, limits = {} }: Given = {}): CoinPeer {
   const time = virtualTime()
-  const book = createMemoryReceiptBook(self, () => time.scheduler.now())
+  const book = memoryReceipts(self, () => time.scheduler.now())
   if (signed > 0) book.keep(signedReceipt('one', signed, bob, self))
   const hub = playHub(time, {})
   const here = coinPeer(time, hub, self, { book, limits })

@@ -6,7 +6,7 @@ import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
 import { receiptText } from '../../src/protocol/signed-texts.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { createPaying } from '../../src/streams/paying.js'
 import type { SessionEvent } from '../../src/streams/mux/session-reports.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
@@ -29,7 +29,7 @@ function world({
   wallet,
   limits = {},
   time = virtualTime(),
-  book = createMemoryReceiptBook(self, () => time.scheduler.now()),
+  book = memoryReceipts(self, () => time.scheduler.now()),
 }: { wallet?: number; limits?: SpendingLimits; time?: VirtualTime; book?: ReceiptBook } = {}) {
   const crypto = playCrypto()
   const failures: LighthouseError[] = []
@@ -168,7 +168,7 @@ describe('paying', () => {
   })
 
   it('takes larger steps, the more it has paid this seeder', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     book.keep(signedReceipt('before', 32_000_000, bob, self))
     book.settle(signedSettlement('before', 32_000_000, 0))
     const { pay } = world({ wallet: 1e8, book })
@@ -202,7 +202,7 @@ describe('paying', () => {
     })
 
     it('bounds it with what earlier runs signed and did not settle', () => {
-      const book = createMemoryReceiptBook(self)
+      const book = memoryReceipts(self)
       book.keep(signedReceipt('before', 1_400_000, carol, self))
       const { pay } = world({ wallet: 2_000_000, book })
       const session = pay('one')
@@ -246,7 +246,7 @@ describe('paying', () => {
 
     it('that was empty pays afterwards for sessions that have ended, oldest first, in another run too', () => {
       const time = virtualTime()
-      const book = createMemoryReceiptBook(self, () => time.scheduler.now())
+      const book = memoryReceipts(self, () => time.scheduler.now())
       const first = world({ wallet: 200_000, book, time })
       const [one, two] = [first.pay('one'), first.pay('two', carol)]
       one.count(600_000)
@@ -295,7 +295,7 @@ describe('paying', () => {
     it('on a day and a peer hold over sessions, and over runs', () => {
       for (const limits of [{ dayBytes: 1_400_000 }, { peerBytes: 1_400_000 }]) {
         const time = virtualTime()
-        const book = createMemoryReceiptBook(self, () => time.scheduler.now())
+        const book = memoryReceipts(self, () => time.scheduler.now())
         const first = world({ wallet: 1e8, limits, time, book })
         const one = first.pay('one')
         one.count(800_000)

@@ -3,7 +3,7 @@ import { BehaviorSubject, NEVER, Observable, of, Subject, type Subscriber } from
 import type { ReceiptBook } from '../../src/ports.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../src/protocol/receipt.js'
-import { createMemoryReceiptBook } from '../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { settling$, type SettlingEvent } from '../../src/streams/settling.js'
 import type { HubSession } from '../../src/streams/signaling.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
@@ -20,7 +20,7 @@ interface Question {
   fail(error: unknown): void
 }
 
-function world(book: ReceiptBook = createMemoryReceiptBook(self), begin: 'signed in' | 'away' = 'signed in') {
+function world(book: ReceiptBook = memoryReceipts(self), begin: 'signed in' | 'away' = 'signed in') {
   const time = virtualTime()
   const questions: Question[] = []
   const session = (hubKey = hub): HubSession => ({
@@ -149,7 +149,7 @@ describe('settling$', () => {
   })
 
   it('brings receipts of earlier runs, sixteen at a time, of either role', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     for (let count = 0; count < 40; count++) {
       const [seeder, consumer] = count % 2 === 0 ? [self, carol] : [bob, self]
       book.keep(signedReceipt(`old ${count}`, 10, seeder, consumer))
@@ -306,7 +306,7 @@ describe('settling$', () => {
   it('says that the book fails, and goes on', () => {
     const full = new LighthouseError('store-failed', 'the disk is broken')
     const broken = { now: true }
-    const memory = createMemoryReceiptBook(self)
+    const memory = memoryReceipts(self)
     const book: ReceiptBook = {
       ...memory,
       due: limit => {
@@ -360,7 +360,7 @@ describe('what is unsettled', () => {
   })
 
   it('is brought newest first, to the last of it, however much there is that cannot be paid', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     for (let count = 0; count < 2_500; count++) book.keep(signedReceipt(`old ${count}`, 10, self, carol))
     const { time, questions, refused, asked, subscription } = world(book)
     for (let count = 0; count < questions.length; count++) {
@@ -397,7 +397,7 @@ describe('what is unsettled', () => {
 
 describe('what keys that owe have settled', () => {
   const served = (receipts: readonly SignedReceipt[], servedBytes: number): ReceiptBook => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     for (const receipt of receipts) book.keep(receipt)
     book.serve(carol, servedBytes)
     return book
@@ -442,7 +442,7 @@ describe('what keys that owe have settled', () => {
 
 describe('a receipt that a hub answers within the call', () => {
   it('does not block the ones after it', () => {
-    const book = createMemoryReceiptBook(self)
+    const book = memoryReceipts(self)
     const asked: number[] = []
     const receipt$ = new Subject<SignedReceipt>()
     settling$({

@@ -2,13 +2,13 @@
  * receipts.sqlite: a peer's receipts, settlements, heads of the ledger, and who owes what.
  */
 import { dirname, join } from 'node:path'
-import { map, type Observable } from 'rxjs'
+import { concat, defer, map, NEVER, type Observable, of } from 'rxjs'
 import type { KeyMarker, ReceiptBook } from '../ports.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { ensurePrivateFolder } from './private-file.node.js'
-import { damaged, prepareReceiptBook } from './receipt-schema.node.js'
+import { checkReceipts, damaged, prepareReceiptBook } from './receipt-schema.node.js'
 import { SqliteConnection } from './sqlite-connection.node.js'
-import { closeDatabase, database$, memoryPath, openDatabase } from './sqlite-file.node.js'
+import { busyTimeoutMs, closeDatabase, database$, memoryPath, openDatabase } from './sqlite-file.node.js'
 import type { Database, SqliteLibrary } from './sqlite-library.node.js'
 import { SqliteReceiptBook } from './sqlite-receipt-book.node.js'
 import { fileProblem, keyMarker, markerPath } from './store/key-marker.node.js'
@@ -66,46 +66,58 @@ function checkFile(path: string, marker: KeyMarker): void {
   )
 }
 
-function openBook(library: SqliteLibrary, path: string, pubKey: string, options: ReceiptBookOptions): Database {
+/**
+ * A lock of its own beside the file, which one process has as long as it writes: the file itself can be read meanwhile, by
+ * `ledger verify --mine`. Undefined in memory. Throws what the library throws where another process has it.
+ */
+function lock(library: SqliteLibrary, path: string): Database | undefined {
+  if (path === memoryPath) return undefined
+  // A version, so that the file is seen to be a database wherever a link leads to it. The transaction stays open.
+  const take = 'PRAGMA journal_mode = MEMORY; PRAGMA user_version = 1; BEGIN IMMEDIATE'
+  return openDatabase(library, `${path}.lock`, database => database.exec(take))
+}
+
+interface OpenBook {
+  readonly database: Database
+  readonly lock: Database | undefined
+}
+
+function openBook(library: SqliteLibrary, path: string, pubKey: string, options: ReceiptBookOptions): OpenBook {
   const { now = Date.now, acceptNew = false } = options
-  const open = (): Database =>
-    openDatabase(library, path, database => prepareReceiptBook(database, pubKey, now()), closeBook)
+  let held: Database | undefined
   try {
-    if (path === memoryPath) return open()
-    ensurePrivateFolder(dirname(path), 'store-failed')
-    const marker = keyMarker(markerPath(path))
-    if (!acceptNew) checkFile(path, marker)
-    const database = open()
-    try {
-      if (acceptNew || marker.read() !== marker.fingerprint(pubKey)) marker.write(pubKey)
-      return database
-    } catch (error) {
-      closeBook(database)
-      throw error
+    const marker = path === memoryPath ? undefined : keyMarker(markerPath(path))
+    if (marker !== undefined) {
+      ensurePrivateFolder(dirname(path), 'store-failed')
+      if (!acceptNew) checkFile(path, marker)
     }
+    held = lock(library, path)
+    const prepare = (database: Database): void => {
+      prepareReceiptBook(database, pubKey, now())
+      if (marker !== undefined && (acceptNew || marker.read() !== marker.fingerprint(pubKey))) marker.write(pubKey)
+    }
+    return { lock: held, database: openDatabase(library, path, prepare, closeFile) }
   } catch (error) {
+    if (held !== undefined) closeDatabase(held)
     throw failed(error, path)
   }
 }
 
-/**
- * Closes for good. The library holds a connection underneath until its statements have been collected as garbage, so the
- * lock is let go first: leaving the write-ahead log allows that, and syncs all of it into the one file.
- */
-function closeBook(database: Database): void {
+/** Syncs the write-ahead log into the one file, and closes. */
+function closeFile(database: Database): void {
   try {
-    database.exec(`
-      PRAGMA busy_timeout = 0;
-      PRAGMA journal_mode = DELETE;
-      PRAGMA locking_mode = NORMAL;
-      SELECT count(*) FROM owner
-    `)
+    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE')
   } catch {
     // Nothing is lost by it: the log stays beside the file and is read when it is opened again. Whoever closes has nobody
     // to tell, and a failure to open is told already.
   } finally {
     closeDatabase(database)
   }
+}
+
+function closeBook({ database, lock: held }: OpenBook): void {
+  closeFile(database)
+  if (held !== undefined) closeDatabase(held)
 }
 
 /**
@@ -118,9 +130,44 @@ function closeBook(database: Database): void {
  */
 export function receiptBook$(path: string, pubKey: string, options: ReceiptBookOptions = {}): Observable<ReceiptBook> {
   return database$(library => openBook(library, path, pubKey, options), closeBook).pipe(
-    map(database => {
-      const sql = new SqliteConnection(database, error => failed(error, path))
-      return new SqliteReceiptBook(sql, pubKey, options.now ?? Date.now)
-    }),
+    map(({ database }) => toBook(database, path, pubKey, options.now)),
+  )
+}
+
+function toBook(database: Database, path: string, pubKey: string, now: () => number = Date.now): ReceiptBook {
+  return new SqliteReceiptBook(new SqliteConnection(database, error => failed(error, path)), pubKey, now)
+}
+
+/** A receipt book to be read only. */
+export type KeptReceipts = Omit<ReceiptBook, 'open' | 'keep' | 'settle' | 'owe' | 'giveUp' | 'serve' | 'keepHead'>
+
+function openToRead({ DatabaseSync }: SqliteLibrary, path: string, pubKey: string): Database {
+  try {
+    const database = new DatabaseSync(path, { readOnly: true, timeout: busyTimeoutMs })
+    try {
+      database.exec('PRAGMA trusted_schema = OFF')
+      checkReceipts(database, pubKey)
+      return database
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    throw failed(error, path)
+  }
+}
+
+/**
+ * What the peer with this key keeps, to be read only, also while the peer runs. Emits undefined where there is no file; never
+ * completes. Errors with `store-failed`.
+ */
+export function keptReceipts$(path: string, pubKey: string): Observable<KeptReceipts | undefined> {
+  return defer(() =>
+    fileProblem(path) === undefined
+      ? database$(
+          library => openToRead(library, path, pubKey),
+          database => database.close(),
+        ).pipe(map(database => toBook(database, path, pubKey)))
+      : concat(of(undefined), NEVER),
   )
 }

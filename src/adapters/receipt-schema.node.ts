@@ -1,7 +1,7 @@
 import { LighthouseError } from '../protocol/errors.js'
 import { inTransaction } from './sqlite-connection.node.js'
 import type { Database } from './sqlite-library.node.js'
-import { migrate } from './sqlite-migrations.node.js'
+import { checkVersion, migrate } from './sqlite-migrations.node.js'
 
 /**
  * Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add.
@@ -84,7 +84,6 @@ const migrations = [
  * ends. A power cut may take the newest receipts with it, which the other party holds too, and never leaves half of one.
  */
 const settings = `
-  PRAGMA locking_mode = EXCLUSIVE;
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA trusted_schema = OFF;
@@ -99,23 +98,31 @@ const emptySessionDays = 90
  */
 export function prepareReceiptBook(database: Database, pubKey: string, nowMs: number): void {
   database.exec(settings)
-  // Takes the lock for good: a second process on this file fails here, not in the middle of its work.
   inTransaction(database, () => {
     migrate(database, migrations, 'it')
     database.prepare('INSERT OR IGNORE INTO owner (id, pub_key) VALUES (1, ?)').run(pubKey)
-    const { pub_key: owner } = database.prepare('SELECT pub_key FROM owner').get() as { pub_key: string }
-    if (owner !== pubKey) {
-      throw new LighthouseError(
-        'store-failed',
-        `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json; or move the file away and start with --accept-new, to begin anew`,
-      )
-    }
+    checkOwner(database, pubKey)
     database
       .prepare('DELETE FROM sessions WHERE bytes = 0 AND settled_bytes = 0 AND began_ms < ?')
       .run(nowMs - emptySessionDays * 86_400_000)
   })
   const { quick_check: finding } = database.prepare('PRAGMA quick_check(1)').get() as { quick_check: string }
   if (finding !== 'ok') throw new LighthouseError('store-failed', damaged(finding))
+}
+
+function checkOwner(database: Database, pubKey: string): void {
+  const { pub_key: owner } = database.prepare('SELECT pub_key FROM owner').get() as { pub_key: string }
+  if (owner === pubKey) return
+  throw new LighthouseError(
+    'store-failed',
+    `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json; or move the file away and start with --accept-new, to begin anew`,
+  )
+}
+
+/** For who only reads. Throws `store-failed` for a file of a newer version, or of another key. */
+export function checkReceipts(database: Database, pubKey: string): void {
+  checkVersion(database, migrations, 'it')
+  checkOwner(database, pubKey)
 }
 
 /** What is said of a file that SQLite cannot make sense of. */

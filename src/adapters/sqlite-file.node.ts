@@ -6,7 +6,7 @@ import { type Database, loadSqlite, type SqliteLibrary } from './sqlite-library.
 export const memoryPath = ':memory:'
 
 /** How long to wait for another process that is letting go of the file, as one that is being restarted does. */
-const busyTimeoutMs = 1_000
+export const busyTimeoutMs = 1_000
 
 /**
  * All that are open. The library closes a database that was collected as garbage, without a word, and its lock goes with
@@ -51,14 +51,14 @@ export function closeDatabase(database: Database): void {
  * Opens a database on subscription; emits it and never completes; unsubscribing closes it. Errors with what `open` throws,
  * which has closed what it opened then.
  */
-export function database$(
-  open: (library: SqliteLibrary) => Database,
-  close: (database: Database) => void,
-): Observable<Database> {
+export function database$<Opened>(
+  open: (library: SqliteLibrary) => Opened,
+  close: (opened: Opened) => void,
+): Observable<Opened> {
   return defer(loadSqlite).pipe(
     concatMap(
       library =>
-        new Observable<Database>(subscriber => {
+        new Observable<Opened>(subscriber => {
           const database = open(library)
           subscriber.add(() => close(database))
           subscriber.next(database)

@@ -3,7 +3,7 @@ import { BehaviorSubject, defer, NEVER, type Observable, of, throwError } from '
 import type { SignedReceipt } from '../../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../../src/protocol/signal.js'
 import { missedPayments$ } from '../../../src/streams/coins/missed-payments.js'
-import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { newKeys, smallLedger } from '../../support/ledger.js'
 import { virtualTime } from '../support/virtual-time.js'
 
@@ -13,7 +13,7 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
   const [a, b, c] = people
   const hubKey = ledger.hub.pubKey
   const time = virtualTime()
-  const book = createMemoryReceiptBook(b.pubKey)
+  const book = memoryReceipts(b.pubKey)
   book.keepHead(hubKey, ledger.head(3))
   const asked: number[] = []
   const hubSession$ = new BehaviorSubject<{ hubKey: string; head: LedgerHead | undefined } | undefined>(undefined)

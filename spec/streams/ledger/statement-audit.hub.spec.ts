@@ -16,7 +16,7 @@ import type { SignalConnection } from '../../../src/ports.js'
 import { formatCoins } from '../../../src/protocol/coins.js'
 import { settledText } from '../../../src/protocol/signed-texts.js'
 import { type AuditEvent, statementAudit$ } from '../../../src/streams/ledger/statement-audit.js'
-import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { signaling$ } from '../../../src/streams/signaling.js'
 import { createMemoryTrust } from '../../../src/streams/trust.js'
 import { type HostileHub, hostileHub$ } from '../../support/hostile-hub.node.js'
@@ -34,7 +34,7 @@ async function startHub(): Promise<HostileHub> {
 }
 
 /** Signs in as a peer does, and compares. `book` lasts from one session to the next. */
-function watch(hub: HostileHub, keys: Keys, book = createMemoryReceiptBook(keys.pubKey)) {
+function watch(hub: HostileHub, keys: Keys, book = memoryReceipts(keys.pubKey)) {
   const identity = { ...keys, nickname: 'alice', host: hub.url }
   const event$ = signaling$({
     ...{ transport: socketIoTransport(hub.url), identity, crypto: nodeCrypto, trust: createMemoryTrust() },

@@ -10,7 +10,7 @@ import {
   statementAudit$,
   type StatementAuditOptions,
 } from '../../../src/streams/ledger/statement-audit.js'
-import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { newKeys, smallLedger, type SpecLedger } from '../../support/ledger.js'
 
 /** The first of three people, at a hub whose ledger has seven blocks. */
@@ -20,7 +20,7 @@ function scene(change: Partial<StatementAuditOptions> = {}) {
   const signal$ = new Subject<Signal>()
   const settled$ = new Subject<Settlement>()
   const session$ = new Subject<{ hubKey: string; head: LedgerHead | undefined } | undefined>()
-  const book = createMemoryReceiptBook(people[0].pubKey)
+  const book = memoryReceipts(people[0].pubKey)
   const options: StatementAuditOptions = {
     ...{ identity: people[0], crypto: nodeCrypto, book, session$, signal$, settled$ },
     ...change,
@@ -335,7 +335,7 @@ describe('statementAudit$', () => {
   })
 
   it('goes on when its store fails', () => {
-    const book = createMemoryReceiptBook('')
+    const book = memoryReceipts('')
     let fails = true
     const keepHead: typeof book.keepHead = (...head) => {
       if (fails) throw new LighthouseError('store-failed', 'full')

@@ -13,7 +13,7 @@ import type { ConnectionStats } from '../../../src/protocol/stats.js'
 import type { SessionAccount } from '../../../src/streams/account.js'
 import { type Accounts, type AccountsReport, createAccounts } from '../../../src/streams/accounts.js'
 import { carry$ } from '../../../src/streams/mux/carry.js'
-import { createMemoryReceiptBook } from '../../../src/streams/memory-receipts.js'
+import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import type { HubSession } from '../../../src/streams/signaling.js'
 import type { MemoryChannel } from '../../support/memory-channel.js'
 import { hub as hubKey, sessionOf } from '../../support/receipts.js'
@@ -58,7 +58,7 @@ export function failingBook(
   broken: { readonly now: boolean },
   ...methods: (keyof ReceiptBook)[]
 ): ReceiptBook {
-  return new Proxy(createMemoryReceiptBook(pubKey), {
+  return new Proxy(memoryReceipts(pubKey), {
     get(target, property, receiver) {
       const value: unknown = Reflect.get(target, property, receiver)
       if (!methods.includes(property as keyof ReceiptBook)) return value
@@ -186,7 +186,7 @@ export function coinPeer(
   pubKey: string,
   options: { readonly book?: ReceiptBook; readonly limits?: SpendingLimits } = {},
 ): CoinPeer {
-  const { book = createMemoryReceiptBook(pubKey, () => time.scheduler.now()), limits = {} } = options
+  const { book = memoryReceipts(pubKey, () => time.scheduler.now()), limits = {} } = options
   const crypto = playCrypto()
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
   const accounts = createAccounts({

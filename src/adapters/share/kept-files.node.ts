@@ -19,8 +19,8 @@ const homeMarks = {
   'hub.db.fingerprint': /^SHA256:/,
 }
 
-/** The first bytes of a database of SQLite, of its log in either byte order, of JSON, and of a fingerprint. */
-const keptHead = /^(?:SQLite format 3\0|7\x7f\x06[\x82\x83]|\{|SHA256:)/
+/** The first bytes of a database of SQLite, of its log and the log's index in either byte order, of JSON, and of a fingerprint. */
+const keptHead = /^(?:SQLite format 3\0|7\x7f\x06[\x82\x83]|\x18\xe2-\0|\0-\xe2\x18|\{|SHA256:)/
 
 /** What a peer or a hub writes beside a database: whose it is, and how to talk to the hub that runs on it. */
 const databaseMarks = { '.fingerprint': /^SHA256:/, '.control': /^\{"url":"/ }

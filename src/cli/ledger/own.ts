@@ -1,8 +1,7 @@
-import { defer, map, type Observable, of, switchMap, tap } from 'rxjs'
+import { defer, map, type Observable, of, tap } from 'rxjs'
 import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
-import { receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
-import { receiptSnapshot$ } from '../../adapters/receipt-snapshot.node.js'
+import { keptReceipts$, receiptsPath } from '../../adapters/receipt-book.node.js'
 import { rememberedHubKey } from '../../adapters/trust-file.node.js'
 import type { ReceiptBook } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
@@ -93,17 +92,16 @@ function checkHub({ kind, name, hubKey }: LedgerSource, known: Own): void {
 
 /**
  * What the identity of the home holds against a ledger; undefined where nobody is registered. Of the home's hub by the key
- * that is remembered for it or, where none is, that the newest receipt names. Never completes: the book, of which a copy is
- * read, stays open until it is unsubscribed from. Errors with `store-failed` or `invalid-metadata`, and where the ledger is to be
+ * that is remembered for it or, where none is, that the newest receipt names. Never completes: the book stays
+ * open, to be read, until it is unsubscribed from. Errors with `store-failed` or `invalid-metadata`, and where the ledger is to be
  * that of the home's hub and is another's, with `key-changed` or `usage`.
  */
 export function own$(context: Context, source: LedgerSource, scope: OwnScope): Observable<Own | undefined> {
   return defer(() => {
     const identity = readMetadata(context.home)
     if (identity === undefined) return of(undefined)
-    return receiptSnapshot$(receiptsPath(context.home)).pipe(
-      switchMap((path): Observable<Book> => (path === undefined ? of(nothing) : receiptBook$(path, identity.pubKey))),
-      map(book => own(context, identity, source, scope, book)),
+    return keptReceipts$(receiptsPath(context.home), identity.pubKey).pipe(
+      map(kept => own(context, identity, source, scope, kept ?? nothing)),
       tap(known => scope.isHome && checkHub(source, known)),
     )
   })
