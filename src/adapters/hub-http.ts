@@ -25,7 +25,7 @@ interface Answer {
   readonly text: string
 }
 
-function nonsense(url: string, what: string): LighthouseError {
+function invalidResponse(url: string, what: string): LighthouseError {
   return new LighthouseError(
     'hub-protocol',
     `${url} answered ${what}, which is not what a hub says. Check its address and version.`,
@@ -40,7 +40,7 @@ async function readAnswer(response: Response): Promise<Answer> {
     // Leaving the loop cancels the rest of the answer.
     for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
       bytes += chunk.length
-      if (bytes > maxAnswerBytes) throw nonsense(response.url, `more than ${maxAnswerBytes} bytes`)
+      if (bytes > maxAnswerBytes) throw invalidResponse(response.url, `more than ${maxAnswerBytes} bytes`)
       text += decoder.decode(chunk, { stream: true })
     }
   }
@@ -57,10 +57,10 @@ async function* readLines(response: Response): AsyncGenerator<readonly string[]>
   const splitter = new LineSplitter(maxLedgerLineBytes)
   for await (const chunk of response.body as unknown as AsyncIterable<Uint8Array>) {
     const lines = splitter.push(decoder.decode(chunk, { stream: true }))
-    if (lines === undefined) throw nonsense(url, `a line of more than ${maxLedgerLineBytes} bytes`)
+    if (lines === undefined) throw invalidResponse(url, `a line of more than ${maxLedgerLineBytes} bytes`)
     yield lines
   }
-  if (splitter.rest + decoder.decode() !== '') throw nonsense(url, 'a ledger that ends in the middle of a line')
+  if (splitter.rest + decoder.decode() !== '') throw invalidResponse(url, 'a ledger that ends in the middle of a line')
 }
 
 function parseJson(text: string): Record<string, unknown> {
@@ -84,7 +84,7 @@ function unexpected(url: string, answer: Answer): LighthouseError {
   const { status } = answer
   if (status === 429) return new LighthouseError('rate-limited', sentence(answer))
   if (status >= 500) return new LighthouseError('hub-unreachable', `The hub at ${url} is failing: ${sentence(answer)}`)
-  return nonsense(url, sentence(answer))
+  return invalidResponse(url, sentence(answer))
 }
 
 /** What failed, from the cause where there is one: fetch itself only says that it did. */
@@ -136,7 +136,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
         if (answer.status === 404) return undefined
         if (answer.status !== 200) throw unexpected(origin, answer)
         const value = parse(answer.text)
-        if (value === undefined) throw nonsense(origin, 'something else')
+        if (value === undefined) throw invalidResponse(origin, 'something else')
         return value
       }),
     )
@@ -147,7 +147,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
       map(answer => {
         const { hub_key: hubKey } = parseJson(answer.text)
         if (isPublicKey(hubKey)) return read(answer, hubKey)
-        throw answer.status === 200 ? nonsense(origin, 'something else') : unexpected(origin, answer)
+        throw answer.status === 200 ? invalidResponse(origin, 'something else') : unexpected(origin, answer)
       }),
     )
 
@@ -179,7 +179,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
         const { head } = parseJson(answer.text)
         const parsed = parseHead(head)
         if (parsed === undefined && head !== undefined && head !== null)
-          throw nonsense(origin, 'a head that is not one')
+          throw invalidResponse(origin, 'a head that is not one')
         return { hubKey, head: parsed }
       }),
     ledger$: after => request$(`/v1/ledger?after=${after}`, {}, readLines),

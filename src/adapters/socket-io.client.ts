@@ -67,7 +67,12 @@ function connectionOf(socket: Socket, url: string): SignalConnection {
         if (error !== null) return subscriber.error(unreachable(url, `it did not acknowledge a ${event}`, error))
         const ack = parse(answer)
         if (ack === undefined) {
-          return subscriber.error(new LighthouseError('hub-protocol', `The hub at ${url} acknowledged with nonsense.`))
+          return subscriber.error(
+            new LighthouseError(
+              'hub-protocol',
+              `The hub at ${url} sent an acknowledgement that its protocol does not have.`,
+            ),
+          )
         }
         subscriber.next(ack)
         subscriber.complete()

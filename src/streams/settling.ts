@@ -130,7 +130,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         return EMPTY
       }),
       catchError((error: unknown) => {
-        // Nonsense: the next sign-in brings the receipt again.
+        // Not what was asked for: the next sign-in brings the receipt again.
         if (isLighthouseError(error, 'hub-protocol')) return EMPTY
         if (!isLighthouseError(error, 'hub-unreachable')) throw error
         // The answer was lost. Whether the receipt was settled is found out by asking again.

@@ -31,7 +31,7 @@ import {
 import type { PeerStats } from '../../protocol/stats.js'
 import { askPeer, readStats } from '../control.js'
 import { describeChanges } from '../demo/changes.js'
-import { type Casualty, type Fleet, createFleet } from '../demo/fleet.js'
+import { type ExitedProcess, type ProcessGroup, createProcessGroup } from '../demo/process-group.js'
 import type { Message, Program } from '../demo/program.js'
 import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/screen.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
@@ -83,7 +83,7 @@ function failureIn(messages: readonly Message[]): LighthouseError | undefined {
   return new LighthouseError(code as ErrorCode, message)
 }
 
-function describeCasualty({ program, ending }: Casualty): string {
+function describeExit({ program, ending }: ExitedProcess): string {
   const last = program.errorLines().join(' | ')
   return `${program.name} ended (${ending})${last === '' ? '' : `; its last words: ${last}`}`
 }
@@ -103,16 +103,14 @@ async function said(
   )
   const found = await firstValueFrom(message$, { defaultValue: undefined })
   if (found !== undefined) return found
-  throw (
-    failureIn(messages) ?? new CommandFailure('demo-failed', describeCasualty({ program, ending: await program.ended }))
-  )
+  throw failureIn(messages) ?? new CommandFailure('demo-failed', describeExit({ program, ending: await program.ended }))
 }
 
-async function startHub(fleet: Fleet, home: string): Promise<{ readonly url: string; readonly moved: boolean }> {
+async function startHub(group: ProcessGroup, home: string): Promise<{ readonly url: string; readonly moved: boolean }> {
   const attempt = async (port: number): Promise<string> => {
-    const hub = fleet.start('hub', ['hub', '--home', home, '--host', '127.0.0.1', '--port', String(port), '--json'])
+    const hub = group.start('hub', ['hub', '--home', home, '--host', '127.0.0.1', '--port', String(port), '--json'])
     const { url } = await said(hub, 'ready')
-    fleet.watch(hub)
+    group.watch(hub)
     return String(url)
   }
   for (let port = hubPort; ; port += 1) {
@@ -124,9 +122,9 @@ async function startHub(fleet: Fleet, home: string): Promise<{ readonly url: str
   }
 }
 
-async function register(fleet: Fleet, home: string, hub: string, nickname: string): Promise<void> {
+async function register(group: ProcessGroup, home: string, hub: string, nickname: string): Promise<void> {
   const args = ['register', '--home', home, '--hub', hub, '--nickname', nickname, '--json']
-  const { ending, messages } = await fleet.run(`register ${nickname}`, args)
+  const { ending, messages } = await group.run(`register ${nickname}`, args)
   const failure = failureIn(messages)
   if (failure !== undefined) throw failure
   if (!messages.some(({ registered }) => registered !== undefined)) {
@@ -135,15 +133,20 @@ async function register(fleet: Fleet, home: string, hub: string, nickname: strin
 }
 
 /** Starts a peer; resolves with its proxy's URL once it is signed in. */
-async function startPeer(fleet: Fleet, name: string, args: readonly string[]): Promise<string> {
-  const peer = fleet.start(name, ['up', '--json', '--no-open', ...args])
+async function startPeer(group: ProcessGroup, name: string, args: readonly string[]): Promise<string> {
+  const peer = group.start(name, ['up', '--json', '--no-open', ...args])
   const ready = await said(peer, 'ready')
   await said(peer, 'hub', ({ state }) => (state as { type?: unknown } | undefined)?.type === 'authenticated')
-  fleet.watch(peer)
+  group.watch(peer)
   return new URL('/', String((ready.addresses as { proxy?: unknown }).proxy)).href
 }
 
-async function assemble(fleet: Fleet, context: Context, home: string, engine: EngineName): Promise<DemoAddresses> {
+async function assemble(
+  group: ProcessGroup,
+  context: Context,
+  home: string,
+  engine: EngineName,
+): Promise<DemoAddresses> {
   const { output, globals } = context
   const folder = join(home, 'bob-shares')
   const empty = join(home, 'alice-shares')
@@ -154,12 +157,12 @@ async function assemble(fleet: Fleet, context: Context, home: string, engine: En
   output.notice('Starting a hub and two peers …')
   mkdirSync(empty)
   copyMedia(folder)
-  const { url, moved } = await startHub(fleet, homeOf('hub'))
+  const { url, moved } = await startHub(group, homeOf('hub'))
   if (moved) output.notice(`Port ${hubPort} is in use: the hub is at ${url}.`)
-  await Promise.all([register(fleet, homeOf('alice'), url, 'alice'), register(fleet, homeOf('bob'), url, 'bob')])
+  await Promise.all([register(group, homeOf('alice'), url, 'alice'), register(group, homeOf('bob'), url, 'bob')])
   const [alice, bob] = await Promise.all([
-    startPeer(fleet, 'alice', ['--home', homeOf('alice'), '--port-base', String(base), '--share', empty, ...common]),
-    startPeer(fleet, 'bob', ['--home', homeOf('bob'), '--port-base', String(bobBase), '--share', folder, ...common]),
+    startPeer(group, 'alice', ['--home', homeOf('alice'), '--port-base', String(base), '--share', empty, ...common]),
+    startPeer(group, 'bob', ['--home', homeOf('bob'), '--port-base', String(bobBase), '--share', folder, ...common]),
   ])
   return { hub: url, alice, bob, file: pickFile(readdirSync(folder)) }
 }
@@ -180,12 +183,12 @@ function followChanges$({ output }: Context, aliceHome: string): Observable<neve
   )
 }
 
-function perform$(context: Context, fleet: Fleet, home: string, engine: EngineName): Observable<never> {
+function perform$(context: Context, group: ProcessGroup, home: string, engine: EngineName): Observable<never> {
   const { output } = context
-  const lost$ = from(fleet.casualty).pipe(
-    mergeMap(casualty => throwError(() => new CommandFailure('demo-failed', describeCasualty(casualty)))),
+  const lost$ = from(group.exited).pipe(
+    mergeMap(exited => throwError(() => new CommandFailure('demo-failed', describeExit(exited)))),
   )
-  const shown$ = defer(() => assemble(fleet, context, home, engine)).pipe(
+  const shown$ = defer(() => assemble(group, context, home, engine)).pipe(
     mergeMap(addresses => {
       output.result(
         { type: 'ready', ...addresses, ...demoLinks(addresses) },
@@ -206,15 +209,15 @@ export async function demoCommand(context: Context, values: DemoValues): Promise
   }
   const engine = chosenEngine(values, output.notice)
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-demo-')))
-  const fleet = createFleet(entry, childEnvironment(io.env))
+  const group = createProcessGroup(entry, childEnvironment(io.env))
   try {
-    await lastValueFrom(perform$(context, fleet, home, engine).pipe(takeUntil(io.interrupt$)), {
+    await lastValueFrom(perform$(context, group, home, engine).pipe(takeUntil(io.interrupt$)), {
       defaultValue: undefined,
     })
     output.notice('Ending …')
     return exitCodes.done
   } finally {
-    await fleet.stop()
+    await group.stop()
     rmSync(home, { recursive: true, force: true, maxRetries: 3 })
   }
 }
