@@ -30,10 +30,10 @@ function byteSocket(socket: Socket): ByteSocket {
   let ending = false
   let paused = false
   let ended = false
-  let endTold = false
+  let endReported = false
   let failure: LighthouseError | undefined
 
-  /** Why a dialled program takes no more, though what it said before is still being read. */
+  /** Why a dialled program reads no more, though what it sent before is still being read. */
   const refusal = (): Error | undefined => (socket instanceof PatientSocket ? socket.writeFailure : undefined)
   const reset = (): void => {
     if (socket.destroyed) return
@@ -59,23 +59,23 @@ function byteSocket(socket: Socket): ByteSocket {
     }
     if (ending && behind.length === 0) socket.end()
   }
-  /** Once somebody listens and it is not paused: Node tells the end of a connection without data in either case. */
-  const tellEnd = (): void => {
-    if (!ended || endTold || paused || subscriber === undefined) return
-    endTold = true
-    const say = (): void => {
+  /** Once somebody listens and it is not paused: Node reports the end of a connection without data in either case. */
+  const reportEnd = (): void => {
+    if (!ended || endReported || paused || subscriber === undefined) return
+    endReported = true
+    const report = (): void => {
       if (refusal() !== undefined) socket.destroy(refusal())
       else if (failure === undefined) subscriber?.next({ type: 'end' })
     }
-    // A reset that arrives together with data is told as an end (libuv sees both in one poll and reads no further).
+    // A reset that arrives together with data is reported as an end (libuv sees both in one poll and reads no further).
     // Writing finds out: an empty write, or the one under way, whose failure is known within this turn.
-    if (socket.writableEnded) say()
-    else if (socket.writableLength > 0) setImmediate(say)
-    else socket.write(nothing, error => !error && say())
+    if (socket.writableEnded) report()
+    else if (socket.writableLength > 0) setImmediate(report)
+    else socket.write(nothing, error => !error && report())
   }
   socket.on('end', () => {
     ended = true
-    tellEnd()
+    reportEnd()
   })
   socket.on('error', error => {
     failure = toLighthouseError('stream-reset', error, 'local connection')
@@ -96,7 +96,7 @@ function byteSocket(socket: Socket): ByteSocket {
     const onData = (bytes: Uint8Array): void => current.next({ type: 'chunk', bytes })
     socket.on('data', onData)
     if (!paused) socket.resume()
-    tellEnd()
+    reportEnd()
     current.add(() => {
       subscriber = undefined
       socket.off('data', onData)
@@ -126,7 +126,7 @@ function byteSocket(socket: Socket): ByteSocket {
     resume() {
       paused = false
       if (subscriber !== undefined) socket.resume()
-      tellEnd()
+      reportEnd()
     },
   }
 }

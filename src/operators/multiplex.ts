@@ -16,8 +16,8 @@ import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/m
  *
  * @param config see `defaultMuxConfig`. Throws `invalid-option`, which names the field, where a value cannot work.
  * @param creditBytes how much may be sent in all, asked right before each event is applied: several connections may draw
- * on one credit, and what was asked when an event was made may have been used by another meanwhile. An event `credit` is
- * then the reason to look, whatever it says. Default: what the last `credit` event said, without limit before the first.
+ * on one credit, and what was asked when an event was made may have been used by another meanwhile. The bytes
+ * of an event `credit` are then ignored. Default: those of the last `credit` event, without limit before the first.
  * @see docs/PROTOCOL.md section 1
  * @example merge(message$.pipe(deframeBatch(agreement), map(toEvent)), socketEvent$).pipe(multiplex(config))
  */

@@ -3,8 +3,8 @@ import { flag, func, invalidOption, oneOf, optional, type OptionRules, verifyOpt
 import { headerBytes, maxSentDataBytes, type MuxAgreement } from './frame.js'
 
 /**
- * The settings of this project. The keep-alive is shorter between two peers of ours (who agree on RST): a killed process
- * is noticed within 17 s, while an outage of 10 s is still survived; others get the 10 s and 30 s that they expect.
+ * The settings of this project. Where RST was agreed, both sides are of this project and the keep-alive is shorter: a
+ * killed process is noticed within 17 s, and an outage of 10 s is survived; others get the 10 s and 30 s that they expect.
  */
 export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreement): MuxConfig {
   return {
@@ -16,7 +16,7 @@ export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreemen
     maxStreams: 256,
     queueHighBytes: 256 * 1024,
     queueLowBytes: 64 * 1024,
-    // Eight full queues. With more streams than that, each gets less than a chunk of every 512 KiB that the channel takes.
+    // Eight full queues. With more streams than that, each gets less than a chunk of every 512 KiB that the channel sends.
     totalQueueBytes: 2 * 1024 * 1024,
     uncreditedQueueBytes: 256 * 1024,
     // 31 full frames, just under 128 KiB: the cost of a message is mostly per message, since wrtc's `send` waits for
@@ -70,6 +70,6 @@ export function verifyMuxConfig(config: MuxConfig): void {
   if (uncreditedQueueBytes > totalQueueBytes)
     throw invalidOption('uncreditedQueueBytes', 'must not be above totalQueueBytes')
   if (keepAliveTicks >= silentTicks) {
-    throw invalidOption('keepAliveTicks', 'must be below silentTicks, or a side like this one takes it for dead')
+    throw invalidOption('keepAliveTicks', 'must be below silentTicks, or the other side takes this one for dead')
   }
 }

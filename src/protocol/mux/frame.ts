@@ -55,7 +55,7 @@ const codes = { syn: 0, fin: 1, psh: 2, nop: 3, upd: 4, rst: 5, rcp: 6 } as cons
 /** The sizes of frames whose command fixes them. */
 const fixedBytes = { syn: 0, fin: 0, nop: 0, rst: 0, upd: updBytes, rcp: rcpBytes } as const
 
-/** Bytes that a frame takes on the wire, where data beyond 4,096 bytes is cut into several. */
+/** Size of a frame on the wire: of the several that a PSH with more than 4,096 bytes of data becomes, together. */
 export function frameBytes(frame: Frame): number {
   if (frame.command !== 'psh') return headerBytes + fixedBytes[frame.command]
   const { length } = frame.data

@@ -107,7 +107,7 @@ export function receive(
         if (config.version === 1 && received - stream.consumed > config.overrunBytes) {
           remove(withArrived(stream), 'here')
           current = withFailure(current, streamId)
-          const message = `the reader fell more than ${config.overrunBytes} bytes behind, which version 1 cannot hold`
+          const message = `the reader fell more than ${config.overrunBytes} bytes behind, which is more than version 1 buffers`
           effects.push({ type: 'reset', id: streamId, error: new LighthouseError('stream-overrun', message) })
           break
         }

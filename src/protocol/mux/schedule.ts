@@ -37,11 +37,11 @@ export function queueWrite(
   return [next, paused && !stream.paused ? [{ type: 'pause', id: stream.id }] : []]
 }
 
-/** Whether streams have data that their windows would let go and the credit does not. */
+/** Whether streams have data that their windows allow and the credit does not. */
 export function isHeldByCredit(state: MuxState): boolean {
   const { config, streams, ready, sentBytes, creditBytes } = state
   if (sentBytes < creditBytes) return false
-  // Not those that wait with a FIN alone, which needs no credit but room.
+  // A stream that waits with a FIN alone needs room, and no credit.
   return ready.some(id => {
     const stream = streams.get(id)
     return stream !== undefined && sendableBytes(stream, config) > 0
@@ -58,10 +58,10 @@ class Room {
   ) {}
 
   /**
-   * Takes room for a frame, unless it is used up and the frame would begin a message: one that is begun is filled, since
-   * the cost of a message is mostly per message.
+   * Reserves room for a frame. False when the room is used up and the frame would begin a message: a message that is begun
+   * is filled, since its cost hardly depends on its size.
    */
-  take(bytes: number): boolean {
+  reserve(bytes: number): boolean {
     const filledBytes = filledWith(this.#filledBytes, bytes, this.maxMessageBytes)
     const isNewMessage = filledBytes === bytes
     if (isNewMessage && this.bytes <= 0) return false
@@ -134,7 +134,7 @@ function scheduleControl(state: MuxState, room: Room, frames: Frame[]): MuxState
   for (; index < control.length; index++) {
     const frame = controlFrame(control[index]!, { streams, receipt })
     if (frame === undefined) continue
-    if (!room.take(frameBytes(frame))) break
+    if (!room.reserve(frameBytes(frame))) break
     frames.push(frame)
     const { command, streamId } = frame
     if (command === 'upd') streams.set(streamId, { ...streams.get(streamId)!, updDue: false })
@@ -171,7 +171,7 @@ function scheduleData(state: MuxState, room: Room, frames: Frame[]): readonly [M
       uncredited.push(stream.id)
       continue
     }
-    if (!room.take(headerBytes + size)) break
+    if (!room.reserve(headerBytes + size)) break
     let draft = drafts.get(stream.id)
     if (draft === undefined) {
       draft = { next: { ...stream }, reader: new QueueReader(stream.queue, config.allocate) }
@@ -187,11 +187,11 @@ function scheduleData(state: MuxState, room: Room, frames: Frame[]): readonly [M
       next.written += size
       next.stalledTicks = 0
     }
-    if (next.ending && next.queuedBytes === 0 && (size === 0 || room.take(headerBytes))) {
+    if (next.ending && next.queuedBytes === 0 && (size === 0 || room.reserve(headerBytes))) {
       frames.push({ command: 'fin', streamId: stream.id })
       next.finSent = true
     }
-    // A paused stream has something queued, and so comes here: with nothing left it always resumes, whatever others hold.
+    // A paused stream has something queued, so it gets here; with nothing left it resumes, whatever others have queued.
     const mayRead =
       next.queuedBytes === 0 ||
       (next.queuedBytes <= config.queueLowBytes && queuedBytes < queueBudget({ ...state, sentBytes }))

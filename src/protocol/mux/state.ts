@@ -43,7 +43,7 @@ export interface MuxConfig extends MuxAgreement {
 export interface StreamState {
   readonly id: number
   readonly synDue: boolean
-  /** What the local socket wrote and the channel has not taken: at most the high mark and one chunk. */
+  /** What the local socket wrote and was not sent yet: at most the high mark and one chunk. */
   readonly queue: readonly Uint8Array[]
   readonly queuedBytes: number
   /** The local socket ended: FIN follows the queue. */
@@ -121,10 +121,10 @@ export type MuxEvent =
   /** The local connection consumed delivered bytes. `now` in monotonic milliseconds. */
   | { readonly type: 'consumed'; readonly id: number; readonly bytes: number; readonly now: number }
   | { readonly type: 'frames'; readonly frames: readonly Frame[]; readonly now: number }
-  /** The channel has let go of so many bytes. */
+  /** So many bytes have left the channel's buffer. */
   | { readonly type: 'room'; readonly bytes: number }
   | { readonly type: 'round-trip'; readonly milliseconds: number }
-  /** So many payload bytes may be sent in all. Fewer than before holds what is not sent yet. */
+  /** So many payload bytes may be sent in all. Fewer than before stops what was not sent yet. */
   | { readonly type: 'credit'; readonly bytes: number }
   /** Send this receipt, or the newest when several come before there is room. Ignored where RCP was not agreed. */
   | { readonly type: 'receipt'; readonly receipt: FramedReceipt }

@@ -6,7 +6,7 @@ import type { MuxConfig, MuxEffect, MuxEvent, MuxState, StreamState } from './st
 import { newStream, resetStream, strayBytesPerTick, withControl, withStream } from './streams.js'
 import { extraWindowOf, nextWindow, windowBudgetBytes } from './window.js'
 
-/** Ticks without progress after which a stream that waits for a side that has finished and cannot say RST is given up. */
+/** Ticks without progress after which a stream is given up whose other side has sent FIN and could not send RST. */
 const stalledTicksAfterFin = 30
 
 export function createMux(config: MuxConfig): MuxState {
@@ -100,7 +100,7 @@ function tick(state: MuxState): readonly [MuxState, readonly MuxEffect[]] {
       continue
     }
     next = resetStream(next, stream)
-    const message = 'the other side has closed the stream and takes no more data'
+    const message = 'the other side has closed the stream and accepts no more data'
     effects.push({ type: 'reset', id: stream.id, error: new LighthouseError('stream-reset', message) })
   }
   const nopDue = ticksSinceSent >= config.keepAliveTicks && !next.control.some(frame => frame.command === 'nop')

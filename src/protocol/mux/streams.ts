@@ -12,15 +12,15 @@ const maxAfterlives = 256
 export const strayBytesPerTick = 256 * 1024
 
 /**
- * How often `overrunBytes` may be under way, over all streams of a connection, for which nothing says how much that can be: in
- * version 1, where no window limits what a side still sends until it learns that the stream is over.
+ * How often `overrunBytes` may be under way, over all streams of a connection, where nothing limits that: in
+ * version 1, no window limits what a side still sends until it learns that the stream is over.
  */
 const strayOverruns = 4
 
 /** Which side ended a stream. What this side ended may still have data under way to it. */
 export type EndedBy = 'here' | 'there'
 
-/** What of the state says what is to be paid for. */
+/** The part of the state that counts payable bytes. */
 export type Payable = Pick<MuxState, 'payableBytes' | 'afterlife' | 'strayBytes'>
 
 /** A stream as it opens, from either side. */
@@ -101,7 +101,7 @@ export function withoutStream(state: MuxState, stream: StreamState, by: EndedBy)
   }
 }
 
-/** Gives a stream up: forgets it and what it has queued, and tells the other side where that knows of it. */
+/** Gives a stream up: forgets it and what it has queued, and tells the other side, unless that has not seen its SYN. */
 export function resetStream(state: MuxState, stream: StreamState): MuxState {
   const streams = new Map(state.streams)
   streams.delete(stream.id)

@@ -3,7 +3,7 @@
  * It bounds memory behind a paused reader, so it is as small as the path allows.
  */
 
-/** Window of every stream until its first UPD says otherwise (fixed by the protocol). */
+/** Window of every stream until its first UPD (fixed by the protocol). */
 export const initialWindowBytes = 262_144
 
 /** Largest window of one stream: 100 MB/s at 40 ms. */

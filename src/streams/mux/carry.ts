@@ -36,7 +36,7 @@ export interface CarryOptions {
 }
 
 /**
- * Runs the session of an open connection and its account, and says, whenever it changes, what it carries, and which streams were
+ * Runs the session of an open connection and its account, and reports, whenever it changes, what it carries, and which streams were
  * reset. Starts, ends and errors as `session$` does, or when the account wants it. Buffers nothing.
  */
 export function carry$(options: CarryOptions): Observable<CarryReport> {
@@ -77,23 +77,23 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
         clock,
         scheduler,
       }).pipe(
-        // The account is there before the session's first event, and hears its last.
+        // The account is there before the session's first event, and receives its last.
         connect(session$ => merge(account?.follow$(session$) ?? NEVER, session$)),
       )
-      return merge(path$, carried$.pipe(filter(isTold)))
+      return merge(path$, carried$.pipe(filter(isReported)))
     }),
     catchError((error: unknown) => {
       const reason = toInternalError(error)
       return throwError(() => account?.reason(reason) ?? reason)
     }),
-    connect(told$ =>
+    connect(reported$ =>
       merge(
-        told$.pipe(
+        reported$.pipe(
           filter(event => event.type !== 'resets'),
           scan((stats, event): ConnectionStats => apply(stats, event), initial),
           map((stats): CarryReport => ({ type: 'stats', stats })),
         ),
-        told$.pipe(
+        reported$.pipe(
           filter(event => event.type === 'resets'),
           map(({ type, reason, count }): CarryReport => ({
             type,
@@ -109,16 +109,16 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
   )
 }
 
-type Told = Extract<SessionEvent, { type: 'streams' | 'traffic' | 'resets' }>
+type Reported = Extract<SessionEvent, { type: 'streams' | 'traffic' | 'resets' }>
 
-/** Whether it is told of a connection; the account of each message is for the coins alone. */
-function isTold(event: SessionEvent): event is Told {
+/** Whether it is reported of a connection: the bytes of each message are for the coins alone. */
+function isReported(event: SessionEvent): event is Reported {
   return event.type === 'streams' || event.type === 'traffic' || event.type === 'resets'
 }
 
 function apply(
   stats: ConnectionStats,
-  event: Exclude<Told, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
+  event: Exclude<Reported, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
 ): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }

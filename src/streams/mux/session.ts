@@ -14,7 +14,7 @@ import { type SessionEvent, sessionReports$ } from './session-reports.js'
 import { createStreamSockets } from './stream-sockets.js'
 
 /**
- * How long the side that opens streams waits for the greeting of one that said it would greet. Messages that arrive too early
+ * How long the side that opens streams waits for a greeting that was agreed. Messages that arrive too early
  * there come after those that follow them: a request before its SYN, which is then lost (docs/DECISIONS.md).
  */
 const greetingMs = 200
@@ -129,7 +129,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       try {
         channel.send(encodeFrames(frames, version))
       } catch (error) {
-        // It is the channel that is over; then there is nobody to tell.
+        // It is the channel that is over; then nobody receives this.
         if (!isLighthouseError(error, 'channel-closed')) throw error
       }
     }

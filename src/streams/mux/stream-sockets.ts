@@ -10,7 +10,7 @@ export type SocketEffect = Extract<
   { type: 'accept' | 'deliver' | 'end' | 'pause' | 'resume' | 'closed' | 'reset' }
 >
 
-/** A stream that ended without both sides having said that they had sent all. */
+/** A stream that ended before both sides had sent FIN. */
 export interface StreamReset {
   /** Whether the connection to the local program broke. Else the stream layer gave the stream up, on this side or the other. */
   readonly local: boolean
@@ -71,7 +71,7 @@ export function createStreamSockets(options: {
       catchError((error: unknown) => {
         const { id } = turn
         if (id === undefined) return EMPTY
-        // Else the stream layer has given it up, and said why.
+        // Else the stream layer has given it up and reported the reason.
         if (sockets.delete(id)) reset$.next({ local: true, reason: toInternalError(error) })
         return of<MuxEvent>({ type: 'reset', id })
       }),
