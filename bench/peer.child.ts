@@ -1,7 +1,7 @@
 /** One end of everything that is measured: a peer of the network, and beside it the bare channels it is compared with. */
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { filter, firstValueFrom, type Observable, type Subscription, take } from 'rxjs'
-import { receiptBook$ } from '../src/adapters/receipt-book.node.js'
+import { receiptStore$ } from '../src/adapters/store/receipts/receipt-store.node.js'
 import type { WebRtcImplementation } from '../src/adapters/webrtc/native-connection.js'
 import { channelInit } from '../src/adapters/webrtc/node-datachannel-engine.js'
 import { loadRtc, type RtcName } from '../src/adapters/webrtc/load.node.js'
@@ -23,7 +23,7 @@ export interface PeerChildOptions {
   readonly identity: Identity
   readonly share?: Share
   /** The file in which it keeps its receipts, as on a person's disk. Without one bytes cost nothing. */
-  readonly book: string | undefined
+  readonly store: string | undefined
 }
 
 const pipes: { raw?: RawPipe; 'simple-peer'?: Pipe } = {}
@@ -38,7 +38,7 @@ async function implementationOf(name: RtcName): Promise<WebRtcImplementation> {
   return module.default ?? module
 }
 
-async function startPeer({ rtcName, relayed, identity, share, book }: PeerChildOptions): Promise<void> {
+async function startPeer({ rtcName, relayed, identity, share, store }: PeerChildOptions): Promise<void> {
   const { nickname, pubKey } = identity
   running.get(nickname)?.unsubscribe()
   const rtc = await loadRtc(rtcName)
@@ -49,9 +49,9 @@ async function startPeer({ rtcName, relayed, identity, share, book }: PeerChildO
     ...(share && { share }),
   }
   const peer$: Observable<BenchPeer> =
-    book === undefined
+    store === undefined
       ? uncountedPeer$(options)
-      : usingValue$(receiptBook$(book, pubKey), receipts => createPeer$({ ...options, receipts }))
+      : usingValue$(receiptStore$(store, pubKey), receipts => createPeer$({ ...options, receipts }))
   const peer = await new Promise<BenchPeer>((resolve, reject) => {
     running.set(nickname, peer$.subscribe({ next: resolve, error: reject }))
   })

@@ -76,8 +76,8 @@ export async function openScene({ rtcName, roundTripMs }: SceneOptions): Promise
     ['alice', 'bob', 'carol', 'dave'].map(name => register(hub, name)),
   )
   const share = { type: 'tcp', host: '127.0.0.1', port: sourcePort } as const
-  const start = (child: Child, identity: Identity, book: string | undefined, shared?: typeof share): Promise<void> =>
-    child.call('startPeer', { rtcName, relayed, identity, book, share: shared })
+  const start = (child: Child, identity: Identity, store: string | undefined, shared?: typeof share): Promise<void> =>
+    child.call('startPeer', { rtcName, relayed, identity, store, share: shared })
   await start(seeder, bob!, bookOf(bob!), share)
   await start(seeder, dave!, undefined, share)
 

@@ -30,7 +30,7 @@ import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
 import { registerText } from '../src/protocol/signed-texts.js'
 import { memoryReceipts } from './support/memory-receipts.node.js'
 import { backTo, resources } from './compliance/support/resources.js'
-import { failingBook } from './streams/support/coins.js'
+import { failingStore } from './streams/support/coins.js'
 import { ask } from './support/http-client.node.js'
 import { isSame, patternBytes } from './support/pattern.js'
 
@@ -282,9 +282,9 @@ describe('createPeer$', () => {
 
   it('tells what it cannot keep when it ends', async () => {
     const broken = { now: false }
-    const receipts = failingBook(alice.pubKey, broken, 'keep', 'owe')
+    const receipts = failingStore(alice.pubKey, broken, 'keep', 'owe')
     const events = await endMidway({ receipts }, () => (broken.now = true))
-    expect(events.map(({ type }) => type)).toContain('book-failed')
+    expect(events.map(({ type }) => type)).toContain('receipts-failed')
   })
 
   it('brings what it signs when it ends to the hub', async () => {

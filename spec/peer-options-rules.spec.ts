@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { firstValueFrom } from 'rxjs'
 import { nodeCrypto } from '../src/adapters/crypto.node.js'
 import type { SqliteConnection } from '../src/adapters/sqlite-connection.node.js'
-import { SqliteReceiptBook } from '../src/adapters/sqlite-receipt-book.node.js'
+import { SqliteReceiptStore } from '../src/adapters/store/receipts/sqlite-receipt-store.node.js'
 import { createPeer$, portBlock } from '../src/app.js'
 import type { PeerOptions } from '../src/peer-options.js'
 import { verifyPeerOptions } from '../src/peer-options-rules.js'
@@ -105,7 +105,7 @@ describe('the options of a peer', () => {
         transport: fakeTransport(),
         crypto: nodeCrypto,
         trust: createMemoryTrust(),
-        receipts: new SqliteReceiptBook({} as SqliteConnection, keys.pubKey, Date.now),
+        receipts: new SqliteReceiptStore({} as SqliteConnection, keys.pubKey, Date.now),
         spending: { dayBytes: 0, connectionBytes: undefined },
         iceServers: [{ urls: ['stun:127.0.0.1', 'turn:turn.example'], username: 'u', credential: 'c' }],
         relayOnly: false,

@@ -31,13 +31,14 @@ import { type FolderServer, folderServer$ } from './adapters/data-server.node.js
 import { processFigures } from './adapters/process-figures.node.js'
 import type { Balance, ProxyBackend } from './adapters/proxy-backend.js'
 import { proxyServer$ } from './adapters/proxy.express.js'
-import { receiptBook$ } from './adapters/receipt-book.node.js'
+import { receiptStore$ } from './adapters/store/receipts/receipt-store.node.js'
 import { memoryPath } from './adapters/sqlite-file.node.js'
 import { nodeTcp } from './adapters/tcp.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerEvent, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
-import type { ByteSocket, ReceiptBook } from './ports.js'
+import type { ByteSocket } from './ports.js'
+import type { ReceiptStore } from './ports/receipts.js'
 import { isLighthouseError, LighthouseError, toInternalError } from './protocol/errors.js'
 import { isNickname } from './protocol/nickname.js'
 import { type PeerPorts, portBlock } from './protocol/port-block.js'
@@ -88,7 +89,7 @@ function statsOf(state: PeerState, nickname: string, subscriptions: number, upti
 function toEvent(report: PeerReport): PeerEvent | undefined {
   if (report.type === 'state') return { type: 'hub', state: report.state }
   if (report.type === 'tunnel') return { type: 'tunnel', tunnel: report.tunnel }
-  if (report.type === 'book-failed' || report.type === 'evidence' || report.type === 'defect') return report
+  if (report.type === 'receipts-failed' || report.type === 'evidence' || report.type === 'defect') return report
   if (report.type === 'resets') return { ...report, type: 'streams-reset' }
   if (report.type === 'left-out') return { type: 'evidence-left-out', hub: report.hub, kind: report.kind }
   if (report.type === 'unchecked') return { type: 'ledger-unchecked', hub: report.hub, reason: report.reason }
@@ -101,7 +102,7 @@ function toEvent(report: PeerReport): PeerEvent | undefined {
 }
 
 /** One running peer: the pieces put together, for one subscription. */
-function run$(environment: Environment, { overTcp, missing }: Engines, book: ReceiptBook): Observable<Peer> {
+function run$(environment: Environment, { overTcp, missing }: Engines, store: ReceiptStore): Observable<Peer> {
   const { identity, share: shared, home, ports, hub, controlToken, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const startedAt = clock.now()
@@ -140,8 +141,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, book: Rec
     map(({ signal }) => signal),
   )
   const { crypto, spending: limits } = environment
-  const accounts = createAccounts({ identity, crypto, book, limits, hubSession$: session$, hub, scheduler })
-  const audit$ = statementAudit$({ identity, crypto, book, session$, signal$, settled$: accounts.settled$ }).pipe(
+  const accounts = createAccounts({ identity, crypto, store, limits, hubSession$: session$, hub, scheduler })
+  const audit$ = statementAudit$({ identity, crypto, store, session$, signal$, settled$: accounts.settled$ }).pipe(
     counted,
   )
   const iceServers$ = session$.pipe(
@@ -156,7 +157,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, book: Rec
     rtc: overTcp === undefined ? usual : chosenRtc({ usual, overTcp, udp$, scheduler }),
     hubSession,
     signal$,
-    head: () => book.newestHead(hubSession.hubKey),
+    head: () => store.newestHead(hubSession.hubKey),
     objection: other => unpayable(accounts, other),
   })
 
@@ -393,9 +394,9 @@ export function createPeer$(options: PeerOptions): Observable<Peer> {
     verifyPeerOptions(options)
     const engines$ = options.rtc === undefined ? from(loadEngines()) : of<Engines>({ rtc: options.rtc })
     const { receipts } = options
-    const receipts$ = receipts === undefined ? receiptBook$(memoryPath, options.identity.pubKey) : of(receipts)
-    return usingValue$(receipts$, book =>
-      engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines, book))),
+    const receipts$ = receipts === undefined ? receiptStore$(memoryPath, options.identity.pubKey) : of(receipts)
+    return usingValue$(receipts$, store =>
+      engines$.pipe(switchMap(engines => run$(environmentOf(options, engines.rtc), engines, store))),
     )
   })
 }

@@ -12,11 +12,11 @@ import type {
   IceServer,
   MonotonicClock,
   NetworkPort,
-  ReceiptBook,
   RtcPort,
   SignalTransport,
   TrustStore,
 } from './ports.js'
+import type { ReceiptStore } from './ports/receipts.js'
 import type { LighthouseError } from './protocol/errors.js'
 import type { Evidence, EvidenceKind } from './protocol/evidence.js'
 import { hubUrl, type Identity } from './protocol/metadata.js'
@@ -52,7 +52,7 @@ export interface PeerOptions {
   /** Default: remembered as long as the subscription lives. */
   readonly trust?: TrustStore
   /** Receipts, settlements and debts. Default: as long as the subscription lives; what is not settled then is lost. */
-  readonly receipts?: ReceiptBook
+  readonly receipts?: ReceiptStore
   /** What this peer may spend, in bytes. Default: all that is in the wallet. */
   readonly spending?: SpendingLimits
   /** Added to those the hub hands out. Default: none. */
@@ -100,7 +100,7 @@ export type PeerEvent =
   /** node-datachannel cannot be loaded; wrtc is used in its place. Sent first, if at all. */
   | { readonly type: 'engine-missing'; readonly reason: LighthouseError }
   /** Receipts could not be kept; what was promised to survive may not. */
-  | { readonly type: 'book-failed'; readonly reason: LighthouseError }
+  | { readonly type: 'receipts-failed'; readonly reason: LighthouseError }
 
 /** A running peer. Its observables replay their newest value and complete when the peer stops. */
 export interface Peer {

@@ -2,7 +2,7 @@
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { Receipt, ReceiptAck, Settlement, SignedReceipt } from './protocol/receipt.js'
+import type { ReceiptAck, SignedReceipt } from './protocol/receipt.js'
 import type { LedgerHead, Signal, SignalAck } from './protocol/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
@@ -208,79 +208,6 @@ export interface KeyMarker {
   read(): string | undefined
   write(pubKey: string): void
   fingerprint(pubKey: string): string
-}
-
-/** What this peer has served to one consumer, in payload bytes since ever. */
-export interface ConsumerAccount {
-  /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
-  readonly servedBytes: number
-  /** Settled by the hub. */
-  readonly paidBytes: number
-}
-
-/**
- * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what it was
- * told survives the end of the process. Errors are thrown as `store-failed`.
- */
-export interface ReceiptBook {
-  /** Keeps who the parties of a session are, so that settlements can be booked to them even where no receipt came here. */
-  open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
-  parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
-  /**
-   * Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing, nor does
-   * one of other parties.
-   */
-  keep(receipt: SignedReceipt): void
-  /**
-   * Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before. 0, and nothing is
-   * kept, when it is not, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the book.
-   */
-  settle(settlement: Settlement): number
-  /**
-   * The highest receipts that are not settled up to their bytes, newest session first, a page at a time: at most `limit`, of
-   * sessions that began before the one named `before`.
-   */
-  due(limit: number, before?: string): readonly SignedReceipt[]
-  /**
-   * As seeder, of keys that were served more than they have paid: the highest receipts of their sessions among the newest
-   * thousand, newest first, at most `limit`. Settled ones too: the hub may have settled more than it could tell this peer.
-   */
-  ofDebtors(limit: number): readonly SignedReceipt[]
-  /** As seeder, of keys that were served more than they have paid: sessions of which no receipt came and nothing is settled, newest first. */
-  unreceipted(limit: number): readonly string[]
-  /** As consumer: signed and not settled, over all sessions at this hub, those given up left out. */
-  unsettledBytes(consumer: string, hubKey: string): number
-  /** As consumer: this much was received in a session, of which the receipt leaves some unpaid. */
-  owe(debt: Receipt): void
-  /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
-  owed(hubKey: string): readonly Receipt[]
-  /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
-  giveUp(session: string): void
-  /** Up to how many bytes the receipts of a session are given up. Higher ones are due. */
-  givenUp(session: string): number
-  /** The highest receipt of a session. */
-  receipt(session: string): SignedReceipt | undefined
-  /** As seeder: what this key was served and has paid. */
-  account(consumer: string): ConsumerAccount
-  /** As seeder: sets what this key was served in all. Told ahead of sending. */
-  serve(consumer: string, servedBytes: number): void
-  /** As consumer: bytes signed since the minute of `sinceMs` (wall clock), and for one seeder since ever. */
-  signedSince(sinceMs: number): number
-  signedFor(seeder: string): number
-  /** The settlement kept for a session, and all of them in the order of their blocks. */
-  settlement(session: string): Settlement | undefined
-  settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
-  /** Those of the block with that number; more than one is a fork. */
-  settlementsAt(seq: number): readonly Settlement[]
-  /** The one of the highest block, of sessions that are not known to be another hub's. */
-  newestSettlement(hubKey: string): Settlement | undefined
-  /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
-  keepHead(hubKey: string, head: LedgerHead): void
-  /** Heads of this hub with that number (more than one is a fork), and the newest one. */
-  headsAt(hubKey: string, seq: number): readonly LedgerHead[]
-  newestHead(hubKey: string): LedgerHead | undefined
-  /** The newest one with a lower number. */
-  headBefore(hubKey: string, seq: number): LedgerHead | undefined
 }
 
 /** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`. */

@@ -4,8 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { writeEvidence } from '../../src/adapters/evidence-file.node.js'
-import { type KeptReceipts, keptReceipts$, receiptBook$ } from '../../src/adapters/receipt-book.node.js'
-import type { ReceiptBook } from '../../src/ports.js'
+import {
+  type KeptReceipts,
+  keptReceipts$,
+  receiptStore$,
+} from '../../src/adapters/store/receipts/receipt-store.node.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { smallLedger } from '../support/ledger.js'
 
 const folders: string[] = []
@@ -64,10 +68,10 @@ describe('writeEvidence', () => {
 })
 
 describe('keptReceipts$', () => {
-  async function open(path: string, pubKey: string): Promise<ReceiptBook> {
-    const book$ = new ReplaySubject<ReceiptBook>(1)
-    held.push(receiptBook$(path, pubKey).subscribe(book$))
-    return firstValueFrom(book$)
+  async function open(path: string, pubKey: string): Promise<ReceiptStore> {
+    const store$ = new ReplaySubject<ReceiptStore>(1)
+    held.push(receiptStore$(path, pubKey).subscribe(store$))
+    return firstValueFrom(store$)
   }
 
   async function keep(path: string, pubKey: string) {
@@ -81,14 +85,14 @@ describe('keptReceipts$', () => {
     const path = join(home, 'receipts.sqlite')
     const { ledger, people } = smallLedger()
     const { pubKey } = people[0]
-    const book = await open(path, pubKey)
+    const store = await open(path, pubKey)
     const [first, second] = [ledger.entries[3]!, ledger.entries[5]!]
-    book.keep(first.receipt!)
-    book.settle(ledger.settlement(first))
+    store.keep(first.receipt!)
+    store.settle(ledger.settlement(first))
     const kept = await keep(path, pubKey)
     expect([...kept!.settlements()]).toEqual([{ ...ledger.settlement(first), receipt: first.receipt }])
-    book.keep(second.receipt!)
-    book.settle(ledger.settlement(second))
+    store.keep(second.receipt!)
+    store.settle(ledger.settlement(second))
     expect([...kept!.settlements()]).toEqual([{ ...ledger.settlement(second), receipt: second.receipt }])
     held.pop()!.unsubscribe()
     expect(readdirSync(home).filter(name => !name.startsWith('receipts.sqlite'))).toEqual([])
@@ -100,8 +104,8 @@ describe('keptReceipts$', () => {
     const path = join(home, 'receipts.sqlite')
     const { ledger, people } = smallLedger()
     const { pubKey } = people[0]
-    const book = await open(path, pubKey)
-    book.keepHead(ledger.hub.pubKey, ledger.head(3))
+    const store = await open(path, pubKey)
+    store.keepHead(ledger.hub.pubKey, ledger.head(3))
     const killed = join(temporary(), 'receipts.sqlite')
     for (const end of ['', '-wal']) copyFileSync(`${path}${end}`, `${killed}${end}`)
     expect((await keep(killed, pubKey))!.newestHead(ledger.hub.pubKey)?.seq).toBe(3)

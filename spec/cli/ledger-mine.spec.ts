@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
-import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { run } from '../../src/cli/program.js'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { ledgerLineText } from '../../src/protocol/ledger-line.js'
 import { formatMetadata } from '../../src/protocol/metadata.js'
 import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'
@@ -36,19 +36,19 @@ function homeOf(host: string, keys: Keys): string {
 }
 
 describe('ledger verify --mine', () => {
-  /** A hub, and a home of whom the ledger's first session is, with what that peer would hold. The book stays open, as a running peer has it. */
+  /** A hub, and a home of whom the ledger's first session is, with what that peer would hold. The store stays open, as a running peer has it. */
   async function scene() {
     const { ledger, people } = smallLedger()
     const hub = await startHub(ledger.hub)
     hub.ledger = ledger
     const home = homeOf(hub.url, people[0])
-    const book$ = new ReplaySubject<ReceiptBook>(1)
-    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
-    const book = await firstValueFrom(book$)
+    const store$ = new ReplaySubject<ReceiptStore>(1)
+    held.push(receiptStore$(receiptsPath(home), people[0].pubKey).subscribe(store$))
+    const store = await firstValueFrom(store$)
     const entry = ledger.entries[5]!
-    book.keep(entry.receipt!)
-    book.settle(ledger.settlement(entry))
-    return { hub, ledger, people, home, book, entry }
+    store.keep(entry.receipt!)
+    store.settle(ledger.settlement(entry))
+    return { hub, ledger, people, home, store, entry }
   }
   const evidenceIn = (home: string): string[] => readdirSync(home).filter(name => name.startsWith('evidence-'))
 
@@ -142,7 +142,7 @@ describe('ledger verify --mine', () => {
   })
 
   it('says how many settlements are of another hub', async () => {
-    const { home, hub, book, people } = await scene()
+    const { home, hub, store, people } = await scene()
     writeFileSync(
       join(home, 'known_peers.json'),
       JSON.stringify({ version: 1, hub: { [hub.url]: hub.keys.pubKey }, peer: {} }),
@@ -150,8 +150,8 @@ describe('ledger verify --mine', () => {
     )
     const { ledger: other } = smallLedger()
     const receipt = other.receipt(people[0], people[1], 'session-elsewhere', 5)
-    book.keep(receipt)
-    book.settle(other.settlement(other.transfer(receipt)))
+    store.keep(receipt)
+    store.settle(other.settlement(other.transfer(receipt)))
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
     expect(io.out()).toContain('Not compared: 1 settlement that another hub signed.')
@@ -161,8 +161,8 @@ describe('ledger verify --mine', () => {
     ['forked', 'fork', (hub: HostileHub) => void (hub.ledger.entries.splice(6), hub.ledger.grant(newKeys().pubKey))],
     ['rolled back', 'rollback', (hub: HostileHub) => void hub.ledger.entries.splice(6)],
   ])('finds by a head that is kept that the ledger was %s', async (_what, kind, cheat) => {
-    const { hub, home, book, ledger } = await scene()
-    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    const { hub, home, store, ledger } = await scene()
+    store.keepHead(ledger.hub.pubKey, ledger.head(7))
     cheat(hub)
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(7)
@@ -210,8 +210,8 @@ describe('ledger verify --mine', () => {
   })
 
   it('takes a file for what it is: one of yesterday ends there, one of another hub is refused', async () => {
-    const { home, ledger, book } = await scene()
-    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    const { home, ledger, store } = await scene()
+    store.keepHead(ledger.hub.pubKey, ledger.head(7))
     writeFileSync(join(home, 'old.ndjson'), ledger.branch(5).text())
     const old = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, 'old.ndjson'], old)).toBe(0)
@@ -235,7 +235,7 @@ describe('ledger verify --mine', () => {
 
   it('remarks lines with a right signature whose receipt is not kept, as after a restore', async () => {
     const { home, hub, ledger, people } = await scene()
-    hub.ledger.transfer(ledger.receipt(people[0], people[1], 'session-not-in-book', 5))
+    hub.ledger.transfer(ledger.receipt(people[0], people[1], 'session-not-in-store', 5))
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
     expect(io.out()).toContain('1 line with your signature of which this home does not keep the receipt')

@@ -8,12 +8,12 @@ import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { fetchHubClient } from '../../src/adapters/hub-http.js'
-import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { run } from '../../src/cli/program.js'
 import { blockHash } from '../../src/hub/adapters/block-hash.js'
 import { sqliteStore$ } from '../../src/hub/adapters/sqlite-store.js'
 import type { HubStore } from '../../src/hub/ports.js'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { formatMetadata } from '../../src/protocol/metadata.js'
 import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'
 import { type Keys, namedBy, newKeys, signReceipt, smallLedger } from '../support/ledger.js'
@@ -124,13 +124,13 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
     const hub = await startHub(ledger.hub)
     hub.ledger = ledger
     const home = homeOf(hub.url, people[0])
-    const book$ = new ReplaySubject<ReceiptBook>(1)
-    held.push(receiptBook$(receiptsPath(home), people[0].pubKey).subscribe(book$))
-    const book = await firstValueFrom(book$)
+    const store$ = new ReplaySubject<ReceiptStore>(1)
+    held.push(receiptStore$(receiptsPath(home), people[0].pubKey).subscribe(store$))
+    const store = await firstValueFrom(store$)
     const known = { version: 1, hub: { [hub.url]: ledger.hub.pubKey }, peer: {} }
     writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
-    book.keepHead(ledger.hub.pubKey, ledger.head(3))
-    book.keepHead(ledger.hub.pubKey, ledger.head(7))
+    store.keepHead(ledger.hub.pubKey, ledger.head(3))
+    store.keepHead(ledger.hub.pubKey, ledger.head(7))
     const verify = async (...source: string[]): Promise<string> => {
       const io = fakeOf(home)
       return `${await run(['ledger', 'verify', '--home', home, ...source], io)} ${io.out()}${io.err()}`

@@ -35,13 +35,13 @@ describe('what a running peer tells', () => {
     const defect = new LighthouseError('internal', 'a defect in this program: x is not a function', {}, { cause })
     tell({ type: 'ended', with: 'bob', reason: defect })
     tell({ type: 'defect', reason: defect })
-    tell({ type: 'book-failed', reason: defect })
-    tell({ type: 'book-failed', reason: new LighthouseError('store-failed', 'the disk is full', {}, { cause }) })
-    const [ended, told, book, disk] = lines(io.err()).map(line => JSON.parse(line) as Record<string, unknown>)
-    expect([ended, told, book]).toMatchObject([
+    tell({ type: 'receipts-failed', reason: defect })
+    tell({ type: 'receipts-failed', reason: new LighthouseError('store-failed', 'the disk is full', {}, { cause }) })
+    const [ended, told, store, disk] = lines(io.err()).map(line => JSON.parse(line) as Record<string, unknown>)
+    expect([ended, told, store]).toMatchObject([
       { level: 50, msg: 'ended', with: 'bob', code: 'internal', stack: cause.stack },
       { level: 50, msg: 'defect', code: 'internal', stack: cause.stack },
-      { level: 50, msg: 'book-failed', code: 'internal', stack: cause.stack },
+      { level: 50, msg: 'receipts-failed', code: 'internal', stack: cause.stack },
     ])
     expect(disk).not.toHaveProperty('stack')
   })

@@ -13,7 +13,7 @@ import {
   throwError,
 } from 'rxjs'
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { commitPending, writePending } from '../../src/adapters/metadata-file.node.js'
 import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
 import { run } from '../../src/cli/program.js'
@@ -185,7 +185,7 @@ describe('up', () => {
       const session = 's'.repeat(22)
       const peer = fakePeer(({ receipts, identity }, event$) => {
         receipts!.open({ session, seeder: 'bob', consumer: identity.pubKey })
-        event$.next({ type: 'book-failed', reason: new LighthouseError('store-failed', 'the disk is full') })
+        event$.next({ type: 'receipts-failed', reason: new LighthouseError('store-failed', 'the disk is full') })
       })
       const home = registered()
       const io = fakeIo(temporary(), { parts: peer.parts })
@@ -194,12 +194,12 @@ describe('up', () => {
       else io.interrupt$.next()
       expect(await code).toBe(0)
       expect(io.err()).toContain('the disk is full')
-      const book = await firstValueFrom(
-        receiptBook$(receiptsPath(home), peer.options[0]!.identity.pubKey).pipe(
+      const store = await firstValueFrom(
+        receiptStore$(receiptsPath(home), peer.options[0]!.identity.pubKey).pipe(
           map(receipts => receipts.parties(session)),
         ),
       )
-      expect(book).toMatchObject({ seeder: 'bob' })
+      expect(store).toMatchObject({ seeder: 'bob' })
     },
   )
 

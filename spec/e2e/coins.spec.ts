@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { expect, it } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, map, merge, type Observable, timer } from 'rxjs'
-import { type KeptReceipts, keptReceipts$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
+import { type KeptReceipts, keptReceipts$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { parseMetadata } from '../../src/protocol/metadata.js'
 import type { PeerStats } from '../../src/protocol/stats.js'
 import { type ClusterPeer, clusters, startCli } from '../support/cluster.node.js'
@@ -95,9 +95,9 @@ async function stage(names: readonly string[], coins: number, filmBytes: number)
 
 const keyOf = ({ home }: ClusterPeer): string => parseMetadata(readFileSync(join(home, 'metadata.json'), 'utf8')).pubKey
 
-/** What the receipt book of a peer says, which may be running. */
-function readBook<T>(peer: ClusterPeer, read: (book: KeptReceipts) => T): Promise<T> {
-  return firstValueFrom(keptReceipts$(receiptsPath(peer.home), keyOf(peer)).pipe(map(book => read(book!))))
+/** What the receipt store of a peer says, which may be running. */
+function readStore<T>(peer: ClusterPeer, read: (store: KeptReceipts) => T): Promise<T> {
+  return firstValueFrom(keptReceipts$(receiptsPath(peer.home), keyOf(peer)).pipe(map(store => read(store!))))
 }
 
 const filmOf = ({ proxy }: ClusterPeer, nickname: string): string => `${proxy}proxy/${nickname}/film.bin`
@@ -247,8 +247,8 @@ it.concurrent('wait for a hub that is away, and the film goes on when it is back
   await stop()
 })
 
-// Not beside the others: the book is read in this process, and its library can be loaded only within a test.
-it('that a seeder was paid while it was away are in its book when it is back, also without a receipt', async () => {
+// Not beside the others: the store is read in this process, and its library can be loaded only within a test.
+it('that a seeder was paid while it was away are in its store when it is back, also without a receipt', async () => {
   const filmBytes = 32_000_000
   const { peer, hubUrl, share, up, sha256, stop } = await stage(['alice', 'bob'], 200, filmBytes)
   const [alice, bob] = [peer('alice'), peer('bob')]
@@ -262,11 +262,11 @@ it('that a seeder was paid while it was away are in its book when it is back, al
   await expect(rest).rejects.toThrow(broken)
   // What her client got alice has signed for and paid.
   const paid = await until(
-    () => readBook(alice, book => (book.due(1).length > 0 ? 0 : book.signedFor(keyOf(bob)))),
+    () => readStore(alice, store => (store.due(1).length > 0 ? 0 : store.signedFor(keyOf(bob)))),
     bytes => bytes > 0,
   )
   expect(await transferred(hubUrl)).toBe(paid)
-  const paidToBob = (): Promise<number> => readBook(bob, book => book.account(keyOf(alice)).paidBytes)
+  const paidToBob = (): Promise<number> => readStore(bob, store => store.account(keyOf(alice)).paidBytes)
   expect(await paidToBob()).toBeLessThan(paid)
   await up('bob', { share })
   await until(paidToBob, bytes => bytes === paid)

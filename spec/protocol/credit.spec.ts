@@ -18,7 +18,7 @@ import {
   settled,
 } from '../../src/protocol/credit.js'
 
-/** As a seeder does after every change: the book is told what is due. */
+/** As a seeder does after every change: the store is told what is due. */
 function told(credit: Credit): Credit {
   const due = announcement(credit)
   return due === undefined ? credit : announced(credit, due)
@@ -110,7 +110,7 @@ describe('the credit window', () => {
     expect(openSession(credit, 'one')).toBe(credit)
   })
 
-  it('sends nothing that the book was not told of, and puts the book right at the end', () => {
+  it('sends nothing that the store was not told of, and puts the store right at the end', () => {
     const untold = openSession(createCredit({ servedBytes: 5, paidBytes: 5 }), 'one')
     expect(limitOf(untold, 'one')).toBe(0)
     expect(announcement(untold)).toBe(5 + announceBytes)
@@ -235,7 +235,7 @@ describe('the credit window', () => {
     )
   })
 
-  it('holds up nobody by telling the book: the whole window can be sent a little at a time', () => {
+  it('holds up nobody by telling the store: the whole window can be sent a little at a time', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 400_000 }), step => {
         let credit = fresh()

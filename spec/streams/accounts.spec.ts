@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SpendingLimits } from '../../src/protocol/spending.js'
 import { memoryReceipts } from '../support/memory-receipts.node.js'
@@ -14,11 +14,11 @@ import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 const seeder = bob
 const consumer = self
 
-function peers(wallet: number, limits: SpendingLimits = {}, books: { [key: string]: ReceiptBook } = {}) {
+function peers(wallet: number, limits: SpendingLimits = {}, stores: { [key: string]: ReceiptStore } = {}) {
   const time = virtualTime()
   const hub = playHub(time, { [consumer]: wallet, [seeder]: 0, [carol]: wallet })
   const make = (pubKey: string, own: SpendingLimits = {}): CoinPeer =>
-    coinPeer(time, hub, pubKey, { limits: own, ...(books[pubKey] && { book: books[pubKey] }) })
+    coinPeer(time, hub, pubKey, { limits: own, ...(stores[pubKey] && { store: stores[pubKey] }) })
   const world = { time, hub, here: make(consumer, limits), there: make(seeder) }
   world.here.signIn()
   world.there.signIn()
@@ -107,10 +107,10 @@ describe('two peers with accounts', () => {
     time.advance(100)
     expect(hub.moved).toBe(bytes)
     expect([hub.wallet(consumer), hub.wallet(seeder)]).toEqual([92_000_000, 8_000_000])
-    expect(there.book.account(consumer)).toMatchObject({ paidBytes: bytes })
-    expect([here.book.due(10), there.book.due(10)]).toEqual([[], []])
+    expect(there.store.account(consumer)).toMatchObject({ paidBytes: bytes })
+    expect([here.store.due(10), there.store.due(10)]).toEqual([[], []])
     connection.close()
-    expect(there.book.account(consumer)).toEqual({ servedBytes: bytes, paidBytes: bytes })
+    expect(there.store.account(consumer)).toEqual({ servedBytes: bytes, paidBytes: bytes })
     expect(connection.client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
   })
 
@@ -169,7 +169,7 @@ describe('two peers with accounts', () => {
     again.run(5_000)
     expect(again.socket.finished).toBe(true)
     time.advance(300)
-    expect(hub.moved).toBe(there.book.account(consumer).paidBytes)
+    expect(hub.moved).toBe(there.store.account(consumer).paidBytes)
     expect(hub.moved).toBe(received + 100_000)
   })
 
@@ -223,26 +223,26 @@ describe('two peers with accounts', () => {
   it('remember a debt as soon as it cannot be paid, and not only when a session ends', () => {
     const { time, hub, here, there } = peers(400_000)
     connect({ time, here, there }, 'one').fetch(3_000_000).run(1_000)
-    // As a process that is killed leaves its book.
-    const book = memoryReceipts(consumer)
-    for (const debt of here.book.owed(hubKey)) book.owe(debt)
-    expect(book.owed(hubKey)).toMatchObject([{ session: sessionOf('one'), bytes: 1_400_000 }])
+    // As a process that is killed leaves its store.
+    const store = memoryReceipts(consumer)
+    for (const debt of here.store.owed(hubKey)) store.owe(debt)
+    expect(store.owed(hubKey)).toMatchObject([{ session: sessionOf('one'), bytes: 1_400_000 }])
     hub.grant(consumer, 1e7)
     time.advance(100)
-    expect(here.book.owed(hubKey)).toEqual([])
+    expect(here.store.owed(hubKey)).toEqual([])
     expect(hub.moved).toBeGreaterThanOrEqual(1_400_000)
   })
 
   it('owe nothing at one hub for what they signed and owed at another', () => {
     const { time, hub, here, there } = peers(2_000_000)
     const elsewhere = key('E')
-    here.book.keep({ ...signedReceipt('old', 1_500_000, seeder, consumer), hub_key: elsewhere })
-    here.book.owe({ hub_key: elsewhere, session: sessionOf('older'), seeder, consumer, bytes: 400_000 })
+    here.store.keep({ ...signedReceipt('old', 1_500_000, seeder, consumer), hub_key: elsewhere })
+    here.store.owe({ hub_key: elsewhere, session: sessionOf('older'), seeder, consumer, bytes: 400_000 })
     const download = connect({ time, here, there }, 'one').fetch(1_900_000)
     download.run(5_000)
     time.advance(300)
     expect([download.socket.finished, hub.moved]).toEqual([true, 1_900_000])
-    expect(here.book.owed(elsewhere)).toHaveLength(1)
+    expect(here.store.owed(elsewhere)).toHaveLength(1)
   })
 
   it('lose nothing while the hub is away for a while: what was signed is settled after the sign-in', () => {
@@ -254,7 +254,7 @@ describe('two peers with accounts', () => {
     download.run(60_000)
     // Nobody can pay, so nobody is cut off; the seeder holds the claim for all that it gave.
     expect([hub.moved, connection.server.errors]).toEqual([0, []])
-    expect(there.book.receipt(sessionOf('one'))!.bytes).toBe(download.socket.written.length)
+    expect(there.store.receipt(sessionOf('one'))!.bytes).toBe(download.socket.written.length)
     expect(download.socket.written.length).toBe(1_000_000)
     there.signIn()
     time.advance(100)
@@ -266,9 +266,9 @@ describe('two peers with accounts', () => {
     expect(hub.moved).toBe(3_000_000)
   })
 
-  it('settle after a crash of the seeder what it held: the receipts are in its book', () => {
-    const book = memoryReceipts(seeder)
-    const world = peers(1e8, {}, { [seeder]: book })
+  it('settle after a crash of the seeder what it held: the receipts are in its store', () => {
+    const store = memoryReceipts(seeder)
+    const world = peers(1e8, {}, { [seeder]: store })
     const { time, hub, here, there } = world
     there.signOut()
     here.signOut()
@@ -277,11 +277,11 @@ describe('two peers with accounts', () => {
     there.subscription.unsubscribe()
     connection.server.subscription.unsubscribe()
     expect(hub.moved).toBe(0)
-    const again = coinPeer(time, hub, seeder, { book })
+    const again = coinPeer(time, hub, seeder, { store })
     again.signIn()
     time.advance(100)
     expect(hub.moved).toBe(600_000)
-    expect(book.account(consumer).paidBytes).toBe(600_000)
+    expect(store.account(consumer).paidBytes).toBe(600_000)
   })
 
   it('agree on what was paid while the seeder was away: it asks when it is back', () => {
@@ -290,24 +290,24 @@ describe('two peers with accounts', () => {
     const connection = connect(world, 'one')
     connection.fetch(600_000).run(5_000)
     time.advance(3_000)
-    expect(there.book.account(consumer).paidBytes).toBe(600_000)
+    expect(there.store.account(consumer).paidBytes).toBe(600_000)
     // The seeder goes, and has at the end no more than the receipt before the last.
     there.signOut()
     const download = connection.fetch(300_000)
     download.run(5_000)
     connection.close()
     time.advance(3_000)
-    const last = there.book.receipt(sessionOf('one'))!.bytes
+    const last = there.store.receipt(sessionOf('one'))!.bytes
     const higher = signedReceipt('one', last + 5_000, seeder, consumer)
-    here.book.keep(higher)
+    here.store.keep(higher)
     here.signIn()
     time.advance(100)
-    expect([hub.moved, there.book.account(consumer).paidBytes]).toEqual([last + 5_000, 600_000])
-    there.book.settle(signedSettlement('one', last, 0))
-    there.book.serve(consumer, last + 5_000)
+    expect([hub.moved, there.store.account(consumer).paidBytes]).toEqual([last + 5_000, 600_000])
+    there.store.settle(signedSettlement('one', last, 0))
+    there.store.serve(consumer, last + 5_000)
     there.signIn()
     time.advance(100)
-    expect(there.book.account(consumer)).toEqual({ servedBytes: last + 5_000, paidBytes: last + 5_000 })
+    expect(there.store.account(consumer)).toEqual({ servedBytes: last + 5_000, paidBytes: last + 5_000 })
   })
 
   it('share one window of a key over two connections, and pay both', () => {
@@ -332,7 +332,7 @@ describe('two peers with accounts', () => {
     time.advance(400)
     connection.close()
     time.advance(100)
-    const { servedBytes, paidBytes } = there.book.account(consumer)
+    const { servedBytes, paidBytes } = there.store.account(consumer)
     expect(paidBytes).toBe(servedBytes)
     expect(hub.moved).toBe(servedBytes)
     expect(servedBytes).toBeGreaterThan(5_000_000)
@@ -352,19 +352,19 @@ describe('two peers with accounts', () => {
 })
 
 describe('createAccounts', () => {
-  it('tells of a book that cannot be read, and signs nothing', () => {
+  it('tells of a store that cannot be read, and signs nothing', () => {
     const time = virtualTime()
     const full = new LighthouseError('store-failed', 'the disk is broken')
-    const book: ReceiptBook = {
+    const store: ReceiptStore = {
       ...memoryReceipts(self),
       unsettledBytes: () => {
         throw full
       },
     }
-    const peer = coinPeer(time, playHub(time, { [self]: 1e8 }), self, { book })
+    const peer = coinPeer(time, playHub(time, { [self]: 1e8 }), self, { store })
     peer.signIn()
-    expect(peer.reports).toContainEqual({ type: 'book-failed', reason: full })
-    expect([book.owed(hubKey), peer.outcomes]).toEqual([[], []])
+    expect(peer.reports).toContainEqual({ type: 'receipts-failed', reason: full })
+    expect([store.owed(hubKey), peer.outcomes]).toEqual([[], []])
   })
 
   it('believes no settlement in an acknowledgement that the hub did not sign', () => {
@@ -372,24 +372,24 @@ describe('createAccounts', () => {
     hub.honest = false
     const download = connect({ time, here, there }, 'one').fetch(3_000_000)
     // Nor are they heard of otherwise: `signaling$` passes on nothing that is not signed.
-    here.book.keep(signedReceipt('old', 5, seeder, consumer))
+    here.store.keep(signedReceipt('old', 5, seeder, consumer))
     here.signIn()
     const before = here.reports.length
     time.advance(100)
     expect(here.reports.slice(before)).toEqual([])
-    expect(here.book.settlement(sessionOf('old'))).toBeUndefined()
-    expect(here.book.due(10).map(({ session }) => session)).toContain(sessionOf('old'))
+    expect(here.store.settlement(sessionOf('old'))).toBeUndefined()
+    expect(here.store.due(10).map(({ session }) => session)).toContain(sessionOf('old'))
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
   })
 
   it('gives up what the hub will never settle, says so, and has its coins free again', () => {
     const { time, hub, here } = peers(1_000_000)
-    here.book.keep(signedReceipt('unknown', 900_000, seeder, consumer))
+    here.store.keep(signedReceipt('unknown', 900_000, seeder, consumer))
     hub.refuseWith = 'unknown-session'
     here.signIn()
     time.advance(100)
     expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'unknown-session' }])
-    expect([here.book.due(10), here.book.unsettledBytes(consumer, hubKey)]).toEqual([[], 0])
+    expect([here.store.due(10), here.store.unsettledBytes(consumer, hubKey)]).toEqual([[], 0])
     here.signIn()
     time.advance(100)
     expect(hub.given).toHaveLength(1)
@@ -397,16 +397,16 @@ describe('createAccounts', () => {
 
   it('counts rightly what it may sign when the hub settles after all what was given up', () => {
     const { time, hub, here } = peers(1_000_000)
-    here.book.keep(signedReceipt('unknown', 400_000, seeder, consumer))
+    here.store.keep(signedReceipt('unknown', 400_000, seeder, consumer))
     hub.refuseWith = 'unknown-session'
     here.signIn()
     time.advance(100)
     here.signOut()
     hub.refuseWith = undefined
-    here.book.keep(signedReceipt('other', 600_000, seeder, consumer))
+    here.store.keep(signedReceipt('other', 600_000, seeder, consumer))
     here.signIn()
     here.signOut()
-    const restarted = coinPeer(time, hub, consumer, { book: here.book })
+    const restarted = coinPeer(time, hub, consumer, { store: here.store })
     restarted.accounts.heard({ type: 'session', session: hub.session(consumer) })
     restarted.accounts.heard({ type: 'coins', bytes: 1_000_000 })
     restarted.accounts.heard({ type: 'settled', settlement: signedSettlement('unknown', 400_000, 600_000) })
@@ -416,7 +416,7 @@ describe('createAccounts', () => {
 
   it('keeps due what there are no coins for, and offers it again as soon as there are more', () => {
     const { time, hub, here } = peers(1_000_000)
-    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.store.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
     here.signIn()
     time.advance(100)
     hub.grant(consumer, 5_000_000)
@@ -426,8 +426,8 @@ describe('createAccounts', () => {
 
   it('does not offer it again before there are enough, and never for what it earns itself when others cannot pay', () => {
     const { time, hub, here } = peers(1_000_000)
-    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
-    here.book.keep(signedReceipt('of a poor one', 9_000_000, consumer, 'nobody'))
+    here.store.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.store.keep(signedReceipt('of a poor one', 9_000_000, consumer, 'nobody'))
     here.signIn()
     time.advance(100)
     const before = hub.given.length
@@ -444,7 +444,7 @@ describe('createAccounts', () => {
 
   it('keeps due what there are no coins for, and offers it again at the next sign-in', () => {
     const { time, hub, here } = peers(1_000_000)
-    here.book.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
+    here.store.keep(signedReceipt('dear', 2_000_000, seeder, consumer))
     here.signIn()
     time.advance(100)
     expect(here.reports.filter(({ type }) => type === 'receipt-refused')).toMatchObject([{ code: 'no-coins' }])
@@ -454,24 +454,24 @@ describe('createAccounts', () => {
     expect(hub.moved).toBe(2_000_000)
   })
 
-  it('reports a book that fails, and goes on', () => {
+  it('reports a store that fails, and goes on', () => {
     const broken = { now: false }
     const memory = memoryReceipts(self)
     const full = new LighthouseError('store-failed', 'the disk is full')
-    const book: ReceiptBook = {
+    const store: ReceiptStore = {
       ...memory,
       settle: settlement => {
         if (broken.now) throw full
         return memory.settle(settlement)
       },
     }
-    const { time, hub, here, there } = peers(1e8, {}, { [consumer]: book })
+    const { time, hub, here, there } = peers(1e8, {}, { [consumer]: store })
     broken.now = true
     const download = connect({ time, here, there }, 'one').fetch(3_000_000)
     download.run(5_000)
     expect(download.socket.finished).toBe(true)
     time.advance(300)
-    expect(here.reports.filter(({ type }) => type === 'book-failed').length).toBeGreaterThan(0)
+    expect(here.reports.filter(({ type }) => type === 'receipts-failed').length).toBeGreaterThan(0)
     expect(here.outcomes).toEqual([])
     expect(hub.moved).toBe(3_000_000)
     broken.now = false
@@ -483,11 +483,11 @@ describe('createAccounts', () => {
   it('learns of its coins from an acknowledgement where nothing else tells it', () => {
     const { time, hub, here } = peers(1_000_000)
     hub.silent = true
-    here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
+    here.store.keep(signedReceipt('old', 400_000, seeder, consumer))
     here.hubSession$.next(hub.session(consumer))
     time.advance(100)
     expect(here.reports.map(report => 'bytes' in report && report.bytes)).toEqual([1_000_000, 600_000])
-    expect(here.book.settlement(sessionOf('old'))!.bytes).toBe(400_000)
+    expect(here.store.settlement(sessionOf('old'))!.bytes).toBe(400_000)
   })
 
   it('takes the wallet of the highest block, in whatever order they come, and of a question that nothing overtook', () => {
@@ -509,7 +509,7 @@ describe('createAccounts', () => {
     const settled: string[] = []
     here.accounts.settled$.subscribe(({ session, bytes }) => settled.push(`${session} ${bytes}`))
     hub.silent = true
-    here.book.keep(signedReceipt('old', 400_000, seeder, consumer))
+    here.store.keep(signedReceipt('old', 400_000, seeder, consumer))
     here.signIn()
     time.advance(100)
     here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
@@ -520,8 +520,8 @@ describe('createAccounts', () => {
     const { here } = peers(0)
     here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
     expect(here.accounts.stop()).toBeUndefined()
-    expect(here.book.account(seeder)).toEqual({ servedBytes: 0, paidBytes: 0 })
-    expect([...here.book.settlements()]).toEqual([])
+    expect(here.store.account(seeder)).toEqual({ servedBytes: 0, paidBytes: 0 })
+    expect([...here.store.settlements()]).toEqual([])
   })
 
   it('says that nothing can be paid for while the wallet is unknown or empty', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
 import { createDeframer, deframe } from '../../src/protocol/mux/deframer.js'
 import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
@@ -94,23 +94,23 @@ function connect(time: VirtualTime, peer: CoinPeer, name: string, consumer = che
 interface World {
   readonly time: VirtualTime
   readonly hub: PlayHub
-  readonly book: ReceiptBook
+  readonly store: ReceiptStore
   peer: CoinPeer
 }
 
 function world(wallet = 1e9): World {
   const time = virtualTime()
   const hub = playHub(time, { [cheater]: wallet, [carol]: wallet, [seeder]: 0 })
-  const book = memoryReceipts(seeder, () => time.scheduler.now())
-  const peer = coinPeer(time, hub, seeder, { book })
+  const store = memoryReceipts(seeder, () => time.scheduler.now())
+  const peer = coinPeer(time, hub, seeder, { store })
   peer.signIn()
-  return { time, hub, book, peer }
+  return { time, hub, store, peer }
 }
 
 /** The seeder's process ends and starts again, with the same file. */
 function restart(w: World): void {
   w.peer.subscription.unsubscribe()
-  w.peer = coinPeer(w.time, w.hub, seeder, { book: w.book })
+  w.peer = coinPeer(w.time, w.hub, seeder, { store: w.store })
   w.peer.signIn()
 }
 
@@ -142,7 +142,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       received += connection.received()
     }
     expect(received).toBe(1_000_000)
-    expect(w.book.account(cheater)).toEqual({ servedBytes: 1_000_000, paidBytes: 0 })
+    expect(w.store.account(cheater)).toEqual({ servedBytes: 1_000_000, paidBytes: 0 })
     w.peer.subscription.unsubscribe()
     expect(w.time.pending()).toBe(0)
   })
@@ -180,9 +180,9 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
     paidBefore => {
       const w = world()
       if (paidBefore > 0) {
-        w.book.keep(signedReceipt('before', paidBefore, seeder, cheater))
-        w.book.settle(signedSettlement('before', paidBefore, 0))
-        w.book.serve(cheater, paidBefore)
+        w.store.keep(signedReceipt('before', paidBefore, seeder, cheater))
+        w.store.settle(signedSettlement('before', paidBefore, 0))
+        w.store.serve(cheater, paidBefore)
       }
       let received = 0
       for (let count = 0; count < tries / 20; count++) {
@@ -202,7 +202,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
         received += connections.reduce((sum, connection) => sum + connection.received(), 0)
       }
       expect(received).toBeGreaterThan(900_000)
-      expect(w.book.account(cheater)).toEqual({
+      expect(w.store.account(cheater)).toEqual({
         servedBytes: paidBefore + received,
         paidBytes: paidBefore + w.hub.moved,
       })
@@ -260,7 +260,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       expect(paid).toBeGreaterThanOrEqual(Math.floor(1_000_000 * share))
       expect(received - paid).toBeGreaterThan(900_000)
       expect(received - paid).toBeLessThanOrEqual(Math.max(1_000_000, paid / 16))
-      expect(w.book.account(cheater)).toEqual({ servedBytes: received, paidBytes: paid })
+      expect(w.store.account(cheater)).toEqual({ servedBytes: received, paidBytes: paid })
     },
   )
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, Subject } from 'rxjs'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
@@ -8,19 +8,19 @@ import { createCrediting } from '../../src/streams/crediting.js'
 import type { SessionEvent } from '../../src/streams/mux/session-reports.js'
 import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
-import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { failingStore, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const window = 1_000_000
 
-function world(book: ReceiptBook = memoryReceipts(self), time: VirtualTime = virtualTime()) {
+function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = virtualTime()) {
   const crypto = playCrypto()
   const signedIn$ = new BehaviorSubject(true)
   const failures: LighthouseError[] = []
   const crediting = createCrediting({
     identity: identityOf(self),
     crypto,
-    book,
+    store,
     signedIn$,
     onFailure: reason => failures.push(reason),
     scheduler: time.scheduler,
@@ -56,7 +56,7 @@ function world(book: ReceiptBook = memoryReceipts(self), time: VirtualTime = vir
     }
     const sign = (bytes: number): void => give(signedReceipt(name, bytes, self, consumer))
     /** As the accounts do when the hub has settled. */
-    const settle = (bytes: number): void => crediting.settled(consumer, book.settle(signedSettlement(name, bytes, 0)))
+    const settle = (bytes: number): void => crediting.settled(consumer, store.settle(signedSettlement(name, bytes, 0)))
     return {
       event$,
       account,
@@ -73,7 +73,7 @@ function world(book: ReceiptBook = memoryReceipts(self), time: VirtualTime = vir
       codes: () => errors.map(({ code }) => code),
     }
   }
-  return { time, crypto, book, signedIn$, failures, late, brought, crediting, serve }
+  return { time, crypto, store, signedIn$, failures, late, brought, crediting, serve }
 }
 
 describe('crediting', () => {
@@ -94,20 +94,20 @@ describe('crediting', () => {
     expect(account.credit!.bytes()).toBe(0)
   })
 
-  it('tells the book before anything goes, and puts it right at the end', () => {
-    const book = memoryReceipts(self)
-    const { serve } = world(book)
+  it('tells the store before anything goes, and puts it right at the end', () => {
+    const store = memoryReceipts(self)
+    const { serve } = world(store)
     const session = serve('one')
     for (let count = 0; count < 40; count++) {
-      expect(book.account(bob).servedBytes).toBeGreaterThanOrEqual(session.credit())
+      expect(store.account(bob).servedBytes).toBeGreaterThanOrEqual(session.credit())
       session.send(Math.min(20_000, session.credit() - count * 20_000))
     }
     session.end()
-    expect(book.account(bob).servedBytes).toBe(800_000)
-    expect(book.parties(sessionOf('one'))).toEqual({ seeder: self, consumer: bob })
+    expect(store.account(bob).servedBytes).toBe(800_000)
+    expect(store.parties(sessionOf('one'))).toEqual({ seeder: self, consumer: bob })
   })
 
-  it('says when there is more: for a settlement, for what the book was told, to each session of the key', () => {
+  it('says when there is more: for a settlement, for what the store was told, to each session of the key', () => {
     const { serve } = world()
     const [one, two, other] = [serve('one'), serve('two'), serve('three', carol)]
     const before = [one.grown.length, two.grown.length, other.grown.length]
@@ -134,16 +134,16 @@ describe('crediting', () => {
   })
 
   it('keeps the debt over a restart, a crash included, and adds 256 KiB to it at most', () => {
-    const book = memoryReceipts(self)
-    const first = world(book)
+    const store = memoryReceipts(self)
+    const first = world(store)
     first.serve('one').send(100_000)
     // Killed: nothing is put right.
-    const second = world(book)
+    const second = world(store)
     const session = second.serve('two')
     expect(session.exhaust()).toBeLessThanOrEqual(window - 100_000)
     expect(session.exhaust()).toBeGreaterThanOrEqual(window - 100_000 - 262_144)
     session.end()
-    const third = world(book)
+    const third = world(store)
     expect(third.serve('three').exhaust()).toBe(0)
   })
 
@@ -161,13 +161,13 @@ describe('crediting', () => {
   })
 
   it('takes what was paid over a restart along', () => {
-    const book = memoryReceipts(self)
-    const first = world(book).serve('one')
+    const store = memoryReceipts(self)
+    const first = world(store).serve('one')
     first.exhaust()
     first.settle(window)
     first.end()
-    expect(book.account(bob)).toEqual({ servedBytes: window, paidBytes: window })
-    expect(world(book).serve('two').exhaust()).toBe(window)
+    expect(store.account(bob)).toEqual({ servedBytes: window, paidBytes: window })
+    expect(world(store).serve('two').exhaust()).toBe(window)
   })
 
   it('counts a settlement once, however often it comes', () => {
@@ -178,13 +178,13 @@ describe('crediting', () => {
     expect(session.exhaust()).toBe(1_300_000)
   })
 
-  it('takes a settlement for a key that is not here, which the book knows', () => {
-    const { serve, crediting, book } = world()
+  it('takes a settlement for a key that is not here, which the store knows', () => {
+    const { serve, crediting, store } = world()
     const session = serve('one')
     session.exhaust()
     session.end()
     session.settle(400_000)
-    expect(book.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
+    expect(store.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
     expect(serve('two').exhaust()).toBe(400_000)
     crediting.settled(carol, 5)
   })
@@ -279,16 +279,16 @@ describe('crediting', () => {
     })
 
     it('is welcome when it is forgiven, on disk too, and gets its window anew', () => {
-      const { crediting, book, serve } = givenUp()
+      const { crediting, store, serve } = givenUp()
       expect(crediting.forgive(bob)).toBe(window)
-      expect(book.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
+      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
       expect(crediting.refusal(bob)).toBeUndefined()
       expect(serve('two').exhaust()).toBe(window)
-      expect([crediting.forgive(carol), book.account(carol).servedBytes]).toEqual([0, 0])
+      expect([crediting.forgive(carol), store.account(carol).servedBytes]).toEqual([0, 0])
     })
 
     it('goes on at once when it is forgiven while it is held, and counts from there', () => {
-      const { crediting, book, serve } = world()
+      const { crediting, store, serve } = world()
       const session = serve('one')
       session.exhaust()
       session.settle(300_000)
@@ -297,18 +297,18 @@ describe('crediting', () => {
       expect(session.grown.at(-1)).toBeGreaterThan(1_300_000)
       expect(session.exhaust()).toBe(2_300_000)
       session.end()
-      expect(book.account(bob)).toEqual({ servedBytes: 1_300_000, paidBytes: 300_000 })
+      expect(store.account(bob)).toEqual({ servedBytes: 1_300_000, paidBytes: 300_000 })
     })
   })
 
   describe('receipts', () => {
     it('are kept, and brought to the hub when the consumer does not', () => {
-      const { serve, book, late, time } = world()
+      const { serve, store, late, time } = world()
       const session = serve('one')
       session.send(500_000)
       session.sign(300_000)
       time.advance(50)
-      expect(book.receipt(sessionOf('one'))).toMatchObject({ bytes: 300_000, consumer: bob, seeder: self })
+      expect(store.receipt(sessionOf('one'))).toMatchObject({ bytes: 300_000, consumer: bob, seeder: self })
       time.advance(1_000)
       session.sign(400_000)
       time.advance(999)
@@ -318,7 +318,7 @@ describe('crediting', () => {
     })
 
     it('are brought when the consumer has gone, the last one too, and at once', () => {
-      const { serve, book, late, time } = world()
+      const { serve, store, late, time } = world()
       const session = serve('one')
       session.send(500_000)
       session.sign(300_000)
@@ -326,7 +326,7 @@ describe('crediting', () => {
       session.sign(500_000)
       session.event$.error(new LighthouseError('channel-closed', 'gone'))
       expect(session.codes()).toEqual(['channel-closed'])
-      expect(book.receipt(sessionOf('one'))).toMatchObject({ bytes: 500_000 })
+      expect(store.receipt(sessionOf('one'))).toMatchObject({ bytes: 500_000 })
       expect(late.map(({ bytes }) => bytes)).toEqual([500_000])
       expect(time.pending()).toBe(0)
     })
@@ -347,25 +347,25 @@ describe('crediting', () => {
       ['more than was signed', { ...signedReceipt('one', 300_000, self, bob), bytes: 300_001 }],
       ['nothing', signedReceipt('one', 0, self, bob)],
     ])('that are signed for %s end the connection', (_name, receipt) => {
-      const { serve, book, late, time } = world()
+      const { serve, store, late, time } = world()
       const session = serve('one')
       session.give(receipt)
       time.advance(50)
       expect(session.codes()).toEqual(['bad-signature'])
-      expect([book.receipt(sessionOf('one')), late]).toEqual([undefined, []])
+      expect([store.receipt(sessionOf('one')), late]).toEqual([undefined, []])
       expect(time.pending()).toBe(0)
     })
 
     it('that came last and are signed by somebody else are worth nothing and disturb nobody', () => {
-      const { serve, book, late, failures } = world()
+      const { serve, store, late, failures } = world()
       const session = serve('one')
       session.give(signedReceipt('one', 300_000, self, carol))
       session.end()
-      expect([session.codes(), book.receipt(sessionOf('one')), late, failures]).toEqual([[], undefined, [], []])
+      expect([session.codes(), store.receipt(sessionOf('one')), late, failures]).toEqual([[], undefined, [], []])
     })
 
     it('in a flood cost one check in 50 ms', () => {
-      const { serve, crypto, time, book } = world()
+      const { serve, crypto, time, store } = world()
       const session = serve('one')
       const receipts = Array.from({ length: 100 }, (_, index) => signedReceipt('one', 1 + index, self, bob))
       for (let tick = 0; tick < 1000; tick++) {
@@ -374,26 +374,26 @@ describe('crediting', () => {
       }
       expect(crypto.checks).toBeGreaterThan(10)
       expect(crypto.checks).toBeLessThanOrEqual(20)
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(100)
+      expect(store.receipt(sessionOf('one'))!.bytes).toBe(100)
       expect(session.codes()).toEqual([])
     })
 
     it('that are lower than one before change nothing', () => {
-      const { serve, time, book } = world()
+      const { serve, time, store } = world()
       const session = serve('one')
       session.sign(500)
       time.advance(50)
       session.sign(400)
       time.advance(50)
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(500)
+      expect(store.receipt(sessionOf('one'))!.bytes).toBe(500)
       expect(session.codes()).toEqual([])
     })
   })
 
-  describe('a book that fails', () => {
+  describe('a store that fails', () => {
     it('ends a session that begins', () => {
       for (const method of ['open', 'serve', 'account'] as const) {
-        const { serve } = world(failingBook(self, { now: true }, method))
+        const { serve } = world(failingStore(self, { now: true }, method))
         const { event$, codes } = serve('one')
         expect([codes(), event$.observed]).toEqual([['store-failed'], false])
       }
@@ -401,7 +401,7 @@ describe('crediting', () => {
 
     it('ends a session that sends, and is told of at its end; what was told before stays the debt', () => {
       const broken = { now: false }
-      const { serve, failures, time, book } = world(failingBook(self, broken, 'serve'))
+      const { serve, failures, time, store } = world(failingStore(self, broken, 'serve'))
       const session = serve('one')
       broken.now = true
       session.send(200_000)
@@ -409,7 +409,7 @@ describe('crediting', () => {
       expect(failures.map(({ code }) => code)).toEqual(['store-failed'])
       expect(time.pending()).toBe(0)
       broken.now = false
-      const served = book.account(bob).servedBytes
+      const served = store.account(bob).servedBytes
       expect(served).toBeGreaterThanOrEqual(200_000)
       // The session that is over is not counted as open any more.
       expect(serve('two').exhaust()).toBe(window - served)
@@ -417,7 +417,7 @@ describe('crediting', () => {
 
     it('ends a session that gives a receipt', () => {
       const broken = { now: false }
-      const { serve, time, late } = world(failingBook(self, broken, 'keep'))
+      const { serve, time, late } = world(failingStore(self, broken, 'keep'))
       const session = serve('one')
       broken.now = true
       session.sign(100)
@@ -427,7 +427,7 @@ describe('crediting', () => {
 
     it('is told of when a session ends', () => {
       const broken = { now: false }
-      const { serve, failures } = world(failingBook(self, broken, 'keep', 'serve'))
+      const { serve, failures } = world(failingStore(self, broken, 'keep', 'serve'))
       const session = serve('one')
       session.send(1000)
       session.sign(1000)

@@ -17,10 +17,10 @@ interface Given {
 /** A peer with so much in its wallet, of which so much is signed to bob and not settled. */
 function peer({ wallet = 5_000_000, signed = 0, limits = {} }: Given = {}): CoinPeer {
   const time = virtualTime()
-  const book = memoryReceipts(self, () => time.scheduler.now())
-  if (signed > 0) book.keep(signedReceipt('one', signed, bob, self))
+  const store = memoryReceipts(self, () => time.scheduler.now())
+  if (signed > 0) store.keep(signedReceipt('one', signed, bob, self))
   const hub = playHub(time, {})
-  const here = coinPeer(time, hub, self, { book, limits })
+  const here = coinPeer(time, hub, self, { store, limits })
   here.accounts.heard({ type: 'session', session: hub.session(self) })
   here.accounts.heard({ type: 'coins', bytes: wallet })
   return here

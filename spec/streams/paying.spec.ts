@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { toBase64 } from '../../src/protocol/base64.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
@@ -10,7 +10,7 @@ import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { createPaying } from '../../src/streams/paying.js'
 import type { SessionEvent } from '../../src/streams/mux/session-reports.js'
 import { bob, carol, hub, self, sessionOf } from '../support/receipts.js'
-import { failingBook, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
+import { failingStore, full, identityOf, playCrypto, signedReceipt, signedSettlement } from './support/coins.js'
 import { type VirtualTime, virtualTime } from './support/virtual-time.js'
 
 const traffic: SessionEvent = {
@@ -29,14 +29,14 @@ function world({
   wallet,
   limits = {},
   time = virtualTime(),
-  book = memoryReceipts(self, () => time.scheduler.now()),
-}: { wallet?: number; limits?: SpendingLimits; time?: VirtualTime; book?: ReceiptBook } = {}) {
+  store = memoryReceipts(self, () => time.scheduler.now()),
+}: { wallet?: number; limits?: SpendingLimits; time?: VirtualTime; store?: ReceiptStore } = {}) {
   const crypto = playCrypto()
   const failures: LighthouseError[] = []
   const paying = createPaying({
     identity: identityOf(self),
     crypto,
-    book,
+    store,
     limits,
     onFailure: reason => failures.push(reason),
     scheduler: time.scheduler,
@@ -44,7 +44,7 @@ function world({
   const signed: SignedReceipt[] = []
   paying.receipt$.subscribe(receipt => {
     // Kept before anybody hears of it.
-    expect(book.receipt(receipt.session)).toEqual(receipt)
+    expect(store.receipt(receipt.session)).toEqual(receipt)
     signed.push(receipt)
   })
   paying.signedIn(hub)
@@ -58,7 +58,7 @@ function world({
     const following = account.follow$(event$).subscribe({ error: (error: LighthouseError) => errors.push(error) })
     following.add(
       account.receipt$!.subscribe(({ bytes, signature }) => {
-        expect(toBase64(signature)).toBe(book.receipt(sessionOf(name))!.signature)
+        expect(toBase64(signature)).toBe(store.receipt(sessionOf(name))!.signature)
         framed.push(bytes)
       }),
     )
@@ -79,12 +79,12 @@ function world({
   }
   /** As the accounts do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
   const settle = (name: string, left: number): void => {
-    const { bytes } = book.receipt(sessionOf(name))!
-    const ahead = book.settle(signedSettlement(name, bytes, left))
+    const { bytes } = store.receipt(sessionOf(name))!
+    const ahead = store.settle(signedSettlement(name, bytes, left))
     paying.wallet(left)
     paying.settled(sessionOf(name), bytes, ahead)
   }
-  return { time, book, crypto, paying, failures, signed, pay, settle }
+  return { time, store, crypto, paying, failures, signed, pay, settle }
 }
 
 describe('paying', () => {
@@ -157,21 +157,21 @@ describe('paying', () => {
 
   it('signs before closing, also for what arrived and was not taken', () => {
     for (const way of ['unsubscribed from', 'lost'] as const) {
-      const { pay, time, book } = world({ wallet: 1e8 })
+      const { pay, time, store } = world({ wallet: 1e8 })
       const session = pay('one')
       session.count(2_000, 3_600)
       if (way === 'lost') session.event$.error(lost)
       else session.end()
       expect(session.signed()).toEqual([3_600])
-      expect([time.pending(), session.event$.observed, book.owed(hub)]).toEqual([0, false, []])
+      expect([time.pending(), session.event$.observed, store.owed(hub)]).toEqual([0, false, []])
     }
   })
 
   it('takes larger steps, the more it has paid this seeder', () => {
-    const book = memoryReceipts(self)
-    book.keep(signedReceipt('before', 32_000_000, bob, self))
-    book.settle(signedSettlement('before', 32_000_000, 0))
-    const { pay } = world({ wallet: 1e8, book })
+    const store = memoryReceipts(self)
+    store.keep(signedReceipt('before', 32_000_000, bob, self))
+    store.settle(signedSettlement('before', 32_000_000, 0))
+    const { pay } = world({ wallet: 1e8, store })
     const session = pay('one')
     session.count(999_999)
     expect(session.signed()).toEqual([])
@@ -182,15 +182,15 @@ describe('paying', () => {
     expect(other.signed()).toEqual([500_000])
   })
 
-  it('tells the book whom it pays, before it pays', () => {
-    const { pay, book } = world({ wallet: 1e8 })
+  it('tells the store whom it pays, before it pays', () => {
+    const { pay, store } = world({ wallet: 1e8 })
     pay('one')
-    expect(book.parties(sessionOf('one'))).toEqual({ seeder: bob, consumer: self })
+    expect(store.parties(sessionOf('one'))).toEqual({ seeder: bob, consumer: self })
   })
 
   describe('the wallet', () => {
     it('bounds what is signed, over all sessions together, until it is settled and after', () => {
-      const { pay, settle, book } = world({ wallet: 2_000_000 })
+      const { pay, settle, store } = world({ wallet: 2_000_000 })
       const [one, two] = [pay('one'), pay('two', carol)]
       one.count(1_200_000)
       two.count(1_200_000)
@@ -198,24 +198,24 @@ describe('paying', () => {
       settle('one', 800_000)
       settle('two', 0)
       two.count(1_800_000)
-      expect([one.signed(), two.signed(), book.unsettledBytes(self, hub)]).toEqual([[1_200_000], [800_000], 0])
+      expect([one.signed(), two.signed(), store.unsettledBytes(self, hub)]).toEqual([[1_200_000], [800_000], 0])
     })
 
     it('bounds it with what earlier runs signed and did not settle', () => {
-      const book = memoryReceipts(self)
-      book.keep(signedReceipt('before', 1_400_000, carol, self))
-      const { pay } = world({ wallet: 2_000_000, book })
+      const store = memoryReceipts(self)
+      store.keep(signedReceipt('before', 1_400_000, carol, self))
+      const { pay } = world({ wallet: 2_000_000, store })
       const session = pay('one')
       session.count(1_200_000)
       expect(session.signed()).toEqual([600_000])
     })
 
     it('is free again of what a session signed that the hub will never settle', () => {
-      const { pay, book, paying } = world({ wallet: 2_000_000 })
+      const { pay, store, paying } = world({ wallet: 2_000_000 })
       const [one, two] = [pay('one'), pay('two', carol)]
       one.count(1_600_000)
       two.count(1_600_000)
-      book.giveUp(sessionOf('one'))
+      store.giveUp(sessionOf('one'))
       paying.recount()
       expect(two.signed()).toEqual([400_000, 1_600_000])
     })
@@ -246,24 +246,26 @@ describe('paying', () => {
 
     it('that was empty pays afterwards for sessions that have ended, oldest first, in another run too', () => {
       const time = virtualTime()
-      const book = memoryReceipts(self, () => time.scheduler.now())
-      const first = world({ wallet: 200_000, book, time })
+      const store = memoryReceipts(self, () => time.scheduler.now())
+      const first = world({ wallet: 200_000, store, time })
       const [one, two] = [first.pay('one'), first.pay('two', carol)]
       one.count(600_000)
       two.count(600_000)
       one.end()
       two.end()
       expect(first.signed.map(({ bytes }) => bytes)).toEqual([200_000])
-      expect(book.owed(hub).map(({ session, bytes }) => [session, bytes])).toEqual([
+      expect(store.owed(hub).map(({ session, bytes }) => [session, bytes])).toEqual([
         [sessionOf('one'), 600_000],
         [sessionOf('two'), 600_000],
       ])
       first.paying.wallet(500_000)
       expect(first.signed.map(({ bytes }) => bytes)).toEqual([200_000, 500_000])
-      const second = world({ book, time, wallet: 2e6 })
-      expect(book.owed(hub)).toEqual([])
-      expect([book.receipt(sessionOf('one'))!.bytes, book.receipt(sessionOf('two'))!.bytes]).toEqual([600_000, 600_000])
-      expect(book.unsettledBytes(self, hub)).toBe(1_200_000)
+      const second = world({ store, time, wallet: 2e6 })
+      expect(store.owed(hub)).toEqual([])
+      expect([store.receipt(sessionOf('one'))!.bytes, store.receipt(sessionOf('two'))!.bytes]).toEqual([
+        600_000, 600_000,
+      ])
+      expect(store.unsettledBytes(self, hub)).toBe(1_200_000)
       expect(second.failures).toEqual([])
     })
 
@@ -295,12 +297,12 @@ describe('paying', () => {
     it('on a day and a peer hold over sessions, and over runs', () => {
       for (const limits of [{ dayBytes: 1_400_000 }, { peerBytes: 1_400_000 }]) {
         const time = virtualTime()
-        const book = memoryReceipts(self, () => time.scheduler.now())
-        const first = world({ wallet: 1e8, limits, time, book })
+        const store = memoryReceipts(self, () => time.scheduler.now())
+        const first = world({ wallet: 1e8, limits, time, store })
         const one = first.pay('one')
         one.count(800_000)
         one.end()
-        const second = world({ wallet: 1e8, limits, time, book })
+        const second = world({ wallet: 1e8, limits, time, store })
         const two = second.pay('two')
         two.count(800_000)
         expect(two.signed()).toEqual([600_000])
@@ -311,7 +313,7 @@ describe('paying', () => {
         // What a limit left unpaid stays so, however many coins there are.
         two.end()
         second.paying.wallet(2e8)
-        expect(book.receipt(sessionOf('two'))!.bytes).toBe(600_000)
+        expect(store.receipt(sessionOf('two'))!.bytes).toBe(600_000)
       }
     })
 
@@ -339,17 +341,17 @@ describe('paying', () => {
     })
 
     it('on a connection leave to the next one what they left unpaid, out of what that may cost', () => {
-      const { pay, book } = world({ wallet: 1e8, limits: { connectionBytes: 600_000 } })
+      const { pay, store } = world({ wallet: 1e8, limits: { connectionBytes: 600_000 } })
       pay('one').count(1_600_000)
       const other = pay('other', carol)
       other.count(600_000)
       expect([pay('two').errors, other.signed()]).toEqual([[], [600_000]])
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(1_200_000)
+      expect(store.receipt(sessionOf('one'))!.bytes).toBe(1_200_000)
       const three = pay('three')
       three.count(1_000_000)
-      expect(book.receipt(sessionOf('one'))!.bytes).toBe(1_600_000)
+      expect(store.receipt(sessionOf('one'))!.bytes).toBe(1_600_000)
       expect(three.signed()).toEqual([200_000])
-      expect(book.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 1_000_000 }])
+      expect(store.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 1_000_000 }])
     })
   })
 
@@ -373,11 +375,11 @@ describe('paying', () => {
     expect(session.signed()).toEqual([600_000, 1_900_000, 2_400_000])
   })
 
-  describe('a book that fails', () => {
+  describe('a store that fails', () => {
     it('ends a session that begins', () => {
       for (const method of ['open', 'signedFor'] as const) {
         const broken = { now: false }
-        const { pay } = world({ wallet: 1e8, book: failingBook(self, broken, method) })
+        const { pay } = world({ wallet: 1e8, store: failingStore(self, broken, method) })
         broken.now = true
         const session = pay('one')
         expect([session.errors, session.event$.observed]).toEqual([[full], false])
@@ -386,7 +388,7 @@ describe('paying', () => {
 
     it('ends a session that signs: nothing leaves that is not kept', () => {
       const broken = { now: false }
-      const { pay, signed, failures, time } = world({ wallet: 1e8, book: failingBook(self, broken, 'keep') })
+      const { pay, signed, failures, time } = world({ wallet: 1e8, store: failingStore(self, broken, 'keep') })
       const session = pay('one')
       broken.now = true
       session.count(600_000)
@@ -397,7 +399,7 @@ describe('paying', () => {
 
     it('is told of at the end of a session, and when coins arrive', () => {
       const broken = { now: false }
-      const { pay, paying, failures } = world({ wallet: 0, book: failingBook(self, broken, 'owe', 'owed') })
+      const { pay, paying, failures } = world({ wallet: 0, store: failingStore(self, broken, 'owe', 'owed') })
       const session = pay('one')
       session.count(600_000)
       broken.now = true
@@ -407,7 +409,7 @@ describe('paying', () => {
     })
 
     it('cannot be signed in with', () => {
-      expect(() => world({ book: failingBook(self, { now: true }, 'unsettledBytes') })).toThrow(full)
+      expect(() => world({ store: failingStore(self, { now: true }, 'unsettledBytes') })).toThrow(full)
     })
   })
 

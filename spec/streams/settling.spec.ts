@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, NEVER, Observable, of, Subject, type Subscriber } from 'rxjs'
-import type { ReceiptBook } from '../../src/ports.js'
+import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../src/protocol/receipt.js'
 import { memoryReceipts } from '../support/memory-receipts.node.js'
@@ -20,7 +20,7 @@ interface Question {
   fail(error: unknown): void
 }
 
-function world(book: ReceiptBook = memoryReceipts(self), begin: 'signed in' | 'away' = 'signed in') {
+function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 'away' = 'signed in') {
   const time = virtualTime()
   const questions: Question[] = []
   const session = (hubKey = hub): HubSession => ({
@@ -55,13 +55,13 @@ function world(book: ReceiptBook = memoryReceipts(self), begin: 'signed in' | 'a
     again$,
     pubKey: self,
     hubSession$,
-    book,
+    store,
     crypto: playCrypto(),
     scheduler: time.scheduler,
   }).subscribe({
     next: event => {
       // As the accounts do.
-      if (event.type === 'settled') book.settle(event.settlement)
+      if (event.type === 'settled') store.settle(event.settlement)
       events.push(event)
     },
     error: error => outcomes.push(error),
@@ -69,7 +69,7 @@ function world(book: ReceiptBook = memoryReceipts(self), begin: 'signed in' | 'a
   })
   const give = (name: string, bytes: number, seeder = bob): SignedReceipt => {
     const receipt = signedReceipt(name, bytes, seeder, self)
-    book.keep(receipt)
+    store.keep(receipt)
     receipt$.next(receipt)
     return receipt
   }
@@ -78,7 +78,7 @@ function world(book: ReceiptBook = memoryReceipts(self), begin: 'signed in' | 'a
   const asked = (): string[] => questions.map(({ receipt }) => `${receipt.session.replace(/-+$/, '')} ${receipt.bytes}`)
   return {
     time,
-    book,
+    store,
     questions,
     hubSession$,
     receipt$,
@@ -124,7 +124,7 @@ describe('settling$', () => {
     expect(asked()).toEqual(['one 100', 'one 300'])
   })
 
-  it('keeps nothing while the hub is away, and brings at the sign-in what the book has, then what comes', () => {
+  it('keeps nothing while the hub is away, and brings at the sign-in what the store has, then what comes', () => {
     const { give, asked, hubSession$, session } = world(undefined, 'away')
     give('one', 100)
     give('one', 200)
@@ -149,12 +149,12 @@ describe('settling$', () => {
   })
 
   it('brings receipts of earlier runs, sixteen at a time, of either role', () => {
-    const book = memoryReceipts(self)
+    const store = memoryReceipts(self)
     for (let count = 0; count < 40; count++) {
       const [seeder, consumer] = count % 2 === 0 ? [self, carol] : [bob, self]
-      book.keep(signedReceipt(`old ${count}`, 10, seeder, consumer))
+      store.keep(signedReceipt(`old ${count}`, 10, seeder, consumer))
     }
-    const { asked, questions, settled, events, subscription } = world(book)
+    const { asked, questions, settled, events, subscription } = world(store)
     expect(asked()).toHaveLength(16)
     for (let count = 0; count < 40; count++) questions[count]!.answer(settled(`old ${39 - count}`, 10))
     expect(asked()).toHaveLength(40)
@@ -171,18 +171,18 @@ describe('settling$', () => {
   })
 
   it('tells of an acknowledgement with another block than it had heard of, and not of the same again', () => {
-    const { give, questions, events, book } = world()
+    const { give, questions, events, store } = world()
     give('one', 100)
     const pushed = signedSettlement('one', 100, 0)
-    book.settle(pushed)
+    store.settle(pushed)
     questions[0]!.answer({ settled: pushed })
     expect(events).toEqual([])
     give('one', 200)
-    book.settle(signedSettlement('one', 200, 0))
+    store.settle(signedSettlement('one', 200, 0))
     const other = signedSettlement('one', 200, 0, 3)
     questions[1]!.answer({ settled: other })
     expect(events).toEqual([{ type: 'repeated', settlement: other }])
-    expect(book.settlement(sessionOf('one'))).toEqual(signedSettlement('one', 200, 0))
+    expect(store.settlement(sessionOf('one'))).toEqual(signedSettlement('one', 200, 0))
   })
 
   it.each<[string, (receipt: SignedReceipt) => ReceiptAck]>([
@@ -190,11 +190,11 @@ describe('settling$', () => {
     ['for another session', () => ({ settled: signedSettlement('two', 100, 0) })],
     ['for less', () => ({ settled: signedSettlement('one', 99, 0) })],
   ])('takes no settlement %s; the receipt stays due', (_name, forge) => {
-    const { give, questions, events, asked, book, hubSession$, session } = world()
+    const { give, questions, events, asked, store, hubSession$, session } = world()
     const receipt = give('one', 100)
     questions[0]!.answer(forge(receipt))
     expect(events).toEqual([])
-    expect(book.due(10)).toEqual([receipt])
+    expect(store.due(10)).toEqual([receipt])
     give('one', 200)
     expect(asked()).toEqual(['one 100', 'one 200'])
     hubSession$.next(session())
@@ -250,10 +250,10 @@ describe('settling$', () => {
   })
 
   it('does not ask twice what the hub settled in the meantime', () => {
-    const { give, questions, asked, time, book } = world()
+    const { give, questions, asked, time, store } = world()
     give('one', 100)
     questions[0]!.fail(away)
-    book.settle(signedSettlement('one', 100, 0))
+    store.settle(signedSettlement('one', 100, 0))
     time.advance(60_000)
     expect(asked()).toEqual(['one 100'])
   })
@@ -303,11 +303,11 @@ describe('settling$', () => {
     expect(asked()).toEqual(['one 100', 'one 200'])
   })
 
-  it('says that the book fails, and goes on', () => {
+  it('says that the store fails, and goes on', () => {
     const full = new LighthouseError('store-failed', 'the disk is broken')
     const broken = { now: true }
     const memory = memoryReceipts(self)
-    const book: ReceiptBook = {
+    const store: ReceiptStore = {
       ...memory,
       due: limit => {
         if (broken.now) throw full
@@ -318,11 +318,11 @@ describe('settling$', () => {
         return memory.settlement(session)
       },
     }
-    const { give, events, asked, outcomes, hubSession$, session } = world(book)
+    const { give, events, asked, outcomes, hubSession$, session } = world(store)
     give('one', 100)
     expect(events).toEqual([
-      { type: 'book-failed', reason: full },
-      { type: 'book-failed', reason: full },
+      { type: 'receipts-failed', reason: full },
+      { type: 'receipts-failed', reason: full },
     ])
     broken.now = false
     give('one', 200)
@@ -344,10 +344,10 @@ describe('settling$', () => {
 
 describe('what is unsettled', () => {
   it('is brought once more when this peer can pay for it, and not while the hub is away', () => {
-    const { give, book, questions, refused, settled, asked, again$, hubSession$, events } = world()
+    const { give, store, questions, refused, settled, asked, again$, hubSession$, events } = world()
     give('one', 100)
     questions[0]!.answer(refused('no-coins'))
-    book.keep(signedReceipt('of carol', 100, self, carol))
+    store.keep(signedReceipt('of carol', 100, self, carol))
     again$.next()
     expect(asked()).toEqual(['one 100', 'one 100'])
     questions[1]!.answer(settled('one', 100))
@@ -360,9 +360,9 @@ describe('what is unsettled', () => {
   })
 
   it('is brought newest first, to the last of it, however much there is that cannot be paid', () => {
-    const book = memoryReceipts(self)
-    for (let count = 0; count < 2_500; count++) book.keep(signedReceipt(`old ${count}`, 10, self, carol))
-    const { time, questions, refused, asked, subscription } = world(book)
+    const store = memoryReceipts(self)
+    for (let count = 0; count < 2_500; count++) store.keep(signedReceipt(`old ${count}`, 10, self, carol))
+    const { time, questions, refused, asked, subscription } = world(store)
     for (let count = 0; count < questions.length; count++) {
       questions[count]!.answer(refused('no-coins'))
       time.advance(1)
@@ -396,43 +396,43 @@ describe('what is unsettled', () => {
 })
 
 describe('what keys that owe have settled', () => {
-  const served = (receipts: readonly SignedReceipt[], servedBytes: number): ReceiptBook => {
-    const book = memoryReceipts(self)
-    for (const receipt of receipts) book.keep(receipt)
-    book.serve(carol, servedBytes)
-    return book
+  const served = (receipts: readonly SignedReceipt[], servedBytes: number): ReceiptStore => {
+    const store = memoryReceipts(self)
+    for (const receipt of receipts) store.keep(receipt)
+    store.serve(carol, servedBytes)
+    return store
   }
 
   it('is asked for at the sign-in, and taken though it is higher than the receipt here', () => {
-    const book = served([signedReceipt('one', 100, self, carol)], 250)
-    book.settle(signedSettlement('one', 100, 0))
-    const { asked, questions, events } = world(book)
+    const store = served([signedReceipt('one', 100, self, carol)], 250)
+    store.settle(signedSettlement('one', 100, 0))
+    const { asked, questions, events } = world(store)
     expect(asked()).toEqual(['one 100'])
     questions[0]!.answer({ settled: signedSettlement('one', 250, 0) })
     expect(events).toEqual([{ type: 'settled', settlement: signedSettlement('one', 250, 0) }])
-    expect(book.account(carol)).toEqual({ servedBytes: 250, paidBytes: 250 })
+    expect(store.account(carol)).toEqual({ servedBytes: 250, paidBytes: 250 })
   })
 
   it('is asked for after what is unsettled, once each, and not of who owes nothing', () => {
-    const book = served(
+    const store = served(
       ['one', 'two'].map(name => signedReceipt(name, 100, self, carol)),
       250,
     )
-    book.keep(signedReceipt('of bob', 100, self, bob))
-    for (const name of ['one', 'of bob']) book.settle(signedSettlement(name, 100, 0))
-    const { asked, questions, settled } = world(book)
+    store.keep(signedReceipt('of bob', 100, self, bob))
+    for (const name of ['one', 'of bob']) store.settle(signedSettlement(name, 100, 0))
+    const { asked, questions, settled } = world(store)
     expect(asked()).toEqual(['two 100'])
     questions[0]!.answer(settled('two', 100))
     expect(asked()).toEqual(['two 100', 'two 100', 'one 100'])
   })
 
   it('stays as it is when the hub knows no more, or does not know the session any more', () => {
-    const book = served(
+    const store = served(
       ['one', 'two'].map(name => signedReceipt(name, 100, self, carol)),
       250,
     )
-    for (const name of ['one', 'two']) book.settle(signedSettlement(name, 100, 0))
-    const { questions, settled, refused, events, time } = world(book)
+    for (const name of ['one', 'two']) store.settle(signedSettlement(name, 100, 0))
+    const { questions, settled, refused, events, time } = world(store)
     questions[0]!.answer(settled('two', 100))
     questions[1]!.answer(refused('unknown-session'))
     time.advance(86_400_000)
@@ -442,7 +442,7 @@ describe('what keys that owe have settled', () => {
 
 describe('a receipt that a hub answers within the call', () => {
   it('does not block the ones after it', () => {
-    const book = memoryReceipts(self)
+    const store = memoryReceipts(self)
     const asked: number[] = []
     const receipt$ = new Subject<SignedReceipt>()
     settling$({
@@ -461,15 +461,15 @@ describe('a receipt that a hub answers within the call', () => {
           },
         },
       }),
-      book,
+      store,
       crypto: playCrypto(),
       scheduler: virtualTime().scheduler,
-    }).subscribe(event => event.type === 'settled' && book.settle(event.settlement))
+    }).subscribe(event => event.type === 'settled' && store.settle(event.settlement))
     for (const bytes of [1, 2, 3]) {
-      book.keep(signedReceipt('one', bytes, bob, self))
+      store.keep(signedReceipt('one', bytes, bob, self))
       receipt$.next(signedReceipt('one', bytes, bob, self))
     }
     expect(asked).toEqual([1, 2, 3])
-    expect(book.settlement(sessionOf('one'))!.bytes).toBe(3)
+    expect(store.settlement(sessionOf('one'))!.bytes).toBe(3)
   })
 })

@@ -1,4 +1,4 @@
-/** Receipts, settlements and heads for the specs of receipt books; signatures are not real. */
+/** Receipts, settlements and heads for the specs of receipt stores; signatures are not real. */
 import type { Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../src/protocol/signal.js'
 

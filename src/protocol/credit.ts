@@ -42,7 +42,7 @@ export function creditWindow(paidBytes: number): number {
   return Math.min(maxCreditBytes, Math.max(firstCreditBytes, Math.floor(paidBytes / creditShare)))
 }
 
-/** From what the receipt book keeps. No session is live. */
+/** From what the receipt store keeps. No session is live. */
 export function createCredit(account: { readonly servedBytes: number; readonly paidBytes: number }): Credit {
   const { servedBytes, paidBytes } = account
   return { servedBytes, paidBytes, announcedBytes: servedBytes, sessions: new Map() }
@@ -65,7 +65,7 @@ export function sent(credit: Credit, session: string, bytesTotal: number): Credi
 }
 
 /**
- * A settlement arrived that is `newBytes` ahead of the one before for its session: what `ReceiptBook.settle` returned. It
+ * A settlement arrived that is `newBytes` ahead of the one before for its session: what `ReceiptStore.settle` returned. It
  * counts for the key, whether or not the session is live. Differences and not totals, since the consumer chooses the
  * session's ID: one that was used before must not bring along what it had settled then.
  */
@@ -107,12 +107,12 @@ export function limits(credit: Credit): ReadonlyMap<string, number> {
 }
 
 /**
- * What the receipt book has to be told as served now, or undefined when it need not be told. Told early enough that no
+ * What the receipt store has to be told as served now, or undefined when it need not be told. Told early enough that no
  * session waits, and never beyond what the window allows, so that a crash takes no key out of its window.
  *
  *     const due = announcement(credit)
  *     if (due !== undefined) {
- *       book.serve(consumer, due)
+ *       store.serve(consumer, due)
  *       credit = announced(credit, due)
  *     }
  */
@@ -127,7 +127,7 @@ export function announcement(credit: Credit): number | undefined {
   return announcedBytes - servedBytes <= ahead / 2 ? due : undefined
 }
 
-/** The receipt book was told that so much was served. */
+/** The receipt store was told that so much was served. */
 export function announced(credit: Credit, servedBytes: number): Credit {
   return { ...credit, announcedBytes: servedBytes }
 }

@@ -10,7 +10,8 @@ import {
   tap,
   type SchedulerLike,
 } from 'rxjs'
-import type { CryptoPort, HubClient, ReceiptBook } from '../ports.js'
+import type { CryptoPort, HubClient } from '../ports.js'
+import type { ReceiptStore } from '../ports/receipts.js'
 import { parseCoins } from '../protocol/coins.js'
 import { type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
@@ -20,14 +21,14 @@ import type { SessionAccount } from './account.js'
 import { missedPayments$ } from './coins/missed-payments.js'
 import { createCrediting, type ServedSession } from './crediting.js'
 import { createPaying, type PaidSession } from './paying.js'
-import { type BookFailure, settling$, type SettlingEvent } from './settling.js'
+import { type StoreFailure, settling$, type SettlingEvent } from './settling.js'
 import type { HubSession, SignalingEvent } from './signaling.js'
 import { createWallet, type KnownWallet } from './wallet.js'
 
 export interface AccountsOptions {
   readonly identity: Identity
   readonly crypto: CryptoPort
-  readonly book: ReceiptBook
+  readonly store: ReceiptStore
   readonly limits: SpendingLimits
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
   readonly hub: Pick<HubClient, 'ledger$'>
@@ -36,7 +37,9 @@ export interface AccountsOptions {
 
 /** What the accounts report. */
 export type AccountsReport =
-  { readonly type: 'coins'; readonly bytes: number } | Extract<SettlingEvent, { type: 'receipt-refused' }> | BookFailure
+  | { readonly type: 'coins'; readonly bytes: number }
+  | Extract<SettlingEvent, { type: 'receipt-refused' }>
+  | StoreFailure
 
 /** The coins of one peer: what it owes and pays, what it is owed and gets. */
 export interface Accounts {
@@ -48,9 +51,9 @@ export interface Accounts {
   readonly wallet: KnownWallet | undefined
   /** Asks the hub for the wallet with `balance$`; emits what counts then. */
   lookUp$(balance$: Observable<number>): Observable<number>
-  /** Why this key is not served now, in words for its owner. Undefined when it is, or the book cannot say. */
+  /** Why this key is not served now, in words for its owner. Undefined when it is, or the store cannot say. */
   refusal(consumer: string): string | undefined
-  /** Whether this key has paid for something here. False where the book cannot say. */
+  /** Whether this key has paid for something here. False where the store cannot say. */
   hasPaid(consumer: string): boolean
   /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
@@ -62,14 +65,14 @@ export interface Accounts {
   readonly report$: Observable<AccountsReport>
 }
 
-/** Joins both sides of the coins with the book and the hub. Throws `store-failed` when the book cannot be read. */
+/** Joins both sides of the coins with the store and the hub. Throws `store-failed` when the store cannot be read. */
 export function createAccounts(options: AccountsOptions): Accounts {
-  const { identity, crypto, book, limits, hubSession$, hub, scheduler } = options
-  const failure$ = new Subject<BookFailure>()
-  const onFailure = (reason: LighthouseError): void => failure$.next({ type: 'book-failed', reason })
+  const { identity, crypto, store, limits, hubSession$, hub, scheduler } = options
+  const failure$ = new Subject<StoreFailure>()
+  const onFailure = (reason: LighthouseError): void => failure$.next({ type: 'receipts-failed', reason })
   const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
-  const paying = createPaying({ identity, crypto, book, limits, onFailure, scheduler })
-  const crediting = createCrediting({ identity, crypto, book, signedIn$, onFailure, scheduler })
+  const paying = createPaying({ identity, crypto, store, limits, onFailure, scheduler })
+  const crediting = createCrediting({ identity, crypto, store, signedIn$, onFailure, scheduler })
 
   /** The least that takes one of this peer's receipts which the hub refused for want of coins: with that they are brought again. */
   let neededBytes: number | undefined
@@ -86,7 +89,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     again$.next()
   })
 
-  /** What the book cannot do is told; the peer goes on. */
+  /** What the store cannot do is told; the peer goes on. */
   const attempt = (work: () => void): void => {
     try {
       work()
@@ -98,12 +101,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const settled$ = new Subject<Settlement>()
   const settle = (settlement: Settlement): void => {
     settled$.next(settlement)
-    const givenUpBytes = book.givenUp(settlement.session)
-    const ahead = book.settle(settlement)
+    const givenUpBytes = store.givenUp(settlement.session)
+    const ahead = store.settle(settlement)
     // The wallet first: what was signed comes off it either way, and must not be counted as free in between.
     const bytes = parseCoins(settlement.coins)
     if (bytes !== undefined) wallet.settled(settlement.seq, bytes)
-    const parties = book.parties(settlement.session)
+    const parties = store.parties(settlement.session)
     if (ahead === 0 || parties === undefined) return
     if (parties.consumer === identity.pubKey) {
       // What was given up no longer counts as signed and not settled.
@@ -115,12 +118,12 @@ export function createAccounts(options: AccountsOptions): Accounts {
   const refused = ({ receipt, code }: Extract<SettlingEvent, { type: 'receipt-refused' }>): void => {
     const { session, consumer, bytes } = receipt
     if (code !== 'no-coins') {
-      book.giveUp(session)
+      store.giveUp(session)
       return paying.recount()
     }
     // It stays due, and is offered again. Of the wallets of others nothing is known here.
     if (consumer !== identity.pubKey) return
-    const moreBytes = bytes - (book.settlement(session)?.bytes ?? 0)
+    const moreBytes = bytes - (store.settlement(session)?.bytes ?? 0)
     neededBytes = Math.min(neededBytes ?? Infinity, moreBytes)
   }
 
@@ -153,7 +156,7 @@ export function createAccounts(options: AccountsOptions): Accounts {
     forgive: consumer => crediting.forgive(consumer),
     stop(seeder) {
       const { peerBytes } = limits
-      const spent = seeder !== undefined && peerBytes !== undefined && book.signedFor(seeder) >= peerBytes
+      const spent = seeder !== undefined && peerBytes !== undefined && store.signedFor(seeder) >= peerBytes
       return spent ? 'spending-limit' : paying.stop()
     },
     report$: defer(() =>
@@ -161,11 +164,11 @@ export function createAccounts(options: AccountsOptions): Accounts {
         failure$,
         told$.pipe(map((bytes): AccountsReport => ({ type: 'coins', bytes }))),
         settling$({
-          receipt$: merge(paying.receipt$, crediting.receipt$, missedPayments$({ hubSession$, hub, book, scheduler })),
+          receipt$: merge(paying.receipt$, crediting.receipt$, missedPayments$({ hubSession$, hub, store, scheduler })),
           again$,
           pubKey: identity.pubKey,
           hubSession$,
-          book,
+          store,
           crypto,
           scheduler,
         }).pipe(

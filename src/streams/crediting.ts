@@ -18,7 +18,8 @@ import {
   tap,
   timer,
 } from 'rxjs'
-import type { CryptoPort, ReceiptBook } from '../ports.js'
+import type { CryptoPort } from '../ports.js'
+import type { SeederStore } from '../ports/receipts.js'
 import { toBase64 } from '../protocol/base64.js'
 import { setBounded } from '../protocol/bounded-map.js'
 import { bytesPerCoin, formatCoins } from '../protocol/coins.js'
@@ -67,10 +68,10 @@ export interface ServedSession {
 export interface CreditingOptions {
   readonly identity: Identity
   readonly crypto: CryptoPort
-  readonly book: ReceiptBook
+  readonly store: SeederStore
   /** Whether this peer is signed in: while it is not, nobody can be expected to pay. */
   readonly signedIn$: Observable<boolean>
-  /** The book failed where no connection could be ended for it. */
+  /** The store failed where no connection could be ended for it. */
   readonly onFailure: (reason: LighthouseError) => void
   readonly scheduler: SchedulerLike
 }
@@ -95,10 +96,10 @@ export interface Crediting {
 
 /**
  * Lets each key take what its credit window allows over all its sessions, and what it has paid. Debt belongs to the key, is
- * kept in the book ahead of sending, and outlives connection and process.
+ * kept in the store ahead of sending, and outlives connection and process.
  */
 export function createCrediting(options: CreditingOptions): Crediting {
-  const { identity, crypto, book, signedIn$, onFailure, scheduler } = options
+  const { identity, crypto, store, signedIn$, onFailure, scheduler } = options
   const credits = new Map<string, Credit>()
   const grown$ = new Subject<string>()
   const paid$ = new Subject<string>()
@@ -113,19 +114,19 @@ export function createCrediting(options: CreditingOptions): Crediting {
 
   /** What was announced is on disk before anything of it is sent. */
   const update = (consumer: string, change: (credit: Credit) => Credit): void => {
-    const before = credits.get(consumer) ?? createCredit(book.account(consumer))
+    const before = credits.get(consumer) ?? createCredit(store.account(consumer))
     const credit = change(before)
-    // Before the book is told, which may fail: what was sent is a debt all the same.
+    // Before the store is told, which may fail: what was sent is a debt all the same.
     remember(consumer, credit)
     const due = announcement(credit)
     if (due !== undefined) {
-      book.serve(consumer, due)
+      store.serve(consumer, due)
       remember(consumer, announced(credit, due))
     }
     if (due !== undefined || credit.paidBytes > before.paidBytes) grown$.next(consumer)
   }
 
-  /** For the end of a session, where no connection is left to end for what the book cannot do. */
+  /** For the end of a session, where no connection is left to end for what the store cannot do. */
   const attempt = (work: () => void): void => {
     try {
       work()
@@ -138,32 +139,32 @@ export function createCrediting(options: CreditingOptions): Crediting {
     settled(consumer, bytes) {
       if (bytes <= 0) return
       turnedAway.delete(consumer)
-      // With no session live the book alone knows the key, and it has been told.
+      // With no session live the store alone knows the key, and it has been told.
       if (!credits.has(consumer)) return
       try {
         update(consumer, credit => settled(credit, bytes))
       } finally {
-        // Who paid has paid, also where the book could not be told of what may be sent now.
+        // Who paid has paid, also where the store could not be told of what may be sent now.
         paid$.next(consumer)
       }
     },
     refusal(consumer) {
       if ((turnedAway.get(consumer) ?? 0) <= scheduler.now()) return undefined
-      const { servedBytes, paidBytes } = credits.get(consumer) ?? book.account(consumer)
+      const { servedBytes, paidBytes } = credits.get(consumer) ?? store.account(consumer)
       return (
         `${formatCoins(servedBytes - paidBytes)} coins are owed here for what was sent to you and not paid, what was under ` +
         'way when a connection broke included; there is nothing more before they are paid, or the owner forgives them'
       )
     },
     hasPaid(consumer) {
-      return (credits.get(consumer) ?? book.account(consumer)).paidBytes >= bytesPerCoin
+      return (credits.get(consumer) ?? store.account(consumer)).paidBytes >= bytesPerCoin
     },
     forgive(consumer) {
-      const credit = credits.get(consumer) ?? createCredit(book.account(consumer))
+      const credit = credits.get(consumer) ?? createCredit(store.account(consumer))
       const forgiven = forgive(credit)
       const bytes = credit.servedBytes - forgiven.servedBytes
       if (bytes > 0) {
-        book.serve(consumer, forgiven.servedBytes)
+        store.serve(consumer, forgiven.servedBytes)
         remember(consumer, announced(forgiven, forgiven.servedBytes))
       }
       turnedAway.delete(consumer)
@@ -185,19 +186,19 @@ export function createCrediting(options: CreditingOptions): Crediting {
         const receipt = { hub_key: hubKey, session, seeder: identity.pubKey, consumer, bytes }
         const signed = { ...receipt, signature: toBase64(signature) }
         if (bytes === 0 || !crypto.verify(consumer, receiptText(receipt), signed.signature)) return false
-        book.keep(signed)
+        store.keep(signed)
         return true
       }
       const bringKept = (): void => {
-        const kept = book.receipt(session)
-        if (kept?.consumer !== consumer || kept.bytes <= (book.settlement(session)?.bytes ?? 0)) return
+        const kept = store.receipt(session)
+        if (kept?.consumer !== consumer || kept.bytes <= (store.settlement(session)?.bytes ?? 0)) return
         late$.next(kept)
       }
       return {
         credit: { bytes: limit, grown$: grown$.pipe(filter(key => key === consumer)) },
         follow$: event$ =>
           defer(() => {
-            book.open({ session, seeder: identity.pubKey, consumer })
+            store.open({ session, seeder: identity.pubKey, consumer })
             update(consumer, credit => openSession(credit, session))
             const session$ = event$.pipe(share())
             const sent$ = session$.pipe(

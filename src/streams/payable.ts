@@ -5,7 +5,7 @@ import type { Accounts } from './accounts.js'
 
 /**
  * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Of a wallet that was never told
- * nothing is said. Throws what the book does.
+ * nothing is said. Throws what the store does.
  */
 export function unpayable(accounts: Pick<Accounts, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
   const limit = (what: string): LighthouseError =>

@@ -17,7 +17,8 @@ import {
   tap,
 } from 'rxjs'
 import { receiptPace } from '../operators/receipt-pace.js'
-import type { CryptoPort, ReceiptBook } from '../ports.js'
+import type { CryptoPort } from '../ports.js'
+import type { ConsumerStore } from '../ports/receipts.js'
 import { fromBase64 } from '../protocol/base64.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import type { Identity } from '../protocol/metadata.js'
@@ -39,9 +40,9 @@ export interface PaidSession {
 export interface PayingOptions {
   readonly identity: Identity
   readonly crypto: CryptoPort
-  readonly book: ReceiptBook
+  readonly store: ConsumerStore
   readonly limits: SpendingLimits
-  /** The book failed where no connection could be ended for it. */
+  /** The store failed where no connection could be ended for it. */
   readonly onFailure: (reason: LighthouseError) => void
   readonly scheduler: SchedulerLike
 }
@@ -54,7 +55,7 @@ export interface Paying {
   wallet(bytes: number): void
   /** Of a session in which this peer pays `totalBytes` are settled, `bytes` more than before that were not given up. */
   settled(session: string, totalBytes: number, bytes: number): void
-  /** The book changed in what is signed and not settled, otherwise than by a settlement. */
+  /** The store changed in what is signed and not settled, otherwise than by a settlement. */
   recount(): void
   /** Receipts as they are signed; for the hub. */
   readonly receipt$: Observable<SignedReceipt>
@@ -81,7 +82,7 @@ function startOfDay(scheduler: SchedulerLike): number {
  * wallet holds and than the owner's limits allow. What could not be signed is signed as soon as coins arrive, after the
  * end of its session too: it stays a debt, and the seeder gives nothing beyond its credit window before it is paid.
  */
-export function createPaying({ identity, crypto, book, limits, onFailure, scheduler }: PayingOptions): Paying {
+export function createPaying({ identity, crypto, store, limits, onFailure, scheduler }: PayingOptions): Paying {
   const receipt$ = new Subject<SignedReceipt>()
   const funds$ = new Subject<void>()
   /** Sessions that sign for themselves, and how they are told what is settled of them. */
@@ -95,8 +96,8 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     signedBytes,
     walletBytes: walletBytes ?? 0,
     unsettledBytes,
-    signedTodayBytes: limits.dayBytes === undefined ? 0 : book.signedSince(startOfDay(scheduler)),
-    signedForPeerBytes: limits.peerBytes === undefined ? 0 : book.signedFor(seeder),
+    signedTodayBytes: limits.dayBytes === undefined ? 0 : store.signedSince(startOfDay(scheduler)),
+    signedForPeerBytes: limits.peerBytes === undefined ? 0 : store.signedFor(seeder),
     limits: { ...limits, connectionBytes },
   })
 
@@ -106,16 +107,16 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     if (bytes <= signedBytes) return { stop, receipt: undefined }
     const receipt = { ...due, bytes }
     const signed: SignedReceipt = { ...receipt, signature: crypto.sign(identity.privKey, receiptText(receipt)) }
-    book.keep(signed)
+    store.keep(signed)
     unsettledBytes += bytes - signedBytes
     return { stop, receipt: signed }
   }
 
   /** What is owed of sessions that are over, and what was signed of each. */
   const debts = (): readonly (readonly [Receipt, number])[] =>
-    (hubKey === undefined ? [] : book.owed(hubKey))
+    (hubKey === undefined ? [] : store.owed(hubKey))
       .filter(({ session }) => !live.has(session))
-      .map(debt => [debt, book.receipt(debt.session)?.bytes ?? 0])
+      .map(debt => [debt, store.receipt(debt.session)?.bytes ?? 0])
 
   /**
    * What sessions that ended without coins still owe is paid first: their seeders give no more before. Where the owner
@@ -163,7 +164,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
     signedIn(key) {
       if (key === hubKey) return
       // Of earlier runs too: what was signed then comes off the wallet when it is settled.
-      unsettledBytes = book.unsettledBytes(identity.pubKey, key)
+      unsettledBytes = store.unsettledBytes(identity.pubKey, key)
       hubKey = key
       walletBytes = undefined
     },
@@ -178,7 +179,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
       funded()
     },
     recount() {
-      if (hubKey !== undefined) unsettledBytes = book.unsettledBytes(identity.pubKey, hubKey)
+      if (hubKey !== undefined) unsettledBytes = store.unsettledBytes(identity.pubKey, hubKey)
       funded()
     },
     receipt$,
@@ -206,7 +207,7 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
         const { receipt, stop: reached } = signUpTo(dueOf(dueBytes), signedBytes, most)
         stop = reached
         // Now and not at the end, which a process that is killed does not come to.
-        if (stop !== undefined) book.owe(dueOf(Math.max(dueBytes, receivedBytes)))
+        if (stop !== undefined) store.owe(dueOf(Math.max(dueBytes, receivedBytes)))
         if (receipt === undefined) return
         signedBytes = receipt.bytes
         lag = receiptAsked(lag, signedBytes, receivedBytes)
@@ -244,10 +245,10 @@ export function createPaying({ identity, crypto, book, limits, onFailure, schedu
               filter(([before, now]) => now < before),
               share(),
             )
-            book.open({ session, seeder, consumer: identity.pubKey })
+            store.open({ session, seeder, consumer: identity.pubKey })
             live.set(session, totalBytes => (lag = receiptSettled(lag, totalBytes, receivedBytes)))
             ;({ paidBytes: carriedBytes, stop } = payDebtsTo(seeder))
-            const before = book.signedFor(seeder)
+            const before = store.signedFor(seeder)
             const step = (): number => receiptStep(before + signedBytes, lag, receivedBytes - countedBytes)
             const due$ = countable$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
             // What cannot be signed now is looked at again when coins arrive.

@@ -61,7 +61,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
     case 'signal':
     case 'settled':
     case 'receipt-refused':
-    case 'book-failed':
+    case 'receipts-failed':
     case 'evidence':
     case 'left-out':
     case 'unchecked':

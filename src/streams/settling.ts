@@ -24,7 +24,8 @@ import {
   timer,
 } from 'rxjs'
 import { exhaustMapWithTrailing } from '../operators/exhaust-map-with-trailing.js'
-import type { CryptoPort, ReceiptBook } from '../ports.js'
+import type { CryptoPort } from '../ports.js'
+import type { SettlementStore } from '../ports/receipts.js'
 import { isLighthouseError, type LighthouseError, toLighthouseError } from '../protocol/errors.js'
 import { isSameSettlement, type ReceiptRefusal, type Settlement, type SignedReceipt } from '../protocol/receipt.js'
 import { settledText } from '../protocol/signed-texts.js'
@@ -38,10 +39,10 @@ function retryMs(attempts: number): number {
   return Math.min(8_000, 500 * 2 ** Math.min(attempts - 1, 4))
 }
 
-/** A session of which no receipt has come for so long is forgotten here; the book still has it. */
+/** A session of which no receipt has come for so long is forgotten here; the store still has it. */
 const quietMs = 60_000
 
-/** Receipts that the book has unsettled are read so many at a time, half a megabyte, until there are no more. */
+/** Receipts that the store has unsettled are read so many at a time, half a megabyte, until there are no more. */
 const pageReceipts = 1_000
 
 /** Of these, how many are under way to the hub at a time. */
@@ -66,7 +67,7 @@ export interface SettlingOptions {
   /** This peer's key. */
   readonly pubKey: string
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
-  readonly book: ReceiptBook
+  readonly store: SettlementStore
   readonly crypto: CryptoPort
   readonly scheduler: SchedulerLike
 }
@@ -74,7 +75,7 @@ export interface SettlingOptions {
 export type SettlingEvent =
   /** The hub's word, checked. */
   | { readonly type: 'settled'; readonly settlement: Settlement }
-  /** The hub's word, checked, for what the book has as settled with another block. It moves nothing. */
+  /** The hub's word, checked, for what the store has as settled with another block. It moves nothing. */
   | { readonly type: 'repeated'; readonly settlement: Settlement }
   /** The hub will not take it, today or tomorrow. */
   | {
@@ -83,11 +84,11 @@ export type SettlingEvent =
       readonly code: ReceiptRefusal
       readonly message: string
     }
-  | BookFailure
+  | StoreFailure
 
-/** The book cannot be read or written: what it was asked for did not happen. */
-export interface BookFailure {
-  readonly type: 'book-failed'
+/** The store cannot be read or written: what it was asked for did not happen. */
+export interface StoreFailure {
+  readonly type: 'receipts-failed'
   readonly reason: LighthouseError
 }
 
@@ -95,16 +96,16 @@ export interface BookFailure {
 const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
 
 /**
- * Brings receipts to the hub: one at a time for each session, always the newest, and at each sign-in all that the book has
+ * Brings receipts to the hub: one at a time for each session, always the newest, and at each sign-in all that the store has
  * unsettled, newest session first, so that a crash or a hub that was away loses no claim. What keys that owe have settled is
  * asked for then too: the hub tells a settlement to who is signed in, and to nobody later. While the hub is away nothing is kept
- * here: it is in the book. Holds a page of the book. Never completes and never errors.
+ * here: it is in the store. Holds a page of the store. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
-  const { receipt$, again$, pubKey, hubSession$, book, crypto, scheduler } = options
+  const { receipt$, again$, pubKey, hubSession$, store, crypto, scheduler } = options
   const short$ = new Subject<void>()
 
-  const isSettled = ({ session, bytes }: SignedReceipt): boolean => (book.settlement(session)?.bytes ?? 0) >= bytes
+  const isSettled = ({ session, bytes }: SignedReceipt): boolean => (store.settlement(session)?.bytes ?? 0) >= bytes
 
   /** The hub's answer in one go: an event, nothing, or `again` when it passes by itself. */
   const ask$ = (hub: HubSession, receipt: SignedReceipt, again: () => void): Observable<SettlingEvent> =>
@@ -112,7 +113,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       concatMap((ack): Observable<SettlingEvent> => {
         if ('settled' in ack) {
           const { settled } = ack
-          const known = book.settlement(receipt.session)
+          const known = store.settlement(receipt.session)
           const genuine =
             settled.session === receipt.session &&
             settled.bytes >= receipt.bytes &&
@@ -147,7 +148,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       let again = false
       const once$ = defer(() => {
         again = false
-        const newest = book.receipt(receipt.session) ?? receipt
+        const newest = store.receipt(receipt.session) ?? receipt
         return isDone(newest) ? EMPTY : ask$(hub, newest, () => (again = true))
       })
       return once$.pipe(
@@ -162,14 +163,14 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
     defer(() => {
       let last: readonly SignedReceipt[] = []
       const page$ = defer(() => {
-        last = book.due(pageReceipts, last.at(-1)?.session)
+        last = store.due(pageReceipts, last.at(-1)?.session)
         return from(last.filter(wanted)).pipe(mergeMap(submit$, oldAtOnce))
       })
       return page$.pipe(repeat({ delay: () => (last.length < pageReceipts ? EMPTY : timer(0, scheduler)) }))
     }).pipe(catchError(failed))
 
   /** A refusal says nothing new about what is settled already. */
-  const owing$ = defer(() => from(book.ofDebtors(maxAsked).filter(isSettled))).pipe(
+  const owing$ = defer(() => from(store.ofDebtors(maxAsked).filter(isSettled))).pipe(
     mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
     filter(({ type }) => type !== 'receipt-refused'),
     catchError(failed),
@@ -210,6 +211,6 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
   return merge(new$, old$)
 }
 
-function failed(error: unknown): Observable<BookFailure> {
-  return of({ type: 'book-failed', reason: toLighthouseError('store-failed', error, 'receipts') })
+function failed(error: unknown): Observable<StoreFailure> {
+  return of({ type: 'receipts-failed', reason: toLighthouseError('store-failed', error, 'receipts') })
 }

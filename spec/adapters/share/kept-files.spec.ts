@@ -7,7 +7,7 @@ import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
 import { folderServer$ } from '../../../src/adapters/data-server.node.js'
 import { writeEvidence } from '../../../src/adapters/evidence-file.node.js'
 import { commitPending, setPendingAside, writePending } from '../../../src/adapters/metadata-file.node.js'
-import { receiptBook$, receiptsPath } from '../../../src/adapters/receipt-book.node.js'
+import { receiptStore$, receiptsPath } from '../../../src/adapters/store/receipts/receipt-store.node.js'
 import { openTrustFile } from '../../../src/adapters/trust-file.node.js'
 import { writeHubControl } from '../../../src/cli/hub-control.js'
 import { writeRunFile } from '../../../src/cli/running.js'
@@ -41,8 +41,8 @@ async function fillHome(home: string): Promise<readonly string[]> {
   writeFileSync(join(home, 'audit.json'), '{}', { mode: 0o600 })
   writeRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
   writeEvidence(home, { kind: 'fork', message: 'two', statements: [], lines: [], hub: 'hub.example:3000' }, 0)
-  const book = await hold(receiptBook$(receiptsPath(home), identity.pubKey), subscription)
-  book.keep(receipt('one', 1, { consumer: bob }))
+  const store = await hold(receiptStore$(receiptsPath(home), identity.pubKey), subscription)
+  store.keep(receipt('one', 1, { consumer: bob }))
   const database = join(home, 'hub.db')
   await hold(createHub$({ port: 0, database: `sqlite:${database}` }), subscription)
   writeHubControl(database, { url: 'http://127.0.0.1:1', controlToken: 'token' })

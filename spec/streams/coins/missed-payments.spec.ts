@@ -13,8 +13,8 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
   const [a, b, c] = people
   const hubKey = ledger.hub.pubKey
   const time = virtualTime()
-  const book = memoryReceipts(b.pubKey)
-  book.keepHead(hubKey, ledger.head(3))
+  const store = memoryReceipts(b.pubKey)
+  store.keepHead(hubKey, ledger.head(3))
   const asked: number[] = []
   const hubSession$ = new BehaviorSubject<{ hubKey: string; head: LedgerHead | undefined } | undefined>(undefined)
   const hub = {
@@ -25,14 +25,14 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
       }),
   }
   const missed: SignedReceipt[] = []
-  const subscription = missedPayments$({ hubSession$, hub, book, scheduler: time.scheduler }).subscribe(receipt =>
+  const subscription = missedPayments$({ hubSession$, hub, store, scheduler: time.scheduler }).subscribe(receipt =>
     missed.push(receipt),
   )
   return {
-    ...{ ledger, book, asked, missed, time, subscription },
+    ...{ ledger, store, asked, missed, time, subscription },
     owe(session: string, consumer = a): void {
-      book.open({ session, seeder: b.pubKey, consumer: consumer.pubKey })
-      book.serve(consumer.pubKey, 2_000_000)
+      store.open({ session, seeder: b.pubKey, consumer: consumer.pubKey })
+      store.serve(consumer.pubKey, 2_000_000)
     },
     other: c,
     signIn: () => hubSession$.next({ hubKey, head: ledger.head() }),
@@ -50,23 +50,23 @@ describe('missedPayments$', () => {
   })
 
   it('asks nothing where nobody owes, where a receipt is held, and while it is signed out', () => {
-    const { ledger, book, owe, signIn, signOut, asked, other } = scene()
+    const { ledger, store, owe, signIn, signOut, asked, other } = scene()
     signIn()
     signOut()
     owe('session-of-c-and-b', other)
-    book.keep(ledger.entries[4]!.receipt!)
+    store.keep(ledger.entries[4]!.receipt!)
     signIn()
     signOut()
     expect(asked).toEqual([])
   })
 
   it('reads ten thousand blocks at most, and none behind the head', () => {
-    const { ledger, owe, signIn, missed, asked, book } = scene()
+    const { ledger, owe, signIn, missed, asked, store } = scene()
     const key = newKeys().pubKey
     for (let seq = 8; seq <= 10_010; seq += 1) ledger.entries.push({ ...ledger.entries[0]!, seq, to: key })
     owe('session-of-a-and-b')
     const head = ledger.head(10_010)
-    book.keepHead(ledger.hub.pubKey, head)
+    store.keepHead(ledger.hub.pubKey, head)
     signIn()
     expect([asked, missed]).toEqual([[10], []])
   })

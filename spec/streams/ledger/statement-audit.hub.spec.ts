@@ -33,8 +33,8 @@ async function startHub(): Promise<HostileHub> {
   return firstValueFrom(hub$)
 }
 
-/** Signs in as a peer does, and compares. `book` lasts from one session to the next. */
-function watch(hub: HostileHub, keys: Keys, book = memoryReceipts(keys.pubKey)) {
+/** Signs in as a peer does, and compares. `store` lasts from one session to the next. */
+function watch(hub: HostileHub, keys: Keys, store = memoryReceipts(keys.pubKey)) {
   const identity = { ...keys, nickname: 'alice', host: hub.url }
   const event$ = signaling$({
     ...{ transport: socketIoTransport(hub.url), identity, crypto: nodeCrypto, trust: createMemoryTrust() },
@@ -57,14 +57,14 @@ function watch(hub: HostileHub, keys: Keys, book = memoryReceipts(keys.pubKey)) 
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
   )
-  const subscription = statementAudit$({ identity, crypto: nodeCrypto, book, session$, signal$, settled$ }).subscribe(
+  const subscription = statementAudit$({ identity, crypto: nodeCrypto, store, session$, signal$, settled$ }).subscribe(
     audit$,
   )
   subscription.add(session$.subscribe(session => session && connection$.next(session.connection)))
-  subscription.add(settled$.subscribe(settlement => book.settle(settlement)))
+  subscription.add(settled$.subscribe(settlement => store.settle(settlement)))
   held.push(subscription)
   return {
-    book,
+    store,
     stop: () => subscription.unsubscribe(),
     signedIn: () => firstValueFrom(connection$),
     settled: () => firstValueFrom(settled$),
@@ -81,17 +81,17 @@ async function scene() {
   const first = watch(hub, alice)
   await first.signedIn()
   first.stop()
-  expect(first.book.newestHead(hub.keys.pubKey)?.seq).toBe(2)
-  return { hub, alice, bob, book: first.book }
+  expect(first.store.newestHead(hub.keys.pubKey)?.seq).toBe(2)
+  return { hub, alice, bob, store: first.store }
 }
 
 describe('a peer that compares what a hostile hub signs', () => {
   it('catches a settlement for more than it signed for', async () => {
-    const { hub, alice, bob, book } = await scene()
-    const peer = watch(hub, alice, book)
+    const { hub, alice, bob, store } = await scene()
+    const peer = watch(hub, alice, store)
     await peer.signedIn()
     const receipt = hub.ledger.receipt(alice, bob, 'a-session-of-mine', 1_000_000)
-    book.keep(receipt)
+    store.keep(receipt)
     const said = { session: receipt.session, bytes: 5_000_000, coins: formatCoins(1), seq: 3, hash: 'a'.repeat(128) }
     const signature = nodeCrypto.sign(hub.keys.privKey, settledText(said))
     hub.peers.get(alice.pubKey)!.emit('settled', { ...said, signature })
@@ -108,16 +108,16 @@ describe('a peer that compares what a hostile hub signs', () => {
   })
 
   it('catches a settlement that was dropped, once the hub shows the block in its place', async () => {
-    const { hub, alice, bob, book } = await scene()
+    const { hub, alice, bob, store } = await scene()
     hub.dropsSettlements = true
     const receipt = hub.ledger.receipt(bob, alice, 'a-session-of-bobs', 1_000)
-    book.keep(receipt)
-    const peer = watch(hub, alice, book)
+    store.keep(receipt)
+    const peer = watch(hub, alice, store)
     const settled = peer.settled()
     await firstValueFrom((await peer.signedIn()).settle$(receipt))
     await settled
     peer.stop()
-    const evidence = await watch(hub, alice, book).evidence()
+    const evidence = await watch(hub, alice, store).evidence()
     expect(evidence).toMatchObject({ kind: 'fork', hub: hub.keys.pubKey })
     expect(evidence.message).toMatch(/its head 3 is not the block that it signed for a settlement, which is missing/)
     expect(evidence.statements.map(({ text }) => text.split('\n')[0])).toEqual([
@@ -127,11 +127,11 @@ describe('a peer that compares what a hostile hub signs', () => {
   })
 
   it('catches a fork that another peer shows', async () => {
-    const { hub, alice, bob, book } = await scene()
+    const { hub, alice, bob, store } = await scene()
     const other = hub.ledger.branch(2)
     other.grant(newKeys().pubKey)
     hub.ledger.grant(newKeys().pubKey)
-    const peer = watch(hub, alice, book)
+    const peer = watch(hub, alice, store)
     await peer.signedIn()
     const signal = { type: 'offer', session: 'a-session-of-bobs', from: bob.pubKey, to: alice.pubKey }
     const payload = { sdp: 'c2Rw', head: other.head() }
@@ -145,9 +145,9 @@ describe('a peer that compares what a hostile hub signs', () => {
   })
 
   it('catches a ledger that was rolled back', async () => {
-    const { hub, alice, book } = await scene()
+    const { hub, alice, store } = await scene()
     hub.ledger = hub.ledger.branch(1)
-    const evidence = await watch(hub, alice, book).evidence()
+    const evidence = await watch(hub, alice, store).evidence()
     expect(evidence).toMatchObject({
       kind: 'rollback',
       message: expect.stringContaining('signed block 2 as its head, and now shows block 1'),

@@ -20,9 +20,9 @@ function scene(change: Partial<StatementAuditOptions> = {}) {
   const signal$ = new Subject<Signal>()
   const settled$ = new Subject<Settlement>()
   const session$ = new Subject<{ hubKey: string; head: LedgerHead | undefined } | undefined>()
-  const book = memoryReceipts(people[0].pubKey)
+  const store = memoryReceipts(people[0].pubKey)
   const options: StatementAuditOptions = {
-    ...{ identity: people[0], crypto: nodeCrypto, book, session$, signal$, settled$ },
+    ...{ identity: people[0], crypto: nodeCrypto, store, session$, signal$, settled$ },
     ...change,
   }
   const start = () => {
@@ -34,13 +34,13 @@ function scene(change: Partial<StatementAuditOptions> = {}) {
     return { events, subscription }
   }
   return {
-    ...{ ledger, people, hubKey, session$, book, start, ...start() },
+    ...{ ledger, people, hubKey, session$, store, start, ...start() },
     signIn: (head: LedgerHead | undefined = ledger.head()): void => session$.next({ hubKey, head }),
     signOut: (): void => session$.next(undefined),
     /** As a running peer hears of it: compared first, then kept. */
     settle(settlement: Settlement): void {
       settled$.next(settlement)
-      book.settle(settlement)
+      store.settle(settlement)
     },
     offer(head: unknown): void {
       const payload = { sdp: 'c2Rw', head: head as LedgerHead }
@@ -74,12 +74,12 @@ const branched = (ledger: SpecLedger, count: number, [a, b]: Scene['people'], se
 
 describe('statementAudit$', () => {
   it('finds nothing in what an honest hub signs, and keeps its heads', () => {
-    const { events, ledger, people, signIn, signOut, settle, offer, book, hubKey } = scene()
+    const { events, ledger, people, signIn, signOut, settle, offer, store, hubKey } = scene()
     const [a, b] = people
     signIn(ledger.head(5))
     for (const bytes of [1, 2, 3]) {
       const receipt = ledger.receipt(a, b, 'another-of-a-and-b', bytes)
-      book.keep(receipt)
+      store.keep(receipt)
       settle(ledger.settlement(ledger.transfer(receipt, bytes - 1)))
     }
     // The answer to a question about an older one, and the same once more.
@@ -90,14 +90,14 @@ describe('statementAudit$', () => {
     signOut()
     signIn()
     expect(events).toEqual([])
-    expect([2, 5, 8, 10].map(seq => book.headsAt(hubKey, seq).length)).toEqual([1, 1, 1, 1])
+    expect([2, 5, 8, 10].map(seq => store.headsAt(hubKey, seq).length)).toEqual([1, 1, 1, 1])
   })
 
   it('does nothing without a session, and ends with its source', () => {
-    const { events, offer, ledger, book, hubKey, session$, subscription, signIn } = scene()
+    const { events, offer, ledger, store, hubKey, session$, subscription, signIn } = scene()
     offer(ledger.head())
     session$.next(undefined)
-    expect([events, book.newestHead(hubKey)]).toEqual([[], undefined])
+    expect([events, store.newestHead(hubKey)]).toEqual([[], undefined])
     signIn()
     session$.next(undefined)
     session$.complete()
@@ -126,12 +126,12 @@ describe('statementAudit$', () => {
     [
       'a head beside a settlement that was replaced in the store since',
       'fork',
-      ({ ledger, people, signIn, settle, book, offer }) => {
+      ({ ledger, people, signIn, settle, store, offer }) => {
         signIn()
         const other = ledger.branch(7)
         for (const bytes of [1, 2]) {
           const receipt = ledger.receipt(people[0], people[1], 'one-of-a-and-b--', bytes)
-          book.keep(receipt)
+          store.keep(receipt)
           settle(ledger.settlement(other.transfer(receipt, bytes - 1)))
         }
         ledger.grant(newKeys().pubKey)
@@ -141,10 +141,10 @@ describe('statementAudit$', () => {
     [
       'a head beside a settlement of an earlier run',
       'fork',
-      ({ ledger, people, signIn, book }) => {
+      ({ ledger, people, signIn, store }) => {
         const settlement = branched(ledger, 7, people, 'one')
-        book.open({ session: settlement.session, seeder: people[0].pubKey, consumer: people[1].pubKey })
-        book.settle(settlement)
+        store.open({ session: settlement.session, seeder: people[0].pubKey, consumer: people[1].pubKey })
+        store.settle(settlement)
         ledger.grant(newKeys().pubKey)
         signIn()
       },
@@ -177,10 +177,10 @@ describe('statementAudit$', () => {
     ).map(([what, bytes, seq]): [string, string, (scene: Scene) => void] => [
       what,
       'fork',
-      ({ ledger, people, signIn, settle, book }) => {
+      ({ ledger, people, signIn, settle, store }) => {
         signIn(ledger.head(6))
         const session = 'lied-session-16chars'
-        book.open({ session, seeder: people[0].pubKey, consumer: people[1].pubKey })
+        store.open({ session, seeder: people[0].pubKey, consumer: people[1].pubKey })
         settle(lie(ledger, { seq: 8, hash: 'b'.repeat(128) }))
         settle(lie(ledger, { bytes, seq }))
       },
@@ -215,11 +215,11 @@ describe('statementAudit$', () => {
     [
       'a head that is behind a settlement',
       'rollback',
-      ({ ledger, people: [a, b], signIn, signOut, settle, book }) => {
+      ({ ledger, people: [a, b], signIn, signOut, settle, store }) => {
         signIn(ledger.head(3))
         const { session } = ledger.entries[3]!.receipt!
-        book.open({ session, seeder: b.pubKey, consumer: a.pubKey })
-        book.keep(ledger.entries[3]!.receipt!)
+        store.open({ session, seeder: b.pubKey, consumer: a.pubKey })
+        store.keep(ledger.entries[3]!.receipt!)
         settle(ledger.settlement(ledger.entries[3]!))
         signOut()
         signIn(ledger.head(3))
@@ -228,20 +228,20 @@ describe('statementAudit$', () => {
     [
       'a settlement beyond the highest receipt of its own',
       'forged',
-      ({ ledger, people: [a, b], signIn, settle, book }) => {
+      ({ ledger, people: [a, b], signIn, settle, store }) => {
         signIn()
         const receipt = ledger.receipt(a, b, 'one-of-a-and-b--', 4)
-        book.keep(receipt)
+        store.keep(receipt)
         settle(ledger.settlement(ledger.transfer({ ...receipt, bytes: 5 })))
       },
     ],
     [
       'a settlement of a session in which it signed nothing',
       'forged',
-      ({ ledger, people: [a, b], signIn, settle, book }) => {
+      ({ ledger, people: [a, b], signIn, settle, store }) => {
         signIn()
         const { receipt, ...block } = ledger.transfer(ledger.receipt(a, b, 'one-of-a-and-b--', 4))
-        book.open({ session: receipt!.session, seeder: b.pubKey, consumer: a.pubKey })
+        store.open({ session: receipt!.session, seeder: b.pubKey, consumer: a.pubKey })
         settle(ledger.settlement({ ...block, receipt }))
       },
     ],
@@ -259,11 +259,11 @@ describe('statementAudit$', () => {
   })
 
   it('lets a seeder be paid for more than the receipts that it holds', () => {
-    const { events, ledger, people, signIn, settle, book } = scene()
+    const { events, ledger, people, signIn, settle, store } = scene()
     const [a, b] = people
     signIn()
     const receipt = ledger.receipt(b, a, 'paid-by-b-to-a--', 4)
-    book.open({ session: receipt.session, seeder: a.pubKey, consumer: b.pubKey })
+    store.open({ session: receipt.session, seeder: a.pubKey, consumer: b.pubKey })
     settle(ledger.settlement(ledger.transfer(receipt)))
     expect(events).toEqual([])
   })
@@ -284,10 +284,10 @@ describe('statementAudit$', () => {
   })
 
   it('holds nothing against a hub that another one signed', () => {
-    const { events, ledger, people, signIn, book, settle } = scene()
+    const { events, ledger, people, signIn, store, settle } = scene()
     const foreign = branched(smallLedger().ledger, 7, people, 'one')
-    book.open({ session: foreign.session, seeder: people[0].pubKey, consumer: people[1].pubKey })
-    book.settle(foreign)
+    store.open({ session: foreign.session, seeder: people[0].pubKey, consumer: people[1].pubKey })
+    store.settle(foreign)
     ledger.grant(newKeys().pubKey)
     signIn()
     signIn(ledger.head())
@@ -300,22 +300,22 @@ describe('statementAudit$', () => {
     ['with another hash', head => ({ ...head, hash: 'd'.repeat(128) })],
     ['behind what it signed', head => ({ ...head, seq: 2 })],
   ])('says that it cannot check a hub that shows a head %s that it did not sign', (_what, twist) => {
-    const { events, ledger, signIn, signOut, book, hubKey } = scene()
+    const { events, ledger, signIn, signOut, store, hubKey } = scene()
     signIn()
     signOut()
     const bad = twist(ledger.head())
     signIn(bad)
     const message = `the head ${bad.seq} that the hub shows is not signed by its key`
     expect(events).toMatchObject([{ type: 'unchecked', hub: hubKey, reason: { code: 'bad-signature', message } }])
-    expect(book.newestHead(hubKey)?.seq).toBe(7)
+    expect(store.newestHead(hubKey)?.seq).toBe(7)
   })
 
   it('takes nothing from heads of others that the hub did not sign', () => {
-    const { signIn, offer, events, ledger, book, hubKey } = scene()
+    const { signIn, offer, events, ledger, store, hubKey } = scene()
     signIn()
     for (const head of [{ ...ledger.head(), hash: 'f'.repeat(128) }, { ...ledger.head(), seq: 99 }, null, 'head'])
       offer(head)
-    expect([events, book.newestHead(hubKey)?.seq, book.headsAt(hubKey, 7).length]).toEqual([[], 7, 1])
+    expect([events, store.newestHead(hubKey)?.seq, store.headsAt(hubKey, 7).length]).toEqual([[], 7, 1])
   })
 
   it('reports a hundred of each kind, and once that there are more', () => {
@@ -335,21 +335,21 @@ describe('statementAudit$', () => {
   })
 
   it('goes on when its store fails', () => {
-    const book = memoryReceipts('')
+    const store = memoryReceipts('')
     let fails = true
-    const keepHead: typeof book.keepHead = (...head) => {
+    const keepHead: typeof store.keepHead = (...head) => {
       if (fails) throw new LighthouseError('store-failed', 'full')
-      book.keepHead(...head)
+      store.keepHead(...head)
     }
-    const { events, signIn, offer, ledger } = scene({ book: { ...book, keepHead } })
+    const { events, signIn, offer, ledger } = scene({ store: { ...store, keepHead } })
     signIn()
-    expect(events).toMatchObject([{ type: 'book-failed', reason: { code: 'store-failed' } }])
+    expect(events).toMatchObject([{ type: 'receipts-failed', reason: { code: 'store-failed' } }])
     fails = false
     offer(ledger.head())
     const other = ledger.branch(6)
     other.grant(newKeys().pubKey)
     offer(other.head())
-    expect(kinds(events)).toEqual(['book-failed', 'fork'])
+    expect(kinds(events)).toEqual(['receipts-failed', 'fork'])
   })
 
   it('remembers across runs what the store keeps', () => {

@@ -2,7 +2,8 @@
 import { createHash } from 'node:crypto'
 import { BehaviorSubject, defer, delay, EMPTY, NEVER, type Observable, of, Subject, type Subscription } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
-import type { ByteSocket, CryptoPort, ReceiptBook } from '../../../src/ports.js'
+import type { ByteSocket, CryptoPort } from '../../../src/ports.js'
+import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { formatCoins } from '../../../src/protocol/coins.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { Identity } from '../../../src/protocol/metadata.js'
@@ -49,19 +50,19 @@ export function signedReceipt(name: string, bytes: number, seeder: string, consu
   return { ...receipt, signature: playCrypto().sign(consumer, receiptText(receipt)) }
 }
 
-/** What a book throws that can write no more. */
+/** What a store throws that can write no more. */
 export const full = new LighthouseError('store-failed', 'the disk is full')
 
-/** A receipt book of `pubKey` in memory of which these methods throw `full` while it is broken. */
-export function failingBook(
+/** A receipt store of `pubKey` in memory of which these methods throw `full` while it is broken. */
+export function failingStore(
   pubKey: string,
   broken: { readonly now: boolean },
-  ...methods: (keyof ReceiptBook)[]
-): ReceiptBook {
+  ...methods: (keyof ReceiptStore)[]
+): ReceiptStore {
   return new Proxy(memoryReceipts(pubKey), {
     get(target, property, receiver) {
       const value: unknown = Reflect.get(target, property, receiver)
-      if (!methods.includes(property as keyof ReceiptBook)) return value
+      if (!methods.includes(property as keyof ReceiptStore)) return value
       return (...values: unknown[]) => {
         if (broken.now) throw full
         return (value as (...all: unknown[]) => unknown).apply(target, values)
@@ -168,7 +169,7 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
 export interface CoinPeer {
   readonly pubKey: string
   readonly accounts: Accounts
-  readonly book: ReceiptBook
+  readonly store: ReceiptStore
   readonly crypto: ReturnType<typeof playCrypto>
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
   readonly reports: readonly AccountsReport[]
@@ -184,16 +185,16 @@ export function coinPeer(
   time: VirtualTime,
   hub: PlayHub,
   pubKey: string,
-  options: { readonly book?: ReceiptBook; readonly limits?: SpendingLimits } = {},
+  options: { readonly store?: ReceiptStore; readonly limits?: SpendingLimits } = {},
 ): CoinPeer {
-  const { book = memoryReceipts(pubKey, () => time.scheduler.now()), limits = {} } = options
+  const { store = memoryReceipts(pubKey, () => time.scheduler.now()), limits = {} } = options
   const crypto = playCrypto()
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
   const accounts = createAccounts({
     hub: { ledger$: () => EMPTY },
     identity: identityOf(pubKey),
     crypto,
-    book,
+    store,
     limits,
     hubSession$,
     scheduler: time.scheduler,
@@ -221,7 +222,7 @@ export function coinPeer(
   return {
     pubKey,
     accounts,
-    book,
+    store,
     crypto,
     hubSession$,
     reports,

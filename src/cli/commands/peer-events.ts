@@ -60,7 +60,7 @@ export function eventTeller(context: Context, log: Logger): (event: PeerEvent) =
         return context.output.notice(`More of the kind "${event.kind}" was found than is said here.`)
       case 'receipt-refused':
         return log.warn(event, event.type)
-      case 'book-failed':
+      case 'receipts-failed':
         return log.error(words(event.reason), event.type)
       case 'ledger-unchecked':
         log.error({ hub: event.hub, ...words(event.reason) }, event.type)

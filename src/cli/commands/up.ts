@@ -17,11 +17,11 @@ import {
   throwError,
 } from 'rxjs'
 import { openTrustFile } from '../../adapters/trust-file.node.js'
-import { isBookInUse, receiptBook$, receiptsPath } from '../../adapters/receipt-book.node.js'
+import { isStoreInUse, receiptStore$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import type { Peer, PeerOptions, Share } from '../../app.js'
 import { formatCoins } from '../../protocol/coins.js'
-import type { ReceiptBook } from '../../ports.js'
+import type { ReceiptStore } from '../../ports/receipts.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/metadata.js'
 import type { HubState } from '../../protocol/stats.js'
@@ -61,10 +61,10 @@ function alreadyRunning(home: string, { pid }: RunFile): CommandFailure {
  * The receipts of the home, which one process can have: whoever has them runs its peer, whatever became of a run file. Errors
  * with `already-running` where that is another process.
  */
-function receipts$(home: string, identity: Identity, acceptNew = false): Observable<ReceiptBook> {
-  return receiptBook$(receiptsPath(home), identity.pubKey, { acceptNew }).pipe(
+function receipts$(home: string, identity: Identity, acceptNew = false): Observable<ReceiptStore> {
+  return receiptStore$(receiptsPath(home), identity.pubKey, { acceptNew }).pipe(
     catchError((error: unknown) => {
-      const other = isBookInUse(error) ? readRunFile(home) : undefined
+      const other = isStoreInUse(error) ? readRunFile(home) : undefined
       throw other === undefined ? error : alreadyRunning(home, other)
     }),
   )

@@ -1,9 +1,9 @@
 import { defer, map, type Observable, of, tap } from 'rxjs'
 import { writeEvidence } from '../../adapters/evidence-file.node.js'
 import { readMetadata } from '../../adapters/metadata-file.node.js'
-import { keptReceipts$, receiptsPath } from '../../adapters/receipt-book.node.js'
+import { keptReceipts$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
 import { rememberedHubKey } from '../../adapters/trust-file.node.js'
-import type { ReceiptBook } from '../../ports.js'
+import type { ReceiptStore } from '../../ports/receipts.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import { evidenceKinds } from '../../protocol/evidence.js'
 import type { Identity } from '../../protocol/metadata.js'
@@ -17,10 +17,10 @@ import { printable } from '../output.js'
 import type { Findings } from './findings.js'
 import type { LedgerSource } from './source.js'
 
-type Book = Pick<ReceiptBook, 'settlements' | 'receipt' | 'headsAt' | 'newestHead'>
+type Held = Pick<ReceiptStore, 'settlements' | 'receipt' | 'headsAt' | 'newestHead'>
 
-/** Where no book is: nothing is held. */
-const nothing: Book = {
+/** Where no store is: nothing is held. */
+const nothing: Held = {
   settlements: () => [],
   receipt: () => undefined,
   headsAt: () => [],
@@ -51,25 +51,25 @@ export interface OwnScope {
   readonly isMine: boolean
 }
 
-function own({ home, io }: Context, identity: Identity, source: LedgerSource, scope: OwnScope, book: Book): Own {
+function own({ home, io }: Context, identity: Identity, source: LedgerSource, scope: OwnScope, store: Held): Own {
   const { pubKey, host } = identity
   const { verify } = io.parts.crypto
-  const held = scope.isMine ? [...book.settlements()] : []
+  const held = scope.isMine ? [...store.settlements()] : []
   const newestReceipt = held.findLast(({ receipt }) => receipt !== undefined)?.receipt
   const known = rememberedHubKey(home, host) ?? newestReceipt?.hub_key
   const hubKey = scope.isHome ? (known ?? source.hubKey) : (source.hubKey ?? known)
   const key = hubKey ?? ''
   // What another hub signed says nothing about this ledger.
   const settlements = held.filter(each => verify(key, settledText(each), each.signature))
-  const receipt = (session: string): SignedReceipt | undefined => book.receipt(session)
+  const receipt = (session: string): SignedReceipt | undefined => store.receipt(session)
   const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify })
   const others = held.length - settlements.length
   return {
     hubKey,
     heads: new OwnHeads({
       hubKey: key,
-      newest: book.newestHead(key),
-      headsAt: (seq: number) => book.headsAt(key, seq),
+      newest: store.newestHead(key),
+      headsAt: (seq: number) => store.headsAt(key, seq),
       verify,
     }),
     mine: scope.isMine ? { lines, settlements: settlements.length, others } : undefined,
@@ -92,7 +92,7 @@ function checkHub({ kind, name, hubKey }: LedgerSource, known: Own): void {
 
 /**
  * What the identity of the home holds against a ledger; undefined where nobody is registered. Of the home's hub by the key
- * that is remembered for it or, where none is, that the newest receipt names. Never completes: the book stays
+ * that is remembered for it or, where none is, that the newest receipt names. Never completes: the store stays
  * open, to be read, until it is unsubscribed from. Errors with `store-failed` or `invalid-metadata`, and where the ledger is to be
  * that of the home's hub and is another's, with `key-changed` or `usage`.
  */

@@ -14,7 +14,8 @@ import {
   takeWhile,
   timer,
 } from 'rxjs'
-import type { HubClient, ReceiptBook } from '../../ports.js'
+import type { HubClient } from '../../ports.js'
+import type { SettlementStore, StatementStore } from '../../ports/receipts.js'
 import { parseLedgerLine } from '../../protocol/ledger-line.js'
 import type { SignedReceipt } from '../../protocol/receipt.js'
 import type { LedgerHead } from '../../protocol/signal.js'
@@ -31,7 +32,7 @@ const maxSessions = 100
 export interface MissedPaymentsOptions {
   readonly hubSession$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   readonly hub: Pick<HubClient, 'ledger$'>
-  readonly book: Pick<ReceiptBook, 'unreceipted' | 'headBefore'>
+  readonly store: Pick<SettlementStore & StatementStore, 'unreceipted' | 'headBefore'>
   readonly scheduler: SchedulerLike
 }
 
@@ -42,16 +43,16 @@ export interface MissedPaymentsOptions {
  * cannot be read stays a debt.
  */
 export function missedPayments$(options: MissedPaymentsOptions): Observable<SignedReceipt> {
-  const { hubSession$, hub, book, scheduler } = options
+  const { hubSession$, hub, store, scheduler } = options
   return hubSession$.pipe(
     distinctUntilChanged(),
     switchMap(session =>
       defer(() => {
         const head = session?.head
-        const sessions = head === undefined ? [] : book.unreceipted(maxSessions)
+        const sessions = head === undefined ? [] : store.unreceipted(maxSessions)
         if (session === undefined || head === undefined || sessions.length === 0) return EMPTY
         const wanted = new Set(sessions)
-        const before = book.headBefore(session.hubKey, head.seq)?.seq ?? 0
+        const before = store.headBefore(session.hubKey, head.seq)?.seq ?? 0
         return hub.ledger$(Math.max(before, head.seq - maxBlocks)).pipe(
           concatMap(lines => from(lines)),
           map(parseLedgerLine),

@@ -1,4 +1,5 @@
-import type { CryptoPort, ReceiptBook } from '../../ports.js'
+import type { CryptoPort } from '../../ports.js'
+import type { SessionStore, StatementStore } from '../../ports/receipts.js'
 import { setBounded } from '../../protocol/bounded-map.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Evidence } from '../../protocol/evidence.js'
@@ -20,10 +21,7 @@ const rememberedSettlements = 4_096
 export interface SignedStatementsOptions {
   readonly identity: { readonly pubKey: string }
   readonly crypto: Pick<CryptoPort, 'verify'>
-  readonly book: Pick<
-    ReceiptBook,
-    'keepHead' | 'headsAt' | 'newestHead' | 'parties' | 'receipt' | 'settlement' | 'settlementsAt' | 'newestSettlement'
-  >
+  readonly store: StatementStore & Pick<SessionStore, 'parties' | 'receipt' | 'settlement'>
 }
 
 /** What one hub has signed, each new statement compared with all that are kept. Throws `store-failed`. */
@@ -47,9 +45,9 @@ export class SignedStatements {
       throw new LighthouseError('bad-signature', `the head ${head.seq} that the hub shows is not signed by its key`)
     }
     const forks = head === undefined ? [] : this.onHead(head)
-    const { book } = this.options
-    const signed = book.newestHead(hubKey)
-    const settled = this.#genuine(book.newestSettlement(hubKey))
+    const { store } = this.options
+    const signed = store.newestHead(hubKey)
+    const settled = this.#genuine(store.newestSettlement(hubKey))
     const signedSeq = Math.max(signed?.seq ?? 0, settled?.seq ?? 0)
     if (signedSeq <= Math.max(head?.seq ?? 0, this.#disputedSeq)) return forks
     this.#disputedSeq = signedSeq
@@ -63,10 +61,10 @@ export class SignedStatements {
   /** A head from anywhere. Kept when the hub has signed it; nothing otherwise, since anybody can make one up. */
   onHead(head: LedgerHead): readonly Evidence[] {
     const { hubKey } = this
-    const { book } = this.options
-    const kept = book.headsAt(hubKey, head.seq)
+    const { store } = this.options
+    const kept = store.headsAt(hubKey, head.seq)
     if (kept.some(({ hash }) => hash === head.hash) || !this.#isSigned(head)) return []
-    const settlements = [this.#recent.get(head.seq), ...book.settlementsAt(head.seq)]
+    const settlements = [this.#recent.get(head.seq), ...store.settlementsAt(head.seq)]
     const found = [
       headFork(hubKey, head, kept),
       settlements
@@ -74,25 +72,25 @@ export class SignedStatements {
         .filter(settlement => settlement.hash !== head.hash && this.#genuine(settlement) !== undefined)
         .map(settlement => settlementFork(hubKey, head, settlement))[0],
     ]
-    book.keepHead(hubKey, head)
+    store.keepHead(hubKey, head)
     return found.filter(evidence => evidence !== undefined)
   }
 
   /** A settlement whose signature was checked, before the store has it. */
   onSettlement(settlement: Settlement): readonly Evidence[] {
     const { hubKey } = this
-    const { book, identity } = this.options
+    const { store, identity } = this.options
     const { session, seq } = settlement
-    const others = [this.#recent.get(seq), book.settlement(session), ...book.settlementsAt(seq)]
+    const others = [this.#recent.get(seq), store.settlement(session), ...store.settlementsAt(seq)]
     const other = others.find(
       each => each !== undefined && settlementsFork(hubKey, each, settlement) && this.#genuine(each) !== undefined,
     )
     if (!this.#recent.has(seq)) setBounded(this.#recent, seq, settlement, rememberedSettlements)
-    const isMine = book.parties(session)?.consumer === identity.pubKey
+    const isMine = store.parties(session)?.consumer === identity.pubKey
     return [
       other && settlementsFork(hubKey, other, settlement),
-      ...book.headsAt(hubKey, seq).map(head => settlementFork(hubKey, head, settlement)),
-      isMine ? beyondReceipt(hubKey, settlement, book.receipt(session)) : undefined,
+      ...store.headsAt(hubKey, seq).map(head => settlementFork(hubKey, head, settlement)),
+      isMine ? beyondReceipt(hubKey, settlement, store.receipt(session)) : undefined,
     ].filter(evidence => evidence !== undefined)
   }
 

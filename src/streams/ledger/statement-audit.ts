@@ -16,7 +16,7 @@ import { isLighthouseError, toLighthouseError, type LighthouseError } from '../.
 import type { Evidence, EvidenceKind } from '../../protocol/evidence.js'
 import type { Settlement } from '../../protocol/receipt.js'
 import { type LedgerHead, parseHead, type Signal } from '../../protocol/signal.js'
-import type { BookFailure } from '../settling.js'
+import type { StoreFailure } from '../settling.js'
 import { SignedStatements, type SignedStatementsOptions } from './signed-statements.js'
 
 /** Findings of one kind that are reported. A hundred small ones must not hide a large one of another kind. */
@@ -30,7 +30,7 @@ export type AuditEvent =
   | { readonly type: 'left-out'; readonly hub: string; readonly kind: EvidenceKind }
   /** The hub signed in this peer with a head that it has not signed, so nothing can be compared with it. */
   | { readonly type: 'unchecked'; readonly hub: string; readonly reason: LighthouseError }
-  | BookFailure
+  | StoreFailure
 
 /** The observables are hot; what they emit without a subscription is missed. */
 export interface StatementAuditOptions extends SignedStatementsOptions {
@@ -56,7 +56,7 @@ function compare$(hub: string, work: () => readonly Evidence[]): Observable<Audi
       return of<AuditEvent>(
         isLighthouseError(reason, 'bad-signature')
           ? { type: 'unchecked', hub, reason }
-          : { type: 'book-failed', reason },
+          : { type: 'receipts-failed', reason },
       )
     }),
   )

@@ -1,8 +1,8 @@
-import type { ConsumerAccount, ReceiptBook } from '../ports.js'
-import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
-import type { LedgerHead } from '../protocol/signal.js'
-import { type Parties, type SessionRow, toReceipt, toSettlement } from './receipt-rows.js'
-import type { SqliteConnection } from './sqlite-connection.node.js'
+import type { ConsumerAccount, ReceiptStore } from '../../../ports/receipts.js'
+import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/receipt.js'
+import type { LedgerHead } from '../../../protocol/signal.js'
+import { type Parties, type SessionRow, toReceipt, toSettlement } from './rows.js'
+import type { SqliteConnection } from '../../sqlite-connection.node.js'
 
 /** Settlements that are read at a time: half a megabyte. */
 const pageRows = 1_000
@@ -22,10 +22,10 @@ const alive = '(bytes > given_up OR settled_bytes >= given_up)'
 type SessionParties = Parties & { readonly session: string }
 
 /**
- * What a peer keeps in its tables (see `prepareReceiptBook`). Each method is one statement or one transaction; they throw
+ * What a peer keeps in its tables (see `prepareReceiptStore`). Each method is one statement or one transaction; they throw
  * what `sql` throws.
  */
-export class SqliteReceiptBook implements ReceiptBook {
+export class SqliteReceiptStore implements ReceiptStore {
   constructor(
     private readonly sql: SqliteConnection,
     private readonly pubKey: string,
@@ -214,7 +214,7 @@ export class SqliteReceiptBook implements ReceiptBook {
     return head && { ...head }
   }
 
-  /** By pages, so that the book can be written to while somebody reads it. */
+  /** By pages, so that the store can be written to while somebody reads it. */
   *#settled(): Iterable<SessionRow> {
     let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
     while (after !== undefined) {

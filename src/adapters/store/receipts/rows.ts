@@ -1,11 +1,11 @@
-import type { Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { Settlement, SignedReceipt } from '../../../protocol/receipt.js'
 
 export interface Parties {
   readonly seeder: string
   readonly consumer: string
 }
 
-/** A session as the book's table has it: its highest receipt beside its highest settlement, as far as there are any. */
+/** A session as the store's table has it: its highest receipt beside its highest settlement, as far as there are any. */
 export interface SessionRow {
   readonly id: number
   readonly session: string

@@ -3,15 +3,16 @@
  */
 import { dirname, join } from 'node:path'
 import { concat, defer, map, NEVER, type Observable, of } from 'rxjs'
-import type { KeyMarker, ReceiptBook } from '../ports.js'
-import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
-import { ensurePrivateFolder } from './private-file.node.js'
-import { checkReceipts, damaged, prepareReceiptBook } from './receipt-schema.node.js'
-import { SqliteConnection } from './sqlite-connection.node.js'
-import { busyTimeoutMs, closeDatabase, database$, memoryPath, openDatabase } from './sqlite-file.node.js'
-import type { Database, SqliteLibrary } from './sqlite-library.node.js'
-import { SqliteReceiptBook } from './sqlite-receipt-book.node.js'
-import { fileProblem, keyMarker, markerPath } from './store/key-marker.node.js'
+import type { KeyMarker } from '../../../ports.js'
+import type { ReceiptStore } from '../../../ports/receipts.js'
+import { LighthouseError, toLighthouseError } from '../../../protocol/errors.js'
+import { ensurePrivateFolder } from '../../private-file.node.js'
+import { checkReceipts, damaged, prepareReceiptStore } from './schema.node.js'
+import { SqliteConnection } from '../../sqlite-connection.node.js'
+import { busyTimeoutMs, closeDatabase, database$, memoryPath, openDatabase } from '../../sqlite-file.node.js'
+import type { Database, SqliteLibrary } from '../../sqlite-library.node.js'
+import { SqliteReceiptStore } from './sqlite-receipt-store.node.js'
+import { fileProblem, keyMarker, markerPath } from '../key-marker.node.js'
 
 /** SQLite's result codes that have an answer of their own. */
 const resultCodes = { busy: 5, corrupt: 11, notADatabase: 26 } as const
@@ -21,15 +22,15 @@ export function receiptsPath(home: string): string {
   return join(home, 'receipts.sqlite')
 }
 
-export interface ReceiptBookOptions {
+export interface ReceiptStoreOptions {
   /** Wall clock in milliseconds, for the days of `signedSince`. */
   readonly now?: () => number
   /** Receipts that were there before are not missed. Default false. */
   readonly acceptNew?: boolean
 }
 
-/** Whether a receipt book could not be opened since another process has it: the peer of its home runs already. */
-export function isBookInUse(error: unknown): boolean {
+/** Whether a receipt store could not be opened since another process has it: the peer of its home runs already. */
+export function isStoreInUse(error: unknown): boolean {
   return error instanceof LighthouseError && resultCodeOf(error.cause) === resultCodes.busy
 }
 
@@ -77,12 +78,12 @@ function lock(library: SqliteLibrary, path: string): Database | undefined {
   return openDatabase(library, `${path}.lock`, database => database.exec(take))
 }
 
-interface OpenBook {
+interface OpenStore {
   readonly database: Database
   readonly lock: Database | undefined
 }
 
-function openBook(library: SqliteLibrary, path: string, pubKey: string, options: ReceiptBookOptions): OpenBook {
+function openStore(library: SqliteLibrary, path: string, pubKey: string, options: ReceiptStoreOptions): OpenStore {
   const { now = Date.now, acceptNew = false } = options
   let held: Database | undefined
   try {
@@ -93,7 +94,7 @@ function openBook(library: SqliteLibrary, path: string, pubKey: string, options:
     }
     held = lock(library, path)
     const prepare = (database: Database): void => {
-      prepareReceiptBook(database, pubKey, now())
+      prepareReceiptStore(database, pubKey, now())
       if (marker !== undefined && (acceptNew || marker.read() !== marker.fingerprint(pubKey))) marker.write(pubKey)
     }
     return { lock: held, database: openDatabase(library, path, prepare, closeFile) }
@@ -115,31 +116,35 @@ function closeFile(database: Database): void {
   }
 }
 
-function closeBook({ database, lock: held }: OpenBook): void {
+function closeStore({ database, lock: held }: OpenStore): void {
   closeFile(database)
   if (held !== undefined) closeDatabase(held)
 }
 
 /**
- * Opens (or makes) the book of the peer with this key on subscription; emits it and never completes; unsubscribing closes
+ * Opens (or makes) the store of the peer with this key on subscription; emits it and never completes; unsubscribing closes
  * the file. Errors with `store-failed`: for a file that is damaged, of a newer version, another key's, or open in another
  * process, and for one that is gone where a marker beside it says that it was there. `:memory:` is a path too.
  *
  * All that a method was told when it returned survives the end of the process. A power cut may take what was told since
  * the log was synced last, every thousand pages or so; what is left is whole.
  */
-export function receiptBook$(path: string, pubKey: string, options: ReceiptBookOptions = {}): Observable<ReceiptBook> {
-  return database$(library => openBook(library, path, pubKey, options), closeBook).pipe(
-    map(({ database }) => toBook(database, path, pubKey, options.now)),
+export function receiptStore$(
+  path: string,
+  pubKey: string,
+  options: ReceiptStoreOptions = {},
+): Observable<ReceiptStore> {
+  return database$(library => openStore(library, path, pubKey, options), closeStore).pipe(
+    map(({ database }) => toStore(database, path, pubKey, options.now)),
   )
 }
 
-function toBook(database: Database, path: string, pubKey: string, now: () => number = Date.now): ReceiptBook {
-  return new SqliteReceiptBook(new SqliteConnection(database, error => failed(error, path)), pubKey, now)
+function toStore(database: Database, path: string, pubKey: string, now: () => number = Date.now): ReceiptStore {
+  return new SqliteReceiptStore(new SqliteConnection(database, error => failed(error, path)), pubKey, now)
 }
 
-/** A receipt book to be read only. */
-export type KeptReceipts = Omit<ReceiptBook, 'open' | 'keep' | 'settle' | 'owe' | 'giveUp' | 'serve' | 'keepHead'>
+/** A receipt store to be read only. */
+export type KeptReceipts = Omit<ReceiptStore, 'open' | 'keep' | 'settle' | 'owe' | 'giveUp' | 'serve' | 'keepHead'>
 
 function openToRead({ DatabaseSync }: SqliteLibrary, path: string, pubKey: string): Database {
   try {
@@ -167,7 +172,7 @@ export function keptReceipts$(path: string, pubKey: string): Observable<KeptRece
       ? database$(
           library => openToRead(library, path, pubKey),
           database => database.close(),
-        ).pipe(map(database => toBook(database, path, pubKey)))
+        ).pipe(map(database => toStore(database, path, pubKey)))
       : concat(of(undefined), NEVER),
   )
 }

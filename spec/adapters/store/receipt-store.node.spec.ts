@@ -18,32 +18,32 @@ import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject } from 'rxjs'
-import { receiptBook$, receiptsPath } from '../../src/adapters/receipt-book.node.js'
-import { fingerprint, markerPath } from '../../src/adapters/store/key-marker.node.js'
-import { loadSqlite } from '../../src/adapters/sqlite-library.node.js'
-import type { ReceiptBook } from '../../src/ports.js'
-import { temporaryFolders } from '../cli/support/temporary.js'
-import { bob, key, noon, receipt, self, sessionOf, settlement } from '../support/receipts.js'
+import { receiptStore$, receiptsPath } from '../../../src/adapters/store/receipts/receipt-store.node.js'
+import { fingerprint, markerPath } from '../../../src/adapters/store/key-marker.node.js'
+import { loadSqlite } from '../../../src/adapters/sqlite-library.node.js'
+import type { ReceiptStore } from '../../../src/ports/receipts.js'
+import { temporaryFolders } from '../../cli/support/temporary.js'
+import { bob, key, noon, receipt, self, sessionOf, settlement } from '../../support/receipts.js'
 
 const cleanups: (() => void)[] = []
 afterEach(() => {
   for (const cleanup of cleanups.splice(0).toReversed()) cleanup()
 })
-// Behind the clean-up: books are closed before their folders go.
+// Behind the clean-up: stores are closed before their folders go.
 const folder = temporaryFolders()
 
 async function open(
   path: string,
   { pubKey = self, ...options }: { pubKey?: string; now?: () => number; acceptNew?: boolean } = {},
-): Promise<{ readonly book: ReceiptBook; readonly close: () => void }> {
-  const opened$ = new ReplaySubject<ReceiptBook>(1)
-  const subscription = receiptBook$(path, pubKey, options).subscribe(opened$)
+): Promise<{ readonly store: ReceiptStore; readonly close: () => void }> {
+  const opened$ = new ReplaySubject<ReceiptStore>(1)
+  const subscription = receiptStore$(path, pubKey, options).subscribe(opened$)
   cleanups.push(() => subscription.unsubscribe())
-  return { book: await firstValueFrom(opened$), close: () => subscription.unsubscribe() }
+  return { store: await firstValueFrom(opened$), close: () => subscription.unsubscribe() }
 }
 
 function startProcess(...args: readonly string[]): ChildProcessByStdio<null, Readable, null> {
-  const script = fileURLToPath(new URL('./receipt-book.process.js', import.meta.url))
+  const script = fileURLToPath(new URL('./receipt-store.process.js', import.meta.url))
   const child = spawn(process.execPath, ['--expose-gc', script, ...args], { stdio: ['ignore', 'pipe', 'inherit'] })
   cleanups.push(() => child.kill('SIGKILL'))
   return child
@@ -61,15 +61,15 @@ const refusal = (path: string, text: RegExp) => ({
   message: expect.stringMatching(new RegExp(`${path}.*${text.source}`, 's')),
 })
 
-describe('the file of a receipt book', () => {
+describe('the file of a receipt store', () => {
   const modeOf = (path: string): number => statSync(path).mode & 0o777
 
   it("is its owner's alone, with the log beside it, even when it was not before", async () => {
     const path = receiptsPath(folder())
     writeFileSync(path, '')
     chmodSync(path, 0o644)
-    const { book, close } = await open(path)
-    book.serve(key('B'), 1)
+    const { store, close } = await open(path)
+    store.serve(key('B'), 1)
     expect([modeOf(path), modeOf(`${path}-wal`)]).toEqual([0o600, 0o600])
     close()
     expect(existsSync(`${path}-wal`)).toBe(false)
@@ -87,7 +87,7 @@ describe('the file of a receipt book', () => {
     it('is missed when it is gone or empty, again and again, until somebody says that this is right', async () => {
       const path = receiptsPath(folder())
       const first = await open(path)
-      first.book.keep(receipt('sold', 900, { consumer: key('C') }))
+      first.store.keep(receipt('sold', 900, { consumer: key('C') }))
       first.close()
       rmSync(path)
       await expect(open(path)).rejects.toMatchObject(words(path, 'missing'))
@@ -95,7 +95,7 @@ describe('the file of a receipt book', () => {
       writeFileSync(path, '')
       await expect(open(path)).rejects.toMatchObject(words(path, 'empty'))
       const anew = await open(path, { acceptNew: true })
-      expect(anew.book.due(10)).toEqual([])
+      expect(anew.store.due(10)).toEqual([])
       anew.close()
       ;(await open(path)).close()
     })
@@ -131,18 +131,18 @@ describe('the file of a receipt book', () => {
   it('keeps everything from one run to the next', async () => {
     const path = receiptsPath(folder())
     const first = await open(path, { now: () => noon })
-    first.book.keep(receipt('bought', 500, { seeder: key('B') }))
-    first.book.keep(receipt('sold', 900, { consumer: key('C') }))
-    first.book.settle(settlement('sold', 300))
-    first.book.serve(key('C'), 1000)
-    first.book.keepHead(key('H'), { seq: 3, hash: 'a'.repeat(128), signature: 'head' })
+    first.store.keep(receipt('bought', 500, { seeder: key('B') }))
+    first.store.keep(receipt('sold', 900, { consumer: key('C') }))
+    first.store.settle(settlement('sold', 300))
+    first.store.serve(key('C'), 1000)
+    first.store.keepHead(key('H'), { seq: 3, hash: 'a'.repeat(128), signature: 'head' })
     first.close()
-    const { book } = await open(path)
-    expect(book.due(10).map(({ bytes }) => bytes)).toEqual([900, 500])
-    expect(book.settle(settlement('sold', 900, 2))).toBe(600)
-    expect(book.account(key('C'))).toEqual({ servedBytes: 1000, paidBytes: 900 })
-    expect([book.signedFor(key('B')), book.signedSince(noon)]).toEqual([500, 500])
-    expect(book.newestHead(key('H'))?.seq).toBe(3)
+    const { store } = await open(path)
+    expect(store.due(10).map(({ bytes }) => bytes)).toEqual([900, 500])
+    expect(store.settle(settlement('sold', 900, 2))).toBe(600)
+    expect(store.account(key('C'))).toEqual({ servedBytes: 1000, paidBytes: 900 })
+    expect([store.signedFor(key('B')), store.signedSince(noon)]).toEqual([500, 500])
+    expect(store.newestHead(key('H'))?.seq).toBe(3)
   })
 
   it('forgets after 90 days what was opened and paid nothing, and nothing else', async () => {
@@ -150,23 +150,23 @@ describe('the file of a receipt book', () => {
     const dayMs = 86_400_000
     const parties = (session: string) => ({ session, seeder: self, consumer: key('C') })
     const first = await open(path, { now: () => noon })
-    first.book.open(parties('empty'))
-    first.book.open(parties(receipt('sold', 1).session))
-    first.book.keep(receipt('sold', 1, { consumer: key('C') }))
+    first.store.open(parties('empty'))
+    first.store.open(parties(receipt('sold', 1).session))
+    first.store.keep(receipt('sold', 1, { consumer: key('C') }))
     first.close()
     const second = await open(path, { now: () => noon + 90 * dayMs })
-    expect(second.book.parties('empty')).toBeDefined()
+    expect(second.store.parties('empty')).toBeDefined()
     second.close()
     const third = await open(path, { now: () => noon + 90 * dayMs + 1 })
-    expect(third.book.parties('empty')).toBeUndefined()
-    expect(third.book.due(10)).toHaveLength(1)
+    expect(third.store.parties('empty')).toBeUndefined()
+    expect(third.store.due(10)).toHaveLength(1)
   })
 
   it('of an earlier version loses what a hub said of sessions that were never its own', async () => {
     const path = receiptsPath(folder())
     const first = await open(path)
-    first.book.keep(receipt('sold', 900, { consumer: key('C') }))
-    first.book.settle(settlement('sold', 300))
+    first.store.keep(receipt('sold', 900, { consumer: key('C') }))
+    first.store.settle(settlement('sold', 300))
     first.close()
     await alter(
       path,
@@ -178,8 +178,8 @@ describe('the file of a receipt book', () => {
       ALTER TABLE sessions DROP COLUMN charged_bytes;
       PRAGMA user_version = 1`,
     )
-    const { book } = await open(path)
-    expect([...book.settlements()].map(({ session }) => session)).toEqual([settlement('sold', 300).session])
+    const { store } = await open(path)
+    expect([...store.settlements()].map(({ session }) => session)).toEqual([settlement('sold', 300).session])
   })
 
   it('is refused to a second process, also after the first opened it again, and free when that one ended', async () => {
@@ -195,9 +195,9 @@ describe('the file of a receipt book', () => {
     await open(path)
   })
 
-  it('is left as it is when it is no book', async () => {
+  it('is left as it is when it is no store', async () => {
     const path = receiptsPath(folder())
-    const text = 'This is no book, and it is long enough to be seen as such by whoever reads it.'.repeat(20)
+    const text = 'This is no store, and it is long enough to be seen as such by whoever reads it.'.repeat(20)
     writeFileSync(path, text)
     await expect(open(path)).rejects.toMatchObject(refusal(path, /damaged.*backup.*move it away/))
     expect(readFileSync(path, 'utf8')).toBe(text)
@@ -205,8 +205,8 @@ describe('the file of a receipt book', () => {
 
   it('is refused when a page in its middle is damaged', async () => {
     const path = receiptsPath(folder())
-    const { book, close } = await open(path)
-    for (let number = 0; number < 2000; number++) book.keep(receipt(`${number}`, 5, { consumer: key('C') }))
+    const { store, close } = await open(path)
+    for (let number = 0; number < 2000; number++) store.keep(receipt(`${number}`, 5, { consumer: key('C') }))
     close()
     const { size } = statSync(path)
     const file = openSync(path, 'r+')
@@ -226,13 +226,13 @@ describe('the file of a receipt book', () => {
   it('is brought up to date when an older version made it: what was given up stays so, up to its bytes', async () => {
     const path = receiptsPath(folder())
     const first = await open(path)
-    first.book.keep(receipt('one', 700, { consumer: bob }))
+    first.store.keep(receipt('one', 700, { consumer: bob }))
     first.close()
     await alter(path, 'UPDATE sessions SET given_up = 1; PRAGMA user_version = 4')
-    const { book, close } = await open(path)
-    expect([book.givenUp(sessionOf('one')), book.due(10)]).toEqual([700, []])
-    book.keep(receipt('one', 800, { consumer: bob }))
-    expect(book.due(10)).toHaveLength(1)
+    const { store, close } = await open(path)
+    expect([store.givenUp(sessionOf('one')), store.due(10)]).toEqual([700, []])
+    store.keep(receipt('one', 800, { consumer: bob }))
+    expect(store.due(10)).toHaveLength(1)
     close()
   })
 
@@ -257,13 +257,13 @@ describe('the file of a receipt book', () => {
 
   it('says store-failed with its name when it was closed', async () => {
     const path = receiptsPath(folder())
-    const { book, close } = await open(path)
+    const { store, close } = await open(path)
     close()
     const closed = expect.objectContaining({ code: 'store-failed', message: expect.stringContaining(path) })
-    expect(() => book.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(closed)
-    expect(() => book.account(key('B'))).toThrow(closed)
-    expect(() => book.serve(key('B'), 1)).toThrow(closed)
-    expect(() => [...book.settlements()]).toThrow(closed)
+    expect(() => store.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(closed)
+    expect(() => store.account(key('B'))).toThrow(closed)
+    expect(() => store.serve(key('B'), 1)).toThrow(closed)
+    expect(() => [...store.settlements()]).toThrow(closed)
   })
 
   it('keeps all or nothing of what fails in between', async () => {
@@ -273,11 +273,11 @@ describe('the file of a receipt book', () => {
       path,
       `CREATE TRIGGER full BEFORE INSERT ON signed_minutes BEGIN SELECT RAISE(ABORT, 'the disk is full'); END`,
     )
-    const { book } = await open(path)
-    expect(() => book.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(/the disk is full/)
-    expect([book.due(10), book.signedFor(key('B'))]).toEqual([[], 0])
-    book.keep(receipt('two', 7, { consumer: key('C') }))
-    expect(book.due(10)).toHaveLength(1)
+    const { store } = await open(path)
+    expect(() => store.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(/the disk is full/)
+    expect([store.due(10), store.signedFor(key('B'))]).toEqual([[], 0])
+    store.keep(receipt('two', 7, { consumer: key('C') }))
+    expect(store.due(10)).toHaveLength(1)
   })
 })
 
@@ -295,15 +295,15 @@ describe('kill -9 of a peer', () => {
       }
       await ended
       expect(told).toBeGreaterThanOrEqual(until)
-      const { book, close } = await open(path)
-      expect(book.signedFor(key('B'))).toBeGreaterThanOrEqual(told * 10)
-      expect(book.signedSince(0)).toBe(book.signedFor(key('B')))
-      expect(book.receipt(receipt('bought', 1).session)?.bytes).toBe(book.signedFor(key('B')))
-      expect(book.receipt(receipt(`sold ${told}`, 1).session)?.bytes).toBe(told * 10)
-      const { servedBytes, paidBytes } = book.account(key('C'))
+      const { store, close } = await open(path)
+      expect(store.signedFor(key('B'))).toBeGreaterThanOrEqual(told * 10)
+      expect(store.signedSince(0)).toBe(store.signedFor(key('B')))
+      expect(store.receipt(receipt('bought', 1).session)?.bytes).toBe(store.signedFor(key('B')))
+      expect(store.receipt(receipt(`sold ${told}`, 1).session)?.bytes).toBe(told * 10)
+      const { servedBytes, paidBytes } = store.account(key('C'))
       expect(servedBytes).toBeGreaterThanOrEqual(told * 10)
       expect(paidBytes).toBeGreaterThanOrEqual(told * 7)
-      expect(paidBytes).toBe([...book.settlements()].length * 7)
+      expect(paidBytes).toBe([...store.settlements()].length * 7)
       close()
     }
   })

@@ -1,7 +1,7 @@
-import { LighthouseError } from '../protocol/errors.js'
-import { inTransaction } from './sqlite-connection.node.js'
-import type { Database } from './sqlite-library.node.js'
-import { checkVersion, migrate } from './sqlite-migrations.node.js'
+import { LighthouseError } from '../../../protocol/errors.js'
+import { inTransaction } from '../../sqlite-connection.node.js'
+import type { Database } from '../../sqlite-library.node.js'
+import { checkVersion, migrate } from '../../sqlite-migrations.node.js'
 
 /**
  * Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add.
@@ -96,7 +96,7 @@ const emptySessionDays = 90
  * Sets the connection up, brings the schema to this version and checks the whole file. Throws `store-failed` for a file
  * of a newer version, or of another key; what SQLite throws for one that is locked or damaged.
  */
-export function prepareReceiptBook(database: Database, pubKey: string, nowMs: number): void {
+export function prepareReceiptStore(database: Database, pubKey: string, nowMs: number): void {
   database.exec(settings)
   inTransaction(database, () => {
     migrate(database, migrations, 'it')

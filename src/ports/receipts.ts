@@ -1,0 +1,95 @@
+import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
+import type { LedgerHead } from '../protocol/signal.js'
+
+/** The payment sessions of a peer: their parties, and the highest receipt and settlement of each. */
+export interface SessionStore {
+  /** Keeps who the parties of a session are, so that settlements can be credited to them even where no receipt came here. */
+  open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
+  parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
+  /**
+   * Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing, nor does
+   * one of other parties.
+   */
+  keep(receipt: SignedReceipt): void
+  /** The highest receipt of a session. */
+  receipt(session: string): SignedReceipt | undefined
+  /** The settlement kept for a session. */
+  settlement(session: string): Settlement | undefined
+}
+
+/** What a consumer signed and owes. */
+export interface ConsumerStore extends SessionStore {
+  /** Signed and not settled, over all sessions at this hub, those given up left out. */
+  unsettledBytes(consumer: string, hubKey: string): number
+  /** This much was received in a session, of which the receipt leaves some unpaid. */
+  owe(debt: Receipt): void
+  /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
+  owed(hubKey: string): readonly Receipt[]
+  /** Bytes signed since the minute of `sinceMs` (wall clock), and for one seeder since ever. */
+  signedSince(sinceMs: number): number
+  signedFor(seeder: string): number
+}
+
+/** What this peer has served to one consumer, in payload bytes since ever. */
+export interface ConsumerAccount {
+  /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
+  readonly servedBytes: number
+  /** Settled by the hub. */
+  readonly paidBytes: number
+}
+
+/** What a seeder was paid and is owed. */
+export interface SeederStore extends SessionStore {
+  /** What this key was served and has paid. */
+  account(consumer: string): ConsumerAccount
+  /** Sets what this key was served in all. Called ahead of sending. */
+  serve(consumer: string, servedBytes: number): void
+}
+
+/** What is brought to the hub, and what came of it. */
+export interface SettlementStore extends SessionStore {
+  /**
+   * Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before. 0, and nothing is
+   * kept, when it is not, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the store.
+   */
+  settle(settlement: Settlement): number
+  /**
+   * The highest receipts that are not settled up to their bytes, newest session first, a page at a time: at most `limit`, of
+   * sessions that began before the one named `before`.
+   */
+  due(limit: number, before?: string): readonly SignedReceipt[]
+  /**
+   * As seeder, of keys that were served more than they have paid: the highest receipts of their sessions among the newest
+   * thousand, newest first, at most `limit`. Settled ones too: the hub may have settled more than it could tell this peer.
+   */
+  ofDebtors(limit: number): readonly SignedReceipt[]
+  /** As seeder, of such keys: sessions of which no receipt came and nothing is settled, newest first. */
+  unreceipted(limit: number): readonly string[]
+  /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
+  giveUp(session: string): void
+  /** Up to how many bytes the receipts of a session are given up. Higher ones are due. */
+  givenUp(session: string): number
+}
+
+/** What hubs signed about their ledgers. */
+export interface StatementStore {
+  /** Keeps a head signed by this hub: of the 1,000 highest numbers, two different ones each. */
+  keepHead(hubKey: string, head: LedgerHead): void
+  /** Heads of this hub with that number (more than one is a fork). */
+  headsAt(hubKey: string, seq: number): readonly LedgerHead[]
+  newestHead(hubKey: string): LedgerHead | undefined
+  /** The newest one with a lower number. */
+  headBefore(hubKey: string, seq: number): LedgerHead | undefined
+  /** The settlements kept of all sessions, in the order of their blocks. */
+  settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
+  /** Those of the block with that number; more than one is a fork. */
+  settlementsAt(seq: number): readonly Settlement[]
+  /** The one of the highest block, of sessions that are not known to be another hub's. */
+  newestSettlement(hubKey: string): Settlement | undefined
+}
+
+/**
+ * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what it was
+ * told survives the end of the process. Errors are thrown as `store-failed`.
+ */
+export interface ReceiptStore extends ConsumerStore, SeederStore, SettlementStore, StatementStore {}
