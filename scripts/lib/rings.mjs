@@ -68,7 +68,7 @@ const NODE_NAME = /\.(node|express)\.ts$/
 
 /** Libraries that are used together in one adapter and count as one: what others plug into, and what plugs into it. */
 const FAMILIES = [
-  ['express', 'express-rate-limit', 'helmet', 'send'],
+  ['express', 'helmet', 'send'],
   ['simple-peer', 'wrtc', 'node-datachannel'],
 ]
 

@@ -4,32 +4,48 @@
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import { asyncScheduler, concatMap, defer, finalize, merge, mergeMap, type Observable, of, switchMap, take } from 'rxjs'
+import {
+  asyncScheduler,
+  combineLatest,
+  concatMap,
+  defer,
+  finalize,
+  map,
+  merge,
+  mergeMap,
+  type Observable,
+  of,
+  switchMap,
+  take,
+} from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
 import { memoryPath } from '../adapters/sqlite-file.node.js'
 import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 import type { LedgerHead } from '../protocol/signal.js'
-import { addressLimit } from './adapters/address-limit.js'
 import { blockHash } from './adapters/block-hash.js'
 import { clientAddress } from './adapters/client-address.js'
 import { doorkeeper } from './adapters/doorkeeper.js'
 import { downloadLimit } from './adapters/download-limit.js'
 import { hubRoutes } from './adapters/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
+import { addressKey } from './adapters/limits/address-key.js'
+import { addressLimit } from './adapters/limits/address-limit.js'
+import { rateLimiters } from './adapters/limits/rate-limiter.js'
+import { limitsClient$ } from './adapters/limits/redis-client.js'
 import { postgresStore$ } from './adapters/postgres-store.js'
 import { redisConnection$ } from './adapters/redis-connection.js'
 import { socketIoServer$ } from './adapters/socket-io.server.js'
 import { sqliteStore$ } from './adapters/sqlite-store.js'
 import { type Assembly, assemble, silent } from './assembly.js'
 import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
-import type { HubBus, HubLogger, HubStore } from './ports.js'
+import type { HubBus, HubLogger, HubStore, RateLimiters } from './ports.js'
 import { maxInvites } from './protocol/registry.js'
-import { TokenBuckets } from './protocol/token-buckets.js'
 import { healthCheck } from './streams/health.js'
 import { serveSocket$ } from './streams/hub-session.js'
 import { inviteHash, makeInvites } from './streams/invites.js'
 import { checkLedgerHead$, signedHead } from './streams/ledger-head.js'
+import { addressRateLimiter } from './streams/limits/address-rate-limiter.js'
 import { memoryBus } from './streams/memory-bus.js'
 import { openOwn$, type OwnDatabase, ownKeys$ } from './streams/own-keys.js'
 import { pruneSessions$ } from './streams/session-pruning.js'
@@ -89,19 +105,29 @@ function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions
   return sharedBus$({ connection$, hubKey, processId: crypto.randomId(16), logger, scheduler })
 }
 
+function openLimiters$({ redisUrl }: HubSettings, hubKey: string): Observable<RateLimiters> {
+  const prefix = `lighthouse:${hubKey}:limit`
+  if (redisUrl === undefined) return of(rateLimiters(prefix))
+  return limitsClient$(redisUrl).pipe(map(client => rateLimiters(prefix, client)))
+}
+
 /** Attaches routes and signaling as long as it is subscribed to. Never emits. */
 function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate, places, trustsProxy, downloads, lag } = assembly
-  const { store, keys, bus, metrics, logger, scheduler, clock } = context
+  const { context, gate, limiters, places, trustsProxy, downloads, lag } = assembly
+  const { store, keys, bus, metrics, logger, scheduler } = context
   const { crypto = nodeCrypto } = options
   const { limits, controlToken: token } = settings
   return defer((): Observable<never> => {
-    const registrations = addressLimit(limits.registrationsPerMinute, () => {
-      metrics.registration('rate-limited')
-      metrics.limited('registrations')
-    })
-    const registrationsByKey = new TokenBuckets(limits.registrations)
-    const lookups = addressLimit(limits.lookupsPerMinute, () => metrics.limited('lookups'))
+    const byAddress = (
+      name: 'registrations' | 'lookups',
+      perMinute: number,
+      onLimit: () => void,
+    ): ReturnType<typeof addressLimit> =>
+      addressLimit(perMinute, limiters(name, { burst: perMinute, perSecond: perMinute / 60 }), () => {
+        metrics.limited(name)
+        onLimit()
+      })
+    const registrationsByKey = limiters('registrations-by-key', limits.registrations)
     const head = (): Promise<LedgerHead | null> =>
       signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
     const invites = async (count: number): Promise<readonly string[]> => {
@@ -123,17 +149,20 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       metrics,
       logger,
       trustsProxy,
-      registrationLimit: registrations.handler,
-      lookupLimit: lookups.handler,
+      registrationLimit: byAddress('registrations', limits.registrationsPerMinute, () =>
+        metrics.registration('rate-limited'),
+      ),
+      lookupLimit: byAddress('lookups', limits.lookupsPerMinute, () => undefined),
       downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
-      mayRegister(pubKey) {
-        const allowed = registrationsByKey.take(pubKey, clock.now())
+      async mayRegister(pubKey) {
+        const { allowed } = await registrationsByKey.take(pubKey)
         if (!allowed) metrics.limited('registrations-by-key')
         return allowed
       },
     })
     const addressOf = (request: IncomingMessage): string => clientAddress(request, trustsProxy)
-    const door = doorkeeper({ gate, places, addressOf, clock, metrics })
+    const handshakes = addressRateLimiter(limiters, 'handshakes', limits.handshakes, addressKey)
+    const door = doorkeeper({ gate, places, addressOf, handshakes, metrics })
     // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
     server.on('request', routes)
     lag.start()
@@ -142,8 +171,6 @@ function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSet
       finalize(() => {
         server.off('request', routes)
         lag.stop()
-        registrations.shutdown()
-        lookups.shutdown()
       }),
     )
   })
@@ -191,8 +218,10 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
         checkLedgerHead$(store, blockHash).pipe(
           concatMap(() => ownKeys$(store, own, () => crypto.generateKeyPair(), logger)),
           switchMap(keys =>
-            openBus$(settings, keys.pubKey, options).pipe(
-              switchMap(bus => serve$(assemble(store, keys, bus, settings, options), settings, options)),
+            combineLatest([openBus$(settings, keys.pubKey, options), openLimiters$(settings, keys.pubKey)]).pipe(
+              switchMap(([bus, limiters]) =>
+                serve$(assemble(store, keys, bus, limiters, settings, options), settings, options),
+              ),
             ),
           ),
         ),

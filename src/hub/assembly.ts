@@ -3,23 +3,24 @@ import { createHmac } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { asyncScheduler } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
-import { addressKey } from './adapters/address-limit.js'
 import { EventLoopLag } from './adapters/event-loop-lag.js'
 import { maxConnections } from './adapters/http/open-files.js'
 import { trustedProxies, type TrustsProxy } from './adapters/http/trusted-proxies.js'
+import { addressKey } from './adapters/limits/address-key.js'
 import { prometheusMetrics } from './adapters/prometheus.js'
 import type { HubOptions, HubSettings } from './options.js'
-import type { HubBus, HubLogger, HubStore, KeyPair } from './ports.js'
-import { AddressBuckets, type ByOrigin } from './protocol/address-buckets.js'
-import { ConnectionGate } from './protocol/connection-gate.js'
+import type { HubBus, HubLogger, HubStore, KeyPair, RateLimiters } from './ports.js'
 import { iceServersFor } from './protocol/ice.js'
+import type { ByOrigin } from './protocol/limits/by-origin.js'
+import { ConnectionGate } from './protocol/limits/connection-gate.js'
 import { ConnectionPlaces } from './protocol/limits/connection-places.js'
-import { TargetLimits } from './protocol/limits/target-limits.js'
+import type { RateLimit } from './protocol/limits/rate-limit.js'
 import { OpenPlaces } from './protocol/open-places.js'
-import { PartyLimits } from './protocol/party-limits.js'
-import { type BucketRate, TokenBuckets } from './protocol/token-buckets.js'
 import type { HubContext } from './streams/context.js'
 import { countedStore } from './streams/counted-store.js'
+import { addressRateLimiter } from './streams/limits/address-rate-limiter.js'
+import { partyRateLimiter, type PartyRateLimiter } from './streams/limits/party-rate-limiter.js'
+import { targetRateLimiter } from './streams/limits/target-rate-limiter.js'
 import { provenStore } from './streams/proven-store.js'
 import { maxPendingReceipts, type SettlementService, settlementService } from './streams/settlement.js'
 
@@ -31,6 +32,7 @@ export interface Assembly {
   readonly context: HubContext
   readonly settlement: SettlementService
   readonly gate: ConnectionGate
+  readonly limiters: RateLimiters
   readonly places: ConnectionPlaces<Socket>
   readonly trustsProxy: TrustsProxy
   readonly downloads: OpenPlaces
@@ -42,6 +44,7 @@ export function assemble(
   opened: HubStore,
   keys: KeyPair,
   bus: HubBus,
+  limiters: RateLimiters,
   settings: HubSettings,
   options: HubOptions,
 ): Assembly {
@@ -67,19 +70,19 @@ export function assemble(
     clock,
   )
   const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
-  const partyLimits = (byKey: BucketRate, byAddress: ByOrigin<BucketRate>): PartyLimits =>
-    new PartyLimits(new TokenBuckets(byKey), new AddressBuckets(byAddress, addressKey))
+  const byParty = (name: string, byKey: RateLimit, byAddress: ByOrigin<RateLimit>): PartyRateLimiter =>
+    partyRateLimiter(limiters(name, byKey), addressRateLimiter(limiters, `${name}-by-address`, byAddress, addressKey))
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
   const context: HubContext = {
     store,
     keys,
     crypto,
     bus,
-    loginLimits: new TokenBuckets(limits.logins),
-    signalLimits: new TokenBuckets(limits.signals),
-    offerLimits: partyLimits(limits.offers, limits.offersByAddress),
-    targetLimits: new TargetLimits(limits.offersByTarget),
-    receiptLimits: partyLimits(limits.receipts, limits.receiptsByAddress),
+    loginLimits: limiters('logins', limits.logins),
+    signalLimits: limiters('signals', limits.signals),
+    offerLimits: byParty('offers', limits.offers, limits.offersByAddress),
+    targetLimits: targetRateLimiter(limiters, limits.offersByTarget),
+    receiptLimits: byParty('receipts', limits.receipts, limits.receiptsByAddress),
     settlement,
     iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
     clock,
@@ -87,5 +90,5 @@ export function assemble(
     logger,
     metrics,
   }
-  return { context, settlement, gate, places, trustsProxy, downloads, lag }
+  return { context, settlement, gate, limiters, places, trustsProxy, downloads, lag }
 }

@@ -21,16 +21,15 @@ import {
   whole,
 } from '../protocol/options.js'
 import { iceServerList, maxIceServers, turnUrls } from '../protocol/signaling/ice-servers.js'
-import type { ByOrigin } from './protocol/address-buckets.js'
-import type { ConnectionBounds } from './protocol/connection-gate.js'
+import type { ByOrigin } from './protocol/limits/by-origin.js'
 import type { TurnOptions } from './protocol/ice.js'
 import { registrationPolicies, type RegistrationPolicy } from './protocol/registry.js'
-import type { BucketRate } from './protocol/token-buckets.js'
+import type { RateLimit } from './protocol/limits/rate-limit.js'
 import type { HubLogger } from './ports.js'
 
 /**
  * How much one address or key may ask; whole numbers from 1. An address is that of the client as `trustProxy` tells it,
- * with IPv6 its /56. Several processes of one hub count each for itself.
+ * with IPv6 its /56. Processes of one hub that share a Redis count together, but for what is open.
  */
 export interface HubRateLimits {
   /** `POST /v1/register` by address. Default 120. */
@@ -119,7 +118,7 @@ export interface HubOptions {
   readonly crypto?: CryptoPort
   /** Time limits and the wall clock. Default: rxjs's `asyncScheduler`. */
   readonly scheduler?: SchedulerLike
-  /** For rate limits. Default: `performance.now`. */
+  /** Monotonic, for what is measured. Default: `performance.now`. */
   readonly clock?: MonotonicClock
 }
 
@@ -133,16 +132,17 @@ export interface HubLimits {
   readonly lookupsPerMinute: number
   readonly downloads: ByOrigin<number>
   /** By key. */
-  readonly registrations: BucketRate
-  readonly logins: BucketRate
-  readonly signals: BucketRate
-  readonly offers: BucketRate
-  readonly receipts: BucketRate
-  readonly offersByTarget: BucketRate
-  readonly offersByAddress: ByOrigin<BucketRate>
-  readonly receiptsByAddress: ByOrigin<BucketRate>
+  readonly registrations: RateLimit
+  readonly logins: RateLimit
+  readonly signals: RateLimit
+  readonly offers: RateLimit
+  readonly receipts: RateLimit
+  readonly offersByTarget: RateLimit
+  readonly offersByAddress: ByOrigin<RateLimit>
+  readonly receiptsByAddress: ByOrigin<RateLimit>
   readonly connections: ByOrigin<number>
-  readonly sockets: ByOrigin<ConnectionBounds>
+  readonly sockets: ByOrigin<number>
+  readonly handshakes: ByOrigin<RateLimit>
 }
 
 /** Options that were checked, with their defaults. */
@@ -256,7 +256,7 @@ function limitsFrom(options: HubRateLimits): HubLimits {
     others: bound(limits),
     loopback: bound(loopback),
   })
-  const aMinute = (count: number): BucketRate => ({ burst: count, perSecond: count / 60 })
+  const aMinute = (count: number): RateLimit => ({ burst: count, perSecond: count / 60 })
   return {
     registrationsPerMinute: limits.registrationsPerMinute,
     lookupsPerMinute: limits.lookupsPerMinute,
@@ -273,7 +273,8 @@ function limitsFrom(options: HubRateLimits): HubLimits {
       perSecond: of.receiptsPerSecondPerAddress,
     })),
     connections: byOrigin(of => of.connectionsPerAddress),
-    sockets: byOrigin(of => ({ sockets: of.socketsPerAddress, handshakes: aMinute(of.handshakesPerMinute) })),
+    sockets: byOrigin(of => of.socketsPerAddress),
+    handshakes: byOrigin(of => aMinute(of.handshakesPerMinute)),
   }
 }
 

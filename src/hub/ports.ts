@@ -5,6 +5,7 @@ import type { Observable } from 'rxjs'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
 import type { ChainState, LedgerLine } from './protocol/ledger.js'
+import type { RateLimit } from './protocol/limits/rate-limit.js'
 import type { SessionParties, SettleResult } from './protocol/settlement.js'
 
 export type { SessionParties, SettleResult } from './protocol/settlement.js'
@@ -214,6 +215,27 @@ export type LimitName =
   | 'waiting-signals'
   | 'pending-receipts'
   | 'congested-readers'
+
+/** What a rate limiter says of one more time. */
+export interface Taken {
+  readonly allowed: boolean
+  /** Times in this window, this one included, and refused ones. */
+  readonly used: number
+  readonly left: number
+  /** Milliseconds until the window ends. */
+  readonly resetMs: number
+}
+
+/** Counts what keys do. A limit belongs to the key, so that connecting again gains nothing. */
+export interface RateLimiter {
+  /** Never rejects for want of what counts: it is counted in this process then. */
+  take(key: string): Promise<Taken>
+  /** It was not done after all. */
+  giveBack(key: string): Promise<void>
+}
+
+/** Makes rate limiters. Those of one name share their counts, over all processes of the hub that share a Redis. */
+export type RateLimiters = (name: string, rate: RateLimit) => RateLimiter
 
 /** What is counted. Implementations keep their own registry. */
 export interface HubMetrics {

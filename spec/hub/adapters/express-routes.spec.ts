@@ -43,7 +43,7 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
     downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new OpenPlaces(), onLimit),
-    mayRegister: () => true,
+    mayRegister: async () => true,
   })
   const server = createServer(routes).listen(0, '127.0.0.1')
   cleanup(() => {

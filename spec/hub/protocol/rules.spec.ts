@@ -3,7 +3,6 @@ import fc from 'fast-check'
 import { iceServersFor } from '../../../src/hub/protocol/ice.js'
 import { isPublicKey } from '../../../src/protocol/signal.js'
 import { relayRefusal } from '../../../src/hub/protocol/relay.js'
-import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 
 describe('isPublicKey', () => {
   it('accepts what 32 bytes encode to and nothing else that decodes to them', () => {
@@ -40,28 +39,6 @@ describe('relayRefusal', () => {
     ['offer', { ...facts, targetSignedIn: false, targetRegistered: false }, 'unknown-peer'],
   ] as const)('%s with %j: %s', (type, given, code) => {
     expect(relayRefusal(type, given)).toBe(code)
-  })
-})
-
-describe('TokenBuckets', () => {
-  it('allows a burst, then so many a second, for each key by itself', () => {
-    const buckets = new TokenBuckets({ burst: 3, perSecond: 2 })
-    const taken = (key: string, nowMs: number, times: number): boolean[] =>
-      Array.from({ length: times }, () => buckets.take(key, nowMs))
-    expect(taken('a', 0, 4)).toEqual([true, true, true, false])
-    expect(taken('b', 0, 1)).toEqual([true])
-    expect(taken('a', 499, 1)).toEqual([false])
-    expect(taken('a', 1_000, 3)).toEqual([true, true, false])
-    expect(taken('a', 60_000, 4)).toEqual([true, true, true, false])
-    // A clock that goes back takes nothing away and gives nothing.
-    expect(taken('a', 0, 1)).toEqual([false])
-  })
-
-  it('forgets the key that rested longest when there are too many', () => {
-    const buckets = new TokenBuckets({ burst: 1, perSecond: 1 })
-    for (let key = 0; key <= 10_000; key += 1) buckets.take(String(key), 0)
-    expect(buckets.take('10000', 0)).toBe(false)
-    expect(buckets.take('0', 0)).toBe(true)
   })
 })
 

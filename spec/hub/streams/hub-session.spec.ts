@@ -5,9 +5,6 @@ import type { HubContext } from '../../../src/hub/streams/context.js'
 import type { HubSocket, HubStore, IncomingSignal } from '../../../src/hub/ports.js'
 import { memoryBus } from '../../../src/hub/streams/memory-bus.js'
 import { receiptRefusalAck } from '../../../src/hub/protocol/receipt-rules.js'
-import { TargetLimits } from '../../../src/hub/protocol/limits/target-limits.js'
-import { PartyLimits } from '../../../src/hub/protocol/party-limits.js'
-import { TokenBuckets } from '../../../src/hub/protocol/token-buckets.js'
 import { serveSocket$ } from '../../../src/hub/streams/hub-session.js'
 import { authText } from '../../../src/protocol/signed-texts.js'
 import { description, newAccount } from '../support.js'
@@ -17,7 +14,7 @@ const hubKeys = newAccount('hub')
 const [alice, bob] = [newAccount('alice'), newAccount('bob')]
 const hub = { url: '', port: 0, hubKey: hubKeys.pubKey }
 
-const plenty = new TokenBuckets({ burst: 1_000, perSecond: 1 })
+const plenty = { take: async () => ({ allowed: true, used: 1, left: 1_000, resetMs: 1_000 }) }
 
 /** Lets promises that have settled be heard. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -37,11 +34,11 @@ function contextWith(
     keys: hubKeys,
     crypto: nodeCrypto,
     bus: memoryBus(),
-    signalLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    loginLimits: new TokenBuckets({ burst: 1_000, perSecond: 1 }),
-    offerLimits: new PartyLimits(plenty, plenty),
-    targetLimits: new TargetLimits({ burst: 1e9, perSecond: 1e9 }),
-    receiptLimits: new PartyLimits(plenty, plenty),
+    signalLimits: plenty,
+    loginLimits: plenty,
+    offerLimits: { refusal: async () => undefined },
+    targetLimits: { take: async () => true },
+    receiptLimits: { refusal: async () => undefined },
     settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },
     iceServersFor: () => [],
     clock: { now: () => 0 },

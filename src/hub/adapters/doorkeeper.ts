@@ -1,16 +1,15 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { MonotonicClock } from '../../ports.js'
-import type { HubMetrics } from '../ports.js'
-import type { ConnectionGate } from '../protocol/connection-gate.js'
+import type { HubMetrics, RateLimiter } from '../ports.js'
+import type { ConnectionGate } from '../protocol/limits/connection-gate.js'
 import type { ConnectionPlaces } from '../protocol/limits/connection-places.js'
 
 /** Who decides about connections before anything of them is kept. */
 export interface Doorkeeper {
   /** Where the client of a request is, as far as the proxies tell. */
   addressOf(request: IncomingMessage): string
-  /** Whether a connection that begins with this request may be made. Keeps its place. */
-  admits(request: IncomingMessage): boolean
+  /** Whether a connection that begins with this request may be made. Keeps its place from the call on. */
+  admits(request: IncomingMessage): Promise<boolean>
   /** It was made. What this returns is called once, when it is over. */
   entered(request: IncomingMessage): () => void
   /** Who is at the other end has signed in: the connection below does not go for the sake of others. */
@@ -22,16 +21,17 @@ export interface DoorkeeperParts {
   readonly gate: ConnectionGate
   readonly places: Pick<ConnectionPlaces<Socket>, 'use'>
   readonly addressOf: (request: IncomingMessage) => string
-  readonly clock: MonotonicClock
+  /** By address. */
+  readonly handshakes: Pick<RateLimiter, 'take'>
   readonly metrics: Pick<HubMetrics, 'limited'>
 }
 
 /**
  * Asks the gate about each connection, and keeps a place for it at once: requests that arrive together are judged before
- * the first of them is a connection. A handshake needs no I/O, so that whoever has not come in when the event loop turns
- * never will, and its place is free again.
+ * the first of them is a connection. Once admitted a handshake needs no I/O, so that whoever has not come in when the event
+ * loop turns never will, and its place is free again.
  */
-export function doorkeeper({ gate, places: below, addressOf, clock, metrics }: DoorkeeperParts): Doorkeeper {
+export function doorkeeper({ gate, places: below, addressOf, handshakes, metrics }: DoorkeeperParts): Doorkeeper {
   const places = new WeakMap<IncomingMessage, () => void>()
   const take = (request: IncomingMessage): (() => void) | undefined => {
     const leave = places.get(request)
@@ -40,14 +40,19 @@ export function doorkeeper({ gate, places: below, addressOf, clock, metrics }: D
   }
   return {
     addressOf,
-    admits(request) {
+    async admits(request) {
       const address = addressOf(request)
-      const refusal = gate.refusal(address, clock.now())
-      if (refusal !== undefined) {
-        metrics.limited(refusal)
+      if (gate.isFull(address)) {
+        metrics.limited('sockets')
         return false
       }
-      places.set(request, gate.enter(address))
+      const leave = gate.enter(address)
+      if (!(await handshakes.take(address)).allowed) {
+        leave()
+        metrics.limited('handshakes')
+        return false
+      }
+      places.set(request, leave)
       setImmediate(() => take(request)?.())
       return true
     },

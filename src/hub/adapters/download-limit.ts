@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
-import { type ByOrigin, isLoopback } from '../protocol/address-buckets.js'
+import { type ByOrigin, isLoopback } from '../protocol/limits/by-origin.js'
 import type { OpenPlaces } from '../protocol/open-places.js'
-import { addressKey } from './address-limit.js'
+import { addressKey } from './limits/address-key.js'
 import { sendProblem } from './problem.js'
 
 /** Of all addresses: each holds a page of the ledger and what the system buffers, about 1 MiB. */

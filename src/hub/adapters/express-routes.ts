@@ -58,7 +58,7 @@ export interface RoutesContext {
   readonly lookupLimit: RequestHandler
   readonly downloadLimit: RequestHandler
   /** Whether this key, which has proven itself, may ask once more. */
-  readonly mayRegister: (pubKey: string) => boolean
+  readonly mayRegister: (pubKey: string) => Promise<boolean>
 }
 
 function register(context: RoutesContext): RequestHandler {
@@ -79,7 +79,8 @@ function register(context: RoutesContext): RequestHandler {
     if (problem !== undefined) return refuse(400, problem.code, problem.detail)
     const { nickname, pub_key: pubKey, signature, invite } = parsed
     // After the proof, so that nobody locks a key out that is not his.
-    if (!context.mayRegister(pubKey)) return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
+    if (!(await context.mayRegister(pubKey)))
+      return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
     // Where everybody may come a code is not used up.
     const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
     const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs: nowMs(), ...code })

@@ -122,7 +122,9 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       pingInterval: pingIntervalMs,
       pingTimeout: pingTimeoutMs,
       wsEngine: FairWebSocketServer,
-      allowRequest: (request, decide) => decide('too many connections from this address', door.admits(request)),
+      allowRequest: (request, decide) => {
+        void door.admits(request).then(admitted => decide('too many connections from this address', admitted))
+      },
     })
     io.attach(server)
     const watched = new WeakMap<EngineConnection, Watched>()

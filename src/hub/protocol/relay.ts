@@ -14,22 +14,14 @@ export function jsonBytes(value: unknown): number {
   return new TextEncoder().encode(JSON.stringify(value) ?? '').length
 }
 
-/** A signal that may be judged further, with its size as JSON text. */
-export interface AdmittedSignal {
-  readonly signal: Signal
-  readonly bytes: number
-}
-
 /**
  * Checks what `authenticated` sent: size, shape, and that it speaks for itself and to somebody else. Undefined when it
  * is malformed. The payload of an offer or answer is what was received, since its signature covers all of it.
  */
-export function admitSignal(message: unknown, authenticated: string): AdmittedSignal | undefined {
-  const bytes = jsonBytes(message)
-  if (bytes > maxSignalBytes) return undefined
+export function admitSignal(message: unknown, authenticated: string): Signal | undefined {
+  if (jsonBytes(message) > maxSignalBytes) return undefined
   const signal = parseSignal(message)
-  if (signal === undefined || signal.from !== authenticated || signal.to === authenticated) return undefined
-  return { signal, bytes }
+  return signal?.from === authenticated && signal.to !== authenticated ? signal : undefined
 }
 
 /** What the hub knows about the two parties when it decides. `senderBytes` counts for offers only. */

@@ -1,4 +1,4 @@
-import { concatMap, defer, from, map, type Observable, throwError, timeout } from 'rxjs'
+import { concatMap, defer, from, type Observable, throwError, timeout } from 'rxjs'
 import { LighthouseError } from '../../protocol/errors.js'
 import { isPublicKey } from '../../protocol/signal.js'
 import { authText, hubChallengeText } from '../../protocol/signed-texts.js'
@@ -22,17 +22,17 @@ function claimedKey(auth: unknown): string {
 }
 
 function challenge$(pubKey: string, socket: HubSocket, context: HubContext): Observable<string> {
-  const { crypto, keys, loginLimits, clock, metrics } = context
+  const { crypto, keys, loginLimits, metrics } = context
   return defer(() => {
     // Made here and held by this subscription alone: it fits this socket, once.
     const challenge = crypto.randomId(challengeBytes)
     const signature = crypto.sign(keys.privKey, hubChallengeText(challenge, pubKey))
     return socket.challenge$({ challenge, hub_key: keys.pubKey, signature }).pipe(
-      map(answer => {
+      concatMap(async answer => {
         const proven = typeof answer === 'string' && crypto.verify(pubKey, authText(keys.pubKey, challenge), answer)
         if (!proven) throw notAuthenticated('The signature over the challenge does not verify. Sign it with your key.')
         // After the proof, so that nobody locks a key out that is not his.
-        if (loginLimits.take(pubKey, clock.now())) return pubKey
+        if ((await loginLimits.take(pubKey)).allowed) return pubKey
         metrics.limited('logins')
         throw new LighthouseError('hub-unreachable', 'This key signs in too often. Wait a minute, then try again.')
       }),

@@ -1,9 +1,8 @@
 import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../../ports.js'
-import type { TargetLimits } from '../protocol/limits/target-limits.js'
-import type { PartyLimits } from '../protocol/party-limits.js'
-import type { TokenBuckets } from '../protocol/token-buckets.js'
-import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair } from '../ports.js'
+import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair, RateLimiter } from '../ports.js'
+import type { PartyRateLimiter } from './limits/party-rate-limiter.js'
+import type { TargetRateLimiter } from './limits/target-rate-limiter.js'
 import type { SettlementService } from './settlement.js'
 
 /** What the streams of one hub share. */
@@ -13,12 +12,12 @@ export interface HubContext {
   readonly crypto: Pick<CryptoPort, 'sign' | 'verify' | 'randomId'>
   readonly bus: HubBus
   /** Logins and signals by key; offers and receipts, which cost more, by address too. */
-  readonly loginLimits: TokenBuckets
-  readonly signalLimits: TokenBuckets
-  readonly offerLimits: PartyLimits
+  readonly loginLimits: Pick<RateLimiter, 'take'>
+  readonly signalLimits: Pick<RateLimiter, 'take'>
+  readonly offerLimits: PartyRateLimiter
   /** Offers by whom they are for. */
-  readonly targetLimits: TargetLimits
-  readonly receiptLimits: PartyLimits
+  readonly targetLimits: TargetRateLimiter
+  readonly receiptLimits: PartyRateLimiter
   readonly settlement: Pick<SettlementService, 'submit'>
   readonly iceServersFor: (pubKey: string) => readonly IceServer[]
   readonly clock: MonotonicClock

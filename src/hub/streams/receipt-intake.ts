@@ -1,4 +1,4 @@
-import { defer, ignoreElements, type Observable, tap } from 'rxjs'
+import { concatMap, defer, filter, ignoreElements, type Observable } from 'rxjs'
 import { admitReceipt, receiptRefusalAck } from '../protocol/receipt-rules.js'
 import type { HubSocket, IncomingReceipt } from '../ports.js'
 import type { HubContext } from './context.js'
@@ -6,26 +6,40 @@ import type { HubContext } from './context.js'
 /** A peer hands in what it signed or has checked: one that verifies wrongly is an accident, more are not. */
 const maxBadSignatures = 3
 
+/** Receipts of one socket that wait for the rate limiter: as many as one body of long polling can hold. */
+const maxWaiting = 512
+
 /**
  * Takes the receipts of one signed-in socket: each is checked here and now, or refused, and handed to the hub's
  * settlement, which acknowledges it. The third that is badly signed ends the socket. Never emits; completes with the socket's
- * receipts. Buffers nothing.
+ * receipts. Holds at most 512 receipts that wait to be counted.
  */
 export function settleReceipts$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
-  const { keys, crypto, clock, metrics, receiptLimits, settlement } = context
+  const { keys, crypto, metrics, receiptLimits, settlement } = context
   const party = { pubKey, address: socket.address }
   const verify = (key: string, text: string, signature: string): boolean => crypto.verify(key, text, signature)
-  const judge = (message: unknown): ReturnType<typeof admitReceipt> => {
+  const judge = async (message: unknown): Promise<ReturnType<typeof admitReceipt>> => {
     // By key and address, so that connecting again gains nothing; before anything is measured or checked, which is what costs.
-    const limit = receiptLimits.refusal(party, clock.now())
+    const limit = await receiptLimits.refusal(party)
     if (limit === undefined) return admitReceipt(message, { sender: pubKey, hubKey: keys.pubKey, verify })
     metrics.limited(limit === 'key' ? 'receipts' : 'receipts-by-address')
     return { refused: 'rate-limited' }
   }
   return defer(() => {
-    let badSignatures = 0
-    const take = ({ message, acknowledge }: IncomingReceipt): void => {
-      const judged = judge(message)
+    let [badSignatures, waiting] = [0, 0]
+    const hasRoom = ({ acknowledge }: IncomingReceipt): boolean => {
+      if (waiting < maxWaiting) {
+        waiting += 1
+        return true
+      }
+      metrics.limited('receipts')
+      metrics.receipt('rate-limited')
+      acknowledge(receiptRefusalAck('rate-limited'))
+      return false
+    }
+    const take = async ({ message, acknowledge }: IncomingReceipt): Promise<void> => {
+      const judged = await judge(message)
+      waiting -= 1
       if ('receipt' in judged) return settlement.submit({ receipt: judged.receipt, sender: pubKey, acknowledge })
       metrics.receipt(judged.refused)
       acknowledge(receiptRefusalAck(judged.refused))
@@ -35,6 +49,6 @@ export function settleReceipts$(socket: HubSocket, pubKey: string, context: HubC
       socket.send('refused', { code: 'unavailable', message: 'Too many receipts of this connection are badly signed.' })
       socket.close()
     }
-    return socket.receipt$.pipe(tap(take), ignoreElements())
+    return socket.receipt$.pipe(filter(hasRoom), concatMap(take), ignoreElements())
   })
 }

@@ -1,15 +1,25 @@
-import { catchError, concatMap, defer, finalize, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
-import type { Signal, SignalAck, SignalRefusal } from '../../protocol/signal.js'
-import { admitSignal, type AdmittedSignal, refusalAck, relayRefusal } from '../protocol/relay.js'
+import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
+import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../protocol/signal.js'
+import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../protocol/relay.js'
 import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../ports.js'
 import type { AnswerAllowance } from '../protocol/limits/answer-allowance.js'
 import type { HubContext } from './context.js'
 
-/** Signals of one socket that wait for the store, in bytes; more are refused. Sixteen of the largest. */
+/** Signals of one socket that wait for the limits or the store, in bytes; more are refused. Sixteen of the largest. */
 const maxPendingBytes = 1_048_576
 
-interface Accepted extends AdmittedSignal {
+/** What a signal that waits costs beside its text. */
+const overheadBytes = 256
+
+interface Pending {
   readonly incoming: IncomingSignal
+  readonly bytes: number
+  /** Whether it answers an offer and so costs nobody's budget. */
+  readonly isReply: boolean
+}
+
+interface Accepted extends Pending {
+  readonly signal: Signal
 }
 
 const deliveryAcks: Readonly<Record<Delivery, SignalAck>> = {
@@ -60,7 +70,7 @@ function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
 /**
  * Forwards what one signed-in socket sends, in order, and acknowledges each signal. An offer and its answer are recorded
  * first, so that receipts of their session count. A signal at which the store fails is `rate-limited`. Never emits;
- * completes with the socket's signals. Holds at most 1 MiB of signals that wait for the store.
+ * completes with the socket's signals. Holds at most 1 MiB of signals that wait for the limits or the store.
  *
  * @param answers what this peer may say in reply to offers, beside its own limit.
  */
@@ -70,48 +80,53 @@ export function relaySignals$(
   context: HubContext,
   answers: AnswerAllowance,
 ): Observable<never> {
-  const { clock, metrics, signalLimits, offerLimits, targetLimits } = context
+  const { metrics, signalLimits, offerLimits, targetLimits } = context
   const party = { pubKey, address: socket.address }
   return defer(() => {
     let pendingBytes = 0
-    const finish = (incoming: IncomingSignal, ack: SignalAck): void => {
+    const finish = ({ incoming, bytes }: Pending, ack: SignalAck): void => {
+      pendingBytes -= bytes
       metrics.signal('error' in ack ? ack.error.code : 'delivered')
       incoming.acknowledge(ack)
     }
-    // Refused here and now, so that a flood never reaches the queue of concatMap.
-    const admit = (incoming: IncomingSignal): readonly Accepted[] => {
-      const refuse = (code: SignalRefusal): readonly Accepted[] => {
-        finish(incoming, refusalAck(code))
-        return []
-      }
-      const limit = (name: LimitName): readonly Accepted[] => {
-        metrics.limited(name)
-        return refuse('rate-limited')
-      }
-      const isReply = answers.take(incoming.message)
-      if (!isReply && !signalLimits.take(pubKey, clock.now())) return limit('signals')
-      const admitted = admitSignal(incoming.message, pubKey)
-      if (admitted === undefined) return refuse('malformed')
-      if (admitted.signal.type === 'offer') {
-        // What a key may do comes first: offers that it has not got cost their target nothing.
-        const beyond = offerLimits.refusal(party, clock.now())
-        if (beyond !== undefined) return limit(beyond === 'key' ? 'offers' : 'offers-by-address')
-        if (!targetLimits.take(pubKey, admitted.signal.to, clock.now())) return limit('offers-by-target')
-      }
-      if (pendingBytes + admitted.bytes > maxPendingBytes) return limit('waiting-signals')
-      pendingBytes += admitted.bytes
-      return [{ incoming, ...admitted }]
+    // Refused here and now, so that a flood never reaches the queues behind this.
+    const enter = (incoming: IncomingSignal): readonly Pending[] => {
+      const bytes = overheadBytes + Math.min(jsonBytes(incoming.message), maxSignalBytes)
+      const pending = { incoming, bytes, isReply: answers.take(incoming.message) }
+      pendingBytes += bytes
+      if (pendingBytes <= maxPendingBytes) return [pending]
+      metrics.limited('waiting-signals')
+      finish(pending, refusalAck('rate-limited'))
+      return []
+    }
+    const limitOf = async (signal: Signal): Promise<LimitName | undefined> => {
+      if (signal.type !== 'offer') return undefined
+      // What a key may do comes first: offers that it has not got cost their target nothing.
+      const beyond = await offerLimits.refusal(party)
+      if (beyond !== undefined) return beyond === 'key' ? 'offers' : 'offers-by-address'
+      return (await targetLimits.take(pubKey, signal.to)) ? undefined : 'offers-by-target'
+    }
+    const judge = async ({ incoming, isReply }: Pending): Promise<Signal | SignalRefusal> => {
+      const mayTalk = isReply || (await signalLimits.take(pubKey)).allowed
+      const signal = mayTalk ? admitSignal(incoming.message, pubKey) : undefined
+      if (mayTalk && signal === undefined) return 'malformed'
+      const limit = signal === undefined ? 'signals' : await limitOf(signal)
+      if (limit === undefined) return signal!
+      metrics.limited(limit)
+      return 'rate-limited'
+    }
+    const admit = async (pending: Pending): Promise<readonly Accepted[]> => {
+      const judged = await judge(pending)
+      if (typeof judged === 'object') return [{ ...pending, signal: judged }]
+      finish(pending, refusalAck(judged))
+      return []
     }
     return socket.signal$.pipe(
-      mergeMap(admit),
-      concatMap(accepted =>
-        deliver$(accepted.signal, context).pipe(
-          tap(ack => finish(accepted.incoming, ack)),
-          finalize(() => {
-            pendingBytes -= accepted.bytes
-          }),
-        ),
-      ),
+      mergeMap(enter),
+      // In order, and apart from the store: who is refused does not wait for it.
+      concatMap(admit),
+      mergeMap(accepted => accepted),
+      concatMap(accepted => deliver$(accepted.signal, context).pipe(tap(ack => finish(accepted, ack)))),
       ignoreElements(),
     )
   })

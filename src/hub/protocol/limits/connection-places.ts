@@ -1,4 +1,4 @@
-import { type ByOrigin, isLoopback } from '../address-buckets.js'
+import { type ByOrigin, isLoopback } from './by-origin.js'
 import { OpenPlaces } from '../open-places.js'
 import { Groups } from './groups.js'
 
