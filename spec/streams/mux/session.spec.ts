@@ -2,7 +2,13 @@ import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
 import { deframe, createDeframer } from '../../../src/protocol/mux/deframer.js'
 import { type LighthouseError, LighthouseError as Failure } from '../../../src/protocol/errors.js'
-import { encodeFrame, type Frame, type FramedReceipt, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
+import {
+  encodeFrame,
+  encodeFrames,
+  type Frame,
+  type FramedReceipt,
+  type MuxAgreement,
+} from '../../../src/protocol/mux/frame.js'
 import type { ByteSocket } from '../../../src/ports.js'
 import { type SessionOptions, session$ } from '../../../src/streams/mux/session.js'
 import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
@@ -98,6 +104,26 @@ function alone(
 }
 
 describe('session$', () => {
+  it('delivers what came in a message even when the channel refuses the answer to it', () => {
+    const { time, here, there, side } = alone('client')
+    const local = memorySocket()
+    side.socket$.next(local)
+    time.advance(5)
+    here.send = () => {
+      throw new Failure('channel-closed', 'the channel has just closed')
+    }
+    // The stream that it opens is refused, within the step that delivers the data.
+    const frames: Frame[] = [
+      { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) },
+      { command: 'syn', streamId: 2 },
+    ]
+    there.send(encodeFrames(frames, 2))
+    time.advance(5)
+    expect(isSame(local.written, patternBytes(1, 0, 500))).toBe(true)
+    expect(side.errors).toMatchObject([{ code: 'channel-closed' }])
+    expect(local.log).toEqual(['write 500', 'reset'])
+  })
+
   it('carries bytes both ways, whole and in order, and reports streams and traffic', () => {
     const { time, client, server, connect } = joined()
     const local = connect()

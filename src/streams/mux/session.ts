@@ -1,5 +1,22 @@
-import { concat, connect, defer, EMPTY, finalize, ignoreElements, map, merge, type Observable, of } from 'rxjs'
-import { type OperatorFunction, type SchedulerLike, Subject, take, tap, throwError, timer } from 'rxjs'
+import {
+  concat,
+  connect,
+  defer,
+  EMPTY,
+  finalize,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  of,
+  type OperatorFunction,
+  type SchedulerLike,
+  Subject,
+  take,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
 import { deframeBatch } from '../../operators/deframe.js'
 import { keepAlive } from '../../operators/keep-alive.js'
 import { multiplex } from '../../operators/multiplex.js'
