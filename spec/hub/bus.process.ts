@@ -1,6 +1,6 @@
 /** A process of a hub, reduced to its bus: holds a session of one key until it is killed. `REDIS_URL HUB_KEY PUB_KEY` */
-import { redisConnection$ } from '../../src/hub/adapters/redis-connection.js'
-import { sharedBus$ } from '../../src/hub/streams/shared-bus.js'
+import { redisConnection$ } from '../../src/hub/adapters/bus/redis-connection.js'
+import { sharedBus$ } from '../../src/hub/streams/bus/shared-bus.js'
 
 const [, , url = '', hubKey = '', pubKey = ''] = process.argv
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }

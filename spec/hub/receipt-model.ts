@@ -2,8 +2,8 @@
  * Receipts that are really signed, and what a hub may make of them, written down once more and as plainly as it goes: no
  * batches, no database, and a signature is good when it is on the list of those that were made.
  */
-import { blockHash } from '../../src/hub/adapters/block-hash.js'
-import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/ledger.js'
+import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
+import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/settlement/ledger.js'
 import type { SignedReceipt } from '../../src/protocol/receipt.js'
 
 /** A receipt on its way to a hub. */

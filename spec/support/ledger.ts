@@ -1,5 +1,5 @@
 import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { blockHash } from '../../src/hub/adapters/block-hash.js'
+import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
 import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger-line.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
 import type { LedgerHead } from '../../src/protocol/signal.js'

@@ -20,7 +20,7 @@ import { type UpValues, upCommand } from './commands/up.js'
 import { type ExitCode, exitCodeOf, exitCodes } from './exit-codes.js'
 import { toFailure } from './failure.js'
 import { examples } from './help.js'
-import { registrationPolicies } from '../hub/protocol/registry.js'
+import { registrationPolicies } from '../hub/protocol/signaling/registry.js'
 import type { Io } from './io.js'
 import {
   parseSize,

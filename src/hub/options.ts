@@ -22,8 +22,8 @@ import {
 } from '../protocol/options.js'
 import { iceServerList, maxIceServers, turnUrls } from '../protocol/signaling/ice-servers.js'
 import type { ByOrigin } from './protocol/limits/by-origin.js'
-import type { TurnOptions } from './protocol/ice.js'
-import { registrationPolicies, type RegistrationPolicy } from './protocol/registry.js'
+import type { TurnOptions } from './protocol/signaling/ice.js'
+import { registrationPolicies, type RegistrationPolicy } from './protocol/signaling/registry.js'
 import type { RateLimit } from './protocol/limits/rate-limit.js'
 import type { HubLogger } from './ports.js'
 

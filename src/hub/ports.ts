@@ -4,11 +4,11 @@
 import type { Observable } from 'rxjs'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
 import type { SignalAck } from '../protocol/signal.js'
-import type { ChainState, LedgerLine } from './protocol/ledger.js'
+import type { ChainState, LedgerLine } from './protocol/settlement/ledger.js'
 import type { RateLimit } from './protocol/limits/rate-limit.js'
-import type { SessionParties, SettleResult } from './protocol/settlement.js'
+import type { SessionParties, SettleResult } from './protocol/settlement/settlement.js'
 
-export type { SessionParties, SettleResult } from './protocol/settlement.js'
+export type { SessionParties, SettleResult } from './protocol/settlement/settlement.js'
 
 /** An Ed25519 key pair, base64; the private key in NaCl's form, seed ‖ public key. */
 export interface KeyPair {

@@ -4,8 +4,13 @@
  */
 import { exhaustMap, filter, firstValueFrom, map, timer } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
-import { blockHash } from '../../../src/hub/adapters/block-hash.js'
-import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../../src/hub/protocol/ledger.js'
+import { blockHash } from '../../../src/hub/adapters/store/block-hash.js'
+import {
+  type ChainState,
+  emptyChain,
+  type LedgerLine,
+  verifyNext,
+} from '../../../src/hub/protocol/settlement/ledger.js'
 import { parseReceipt, type Settlement } from '../../../src/protocol/receipt.js'
 import { receiptText } from '../../../src/protocol/signed-texts.js'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { iceServersFor } from '../../../src/hub/protocol/ice.js'
+import { iceServersFor } from '../../../src/hub/protocol/signaling/ice.js'
 import { isPublicKey } from '../../../src/protocol/signal.js'
-import { relayRefusal } from '../../../src/hub/protocol/relay.js'
+import { relayRefusal } from '../../../src/hub/protocol/signaling/relay.js'
 
 describe('isPublicKey', () => {
   it('accepts what 32 bytes encode to and nothing else that decodes to them', () => {

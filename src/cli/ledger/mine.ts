@@ -1,4 +1,4 @@
-import { blockHash } from '../../hub/adapters/block-hash.js'
+import { blockHash } from '../../hub/adapters/store/block-hash.js'
 import type { LedgerEntry } from '../../protocol/ledger-line.js'
 import type { Context } from '../commands/context.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'

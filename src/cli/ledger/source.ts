@@ -4,7 +4,7 @@ import { defer, EMPTY, from, map, type Observable, of, repeat, switchMap, tap } 
 import { readMetadata } from '../../adapters/metadata-file.node.js'
 import { isMissing } from '../../adapters/private-file.node.js'
 import type { HubClient } from '../../ports.js'
-import { type LedgerDatabase, rowLine } from '../../hub/protocol/ledger-rows.js'
+import { type LedgerDatabase, rowLine } from '../../hub/protocol/settlement/ledger-rows.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { maxLedgerLineBytes, parseLedgerLine } from '../../protocol/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
@@ -112,13 +112,13 @@ function database$(name: string, opened$: Observable<LedgerDatabase>): Observabl
 }
 
 function sqlite$(path: string): Observable<LedgerSource> {
-  return defer(() => import('../../hub/adapters/ledger-sqlite.js')).pipe(
+  return defer(() => import('../../hub/adapters/store/ledger-sqlite.js')).pipe(
     switchMap(({ sqliteLedger$ }) => database$(path, sqliteLedger$(path))),
   )
 }
 
 function postgres$(url: string): Observable<LedgerSource> {
-  return defer(() => import('../../hub/adapters/ledger-postgres.js')).pipe(
+  return defer(() => import('../../hub/adapters/store/ledger-postgres.js')).pipe(
     // Its password is nobody's business.
     switchMap(({ postgresLedger$ }) => database$('the PostgreSQL database', postgresLedger$(url))),
   )

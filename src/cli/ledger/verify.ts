@@ -1,5 +1,5 @@
 import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
-import { blockHash } from '../../hub/adapters/block-hash.js'
+import { blockHash } from '../../hub/adapters/store/block-hash.js'
 import type { CryptoPort } from '../../ports.js'
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { LedgerAudit } from '../../protocol/ledger-audit.js'

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { RequestHandler } from 'express'
 import type { RateLimiter } from '../../ports.js'
-import { sendProblem } from '../problem.js'
+import { sendProblem } from '../http/problem.js'
 import { addressKey } from './address-key.js'
 
 /** Names an address to caches and proxies on the way without telling it. */

@@ -1,4 +1,4 @@
-import { OpenPlaces } from '../open-places.js'
+import { OpenPlaces } from './concurrency-limiter.js'
 import { type ByOrigin, isLoopback } from './by-origin.js'
 
 /** Counts connections by address. Addresses of the machine itself have a bound of their own. */

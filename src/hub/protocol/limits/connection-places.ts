@@ -1,5 +1,5 @@
 import { type ByOrigin, isLoopback } from './by-origin.js'
-import { OpenPlaces } from '../open-places.js'
+import { OpenPlaces } from './concurrency-limiter.js'
 import { Groups } from './groups.js'
 
 /** How many connections there may be at a time. */

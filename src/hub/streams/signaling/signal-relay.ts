@@ -1,0 +1,133 @@
+import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
+import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signal.js'
+import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../../protocol/signaling/relay.js'
+import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../../ports.js'
+import type { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
+import type { HubContext } from './context.js'
+
+/** Signals of one socket that wait for the limits or the store, in bytes; more are refused. Sixteen of the largest. */
+const maxPendingBytes = 1_048_576
+
+/** What a signal that waits costs beside its text. */
+const overheadBytes = 256
+
+interface Pending {
+  readonly incoming: IncomingSignal
+  readonly bytes: number
+  /** Whether it answers an offer and so costs nobody's budget. */
+  readonly isReply: boolean
+}
+
+interface Accepted extends Pending {
+  readonly signal: Signal
+}
+
+const deliveryAcks: Readonly<Record<Delivery, SignalAck>> = {
+  delivered: { delivered: true },
+  offline: refusalAck('offline'),
+  congested: refusalAck('rate-limited'),
+}
+
+/**
+ * Keeps what a receipt will be checked against, before the signal is forwarded. False when the session belongs to others,
+ * or when an answer answers nothing.
+ */
+async function record(signal: Signal, { store, scheduler }: HubContext): Promise<boolean> {
+  const { type, session, from, to } = signal
+  const timeMs = scheduler.now()
+  if (type === 'offer') return store.recordOffer({ session, consumer: from, seeder: to, timeMs })
+  if (type === 'answer') return store.recordAnswer({ session, consumer: to, seeder: from, timeMs })
+  return true
+}
+
+function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
+  const { store, bus, logger, metrics } = context
+  return defer(async () => {
+    const signedIn = await bus.isSignedIn(signal.to)
+    const [known, senderBytes = 0] = await Promise.all([
+      signedIn ? 0 : store.balance(signal.to),
+      signal.type === 'offer' ? store.balance(signal.from) : 0,
+    ])
+    const code = relayRefusal(signal.type, {
+      targetRegistered: known !== undefined,
+      targetSignedIn: signedIn,
+      senderBytes,
+    })
+    if (code !== undefined) return refusalAck(code)
+    if (!(await record(signal, context))) return refusalAck('malformed')
+    const delivery = await bus.deliver(signal.to, 'signal', signal)
+    if (delivery === 'congested') metrics.limited('congested-readers')
+    return deliveryAcks[delivery]
+  }).pipe(
+    // Of this signal alone: what takes it for passing is right, and the session goes on.
+    catchError((error: unknown) => {
+      logger.error({ err: error, type: signal.type }, 'a signal could not be forwarded')
+      return of(refusalAck('rate-limited'))
+    }),
+  )
+}
+
+/**
+ * Forwards what one signed-in socket sends, in order, and acknowledges each signal. An offer and its answer are recorded
+ * first, so that receipts of their session count. A signal at which the store fails is `rate-limited`. Never emits;
+ * completes with the socket's signals. Holds at most 1 MiB of signals that wait for the limits or the store.
+ *
+ * @param answers what this peer may say in reply to offers, beside its own limit.
+ */
+export function relaySignals$(
+  socket: HubSocket,
+  pubKey: string,
+  context: HubContext,
+  answers: AnswerAllowance,
+): Observable<never> {
+  const { metrics, signalLimits, offerLimits, targetLimits } = context
+  const party = { pubKey, address: socket.address }
+  return defer(() => {
+    let pendingBytes = 0
+    const finish = ({ incoming, bytes }: Pending, ack: SignalAck): void => {
+      pendingBytes -= bytes
+      metrics.signal('error' in ack ? ack.error.code : 'delivered')
+      incoming.acknowledge(ack)
+    }
+    // Refused here and now, so that a flood never reaches the queues behind this.
+    const enter = (incoming: IncomingSignal): readonly Pending[] => {
+      const bytes = overheadBytes + Math.min(jsonBytes(incoming.message), maxSignalBytes)
+      const pending = { incoming, bytes, isReply: answers.take(incoming.message) }
+      pendingBytes += bytes
+      if (pendingBytes <= maxPendingBytes) return [pending]
+      metrics.limited('waiting-signals')
+      finish(pending, refusalAck('rate-limited'))
+      return []
+    }
+    const limitOf = async (signal: Signal): Promise<LimitName | undefined> => {
+      if (signal.type !== 'offer') return undefined
+      // What a key may do comes first: offers that it has not got cost their target nothing.
+      const beyond = await offerLimits.refusal(party)
+      if (beyond !== undefined) return beyond === 'key' ? 'offers' : 'offers-by-address'
+      return (await targetLimits.take(pubKey, signal.to)) ? undefined : 'offers-by-target'
+    }
+    const judge = async ({ incoming, isReply }: Pending): Promise<Signal | SignalRefusal> => {
+      const mayTalk = isReply || (await signalLimits.take(pubKey)).allowed
+      const signal = mayTalk ? admitSignal(incoming.message, pubKey) : undefined
+      if (mayTalk && signal === undefined) return 'malformed'
+      const limit = signal === undefined ? 'signals' : await limitOf(signal)
+      if (limit === undefined) return signal!
+      metrics.limited(limit)
+      return 'rate-limited'
+    }
+    const admit = async (pending: Pending): Promise<readonly Accepted[]> => {
+      const judged = await judge(pending)
+      if (typeof judged === 'object') return [{ ...pending, signal: judged }]
+      finish(pending, refusalAck(judged))
+      return []
+    }
+    return socket.signal$.pipe(
+      mergeMap(enter),
+      // In order, and apart from the store: who is refused does not wait for it.
+      concatMap(admit),
+      mergeMap(accepted => accepted),
+      concatMap(accepted => deliver$(accepted.signal, context).pipe(tap(ack => finish(accepted, ack)))),
+      ignoreElements(),
+    )
+  })
+}
