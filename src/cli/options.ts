@@ -2,7 +2,7 @@ import { parseBytes } from '../protocol/byte-size.js'
 import { parseCoins } from '../protocol/coins.js'
 import { defaultPortBase } from '../protocol/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
-import { type HubRateLimits, limitNames } from '../hub/options.js'
+import { type HubRateLimits, limitNames } from '../hub/protocol/limits/limit-options.js'
 import { engineNames, type EngineName } from './io.js'
 
 /** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */

@@ -1,57 +1,24 @@
 /**
  * The composition root of a hub, and the package's entry `lighthouse-peer/hub`.
  */
-import { readFileSync } from 'node:fs'
-import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import {
-  asyncScheduler,
-  combineLatest,
-  concatMap,
-  defer,
-  finalize,
-  map,
-  merge,
-  mergeMap,
-  type Observable,
-  of,
-  switchMap,
-  take,
-} from 'rxjs'
+import { asyncScheduler, combineLatest, concatMap, defer, merge, type Observable, of, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto.node.js'
-import { memoryPath } from '../adapters/sqlite-file.node.js'
-import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
-import type { LedgerHead } from '../protocol/signal.js'
 import { blockHash } from './adapters/store/block-hash.js'
-import { clientAddress } from './adapters/http/client-address.js'
-import { doorkeeper } from './adapters/limits/connection-limiter.js'
-import { downloadLimit } from './adapters/limits/download-limit.js'
-import { hubRoutes } from './adapters/http/express-routes.js'
-import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
-import { addressKey } from './adapters/limits/address-key.js'
-import { addressLimit } from './adapters/limits/address-limit.js'
-import { rateLimiters } from './adapters/limits/rate-limiter.js'
-import { limitsClient$ } from './adapters/limits/redis-client.js'
-import { postgresStore$ } from './adapters/store/postgres-store.js'
-import { redisConnection$ } from './adapters/bus/redis-connection.js'
-import { socketIoServer$ } from './adapters/signaling/socket-io.server.js'
-import { sqliteStore$ } from './adapters/store/sqlite-store.js'
+import { listen$ } from './adapters/http/http-listener.js'
 import { type Assembly, assemble, silent } from './assembly.js'
 import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
-import type { HubBus, HubLogger, HubStore, RateLimiters } from './ports.js'
 import { maxInvites } from './protocol/signaling/registry.js'
-import { healthCheck } from './streams/http/health.js'
-import { serveSocket$ } from './streams/signaling/hub-session.js'
-import { inviteHash, makeInvites } from './streams/http/invites.js'
-import { checkLedgerHead$, signedHead } from './streams/settlement/ledger-head.js'
-import { addressRateLimiter } from './streams/limits/address-rate-limiter.js'
-import { memoryBus } from './streams/bus/memory-bus.js'
-import { openOwn$, type OwnDatabase, ownKeys$ } from './streams/store/own-keys.js'
+import { makeInvites } from './streams/http/invites.js'
+import { checkLedgerHead$ } from './streams/settlement/ledger-head.js'
+import { ownKeys$ } from './streams/store/own-keys.js'
 import { pruneSessions$ } from './streams/settlement/session-pruning.js'
-import { sharedBus$ } from './streams/bus/shared-bus.js'
+import { openBus$, openLimiters$, openStore$, ownDatabase } from './opening.js'
+import { attach$ } from './serving.js'
 
-export type { HubOptions, HubRateLimits } from './options.js'
+export type { HubOptions } from './options.js'
+export type { HubRateLimits } from './protocol/limits/limit-options.js'
 export type { HubLogger } from './ports.js'
 export type { TurnOptions } from './protocol/signaling/ice.js'
 export type { RegistrationPolicy } from './protocol/signaling/registry.js'
@@ -67,113 +34,10 @@ export interface Hub {
   readonly hubKey: string
 }
 
-function packageVersion(): string {
-  const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(text) as { readonly version: string }).version
-}
-
 /** A wildcard cannot be dialled everywhere; what answers on it answers on loopback. */
 function reachableUrl(host: string, port: number): string {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
-}
-
-function openStore$({ database }: HubSettings, own: OwnDatabase, logger: HubLogger): Observable<HubStore> {
-  return openOwn$(
-    own,
-    database.type === 'sqlite'
-      ? sqliteStore$(database.path, blockHash, logger)
-      : postgresStore$(database.url, blockHash, logger),
-  )
-}
-
-function ownDatabase({ database, keyMarker: path, acceptNew }: HubSettings): OwnDatabase {
-  const file = database.type === 'sqlite' && database.path !== memoryPath ? database.path : undefined
-  const at = path ?? (file === undefined ? undefined : markerPath(file))
-  return {
-    name: file === undefined ? 'The database' : `"${file}"`,
-    problem: () => (file === undefined ? undefined : fileProblem(file)),
-    marker: at === undefined ? undefined : keyMarker(at),
-    acceptNew,
-  }
-}
-
-function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<HubBus> {
-  const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
-  if (redisUrl === undefined) return of(memoryBus())
-  const connection$ = redisConnection$(redisUrl)
-  return sharedBus$({ connection$, hubKey, processId: crypto.randomId(16), logger, scheduler })
-}
-
-function openLimiters$({ redisUrl }: HubSettings, hubKey: string): Observable<RateLimiters> {
-  const prefix = `lighthouse:${hubKey}:limit`
-  if (redisUrl === undefined) return of(rateLimiters(prefix))
-  return limitsClient$(redisUrl).pipe(map(client => rateLimiters(prefix, client)))
-}
-
-/** Attaches routes and signaling as long as it is subscribed to. Never emits. */
-function attach$({ server }: HttpListening, assembly: Assembly, settings: HubSettings, options: HubOptions) {
-  const { context, gate, limiters, places, trustsProxy, downloads, lag } = assembly
-  const { store, keys, bus, metrics, logger, scheduler } = context
-  const { crypto = nodeCrypto } = options
-  const { limits, controlToken: token } = settings
-  return defer((): Observable<never> => {
-    const byAddress = (
-      name: 'registrations' | 'lookups',
-      perMinute: number,
-      onLimit: () => void,
-    ): ReturnType<typeof addressLimit> =>
-      addressLimit(perMinute, limiters(name, { burst: perMinute, perSecond: perMinute / 60 }), () => {
-        metrics.limited(name)
-        onLimit()
-      })
-    const registrationsByKey = limiters('registrations-by-key', limits.registrations)
-    const head = (): Promise<LedgerHead | null> =>
-      signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
-    const invites = async (count: number): Promise<readonly string[]> => {
-      const codes = await makeInvites(count, store, crypto, scheduler.now())
-      metrics.invites(codes.length)
-      return codes
-    }
-    const routes = hubRoutes({
-      store,
-      hubKey: keys.pubKey,
-      version: packageVersion(),
-      grantBytes: settings.grantBytes,
-      registration: settings.registration,
-      inviteHash: code => inviteHash(code, crypto),
-      verify: (pubKey, text, signature) => crypto.verify(pubKey, text, signature),
-      health: healthCheck({ store, bus, head, scheduler, logger }),
-      control: token === undefined ? undefined : { token, makeInvites: invites },
-      nowMs: () => scheduler.now(),
-      metrics,
-      logger,
-      trustsProxy,
-      registrationLimit: byAddress('registrations', limits.registrationsPerMinute, () =>
-        metrics.registration('rate-limited'),
-      ),
-      lookupLimit: byAddress('lookups', limits.lookupsPerMinute, () => undefined),
-      downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
-      async mayRegister(pubKey) {
-        const { allowed } = await registrationsByKey.take(pubKey)
-        if (!allowed) metrics.limited('registrations-by-key')
-        return allowed
-      },
-    })
-    const addressOf = (request: IncomingMessage): string => clientAddress(request, trustsProxy)
-    const handshakes = addressRateLimiter(limiters, 'handshakes', limits.handshakes, addressKey)
-    const door = doorkeeper({ gate, places, addressOf, handshakes, metrics })
-    // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
-    server.on('request', routes)
-    lag.start()
-    return socketIoServer$(server, door).pipe(
-      mergeMap(socket => serveSocket$(socket, context)),
-      finalize(() => {
-        server.off('request', routes)
-        lag.stop()
-      }),
-    )
-  })
 }
 
 function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions): Observable<Hub> {

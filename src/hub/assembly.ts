@@ -15,7 +15,7 @@ import type { ByOrigin } from './protocol/limits/by-origin.js'
 import { ConnectionGate } from './protocol/limits/connection-gate.js'
 import { ConnectionPlaces } from './protocol/limits/connection-places.js'
 import type { RateLimit } from './protocol/limits/rate-limit.js'
-import { OpenPlaces } from './protocol/limits/concurrency-limiter.js'
+import { ConcurrencyLimiter } from './protocol/limits/concurrency-limiter.js'
 import type { HubContext } from './streams/signaling/context.js'
 import { countedStore } from './streams/store/counted-store.js'
 import { addressRateLimiter } from './streams/limits/address-rate-limiter.js'
@@ -35,7 +35,7 @@ export interface Assembly {
   readonly limiters: RateLimiters
   readonly places: ConnectionPlaces<Socket>
   readonly trustsProxy: TrustsProxy
-  readonly downloads: OpenPlaces
+  readonly downloads: ConcurrencyLimiter
   readonly lag: EventLoopLag
 }
 
@@ -53,7 +53,7 @@ export function assemble(
   const gate = new ConnectionGate(limits.sockets, addressKey)
   const trustsProxy = trustedProxies(settings.trustProxy)
   const places = new ConnectionPlaces<Socket>({ total: maxConnections(), perAddress: limits.connections }, addressKey)
-  const downloads = new OpenPlaces()
+  const downloads = new ConcurrencyLimiter()
   const lag = new EventLoopLag()
   const metrics = prometheusMetrics({
     signedIn: () => bus.size,

@@ -9,7 +9,7 @@ import { hubRoutes } from '../../../../src/hub/adapters/http/express-routes.js'
 import { prometheusMetrics } from '../../../../src/hub/adapters/metrics/prometheus.js'
 import type { HubStore } from '../../../../src/hub/ports.js'
 import type { LedgerLine } from '../../../../src/hub/protocol/settlement/ledger.js'
-import { OpenPlaces } from '../../../../src/hub/protocol/limits/concurrency-limiter.js'
+import { ConcurrencyLimiter } from '../../../../src/hub/protocol/limits/concurrency-limiter.js'
 import { healthCheck } from '../../../../src/hub/streams/http/health.js'
 import { memoryBus } from '../../../../src/hub/streams/bus/memory-bus.js'
 import { genesisHash } from '../../../../src/protocol/ledger-line.js'
@@ -42,7 +42,7 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     trustsProxy: () => false,
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
-    downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new OpenPlaces(), onLimit),
+    downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new ConcurrencyLimiter(), onLimit),
     mayRegister: async () => true,
   })
   const server = createServer(routes).listen(0, '127.0.0.1')

@@ -5,7 +5,7 @@ import type { ConnectionGate } from '../../protocol/limits/connection-gate.js'
 import type { ConnectionPlaces } from '../../protocol/limits/connection-places.js'
 
 /** Who decides about connections before anything of them is kept. */
-export interface Doorkeeper {
+export interface ConnectionLimiter {
   /** Where the client of a request is, as far as the proxies tell. */
   addressOf(request: IncomingMessage): string
   /** Whether a connection that begins with this request may be made. Keeps its place from the call on. */
@@ -16,8 +16,8 @@ export interface Doorkeeper {
   keep(socket: Socket): void
 }
 
-/** What a doorkeeper goes by. */
-export interface DoorkeeperParts {
+/** What a connection limiter goes by. */
+export interface ConnectionLimiterParts {
   readonly gate: ConnectionGate
   readonly places: Pick<ConnectionPlaces<Socket>, 'use'>
   readonly addressOf: (request: IncomingMessage) => string
@@ -31,7 +31,13 @@ export interface DoorkeeperParts {
  * the first of them is a connection. Once admitted a handshake needs no I/O, so that whoever has not come in when the event
  * loop turns never will, and its place is free again.
  */
-export function doorkeeper({ gate, places: below, addressOf, handshakes, metrics }: DoorkeeperParts): Doorkeeper {
+export function connectionLimiter({
+  gate,
+  places: below,
+  addressOf,
+  handshakes,
+  metrics,
+}: ConnectionLimiterParts): ConnectionLimiter {
   const places = new WeakMap<IncomingMessage, () => void>()
   const take = (request: IncomingMessage): (() => void) | undefined => {
     const leave = places.get(request)

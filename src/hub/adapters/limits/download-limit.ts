@@ -1,6 +1,6 @@
 import type { RequestHandler } from 'express'
 import { type ByOrigin, isLoopback } from '../../protocol/limits/by-origin.js'
-import type { OpenPlaces } from '../../protocol/limits/concurrency-limiter.js'
+import type { ConcurrencyLimiter } from '../../protocol/limits/concurrency-limiter.js'
 import { addressKey } from './address-key.js'
 import { sendProblem } from '../http/problem.js'
 
@@ -11,7 +11,11 @@ const maxDownloads = 128
  * At most so many answers under way to one address (to one /56 with IPv6), and 128 in all; beyond that 429 and `onLimit`.
  * A rate alone does not bound them: whoever reads slowly keeps each for as long as he likes.
  */
-export function downloadLimit(perAddress: ByOrigin<number>, open: OpenPlaces, onLimit: () => void): RequestHandler {
+export function downloadLimit(
+  perAddress: ByOrigin<number>,
+  open: ConcurrencyLimiter,
+  onLimit: () => void,
+): RequestHandler {
   return (request, response, next) => {
     const { ip = '' } = request
     const key = addressKey(ip)

@@ -5,7 +5,7 @@ import type { ReceiptAck } from '../../../protocol/receipt.js'
 import type { SignalAck } from '../../../protocol/signal.js'
 import { maxSignalBytes } from '../../../protocol/signal.js'
 import type { HubSocket } from '../../ports.js'
-import type { Doorkeeper } from '../limits/connection-limiter.js'
+import type { ConnectionLimiter } from '../limits/connection-limiter.js'
 import { boundPackets, dropConnection, type EngineConnection, tcpSocketOf, watchBacklog } from './engine-connection.js'
 import { FairWebSocketServer } from './fair-websocket-server.js'
 
@@ -44,7 +44,7 @@ function endConnection(socket: Socket): void {
   conn.close()
 }
 
-function toHubSocket(socket: Socket, { address, backlog }: Watched, door: Doorkeeper): HubSocket {
+function toHubSocket(socket: Socket, { address, backlog }: Watched, limiter: ConnectionLimiter): HubSocket {
   // A client can emit an event named "error", and an EventEmitter without a listener for that throws.
   socket.on('error', () => endConnection(socket))
   // A client can leave its namespace and stay connected underneath.
@@ -75,7 +75,7 @@ function toHubSocket(socket: Socket, { address, backlog }: Watched, door: Doorke
     },
     keep() {
       const tcp = tcpSocketOf(socket.conn)
-      if (tcp !== undefined) door.keep(tcp)
+      if (tcp !== undefined) limiter.keep(tcp)
     },
     close: () => endConnection(socket),
   }
@@ -114,7 +114,7 @@ function watchConnection(connection: EngineConnection, address: string): Watched
  * has one socket, and both end together. What waits for a side that does not read is at most 2 MiB; then it is cut off.
  * Unsubscribing ends every connection; the HTTP server stays its owner's.
  */
-export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observable<HubSocket> {
+export function socketIoServer$(server: HttpServer, limiter: ConnectionLimiter): Observable<HubSocket> {
   return new Observable(subscriber => {
     const io = new Server({
       serveClient: false,
@@ -123,14 +123,14 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       pingTimeout: pingTimeoutMs,
       wsEngine: FairWebSocketServer,
       allowRequest: (request, decide) => {
-        void door.admits(request).then(admitted => decide('too many connections from this address', admitted))
+        void limiter.admits(request).then(admitted => decide('too many connections from this address', admitted))
       },
     })
     io.attach(server)
     const watched = new WeakMap<EngineConnection, Watched>()
     io.engine.on('connection', (connection: EngineConnection) => {
-      connection.once('close', door.entered(connection.request))
-      watched.set(connection, watchConnection(connection, door.addressOf(connection.request)))
+      connection.once('close', limiter.entered(connection.request))
+      watched.set(connection, watchConnection(connection, limiter.addressOf(connection.request)))
     })
     // Limits count connections, so a connection has one socket: another one, at once or after it, is the end of both.
     io.use(({ conn }, next) => {
@@ -138,7 +138,7 @@ export function socketIoServer$(server: HttpServer, door: Doorkeeper): Observabl
       else dropConnection(conn)
     })
     io.on('connection', socket => {
-      subscriber.next(toHubSocket(socket, watched.get(socket.conn)!, door))
+      subscriber.next(toHubSocket(socket, watched.get(socket.conn)!, limiter))
     })
     return () => {
       io.disconnectSockets(true)

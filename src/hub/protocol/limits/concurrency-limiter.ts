@@ -1,5 +1,5 @@
 /** Counts what is open, by whom, and in all. */
-export class OpenPlaces {
+export class ConcurrencyLimiter {
   readonly #open = new Map<string, number>()
   #total = 0
 

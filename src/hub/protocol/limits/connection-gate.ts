@@ -1,9 +1,9 @@
-import { OpenPlaces } from './concurrency-limiter.js'
+import { ConcurrencyLimiter } from './concurrency-limiter.js'
 import { type ByOrigin, isLoopback } from './by-origin.js'
 
 /** Counts connections by address. Addresses of the machine itself have a bound of their own. */
 export class ConnectionGate {
-  readonly #open = new OpenPlaces()
+  readonly #open = new ConcurrencyLimiter()
 
   /** `keyOf` says what an address is counted under. */
   constructor(

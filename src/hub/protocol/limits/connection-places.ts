@@ -1,5 +1,5 @@
 import { type ByOrigin, isLoopback } from './by-origin.js'
-import { OpenPlaces } from './concurrency-limiter.js'
+import { ConcurrencyLimiter } from './concurrency-limiter.js'
 import { Groups } from './groups.js'
 
 /** How many connections there may be at a time. */
@@ -26,7 +26,7 @@ interface Place {
  */
 export class ConnectionPlaces<Connection> {
   readonly #places = new Map<Connection, Place>()
-  readonly #open = new OpenPlaces()
+  readonly #open = new ConcurrencyLimiter()
   /** Those that may have to go, by address, oldest first. */
   readonly #groups = new Groups<Connection>()
 
