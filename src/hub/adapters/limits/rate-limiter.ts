@@ -1,9 +1,35 @@
-import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes, RLWrapperTimeouts } from 'rate-limiter-flexible'
+import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateLimiter, RateLimiters, Taken } from '../../ports.js'
 import { windowOf } from '../../protocol/limits/rate-limit.js'
 
-/** A Redis that does not answer for so long is as good as gone: until it answers again this process counts for itself. */
+/** A Redis that does not answer for so long is as good as gone, and is left alone for a while: this process counts for itself. */
 const answerTimeoutMs = 500
+const restMs = 2_000
+
+/** The part of a client of Redis that is used. */
+export interface RedisClient {
+  readonly isReady: boolean
+  eval(script: string, options: { readonly keys: string[]; readonly arguments: string[] }): Promise<unknown>
+}
+
+/** Asks a Redis that does not answer only now and then, so that nobody waits for it again and again. */
+function impatient(redis: RedisClient): RedisClient {
+  let restsUntilMs = 0
+  return {
+    get isReady() {
+      return redis.isReady && performance.now() >= restsUntilMs
+    },
+    eval: (script, options) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          restsUntilMs = performance.now() + restMs
+          reject(new Error('Redis does not answer.'))
+        }, answerTimeoutMs)
+        const done = (): void => clearTimeout(timer)
+        redis.eval(script, options).then(resolve, reject).finally(done)
+      }),
+  }
+}
 
 /** Like the library's own, which rounds windows down to whole seconds. The fourth argument is the window as it was given. */
 const incrementScript = `
@@ -20,25 +46,22 @@ function takenOf(result: RateLimiterRes, allowed: boolean): Taken {
  * Makes rate limiters: each of them counts in this process, or, with a client of Redis, for all processes that use the same
  * Redis and `prefix`. While Redis does not answer, each process counts for itself.
  */
-export function rateLimiters(prefix: string, redis?: object): RateLimiters {
+export function rateLimiters(prefix: string, redis?: RedisClient): RateLimiters {
+  const storeClient = redis && impatient(redis)
   return (name, rate): RateLimiter => {
     const { points, seconds: duration } = windowOf(rate)
     const options = { keyPrefix: `${prefix}:${name}`, points, duration }
     const memory = new RateLimiterMemory(options)
     const limiter =
-      redis === undefined
+      storeClient === undefined
         ? memory
-        : new RLWrapperTimeouts({
+        : new RateLimiterRedis({
             ...options,
-            timeoutMs: answerTimeoutMs,
-            limiter: new RateLimiterRedis({
-              ...options,
-              storeClient: redis,
-              useRedisPackage: true,
-              rejectIfRedisNotReady: true,
-              customIncrTtlLuaScript: incrementScript,
-              insuranceLimiter: memory,
-            }),
+            storeClient,
+            useRedisPackage: true,
+            rejectIfRedisNotReady: true,
+            customIncrTtlLuaScript: incrementScript,
+            insuranceLimiter: memory,
           })
     return {
       async take(key) {

@@ -1,5 +1,6 @@
 import { createClient } from 'redis'
 import { Observable } from 'rxjs'
+import type { RedisClient } from './rate-limiter.js'
 
 /** Of an attempt to connect. */
 const connectTimeoutMs = 4_000
@@ -8,7 +9,7 @@ const connectTimeoutMs = 4_000
  * A client of Redis for limits, which connects again by itself for as long as it is subscribed to. Emits at once: until it is
  * connected each of its commands fails at once, and so it does during an outage.
  */
-export function limitsClient$(url: string): Observable<object> {
+export function limitsClient$(url: string): Observable<RedisClient> {
   return new Observable(subscriber => {
     const client = createClient({
       url,
