@@ -49,6 +49,15 @@ describe('a rate limiter in one process', () => {
     jest.advanceTimersByTime(1_000)
     expect(jest.getTimerCount()).toBe(0)
   })
+
+  it('keeps no more than its records, however many keys there are', async () => {
+    jest.useFakeTimers()
+    const limiter = rateLimiters('spec')('x', { burst: 100, perSecond: 1 })
+    // A timer each. Of so many keys all but one in 20 records have one.
+    for (let key = 0; key < 200_000; key += 1) await limiter.take(`key ${key}`)
+    expect(jest.getTimerCount()).toBeLessThanOrEqual(65_536)
+    expect(jest.getTimerCount()).toBeGreaterThan(60_000)
+  })
 })
 
 describe('targetRateLimiter', () => {

@@ -1,3 +1,4 @@
+import { createHash, randomBytes } from 'node:crypto'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateLimiter, RateLimiters, Taken } from '../../ports.js'
 import { windowOf } from '../../protocol/limits/rate-limit.js'
@@ -38,20 +39,37 @@ redis.call('set', KEYS[1], 0, 'PX', ms, 'NX')
 return {redis.call('incrby', KEYS[1], ARGV[1]), redis.call('pttl', KEYS[1])}
 `
 
+/** Records that a limiter in this process keeps at most, some 200 bytes each. */
+const memoryGroups = 65_536
+
+/**
+ * Counts keys in groups, so that many of them take bounded memory. Two share one once in 65,536 times, and nobody can choose
+ * whom to share with: which group a key belongs to is different in each process.
+ */
+class BoundedMemory extends RateLimiterMemory {
+  readonly #salt = randomBytes(16)
+
+  override getKey(key: string | number): string {
+    const digest = createHash('sha256').update(this.#salt).update(String(key)).digest()
+    return super.getKey(digest.readUInt32BE() % memoryGroups)
+  }
+}
+
 function takenOf(result: RateLimiterRes, allowed: boolean): Taken {
   return { allowed, used: result.consumedPoints, left: result.remainingPoints, resetMs: result.msBeforeNext }
 }
 
 /**
  * Makes rate limiters: each of them counts in this process, or, with a client of Redis, for all processes that use the same
- * Redis and `prefix`. While Redis does not answer, each process counts for itself.
+ * Redis and `prefix`. While Redis does not answer, each process counts for itself. A process keeps at most 65,536 records for each,
+ * until their windows are over.
  */
 export function rateLimiters(prefix: string, redis?: RedisClient): RateLimiters {
   const storeClient = redis && impatient(redis)
   return (name, rate): RateLimiter => {
     const { points, seconds: duration } = windowOf(rate)
     const options = { keyPrefix: `${prefix}:${name}`, points, duration }
-    const memory = new RateLimiterMemory(options)
+    const memory = new BoundedMemory(options)
     const limiter =
       storeClient === undefined
         ? memory
