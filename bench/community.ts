@@ -1,11 +1,11 @@
 /** Whom a hub is measured with: wallets, names and sessions, written through its own store. */
 import { type Observable, ReplaySubject, firstValueFrom } from 'rxjs'
-import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
 import { blockHash } from '../src/hub/adapters/store/block-hash.js'
 import { postgresStore$ } from '../src/hub/adapters/store/postgres-store.js'
 import { sqliteStore$ } from '../src/hub/adapters/store/sqlite-store.js'
 import type { HubLogger, HubStore, KeyPair } from '../src/hub/ports.js'
-import { registerText } from '../src/protocol/signed-texts.js'
+import { registerText } from '../src/protocol/signaling/signed-texts.js'
 
 /** A session of which the hub knows offer and answer, with the places of its parties in `accounts`. */
 export interface BenchSession {

@@ -1,11 +1,11 @@
 /** Many peers of one hub as far as signaling goes: sockets that sign in, send receipts and signals, and hear of theirs. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { io, type Socket } from 'socket.io-client'
-import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
 import type { KeyPair } from '../src/hub/ports.js'
-import type { ReceiptAck, SignedReceipt } from '../src/protocol/receipt.js'
-import type { SignalAck } from '../src/protocol/signal.js'
-import { authText, receiptText } from '../src/protocol/signed-texts.js'
+import type { ReceiptAck, SignedReceipt } from '../src/protocol/coins/receipt.js'
+import type { SignalAck } from '../src/protocol/signaling/signal.js'
+import { authText, receiptText } from '../src/protocol/signaling/signed-texts.js'
 import type { BenchSession } from './community.js'
 import { answerCalls } from './rpc.js'
 

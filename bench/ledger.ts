@@ -5,10 +5,10 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } fro
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { nodeCrypto } from '../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
 import { blockHash } from '../src/hub/adapters/store/block-hash.js'
-import { type LedgerEntry, ledgerLineText } from '../src/protocol/ledger-line.js'
-import { receiptText } from '../src/protocol/signed-texts.js'
+import { type LedgerEntry, ledgerLineText } from '../src/protocol/ledger/ledger-line.js'
+import { receiptText } from '../src/protocol/signaling/signed-texts.js'
 import { type Spread, spread } from './figures.js'
 
 export interface LedgerExtent {

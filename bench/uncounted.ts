@@ -1,14 +1,14 @@
 /** A peer whose bytes cost nothing: the parts of `createPeer$` without the accounts, to show what those cost. */
 import { BehaviorSubject, filter, map, merge, NEVER, Observable, share, switchMap, tap } from 'rxjs'
-import { nodeTcp } from '../src/adapters/tcp.node.js'
+import { nodeTcp } from '../src/adapters/tcp/tcp.node.js'
 import { environmentOf, type PeerOptions } from '../src/peer-options.js'
 import type { RtcPort } from '../src/ports.js'
 import type { Tunnel } from '../src/protocol/tunnels/tunnels.js'
-import type { HubState } from '../src/protocol/stats.js'
-import { answerConnection$, type ConnectionOptions, offerConnection$ } from '../src/streams/connection.js'
+import type { HubState } from '../src/protocol/peer/stats.js'
+import { answerConnection$, type ConnectionOptions, offerConnection$ } from '../src/streams/signaling/connection.js'
 import { peerState$ } from '../src/streams/peer-state.js'
-import { type Offer, seeding$ } from '../src/streams/seeding.js'
-import { type HubSession, signaling$, signedIn$ } from '../src/streams/signaling.js'
+import { type Offer, seeding$ } from '../src/streams/serving/seeding.js'
+import { type HubSession, signaling$, signedIn$ } from '../src/streams/signaling/signaling.js'
 import { createTunnels } from '../src/streams/tunnels/tunnels.js'
 
 /** What the bench needs of a peer, counted or not. */

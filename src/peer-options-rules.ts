@@ -1,7 +1,7 @@
-import { isKeyPair } from './adapters/crypto.node.js'
+import { isKeyPair } from './adapters/crypto/crypto.node.js'
 import type { PeerOptions, Share } from './peer-options.js'
 import { LighthouseError } from './protocol/errors.js'
-import { hubUrl, type Identity, identityFlaw, keysDiffer } from './protocol/metadata.js'
+import { hubUrl, type Identity, identityFlaw, keysDiffer } from './protocol/peer/metadata.js'
 import {
   clock,
   cryptoPort,
@@ -20,9 +20,9 @@ import {
   verifyOptions,
   whole,
 } from './protocol/options.js'
-import type { PeerPorts } from './protocol/port-block.js'
+import type { PeerPorts } from './protocol/peer/port-block.js'
 import { iceServerList } from './protocol/signaling/ice-servers.js'
-import type { SpendingLimits } from './protocol/spending.js'
+import type { SpendingLimits } from './protocol/coins/spending.js'
 
 const rules: OptionRules<PeerOptions> = {
   identity: object,

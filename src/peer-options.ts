@@ -2,10 +2,10 @@
  * What a peer takes and gives: its options, checked and completed, and the running peer.
  */
 import { asyncScheduler, type Observable, type SchedulerLike } from 'rxjs'
-import { nodeCrypto } from './adapters/crypto.node.js'
-import { fetchHubClient } from './adapters/hub-http.js'
-import { nodeNetwork } from './adapters/network.node.js'
-import { socketIoTransport } from './adapters/socket-io.client.js'
+import { nodeCrypto } from './adapters/crypto/crypto.node.js'
+import { fetchHubClient } from './adapters/hub/http-client.js'
+import { nodeNetwork } from './adapters/machine/network.node.js'
+import { socketIoTransport } from './adapters/hub/socket-io.client.js'
 import type {
   CryptoPort,
   HubClient,
@@ -18,13 +18,13 @@ import type {
 } from './ports.js'
 import type { ReceiptStore } from './ports/receipts.js'
 import type { LighthouseError } from './protocol/errors.js'
-import type { Evidence, EvidenceKind } from './protocol/evidence.js'
-import { hubUrl, type Identity } from './protocol/metadata.js'
-import { defaultPortBase, type PeerPorts, portBlock } from './protocol/port-block.js'
-import type { SpendingLimits } from './protocol/spending.js'
-import type { HubState, PeerStats } from './protocol/stats.js'
+import type { Evidence, EvidenceKind } from './protocol/ledger/evidence.js'
+import { hubUrl, type Identity } from './protocol/peer/metadata.js'
+import { defaultPortBase, type PeerPorts, portBlock } from './protocol/peer/port-block.js'
+import type { SpendingLimits } from './protocol/coins/spending.js'
+import type { HubState, PeerStats } from './protocol/peer/stats.js'
 import type { Tunnel } from './protocol/tunnels/tunnels.js'
-import { createMemoryTrust } from './streams/trust.js'
+import { createMemoryTrust } from './streams/signaling/trust.js'
 
 /** What a peer shares: a folder through its data server, or any TCP service of this machine. */
 export type Share =

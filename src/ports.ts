@@ -2,8 +2,8 @@
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptAck, SignedReceipt } from './protocol/receipt.js'
-import type { LedgerHead, Signal, SignalAck } from './protocol/signal.js'
+import type { ReceiptAck, SignedReceipt } from './protocol/coins/receipt.js'
+import type { LedgerHead, Signal, SignalAck } from './protocol/signaling/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
 export interface MonotonicClock {

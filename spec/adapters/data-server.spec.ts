@@ -5,7 +5,7 @@ import { get, type IncomingMessage } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { join } from 'node:path'
 import { firstValueFrom, Subscription } from 'rxjs'
-import { folderServer$ } from '../../src/adapters/data-server.node.js'
+import { folderServer$ } from '../../src/adapters/share/data-server.node.js'
 import { ask, exchangeRaw } from '../support/http-client.node.js'
 import { hold, type SharedFolder, shareFolder } from '../support/shared-folder.node.js'
 

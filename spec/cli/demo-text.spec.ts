@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { describeChanges } from '../../src/cli/demo/changes.js'
 import { demoLinks, demoScreen, pickFile } from '../../src/cli/demo/screen.js'
 import { formatTable } from '../../src/cli/format.js'
-import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
+import type { ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
 
 const idle: PeerStats = {
   nickname: 'alice',

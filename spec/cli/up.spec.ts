@@ -12,15 +12,15 @@ import {
   map,
   throwError,
 } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
-import { commitPending, writePending } from '../../src/adapters/metadata-file.node.js'
+import { commitPending, writePending } from '../../src/adapters/store/metadata-file.node.js'
 import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
 import { run } from '../../src/cli/program.js'
 import { readRunFile, runPath, writeRunFile } from '../../src/cli/running.js'
 import type { Parts } from '../../src/cli/io.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import type { HubState } from '../../src/protocol/stats.js'
+import type { HubState } from '../../src/protocol/peer/stats.js'
 import { type FakeIo, fakeIo } from './support/fake-io.js'
 import { httpServers } from './support/peer-home.js'
 import { temporaryFolders } from './support/temporary.js'

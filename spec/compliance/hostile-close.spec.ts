@@ -5,7 +5,7 @@
 import { readdirSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
-import { nodeNetwork } from '../../src/adapters/network.node.js'
+import { nodeNetwork } from '../../src/adapters/machine/network.node.js'
 import { loadEngines } from '../../src/adapters/webrtc/load.node.js'
 import type { WebRtcImplementation } from '../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../src/adapters/webrtc/node-datachannel-engine.js'

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals'
 import { firstValueFrom, map, Subject, toArray } from 'rxjs'
-import { nodeNetwork } from '../../src/adapters/network.node.js'
+import { nodeNetwork } from '../../src/adapters/machine/network.node.js'
 import type { RtcName } from '../../src/adapters/webrtc/load.node.js'
 import type { WebRtcImplementation } from '../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../src/adapters/webrtc/node-datachannel-engine.js'

@@ -2,7 +2,7 @@
  * Peers that are not there, do not answer, or never finish: nobody waits longer than said, and nothing is left behind.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import type { PeerStats } from '../../src/protocol/stats.js'
+import type { PeerStats } from '../../src/protocol/peer/stats.js'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { readText } from '../support/transfer.node.js'
 import { lonelySdp, type ScriptedPeer, scriptedPeer } from './support/scripted-peer.js'

@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { readText } from '../support/transfer.node.js'
 import { lonelySdp, type ScriptedPeer, scriptedPeer } from './support/scripted-peer.js'

@@ -4,7 +4,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, expect, it } from '@jest/globals'
-import type { ConnectionStats } from '../../src/protocol/stats.js'
+import type { ConnectionStats } from '../../src/protocol/peer/stats.js'
 import { suspectSeconds } from '../../src/protocol/tunnels/step.js'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { childrenOf } from '../support/processes.node.js'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { get } from 'node:http'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { headText } from '../../src/protocol/signed-texts.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { headText } from '../../src/protocol/signaling/signed-texts.js'
 import { verifyAll } from './store.contract.js'
 import { newAccount, postRegistration, register, registration, startHub } from './support.js'
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { io, type Socket } from 'socket.io-client'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { createHub$, type Hub } from '../../src/hub/app.js'
 import { firstValueFrom } from 'rxjs'
 import {

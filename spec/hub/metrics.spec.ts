@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { postRegistration, newAccount, registration, startHub } from './support.js'
 
 describe('GET /metrics of a running hub', () => {

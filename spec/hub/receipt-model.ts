@@ -4,7 +4,7 @@
  */
 import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
 import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/settlement/ledger.js'
-import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import type { SignedReceipt } from '../../src/protocol/coins/receipt.js'
 
 /** A receipt on its way to a hub. */
 export interface Attempt {

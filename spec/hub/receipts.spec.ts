@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import type { Socket } from 'socket.io-client'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import type { HubOptions } from '../../src/hub/app.js'
 import type { LedgerLine } from '../../src/hub/protocol/settlement/ledger.js'
-import type { Settlement } from '../../src/protocol/receipt.js'
-import { settledText } from '../../src/protocol/signed-texts.js'
+import type { Settlement } from '../../src/protocol/coins/receipt.js'
+import { settledText } from '../../src/protocol/signaling/signed-texts.js'
 import { verifyAll } from './store.contract.js'
 import {
   type Account,

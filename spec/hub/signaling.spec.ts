@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import { createHmac } from 'node:crypto'
 import { VirtualTimeScheduler } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { hubChallengeText, headText } from '../../src/protocol/signed-texts.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { hubChallengeText, headText } from '../../src/protocol/signaling/signed-texts.js'
 import {
   answer,
   type Challenge,

@@ -1,4 +1,4 @@
-import type { SignedReceipt } from '../../src/protocol/receipt.js'
+import type { SignedReceipt } from '../../src/protocol/coins/receipt.js'
 import type { HubStore, SessionParties } from '../../src/hub/ports.js'
 
 /** A receipt whose signature nobody looks at here: that is for whoever asks a store to settle it. */

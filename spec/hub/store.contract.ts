@@ -3,7 +3,7 @@ import { firstValueFrom, type Observable, ReplaySubject, type Subscription } fro
 import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
 import type { HubStore, SessionParties } from '../../src/hub/ports.js'
 import { type ChainState, emptyChain, type LedgerLine, verifyNext } from '../../src/hub/protocol/settlement/ledger.js'
-import { genesisHash } from '../../src/protocol/ledger-line.js'
+import { genesisHash } from '../../src/protocol/ledger/ledger-line.js'
 import { receiptOf, someSignature } from './store-model.js'
 import { newAccount } from './support.js'
 

@@ -14,7 +14,7 @@ import {
   share,
   type Subscription,
 } from 'rxjs'
-import { nodeTcp } from '../../src/adapters/tcp.node.js'
+import { nodeTcp } from '../../src/adapters/tcp/tcp.node.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import { session$, type SessionOptions } from '../../src/streams/mux/session.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'

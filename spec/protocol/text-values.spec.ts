@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { formatCoins, parseCoins } from '../../src/protocol/coins.js'
+import { formatCoins, parseCoins } from '../../src/protocol/coins/amount.js'
 import { canonicalJson, isShallow, type Json } from '../../src/protocol/json.js'
-import { isNickname } from '../../src/protocol/nickname.js'
+import { isNickname } from '../../src/protocol/peer/nickname.js'
 import {
   authText,
   descriptionText,
@@ -11,7 +11,7 @@ import {
   receiptText,
   registerText,
   settledText,
-} from '../../src/protocol/signed-texts.js'
+} from '../../src/protocol/signaling/signed-texts.js'
 
 describe('coins', () => {
   it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { from, lastValueFrom, Subject, toArray } from 'rxjs'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import type { ConnectionStats } from '../../src/protocol/stats.js'
+import type { ConnectionStats } from '../../src/protocol/peer/stats.js'
 import { type PeerReport, type PeerState, peerState$ } from '../../src/streams/peer-state.js'
 import { deepFreeze } from '../support/freeze.js'
 

@@ -13,7 +13,7 @@ import { afterAll } from '@jest/globals'
 import { exhaustMap, filter, firstValueFrom, ReplaySubject, timer } from 'rxjs'
 import { realParts } from '../../src/cli/parts.js'
 import { register } from '../../src/cli/registration.js'
-import type { PeerStats } from '../../src/protocol/stats.js'
+import type { PeerStats } from '../../src/protocol/peer/stats.js'
 
 /** One line that a program prints under `--json`. */
 export type Line = Readonly<Record<string, unknown>>

@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { Observable } from 'rxjs'
 import { Server, type Socket } from 'socket.io'
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
-import { formatCoins } from '../../src/protocol/coins.js'
-import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger-line.js'
-import { parseReceipt, type Settlement } from '../../src/protocol/receipt.js'
-import type { LedgerHead } from '../../src/protocol/signal.js'
-import { authText, hubChallengeText, settledText } from '../../src/protocol/signed-texts.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { formatCoins } from '../../src/protocol/coins/amount.js'
+import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger/ledger-line.js'
+import { parseReceipt, type Settlement } from '../../src/protocol/coins/receipt.js'
+import type { LedgerHead } from '../../src/protocol/signaling/signal.js'
+import { authText, hubChallengeText, settledText } from '../../src/protocol/signaling/signed-texts.js'
 import { type Keys, newKeys, SpecLedger } from './ledger.js'
 
 /** What a signal is turned into on its way; undefined when it is swallowed. */

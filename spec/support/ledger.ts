@@ -1,9 +1,9 @@
-import { nodeCrypto } from '../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
-import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger-line.js'
-import type { Receipt, Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
-import type { LedgerHead } from '../../src/protocol/signal.js'
-import { headText, receiptText, registerText, settledText } from '../../src/protocol/signed-texts.js'
+import { type LedgerEntry, ledgerLineText } from '../../src/protocol/ledger/ledger-line.js'
+import type { Receipt, Settlement, SignedReceipt } from '../../src/protocol/coins/receipt.js'
+import type { LedgerHead } from '../../src/protocol/signaling/signal.js'
+import { headText, receiptText, registerText, settledText } from '../../src/protocol/signaling/signed-texts.js'
 
 /** A key pair. */
 export type Keys = ReturnType<typeof nodeCrypto.generateKeyPair>

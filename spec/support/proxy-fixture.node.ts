@@ -2,11 +2,11 @@
 import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from 'rxjs'
-import { proxyServer$ } from '../../src/adapters/proxy.express.js'
+import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
-import type { Balance, ProxyBackend } from '../../src/adapters/proxy-backend.js'
+import type { Balance, ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
-import type { ConnectionStats, PeerStats } from '../../src/protocol/stats.js'
+import type { ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
 
 export const link: ConnectionStats = {
   session: 'abcdefghijklmnop',

@@ -1,6 +1,6 @@
 /** Receipts, settlements and heads for the specs of receipt stores; signatures are not real. */
-import type { Settlement, SignedReceipt } from '../../src/protocol/receipt.js'
-import type { LedgerHead } from '../../src/protocol/signal.js'
+import type { Settlement, SignedReceipt } from '../../src/protocol/coins/receipt.js'
+import type { LedgerHead } from '../../src/protocol/signaling/signal.js'
 
 /** A public key, signature or hash that is told from others by its letter. */
 export const key = (letter: string): string => `${letter.repeat(43)}=`

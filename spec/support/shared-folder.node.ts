@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Observable, Subscription } from 'rxjs'
-import { folderServer$ } from '../../src/adapters/data-server.node.js'
+import { folderServer$ } from '../../src/adapters/share/data-server.node.js'
 
 /** A folder of the test's own with a share in it, and something beside the share that nobody may reach. */
 export interface SharedFolder {

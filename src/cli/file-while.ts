@@ -1,6 +1,6 @@
 import { readFileSync, unlinkSync } from 'node:fs'
 import { Observable } from 'rxjs'
-import { isMissing } from '../adapters/private-file.node.js'
+import { isMissing } from '../adapters/store/private-file.node.js'
 import { toLighthouseError } from '../protocol/errors.js'
 import { toFailure } from './failure.js'
 import type { Output } from './output.js'

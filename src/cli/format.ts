@@ -1,6 +1,6 @@
 import { formatBytes } from '../protocol/byte-size.js'
-import { formatCoins } from '../protocol/coins.js'
-import type { ConnectionStats, HubState, PeerStats } from '../protocol/stats.js'
+import { formatCoins } from '../protocol/coins/amount.js'
+import type { ConnectionStats, HubState, PeerStats } from '../protocol/peer/stats.js'
 
 /** How the peer stands with its hub, in words. */
 export function formatHub(state: HubState): string {

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { hasMetadata } from '../adapters/metadata-file.node.js'
+import { hasMetadata } from '../adapters/store/metadata-file.node.js'
 import { LighthouseError } from '../protocol/errors.js'
 import type { Io } from './io.js'
 

@@ -2,7 +2,7 @@ import { request as httpRequest } from 'node:http'
 import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { text } from 'node:stream/consumers'
-import { readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
+import { readPrivateFile, writePrivateFile } from '../adapters/store/private-file.node.js'
 import { LighthouseError } from '../protocol/errors.js'
 
 /** A hub on this machine answers within milliseconds; after this long it hangs. */

@@ -1,5 +1,5 @@
 import type { NetworkInterfaceInfo } from 'node:os'
-import { isLocalAddress } from '../protocol/metadata.js'
+import { isLocalAddress } from '../protocol/peer/metadata.js'
 
 /** What decides who can reach a hub, and whom its peers can reach. */
 export interface ReachFacts {

@@ -1,6 +1,6 @@
 import { parseBytes } from '../protocol/byte-size.js'
-import { parseCoins } from '../protocol/coins.js'
-import { defaultPortBase } from '../protocol/port-block.js'
+import { parseCoins } from '../protocol/coins/amount.js'
+import { defaultPortBase } from '../protocol/peer/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type HubRateLimits, limitNames } from '../hub/protocol/limits/limit-options.js'
 import { engineNames, type EngineName } from './io.js'

@@ -1,5 +1,5 @@
-import { nodeCrypto } from '../adapters/crypto.node.js'
-import { fetchHubClient } from '../adapters/hub-http.js'
+import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
+import { fetchHubClient } from '../adapters/hub/http-client.js'
 import type { Parts } from './io.js'
 
 /** The real parts. Each is imported when a command asks for it. */

@@ -7,12 +7,12 @@ import {
   readPending,
   setPendingAside,
   writePending,
-} from '../adapters/metadata-file.node.js'
+} from '../adapters/store/metadata-file.node.js'
 import type { HubClient } from '../ports.js'
 import { LighthouseError, isLighthouseError } from '../protocol/errors.js'
-import { hubUrl, type Identity } from '../protocol/metadata.js'
-import { isNickname } from '../protocol/nickname.js'
-import { registerText } from '../protocol/signed-texts.js'
+import { hubUrl, type Identity } from '../protocol/peer/metadata.js'
+import { isNickname } from '../protocol/peer/nickname.js'
+import { registerText } from '../protocol/signaling/signed-texts.js'
 import type { Parts } from './io.js'
 
 /** How a registration ended well. `taken-over` names the file of an older key pair that was moved out of the way. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../adapters/private-file.node.js'
+import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../adapters/store/private-file.node.js'
 
 /** Which process runs the peer of a home, and how to talk to it. */
 export interface RunFile {

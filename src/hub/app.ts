@@ -3,7 +3,7 @@
  */
 import type { Socket } from 'node:net'
 import { asyncScheduler, combineLatest, concatMap, defer, merge, type Observable, of, switchMap, take } from 'rxjs'
-import { nodeCrypto } from '../adapters/crypto.node.js'
+import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 import { blockHash } from './adapters/store/block-hash.js'
 import { listen$ } from './adapters/http/http-listener.js'

@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { asyncScheduler } from 'rxjs'
-import { nodeCrypto } from '../adapters/crypto.node.js'
+import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { EventLoopLag } from './adapters/metrics/event-loop-lag.js'
 import { maxConnections } from './adapters/http/open-files.js'
 import { trustedProxies, type TrustsProxy } from './adapters/http/trusted-proxies.js'

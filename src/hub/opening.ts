@@ -1,7 +1,7 @@
 /** Opens what a hub is put together from: its database, its bus and its rate limiters. */
 import { asyncScheduler, map, type Observable, of } from 'rxjs'
-import { nodeCrypto } from '../adapters/crypto.node.js'
-import { memoryPath } from '../adapters/sqlite-file.node.js'
+import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
+import { memoryPath } from '../adapters/store/sqlite/file.node.js'
 import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import { blockHash } from './adapters/store/block-hash.js'
 import { rateLimiters } from './adapters/limits/rate-limiter.js'

@@ -1,6 +1,6 @@
 import type { SchedulerLike } from 'rxjs'
 import type { CryptoPort, IceServer, MonotonicClock } from '../ports.js'
-import { parseCoins } from '../protocol/coins.js'
+import { parseCoins } from '../protocol/coins/amount.js'
 import {
   clock,
   cryptoPort,

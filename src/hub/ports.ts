@@ -2,8 +2,8 @@
  * The world as the hub sees it. No implementation here.
  */
 import type { Observable } from 'rxjs'
-import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/receipt.js'
-import type { SignalAck } from '../protocol/signal.js'
+import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../protocol/coins/receipt.js'
+import type { SignalAck } from '../protocol/signaling/signal.js'
 import type { ChainState, LedgerLine } from './protocol/settlement/ledger.js'
 import type { RateLimit } from './protocol/limits/rate-limit.js'
 import type { SessionParties, SettleResult } from './protocol/settlement/settlement.js'

@@ -1,5 +1,5 @@
-import type { Receipt, Settlement, SignedReceipt } from '../protocol/receipt.js'
-import type { LedgerHead } from '../protocol/signal.js'
+import type { Receipt, Settlement, SignedReceipt } from '../protocol/coins/receipt.js'
+import type { LedgerHead } from '../protocol/signaling/signal.js'
 
 /** The payment sessions of a peer: their parties, and the highest receipt and settlement of each. */
 export interface SessionStore {

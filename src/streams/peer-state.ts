@@ -1,11 +1,11 @@
 import { type Observable, scan, startWith } from 'rxjs'
 import type { UdpReach } from '../protocol/signaling/udp-reach.js'
-import type { ConnectionStats, HubState } from '../protocol/stats.js'
+import type { ConnectionStats, HubState } from '../protocol/peer/stats.js'
 import type { TunnelReport } from '../protocol/tunnels/tunnels.js'
-import type { AccountsReport } from './accounts.js'
+import type { AccountsReport } from './coins/accounts.js'
 import type { AuditEvent } from './ledger/statement-audit.js'
-import type { SeedingReport } from './seeding.js'
-import type { SignalingEvent } from './signaling.js'
+import type { SeedingReport } from './serving/seeding.js'
+import type { SignalingEvent } from './signaling/signaling.js'
 import type { UdpReport } from './signaling/reachability.js'
 
 /** What a peer is, at a glance. */

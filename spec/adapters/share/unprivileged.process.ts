@@ -3,7 +3,7 @@
  * port and ends with its standard input.
  */
 import { writeSync } from 'node:fs'
-import { folderServer$ } from '../../../src/adapters/data-server.node.js'
+import { folderServer$ } from '../../../src/adapters/share/data-server.node.js'
 
 /** `nobody` of most systems; any number does. */
 const nobody = 65_534

@@ -14,7 +14,7 @@ import {
   type SocketTables,
   together,
 } from '../../../src/adapters/tcp/local-user.node.js'
-import { nodeTcp } from '../../../src/adapters/tcp.node.js'
+import { nodeTcp } from '../../../src/adapters/tcp/tcp.node.js'
 import type { TcpListenEvent } from '../../../src/ports.js'
 import { cleanUp, FakeBackend, onCleanUp, startProxy } from '../../support/proxy-fixture.node.js'
 import { describeIf } from '../../support/requires.js'

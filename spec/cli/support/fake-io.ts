@@ -1,5 +1,5 @@
 import { Subject } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import type { Io, Parts, Question, Sink } from '../../../src/cli/io.js'
 
 /** A process that a spec can look into. */

@@ -3,7 +3,7 @@
  * the wallets that came out of the blocks before.
  */
 import { exhaustMap, filter, firstValueFrom, map, timer } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { blockHash } from '../../../src/hub/adapters/store/block-hash.js'
 import {
   type ChainState,
@@ -11,8 +11,8 @@ import {
   type LedgerLine,
   verifyNext,
 } from '../../../src/hub/protocol/settlement/ledger.js'
-import { parseReceipt, type Settlement } from '../../../src/protocol/receipt.js'
-import { receiptText } from '../../../src/protocol/signed-texts.js'
+import { parseReceipt, type Settlement } from '../../../src/protocol/coins/receipt.js'
+import { receiptText } from '../../../src/protocol/signaling/signed-texts.js'
 
 /** How often a ledger is looked at that nobody tells of. */
 const lookMs = 50

@@ -3,17 +3,17 @@
  * streams, windows or receipts of its own.
  */
 import { filter, firstValueFrom, interval, map, share, Subject, Subscription } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
-import { fetchHubClient } from '../../../src/adapters/hub-http.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import { fetchHubClient } from '../../../src/adapters/hub/http-client.js'
 import { deframeBatch } from '../../../src/operators/deframe.js'
 import { environmentOf } from '../../../src/peer-options.js'
 import type { ByteChannel, RtcPort } from '../../../src/ports.js'
 import { concat } from '../../../src/protocol/bytes.js'
 import type { LighthouseError } from '../../../src/protocol/errors.js'
-import { registerText } from '../../../src/protocol/signed-texts.js'
+import { registerText } from '../../../src/protocol/signaling/signed-texts.js'
 import { encodeFrame, type Frame, maxSentDataBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
-import { offerConnection$ } from '../../../src/streams/connection.js'
-import { signaling$ } from '../../../src/streams/signaling.js'
+import { offerConnection$ } from '../../../src/streams/signaling/connection.js'
+import { signaling$ } from '../../../src/streams/signaling/signaling.js'
 
 /** One open connection to a seeder. */
 export interface RawConnection {

@@ -4,9 +4,9 @@
  */
 import { filter, firstValueFrom, ReplaySubject } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { canonicalJson, type Json } from '../../../src/protocol/json.js'
-import { authText, descriptionText, registerText } from '../../../src/protocol/signed-texts.js'
+import { authText, descriptionText, registerText } from '../../../src/protocol/signaling/signed-texts.js'
 
 /** A signal as it arrives. */
 export interface Heard {

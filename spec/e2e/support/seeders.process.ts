@@ -8,11 +8,11 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { filter, firstValueFrom, type Subscription, switchMap } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
-import { fetchHubClient } from '../../../src/adapters/hub-http.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import { fetchHubClient } from '../../../src/adapters/hub/http-client.js'
 import { createPeer$, portBlock } from '../../../src/app.js'
-import type { Identity } from '../../../src/protocol/metadata.js'
-import { registerText } from '../../../src/protocol/signed-texts.js'
+import type { Identity } from '../../../src/protocol/peer/metadata.js'
+import { registerText } from '../../../src/protocol/signaling/signed-texts.js'
 
 interface Seeder {
   readonly server: Server

@@ -4,17 +4,22 @@
  */
 import { firstValueFrom, from, last, map, race, Subject, take } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import type { KeyPair } from '../../../src/hub/ports.js'
 import { canonicalJson } from '../../../src/protocol/json.js'
-import { parseReceiptAck, parseSettlement, type Settlement, type SignedReceipt } from '../../../src/protocol/receipt.js'
+import {
+  parseReceiptAck,
+  parseSettlement,
+  type Settlement,
+  type SignedReceipt,
+} from '../../../src/protocol/coins/receipt.js'
 import {
   authText,
   descriptionText,
   receiptText,
   registerText,
   settledText,
-} from '../../../src/protocol/signed-texts.js'
+} from '../../../src/protocol/signaling/signed-texts.js'
 
 /** Long for a hub that lives; one that is gone is noticed by the connection. */
 const answerMs = 20_000

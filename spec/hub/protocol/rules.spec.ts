@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { iceServersFor } from '../../../src/hub/protocol/signaling/ice.js'
-import { isPublicKey } from '../../../src/protocol/signal.js'
+import { isPublicKey } from '../../../src/protocol/signaling/signal.js'
 import { relayRefusal } from '../../../src/hub/protocol/signaling/relay.js'
 
 describe('isPublicKey', () => {

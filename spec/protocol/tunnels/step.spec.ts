@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { ConnectionStats } from '../../../src/protocol/stats.js'
+import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
 import { maxAttempts, stepTunnels, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
 import {
   createTunnelsState,

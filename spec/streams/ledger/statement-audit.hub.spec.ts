@@ -10,15 +10,15 @@ import {
   startWith,
   type Subscription,
 } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
-import { socketIoTransport } from '../../../src/adapters/socket-io.client.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import { socketIoTransport } from '../../../src/adapters/hub/socket-io.client.js'
 import type { SignalConnection } from '../../../src/ports.js'
-import { formatCoins } from '../../../src/protocol/coins.js'
-import { settledText } from '../../../src/protocol/signed-texts.js'
+import { formatCoins } from '../../../src/protocol/coins/amount.js'
+import { settledText } from '../../../src/protocol/signaling/signed-texts.js'
 import { type AuditEvent, statementAudit$ } from '../../../src/streams/ledger/statement-audit.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
-import { signaling$ } from '../../../src/streams/signaling.js'
-import { createMemoryTrust } from '../../../src/streams/trust.js'
+import { signaling$ } from '../../../src/streams/signaling/signaling.js'
+import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { type HostileHub, hostileHub$ } from '../../support/hostile-hub.node.js'
 import { type Keys, newKeys } from '../../support/ledger.js'
 

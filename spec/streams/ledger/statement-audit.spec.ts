@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { Settlement } from '../../../src/protocol/receipt.js'
-import type { LedgerHead, Signal } from '../../../src/protocol/signal.js'
-import { settledText } from '../../../src/protocol/signed-texts.js'
+import type { Settlement } from '../../../src/protocol/coins/receipt.js'
+import type { LedgerHead, Signal } from '../../../src/protocol/signaling/signal.js'
+import { settledText } from '../../../src/protocol/signaling/signed-texts.js'
 import {
   type AuditEvent,
   statementAudit$,

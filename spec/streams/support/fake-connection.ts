@@ -1,6 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { ConnectionEvent } from '../../../src/streams/connection.js'
+import type { ConnectionEvent } from '../../../src/streams/signaling/connection.js'
 import { type MemoryChannel, memoryChannelPair } from '../../support/memory-channel.js'
 import type { VirtualTime } from './virtual-time.js'
 

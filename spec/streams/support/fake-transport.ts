@@ -1,8 +1,8 @@
 import { NEVER, Observable, of, type Subscriber } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import type { SignalConnection, SignalTransport, SignalTransportEvent } from '../../../src/ports.js'
-import type { Identity } from '../../../src/protocol/metadata.js'
-import { authText, hubChallengeText } from '../../../src/protocol/signed-texts.js'
+import type { Identity } from '../../../src/protocol/peer/metadata.js'
+import { authText, hubChallengeText } from '../../../src/protocol/signaling/signed-texts.js'
 
 /** Keys for a whole spec: making them is slow. */
 export function newIdentity(nickname: string): Identity {

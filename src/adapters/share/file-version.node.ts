@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { setTimeout } from 'node:timers/promises'
 import { type FileState, isSameVersion, unsettledMs } from '../../protocol/http/file-version.js'
-import type { ByteRange } from '../../protocol/http-range.js'
+import type { ByteRange } from '../../protocol/http/range.js'
 
 /** What is needed of an open file. */
 export interface OpenFile {

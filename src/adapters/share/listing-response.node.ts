@@ -7,11 +7,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { promisify } from 'node:util'
 import { brotliCompress, constants, gzip } from 'node:zlib'
 import { preferredCoding, preferredType } from '../http/negotiation.js'
-import { judgeConditions } from '../../protocol/file-request.js'
-import type { ListedPage } from '../folder-listing.node.js'
-import { listingJson, renderListing } from '../listing-page.js'
-import { pageSecurityPolicy } from '../page.node.js'
-import { sendProblem } from '../problem.node.js'
+import { judgeConditions } from '../../protocol/http/file-request.js'
+import type { ListedPage } from './folder-listing.node.js'
+import { listingJson, renderListing } from './listing-page.js'
+import { pageSecurityPolicy } from '../http/page.node.js'
+import { sendProblem } from '../http/problem.node.js'
 
 /** Below this a coding saves less than the headers that name it. */
 const minCodedBytes = 1_000

@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { KeyMarker } from '../../ports.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
-import { isMissing, writePrivateFile } from '../private-file.node.js'
+import { isMissing, writePrivateFile } from './private-file.node.js'
 
 /** A public key, short enough to compare by eye, as ssh writes it. */
 export function fingerprint(pubKey: string): string {

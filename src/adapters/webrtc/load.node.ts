@@ -1,6 +1,6 @@
 import type { RtcPort } from '../../ports.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
-import { nodeNetwork } from '../network.node.js'
+import { nodeNetwork } from '../machine/network.node.js'
 import type { WebRtcImplementation } from './native-connection.js'
 import { nodeDatachannelRtc, sctpSettings } from './node-datachannel-engine.js'
 import { wrtcProcessRtc } from './wrtc-process.node.js'

@@ -1,6 +1,6 @@
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
-import { hubUrl, type Identity } from '../../protocol/metadata.js'
-import { isNickname } from '../../protocol/nickname.js'
+import { hubUrl, type Identity } from '../../protocol/peer/metadata.js'
+import { isNickname } from '../../protocol/peer/nickname.js'
 import type { ExitCode } from '../exit-codes.js'
 import { type Registration, register } from '../registration.js'
 import type { Context } from './context.js'

@@ -1,4 +1,4 @@
-import { formatCoins } from '../../protocol/coins.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
 import { askPeer, readCoins } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import type { Context } from './context.js'

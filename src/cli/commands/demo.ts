@@ -28,7 +28,7 @@ import {
   isLighthouseError,
   toLighthouseError,
 } from '../../protocol/errors.js'
-import type { PeerStats } from '../../protocol/stats.js'
+import type { PeerStats } from '../../protocol/peer/stats.js'
 import { askPeer, readStats } from '../control.js'
 import { describeChanges } from '../demo/changes.js'
 import { type ExitedProcess, type ProcessGroup, createProcessGroup } from '../demo/process-group.js'
@@ -37,7 +37,7 @@ import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/scr
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import type { EngineName, Io } from '../io.js'
-import { defaultPortBase } from '../../protocol/port-block.js'
+import { defaultPortBase } from '../../protocol/peer/port-block.js'
 import { chosenEngine, type EngineValues, maxPortBase } from '../options.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'

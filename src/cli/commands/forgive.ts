@@ -1,5 +1,5 @@
-import { formatCoins } from '../../protocol/coins.js'
-import { isNickname } from '../../protocol/nickname.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
+import { isNickname } from '../../protocol/peer/nickname.js'
 import { askPeer, readForgiven } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import { writeEvidence } from '../../adapters/evidence-file.node.js'
+import { writeEvidence } from '../../adapters/store/evidence-file.node.js'
 import type { PeerEvent } from '../../app.js'
 import type { LighthouseError } from '../../protocol/errors.js'
-import type { EvidenceKind } from '../../protocol/evidence.js'
+import type { EvidenceKind } from '../../protocol/ledger/evidence.js'
 import type { Context } from './context.js'
 
 type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }>

@@ -1,6 +1,6 @@
 import { formatBytes } from '../../protocol/byte-size.js'
-import { formatCoins } from '../../protocol/coins.js'
-import type { ConnectionStats, PeerStats } from '../../protocol/stats.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
+import type { ConnectionStats, PeerStats } from '../../protocol/peer/stats.js'
 import { formatHub } from '../format.js'
 
 function otherSide({ nickname, pubKey }: ConnectionStats): string {

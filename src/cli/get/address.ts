@@ -1,5 +1,5 @@
 import { LighthouseError } from '../../protocol/errors.js'
-import { isNickname } from '../../protocol/nickname.js'
+import { isNickname } from '../../protocol/peer/nickname.js'
 import { CommandFailure } from '../failure.js'
 
 /** A file that somebody shares. */

@@ -1,6 +1,6 @@
 import { catchError, concat, defer, finalize, from, ignoreElements, type Observable, of, repeat } from 'rxjs'
 import { takeWhile, tap, throwError, timer } from 'rxjs'
-import { backoffMs } from '../../protocol/backoff.js'
+import { backoffMs } from '../../protocol/signaling/backoff.js'
 import { type Failure, toFailure } from '../failure.js'
 import type { FailureCode } from '../exit-codes.js'
 import { type Transfer, transfer, type TransferEvent } from './transfer.js'

@@ -1,5 +1,5 @@
 import { formatBytes } from '../../protocol/byte-size.js'
-import { formatCoins } from '../../protocol/coins.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
 import type { FailureCode } from '../exit-codes.js'
 import type { Failure } from '../failure.js'
 import type { FileAddress } from './address.js'

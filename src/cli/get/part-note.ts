@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { isMissing } from '../../adapters/private-file.node.js'
+import { isMissing } from '../../adapters/store/private-file.node.js'
 import { isRecord } from '../../protocol/json.js'
 import { isStrongTag } from './answer.js'
 import { moveToFree } from './move-to-free.js'

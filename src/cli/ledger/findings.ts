@@ -1,4 +1,4 @@
-import type { Evidence } from '../../protocol/evidence.js'
+import type { Evidence } from '../../protocol/ledger/evidence.js'
 
 /** So many are kept, printed and written down; a hub that does more of them is caught already. */
 const maxFindings = 1_000

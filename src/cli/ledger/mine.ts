@@ -1,5 +1,5 @@
 import { blockHash } from '../../hub/adapters/store/block-hash.js'
-import type { LedgerEntry } from '../../protocol/ledger-line.js'
+import type { LedgerEntry } from '../../protocol/ledger/ledger-line.js'
 import type { Context } from '../commands/context.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'

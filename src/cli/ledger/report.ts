@@ -1,4 +1,4 @@
-import { formatCoins } from '../../protocol/coins.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
 import type { Context } from '../commands/context.js'
 import { printable } from '../output.js'
 import type { LedgerSource } from './source.js'

@@ -1,8 +1,8 @@
-import { formatCoins } from '../coins.js'
-import { type Evidence, headStatement, receiptStatement, settlementStatement } from '../evidence.js'
-import type { LedgerEntry } from '../ledger-line.js'
-import { isSameSettlement, type Settlement, type SignedReceipt } from '../receipt.js'
-import type { LedgerHead } from '../signal.js'
+import { formatCoins } from '../coins/amount.js'
+import { type Evidence, headStatement, receiptStatement, settlementStatement } from './evidence.js'
+import type { LedgerEntry } from './ledger-line.js'
+import { isSameSettlement, type Settlement, type SignedReceipt } from '../coins/receipt.js'
+import type { LedgerHead } from '../signaling/signal.js'
 
 /** Two heads with one number and different hashes. */
 export function headFork(hubKey: string, head: LedgerHead, kept: readonly LedgerHead[]): Evidence | undefined {

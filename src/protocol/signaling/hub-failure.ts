@@ -1,5 +1,5 @@
 /** Why a hub cannot be reached, in words that say what to do. */
-import { isLocalAddress } from '../metadata.js'
+import { isLocalAddress } from '../peer/metadata.js'
 
 /** What the system or a library says about a failed connection, as far as it says anything. */
 export interface ConnectionFailure {

@@ -1,5 +1,5 @@
 import { isLighthouseError, LighthouseError } from '../errors.js'
-import type { CarryReport } from '../stats.js'
+import type { CarryReport } from '../peer/stats.js'
 import { acquireSlot, stepSlots } from './tunnel-lru.js'
 import type {
   Tunnel,

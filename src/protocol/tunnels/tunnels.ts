@@ -9,7 +9,7 @@
  * A tunnel whose last connection is over is in none of them, and forgotten.
  */
 import type { LighthouseError } from '../errors.js'
-import type { CarryReport } from '../stats.js'
+import type { CarryReport } from '../peer/stats.js'
 import { createTunnelSlots, type TunnelSlots } from './tunnel-lru.js'
 
 /** A tunnel: the loopback address behind which another peer's share lies. */

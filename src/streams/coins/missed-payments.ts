@@ -16,9 +16,9 @@ import {
 } from 'rxjs'
 import type { HubClient } from '../../ports.js'
 import type { SettlementStore, StatementStore } from '../../ports/receipts.js'
-import { parseLedgerLine } from '../../protocol/ledger-line.js'
-import type { SignedReceipt } from '../../protocol/receipt.js'
-import type { LedgerHead } from '../../protocol/signal.js'
+import { parseLedgerLine } from '../../protocol/ledger/ledger-line.js'
+import type { SignedReceipt } from '../../protocol/coins/receipt.js'
+import type { LedgerHead } from '../../protocol/signaling/signal.js'
 
 /** At most so many blocks are read at a sign-in, the newest, 9 MB. A busy hub makes them in some minutes. */
 const maxBlocks = 10_000

@@ -2,7 +2,7 @@ import type { CryptoPort } from '../../ports.js'
 import type { SessionStore, StatementStore } from '../../ports/receipts.js'
 import { setBounded } from '../../protocol/bounded-map.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { Evidence } from '../../protocol/evidence.js'
+import type { Evidence } from '../../protocol/ledger/evidence.js'
 import {
   beyondReceipt,
   headFork,
@@ -11,9 +11,9 @@ import {
   settlementRollback,
   settlementsFork,
 } from '../../protocol/ledger/consistency.js'
-import type { Settlement } from '../../protocol/receipt.js'
-import type { LedgerHead } from '../../protocol/signal.js'
-import { headText, settledText } from '../../protocol/signed-texts.js'
+import type { Settlement } from '../../protocol/coins/receipt.js'
+import type { LedgerHead } from '../../protocol/signaling/signal.js'
+import { headText, settledText } from '../../protocol/signaling/signed-texts.js'
 
 /** Settlements of this process that are remembered by the number of their block: 2 MB. The store has the highest of each session. */
 const rememberedSettlements = 4_096

@@ -13,10 +13,10 @@ import {
   switchMap,
 } from 'rxjs'
 import { isLighthouseError, toLighthouseError, type LighthouseError } from '../../protocol/errors.js'
-import type { Evidence, EvidenceKind } from '../../protocol/evidence.js'
-import type { Settlement } from '../../protocol/receipt.js'
-import { type LedgerHead, parseHead, type Signal } from '../../protocol/signal.js'
-import type { StoreFailure } from '../settling.js'
+import type { Evidence, EvidenceKind } from '../../protocol/ledger/evidence.js'
+import type { Settlement } from '../../protocol/coins/receipt.js'
+import { type LedgerHead, parseHead, type Signal } from '../../protocol/signaling/signal.js'
+import type { StoreFailure } from '../coins/settling.js'
 import { SignedStatements, type SignedStatementsOptions } from './signed-statements.js'
 
 /** Findings of one kind that are reported. A hundred small ones must not hide a large one of another kind. */

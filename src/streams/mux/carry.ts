@@ -13,12 +13,12 @@ import {
 } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../../ports.js'
 import { toInternalError } from '../../protocol/errors.js'
-import type { CarryReport, ConnectionStats } from '../../protocol/stats.js'
-import type { SessionAccount } from '../account.js'
-import type { ConnectionEvent } from '../connection.js'
+import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
+import type { SessionAccount } from '../coins/account.js'
+import type { ConnectionEvent } from '../signaling/connection.js'
 import { session$ } from './session.js'
 import type { SessionEvent } from './session-reports.js'
-import type { OpenConnection } from '../while-open.js'
+import type { OpenConnection } from '../signaling/while-open.js'
 
 export interface CarryOptions {
   readonly open: OpenConnection

@@ -15,10 +15,10 @@ import {
 import type { MonotonicClock, TcpPort } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { TunnelConnection, TunnelConnectionEffect, TunnelConnectionEvent } from '../../protocol/tunnels/tunnels.js'
-import type { SessionAccount } from '../account.js'
-import type { ConnectionEvent } from '../connection.js'
+import type { SessionAccount } from '../coins/account.js'
+import type { ConnectionEvent } from '../signaling/connection.js'
 import { carry$ } from '../mux/carry.js'
-import { type OpenConnection, whileOpen } from '../while-open.js'
+import { type OpenConnection, whileOpen } from '../signaling/while-open.js'
 
 export interface TunnelConnectionOptions {
   /** A fresh connection to that peer, as `offerConnection$` makes it. */

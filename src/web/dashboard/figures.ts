@@ -15,7 +15,7 @@ import {
   tap,
   timer,
 } from 'rxjs'
-import type { PeerStats } from '../../protocol/stats.js'
+import type { PeerStats } from '../../protocol/peer/stats.js'
 
 /** Figures of the peer, or null while it does not answer. */
 export type Figures = PeerStats | null

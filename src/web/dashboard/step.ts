@@ -1,4 +1,4 @@
-import type { PeerStats } from '../../protocol/stats.js'
+import type { PeerStats } from '../../protocol/peer/stats.js'
 
 /** Bytes a second, over all connections. */
 export interface Rates {

@@ -1,8 +1,8 @@
 import { html, type TemplateResult } from 'lit-html'
 import { repeat } from 'lit-html/directives/repeat.js'
 import { formatBytes } from '../../protocol/byte-size.js'
-import { formatCoins } from '../../protocol/coins.js'
-import type { ConnectionStats, HubState } from '../../protocol/stats.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
+import type { ConnectionStats, HubState } from '../../protocol/peer/stats.js'
 import { type DashboardState, keptSeconds, type Rates } from './step.js'
 
 type Pill = readonly [kind: 'good' | 'warn' | 'bad' | '', text: string]

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import { asyncScheduler } from 'rxjs'
-import { nodeCrypto } from '../../../../src/adapters/crypto.node.js'
+import { nodeCrypto } from '../../../../src/adapters/crypto/crypto.node.js'
 import { downloadLimit } from '../../../../src/hub/adapters/limits/download-limit.js'
 import { hubRoutes } from '../../../../src/hub/adapters/http/express-routes.js'
 import { prometheusMetrics } from '../../../../src/hub/adapters/metrics/prometheus.js'
@@ -12,7 +12,7 @@ import type { LedgerLine } from '../../../../src/hub/protocol/settlement/ledger.
 import { ConcurrencyLimiter } from '../../../../src/hub/protocol/limits/concurrency-limiter.js'
 import { healthCheck } from '../../../../src/hub/streams/http/health.js'
 import { memoryBus } from '../../../../src/hub/streams/bus/memory-bus.js'
-import { genesisHash } from '../../../../src/protocol/ledger-line.js'
+import { genesisHash } from '../../../../src/protocol/ledger/ledger-line.js'
 import { cleanup, newAccount, postRegistration, registration } from '../../support.js'
 
 async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => undefined as void) {

@@ -9,8 +9,8 @@ import {
   type LedgerLine,
   verifyNext,
 } from '../../../../src/hub/protocol/settlement/ledger.js'
-import { genesisHash } from '../../../../src/protocol/ledger-line.js'
-import type { SignedReceipt } from '../../../../src/protocol/receipt.js'
+import { genesisHash } from '../../../../src/protocol/ledger/ledger-line.js'
+import type { SignedReceipt } from '../../../../src/protocol/coins/receipt.js'
 import { newAccount } from '../../support.js'
 import { verifyAll } from '../../store.contract.js'
 

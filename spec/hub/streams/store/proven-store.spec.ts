@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { HubStore, SettleResult } from '../../../../src/hub/ports.js'
 import type { LedgerLine } from '../../../../src/hub/protocol/settlement/ledger.js'
 import { provenStore } from '../../../../src/hub/streams/store/proven-store.js'
-import type { SignedReceipt } from '../../../../src/protocol/receipt.js'
+import type { SignedReceipt } from '../../../../src/protocol/coins/receipt.js'
 
 const full = new Error('disk full')
 

@@ -1,4 +1,4 @@
-import type { Settlement, SignedReceipt } from '../../../protocol/receipt.js'
+import type { Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 
 export interface Parties {
   readonly seeder: string

@@ -1,7 +1,7 @@
 import { LighthouseError } from '../../../protocol/errors.js'
-import { inTransaction } from '../../sqlite-connection.node.js'
-import type { Database } from '../../sqlite-library.node.js'
-import { checkVersion, migrate } from '../../sqlite-migrations.node.js'
+import { inTransaction } from '../sqlite/connection.node.js'
+import type { Database } from '../sqlite/library.node.js'
+import { checkVersion, migrate } from '../sqlite/migrations.node.js'
 
 /**
  * Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add.

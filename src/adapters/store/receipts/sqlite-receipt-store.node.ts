@@ -1,8 +1,8 @@
 import type { ConsumerAccount, ReceiptStore } from '../../../ports/receipts.js'
-import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/receipt.js'
-import type { LedgerHead } from '../../../protocol/signal.js'
+import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
+import type { LedgerHead } from '../../../protocol/signaling/signal.js'
 import { type Parties, type SessionRow, toReceipt, toSettlement } from './rows.js'
-import type { SqliteConnection } from '../../sqlite-connection.node.js'
+import type { SqliteConnection } from '../sqlite/connection.node.js'
 
 /** Settlements that are read at a time: half a megabyte. */
 const pageRows = 1_000

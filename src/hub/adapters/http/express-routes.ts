@@ -8,9 +8,9 @@ import express, {
   type Response,
 } from 'express'
 import helmet from 'helmet'
-import { formatCoins } from '../../../protocol/coins.js'
-import { isNickname } from '../../../protocol/nickname.js'
-import { isPublicKey } from '../../../protocol/signal.js'
+import { formatCoins } from '../../../protocol/coins/amount.js'
+import { isNickname } from '../../../protocol/peer/nickname.js'
+import { isPublicKey } from '../../../protocol/signaling/signal.js'
 import {
   inviteRefusal,
   policyProblem,

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { isMissing } from '../../../adapters/private-file.node.js'
+import { isMissing } from '../../../adapters/store/private-file.node.js'
 
 /** For the database with its log, Redis, PostgreSQL, the system's own, and what an embedding program has open. */
 const reservedFiles = 64

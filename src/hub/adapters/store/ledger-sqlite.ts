@@ -1,6 +1,6 @@
 import { map, type Observable } from 'rxjs'
-import { database$ } from '../../../adapters/sqlite-file.node.js'
-import type { Database, SqliteLibrary } from '../../../adapters/sqlite-library.node.js'
+import { database$ } from '../../../adapters/store/sqlite/file.node.js'
+import type { Database, SqliteLibrary } from '../../../adapters/store/sqlite/library.node.js'
 import { LighthouseError } from '../../../protocol/errors.js'
 import type { LedgerDatabase, LedgerRow } from '../../protocol/settlement/ledger-rows.js'
 

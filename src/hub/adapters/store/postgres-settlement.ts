@@ -1,5 +1,5 @@
 import type { ClientBase } from 'pg'
-import type { SignedReceipt } from '../../../protocol/receipt.js'
+import type { SignedReceipt } from '../../../protocol/coins/receipt.js'
 import type { ChainState, LedgerLine } from '../../protocol/settlement/ledger.js'
 import type { SettlementBasis, SettlementPlan } from '../../protocol/settlement/settlement.js'
 import { toRow } from './block-row.js'

@@ -1,7 +1,7 @@
 import type { ClientBase, QueryResult } from 'pg'
 import { concat, concatMap, defer, NEVER, type Observable, of, using } from 'rxjs'
 import { LighthouseError } from '../../../protocol/errors.js'
-import type { SignedReceipt } from '../../../protocol/receipt.js'
+import type { SignedReceipt } from '../../../protocol/coins/receipt.js'
 import {
   type BlockHash,
   type ChainState,

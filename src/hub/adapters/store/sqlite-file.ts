@@ -1,5 +1,5 @@
-import { closeDatabase, openDatabase } from '../../../adapters/sqlite-file.node.js'
-import type { Database, SqliteLibrary } from '../../../adapters/sqlite-library.node.js'
+import { closeDatabase, openDatabase } from '../../../adapters/store/sqlite/file.node.js'
+import type { Database, SqliteLibrary } from '../../../adapters/store/sqlite/library.node.js'
 import { type LighthouseError, toLighthouseError } from '../../../protocol/errors.js'
 import { prepareSchema } from './sqlite-schema.js'
 

@@ -1,6 +1,6 @@
-import { inTransaction } from '../../../adapters/sqlite-connection.node.js'
-import type { Database } from '../../../adapters/sqlite-library.node.js'
-import { migrate } from '../../../adapters/sqlite-migrations.node.js'
+import { inTransaction } from '../../../adapters/store/sqlite/connection.node.js'
+import type { Database } from '../../../adapters/store/sqlite/library.node.js'
+import { migrate } from '../../../adapters/store/sqlite/migrations.node.js'
 
 /** Each entry moves the schema one version on; `user_version` counts those that were applied. Never edit one, add. */
 const migrations = [

@@ -1,8 +1,8 @@
 import { map, type Observable } from 'rxjs'
-import { SqliteConnection } from '../../../adapters/sqlite-connection.node.js'
-import { database$ } from '../../../adapters/sqlite-file.node.js'
-import type { Database } from '../../../adapters/sqlite-library.node.js'
-import type { SignedReceipt } from '../../../protocol/receipt.js'
+import { SqliteConnection } from '../../../adapters/store/sqlite/connection.node.js'
+import { database$ } from '../../../adapters/store/sqlite/file.node.js'
+import type { Database } from '../../../adapters/store/sqlite/library.node.js'
+import type { SignedReceipt } from '../../../protocol/coins/receipt.js'
 import {
   type BlockHash,
   type ChainState,

@@ -1,5 +1,5 @@
-import { genesisHash, type LedgerEntry } from '../../../protocol/ledger-line.js'
-import type { SignedReceipt } from '../../../protocol/receipt.js'
+import { genesisHash, type LedgerEntry } from '../../../protocol/ledger/ledger-line.js'
+import type { SignedReceipt } from '../../../protocol/coins/receipt.js'
 
 /** A block as `GET /v1/ledger` shows it: its members and their hash. Members are named as they travel. */
 export type LedgerLine = LedgerEntry

@@ -1,12 +1,12 @@
-import { formatCoins } from '../../../protocol/coins.js'
+import { formatCoins } from '../../../protocol/coins/amount.js'
 import {
   parseReceipt,
   type ReceiptAck,
   type ReceiptRefusal,
   type Settlement,
   type SignedReceipt,
-} from '../../../protocol/receipt.js'
-import { receiptText, settledText } from '../../../protocol/signed-texts.js'
+} from '../../../protocol/coins/receipt.js'
+import { receiptText, settledText } from '../../../protocol/signaling/signed-texts.js'
 import { jsonBytes } from '../signaling/relay.js'
 import type { SettleResult } from './settlement.js'
 

@@ -1,4 +1,4 @@
-import type { ReceiptRefusal, SignedReceipt } from '../../../protocol/receipt.js'
+import type { ReceiptRefusal, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import { type BlockHash, type ChainState, type LedgerLine, transferBlock } from './ledger.js'
 
 /** The parties of a session: the consumer made the offer, the seeder answers it. */

@@ -1,6 +1,6 @@
-import { isNickname, maxNicknameLength } from '../../../protocol/nickname.js'
-import { isBase64Of, isPublicKey } from '../../../protocol/signal.js'
-import { registerText } from '../../../protocol/signed-texts.js'
+import { isNickname, maxNicknameLength } from '../../../protocol/peer/nickname.js'
+import { isBase64Of, isPublicKey } from '../../../protocol/signaling/signal.js'
+import { registerText } from '../../../protocol/signaling/signed-texts.js'
 
 /** A request to register, as it travels. */
 export interface RegistrationRequest {

@@ -1,4 +1,4 @@
-import { bytesPerCoin } from '../../../protocol/coins.js'
+import { bytesPerCoin } from '../../../protocol/coins/amount.js'
 import { isShallow, type Json } from '../../../protocol/json.js'
 import {
   maxSignalBytes,
@@ -6,7 +6,7 @@ import {
   type Signal,
   type SignalAck,
   type SignalRefusal,
-} from '../../../protocol/signal.js'
+} from '../../../protocol/signaling/signal.js'
 
 /** What an offer costs at least to be relayed: one coin in the wallet. Answers are free, since serving is how one earns. */
 const minOfferBytes = bytesPerCoin

@@ -10,7 +10,7 @@ import {
   type SchedulerLike,
   timeout,
 } from 'rxjs'
-import type { LedgerHead } from '../../../protocol/signal.js'
+import type { LedgerHead } from '../../../protocol/signaling/signal.js'
 import type { HubBus, HubLogger, HubStore } from '../../ports.js'
 
 /** Whoever watches the hub gets the truth within two seconds, also when something hangs. */

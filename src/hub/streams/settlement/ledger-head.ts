@@ -1,7 +1,7 @@
 import { defer, map, type Observable } from 'rxjs'
 import { LighthouseError } from '../../../protocol/errors.js'
-import type { LedgerHead } from '../../../protocol/signal.js'
-import { headText } from '../../../protocol/signed-texts.js'
+import type { LedgerHead } from '../../../protocol/signaling/signal.js'
+import { headText } from '../../../protocol/signaling/signed-texts.js'
 import { type BlockHash, type ChainState, emptyChain, verifyNext } from '../../protocol/settlement/ledger.js'
 import type { HubStore, KeyPair } from '../../ports.js'
 

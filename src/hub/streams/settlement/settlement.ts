@@ -15,7 +15,7 @@ import {
   timeout,
 } from 'rxjs'
 import type { CryptoPort, MonotonicClock } from '../../../ports.js'
-import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../protocol/receipt.js'
+import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import { batch } from '../../../operators/batch.js'
 import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair, SettleResult } from '../../ports.js'
 import {

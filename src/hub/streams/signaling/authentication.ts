@@ -1,7 +1,7 @@
 import { concatMap, defer, from, type Observable, throwError, timeout } from 'rxjs'
 import { LighthouseError } from '../../../protocol/errors.js'
-import { isPublicKey } from '../../../protocol/signal.js'
-import { authText, hubChallengeText } from '../../../protocol/signed-texts.js'
+import { isPublicKey } from '../../../protocol/signaling/signal.js'
+import { authText, hubChallengeText } from '../../../protocol/signaling/signed-texts.js'
 import type { HubSocket } from '../../ports.js'
 import type { HubContext } from './context.js'
 

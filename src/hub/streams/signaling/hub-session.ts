@@ -11,9 +11,9 @@ import {
   type Observable,
   takeUntil,
 } from 'rxjs'
-import { formatCoins } from '../../../protocol/coins.js'
+import { formatCoins } from '../../../protocol/coins/amount.js'
 import { isLighthouseError } from '../../../protocol/errors.js'
-import type { Signal } from '../../../protocol/signal.js'
+import type { Signal } from '../../../protocol/signaling/signal.js'
 import type { BusSession, HubSocket } from '../../ports.js'
 import { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
 import { authenticate$ } from './authentication.js'

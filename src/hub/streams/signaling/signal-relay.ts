@@ -1,5 +1,5 @@
 import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
-import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signal.js'
+import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signaling/signal.js'
 import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../../protocol/signaling/relay.js'
 import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../../ports.js'
 import type { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'

@@ -1,0 +1,142 @@
+import { Observable } from 'rxjs'
+import { io, type Socket } from 'socket.io-client'
+import type { SignalConnection, SignalTransport, SignalTransportEvent } from '../../ports.js'
+import { LighthouseError } from '../../protocol/errors.js'
+import { parseReceiptAck, type ReceiptAck } from '../../protocol/coins/receipt.js'
+import { maxSignalBytes, type SignalAck, signalRefusals } from '../../protocol/signaling/signal.js'
+import { type ConnectionFailure, unreachableReason } from '../../protocol/signaling/hub-failure.js'
+
+/** For the connection, and for the acknowledgement of a signal: half of the 20 s within which a peer must be reached. */
+const answerTimeoutMs = 10_000
+
+/**
+ * For the acknowledgement of a receipt. A hub gives up a batch after 15 s and says so, which should be heard; and the seeder
+ * ends a connection that is not paid for after 20 s.
+ */
+const receiptTimeoutMs = 16_000
+
+/** Twice the largest signal, as the hub has it. A hub that sends more loses the connection. */
+const maxPacketBytes = 2 * maxSignalBytes
+
+/** Words of the hub are shown to people: no control characters, no more than a sentence. */
+function words(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, 200) : otherwise
+}
+
+function membersOf(value: unknown): Record<string, unknown> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+}
+
+function parseAck(value: unknown): SignalAck | undefined {
+  const { delivered, error } = membersOf(value)
+  if (delivered === true) return { delivered }
+  const { code, message } = membersOf(error)
+  const known = signalRefusals.find(refusal => refusal === code)
+  return known && { error: { code: known, message: words(message, known) } }
+}
+
+function parseReceiptAnswer(value: unknown): ReceiptAck | undefined {
+  const ack = parseReceiptAck(value)
+  if (ack === undefined || 'settled' in ack) return ack
+  return { error: { code: ack.error.code, message: words(ack.error.message, ack.error.code) } }
+}
+
+function unreachable(url: string, reason: string, cause?: unknown): LighthouseError {
+  return new LighthouseError('hub-unreachable', `The hub at ${url}: ${reason}.`, {}, { cause })
+}
+
+/** What failed underneath: socket.io itself only says that polling did, which it tries last. */
+function failureOf(error: Error): ConnectionFailure {
+  const { status, statusText } = membersOf(membersOf(error).context)
+  const { code, message } = membersOf(statusText)
+  if (message !== undefined) return { code, message }
+  return { message: Number(status) > 0 ? `status ${Number(status)}` : error.message }
+}
+
+function connectionOf(socket: Socket, url: string): SignalConnection {
+  const ask$ = <Ack>(
+    event: string,
+    body: object,
+    timeoutMs: number,
+    parse: (answer: unknown) => Ack | undefined,
+  ): Observable<Ack> =>
+    new Observable(subscriber => {
+      // socket.io would keep it for a connection that is not coming back.
+      if (!socket.connected) return subscriber.error(unreachable(url, 'the connection is over'))
+      socket.timeout(timeoutMs).emit(event, body, (error: Error | null, answer: unknown) => {
+        if (error !== null) return subscriber.error(unreachable(url, `it did not acknowledge a ${event}`, error))
+        const ack = parse(answer)
+        if (ack === undefined) {
+          return subscriber.error(
+            new LighthouseError(
+              'hub-protocol',
+              `The hub at ${url} sent an acknowledgement that its protocol does not have.`,
+            ),
+          )
+        }
+        subscriber.next(ack)
+        subscriber.complete()
+      })
+    })
+  return {
+    send$: signal => ask$('signal', signal, answerTimeoutMs, parseAck),
+    settle$: receipt => ask$('receipt', receipt, receiptTimeoutMs, parseReceiptAnswer),
+  }
+}
+
+function refusal(url: string, body: unknown): LighthouseError {
+  const { code, message } = membersOf(body)
+  return code === 'not-authenticated'
+    ? new LighthouseError('not-authenticated', `The hub at ${url} refused: ${words(message, 'no reason given')}`)
+    : unreachable(url, words(message, 'it cannot serve this session now'))
+}
+
+/**
+ * The signaling connection to a hub over socket.io, WebSocket first and polling where that is blocked.
+ *
+ * Each subscription is one connection, which does not come back by itself; unsubscribing closes it. Errors with
+ * `hub-unreachable` when it cannot be made within 10 s or is lost, with `not-authenticated` when the hub refuses the
+ * key. What arrives is passed on unchecked, typed `unknown`; nothing of it is buffered.
+ */
+export function socketIoTransport(hub: string | URL): SignalTransport {
+  const url = new URL(hub).origin
+  return {
+    connect$: pubKey =>
+      new Observable<SignalTransportEvent>(subscriber => {
+        const options = { maxPayload: maxPacketBytes } // ws knows it, socket.io's types do not
+        const socket = io(url, {
+          ...options,
+          auth: { pub_key: pubKey },
+          forceNew: true,
+          reconnection: false,
+          timeout: answerTimeoutMs,
+          transports: ['websocket', 'polling'],
+          tryAllTransports: true,
+        })
+        const connection = connectionOf(socket, url)
+        socket.on('challenge', (body: unknown, acknowledge: unknown) => {
+          const { challenge, hub_key: hubKey, signature } = membersOf(body)
+          const respond = (text: string): void => void (typeof acknowledge === 'function' && acknowledge(text))
+          subscriber.next({ type: 'challenge', challenge, hubKey, signature, respond })
+        })
+        socket.on('authenticated', (body: unknown) => {
+          const { coins, ice_servers: iceServers, head } = membersOf(body)
+          subscriber.next({ type: 'authenticated', coins, iceServers, head, connection })
+        })
+        socket.on('signal', (message: unknown) => subscriber.next({ type: 'signal', message }))
+        socket.on('settled', (message: unknown) => subscriber.next({ type: 'settled', message }))
+        socket.on('replaced', () => subscriber.next({ type: 'replaced' }))
+        socket.on('refused', (body: unknown) => subscriber.error(refusal(url, body)))
+        socket.on('connect_error', error => {
+          const message = `The hub at ${url} cannot be reached: ${unreachableReason(url, failureOf(error))}`
+          subscriber.error(new LighthouseError('hub-unreachable', message, {}, { cause: error }))
+        })
+        socket.on('disconnect', reason => subscriber.error(unreachable(url, `the connection was lost (${reason})`)))
+        return () => {
+          // Acknowledgements that are still awaited fail here, and their timers end.
+          socket.disconnect()
+          socket.removeAllListeners()
+        }
+      }),
+  }
+}

@@ -1,0 +1,30 @@
+import type { Observable } from 'rxjs'
+import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
+import type { LighthouseError } from '../../protocol/errors.js'
+import type { PeerStats } from '../../protocol/peer/stats.js'
+
+/** What is in the wallet, in bytes. */
+export interface Balance {
+  readonly bytes: number
+  /** The hub is away and said this then (wall clock, milliseconds); undefined when it said so now. */
+  readonly asOfMs: number | undefined
+}
+
+/** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
+export interface ProxyBackend {
+  readonly identity: { readonly nickname: string; readonly pubKey: string }
+  /** Who presents it may stop the peer and forgive debts. */
+  readonly controlToken: string
+  /** Newest first, then once a second while subscribed. */
+  readonly stats$: Observable<PeerStats>
+  /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
+  connect$(nickname: string): Observable<Tunnel>
+  /** Why that tunnel is over; undefined while it is not. For a request that broke with it. */
+  endOf(tunnel: Tunnel): LighthouseError | undefined
+  /** Asks the hub now; emits the wallet once. */
+  balance$(): Observable<Balance>
+  /** Asks nothing more for what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
+  forgive$(nickname: string): Observable<number>
+  /** Somebody with the control token wants the peer to stop. */
+  requestStop(): void
+}

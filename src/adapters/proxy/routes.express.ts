@@ -1,0 +1,193 @@
+/**
+ * What the proxy answers: the dashboard, its control endpoints, and everything under the peers' mounts.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
+import { defer, fromEvent, merge, type Observable, take, takeUntil } from 'rxjs'
+import { preferredType } from '../http/negotiation.js'
+import { formatCoins } from '../../protocol/coins/amount.js'
+import { judgeRequest } from '../../protocol/http/guard.js'
+import { isNickname } from '../../protocol/peer/nickname.js'
+import { parsePeerTarget } from '../../protocol/http/peer-target.js'
+import { statsLine } from '../../protocol/peer/stats-line.js'
+import { dashboardAssets } from './dashboard-page.node.js'
+import { eventStream } from './event-stream.node.js'
+import { contentSecurityPolicy, guard, type Problem, securityHeaders, sendProblem } from '../http/guard.express.js'
+import type { ProxyBackend } from './backend.js'
+import { peerRequests } from './peer.node.js'
+import { sendFailure } from './proxy-problem.node.js'
+
+/** What the routes need. */
+export interface ProxyRoutesOptions {
+  readonly peer: ProxyBackend
+  /** The peer's own data server, when it shares a folder; the dashboard links it. */
+  readonly dataUrl?: string | undefined
+  /** The listener's own names; known once it is bound. */
+  readonly hosts: () => readonly string[]
+  /** Drops attempts and ends event streams when it emits. */
+  readonly stop$: Observable<unknown>
+}
+
+/** Nobody lives at this address. */
+export const notFound: Problem = {
+  status: 404,
+  title: 'There is nothing here',
+  detail: 'The proxy has no such page.',
+  next: "Go to / for the dashboard, or to /proxy/nickname/ for somebody's share.",
+  link: { href: '/', text: 'Dashboard' },
+}
+
+const wrongToken: Problem = {
+  status: 403,
+  title: 'The control token is missing or wrong',
+  detail: 'Only a program that knows the token of this run may control the peer.',
+  next: 'Use the command "lighthouse-peer" in the home directory of this peer.',
+}
+
+const broken: Problem = {
+  status: 500,
+  title: 'Something went wrong here',
+  detail: 'The request could not be handled.',
+  next: 'Try again. If it stays so, restart the peer and report what you asked for.',
+}
+
+const unreadableTarget: Problem = {
+  status: 400,
+  title: 'This address cannot be read',
+  detail: 'It has a character that must be percent-encoded.',
+  next: 'Encode spaces and control characters, as in %20.',
+}
+
+/** Answers a method that a route does not have. */
+function methodNotAllowed(allow: string): RequestHandler {
+  return (req, res) => {
+    res.setHeader('Allow', allow)
+    sendProblem(req, res, {
+      status: 405,
+      title: `${req.method} is not for this address`,
+      detail: `It takes ${allow}.`,
+      next: `Ask again with ${allow.split(',')[0]!}.`,
+    })
+  }
+}
+
+function isToken(presented: string | undefined, token: string): boolean {
+  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
+  return timingSafeEqual(digest(presented ?? ''), digest(token))
+}
+
+/** A navigation that nobody clicked for: says whom it would connect to, and does nothing. */
+function confirmPeer(req: Request, res: Response): void {
+  const nickname = parsePeerTarget(req.originalUrl)?.nickname ?? ''
+  const whom = isNickname(nickname) ? nickname : 'this address'
+  const path = req.originalUrl.startsWith('/') ? req.originalUrl : '/'
+  sendProblem(req, res, {
+    status: 403,
+    title: `Connect to ${whom}?`,
+    detail: `Another page sent your browser here without a click of yours. Nothing has been done yet.`,
+    next: `Going on connects you to ${whom}, and what you receive costs coins.`,
+    link: { href: `http://${req.headers.host}${path}`, text: `Open ${whom}` },
+  })
+}
+
+/** The proxy as an Express application. Holds no timer and no socket of its own. */
+export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions): Express {
+  const app = express()
+  app.disable('x-powered-by').disable('etag').set('query parser', false)
+  app.enable('case sensitive routing').enable('strict routing')
+  app.use(securityHeaders())
+  app.use(
+    guard({
+      hosts,
+      // Only what connects needs a click; the proxy's own pages do nothing by being looked at.
+      judge: (request, names, req) => {
+        const verdict = judgeRequest(request, names)
+        return verdict === 'confirm' && parsePeerTarget(req.url ?? '') === undefined ? 'allow' : verdict
+      },
+      onConfirm: confirmPeer,
+    }),
+  )
+  app.use((req, res, next) => {
+    if (req.headers['service-worker'] === undefined) return next()
+    sendProblem(req, res, { ...notFound, status: 403, title: 'No service workers here' })
+  })
+
+  const answerPeer = peerRequests(peer, stop$)
+  app.use((req, res, next) => {
+    if (!answerPeer(req, res, req.originalUrl)) next()
+  })
+
+  const get = (path: string, handler: RequestHandler): void => {
+    app.route(path).get(handler).all(methodNotAllowed('GET, HEAD'))
+  }
+  /** Asks once, and answers with the first value or with the failure. */
+  const answerWith = <T>(value$: () => Observable<T>, answer: (value: T, req: Request, res: Response) => void) =>
+    ((req, res) => {
+      res.setHeader('Cache-Control', 'no-store')
+      defer(value$)
+        .pipe(take(1), takeUntil(merge(stop$, fromEvent(res, 'close'))))
+        .subscribe({ next: value => answer(value, req, res), error: error => sendFailure(req, res, error) })
+    }) satisfies RequestHandler
+
+  for (const asset of dashboardAssets({ ...peer.identity, dataUrl })) {
+    get(asset.path, (_req, res) => {
+      if (asset.policy !== undefined) res.setHeader('Content-Security-Policy', contentSecurityPolicy(asset.policy))
+      res.setHeader('Cache-Control', 'no-cache')
+      res.type(asset.type).send(asset.text)
+    })
+  }
+  get(
+    '/coins',
+    answerWith(
+      () => peer.balance$(),
+      ({ bytes, asOfMs }, req, res) => {
+        const coins = formatCoins(bytes)
+        res.vary('Accept')
+        if (preferredType(req, ['text/plain', 'application/json']) === 'text/plain') {
+          res.type('text/plain').send(`${coins}\n`)
+        } else if (asOfMs === undefined) res.json({ coins, bytes })
+        else res.json({ coins, bytes, hub: 'away', asOf: new Date(asOfMs).toISOString() })
+      },
+    ),
+  )
+  get(
+    '/stats',
+    answerWith(
+      () => peer.stats$,
+      (stats, req, res) => {
+        res.vary('Accept')
+        if (preferredType(req, ['application/json', 'text/plain']) === 'application/json') {
+          res.json(stats)
+        } else res.type('text/plain').send(`${statsLine(stats)}\n`)
+      },
+    ),
+  )
+  get('/events', eventStream({ name: 'stats', snapshot$: defer(() => peer.stats$), stop$ }))
+
+  const control = (path: string, handler: RequestHandler): void => {
+    const onlyWithToken: RequestHandler = (req, res, next) => {
+      if (isToken(req.get('x-lighthouse-token'), peer.controlToken)) next()
+      else sendProblem(req, res, wrongToken)
+    }
+    app.route(path).post(onlyWithToken, handler).all(methodNotAllowed('POST'))
+  }
+  control('/control/stop', (_req, res) => {
+    // After the answer is out, since stopping closes the connection that carries it.
+    res.once('close', () => peer.requestStop())
+    res.status(202).json({ stopping: true })
+  })
+  control('/control/forgive/:nickname', (req, res) => {
+    const { nickname } = req.params
+    answerWith(
+      () => peer.forgive$(String(nickname)),
+      (bytes, _req, answer) => answer.json({ nickname, coins: formatCoins(bytes), bytes }),
+    )(req, res)
+  })
+
+  app.use((req: Request, res: Response) => {
+    const mounted = /^\/(?:proxy|inline)(?:[/?]|$)/.test(req.originalUrl)
+    sendProblem(req, res, mounted ? unreadableTarget : notFound)
+  })
+  app.use((_error: unknown, req: Request, res: Response, _next: () => void) => sendProblem(req, res, broken))
+  return app
+}

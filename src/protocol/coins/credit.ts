@@ -1,0 +1,133 @@
+/**
+ * The seeder's credit window for one consumer key: how much it may take before it has paid. Plain data in, plain data
+ * out; who lets bytes go tells it first and asks again.
+ *
+ *     served − paid ≤ W = creditWindow(paid)
+ *
+ * What the key owes since ever, over all its sessions, so that reconnecting gains nothing.
+ */
+import { bytesPerCoin } from './amount.js'
+
+/** What a key may owe that has never paid: a quarter of a second at 4 MB/s, and the price of one coin. */
+export const firstCreditBytes = bytesPerCoin
+/** What a key has paid counts by a sixteenth: a cheat has to have paid sixteen times what it takes. */
+const creditShare = 16
+/** However much was paid: 0.4 s at 40 MB/s, more than settling takes on a slow path. */
+export const maxCreditBytes = 16 * bytesPerCoin
+/**
+ * How far ahead of sending the account on disk is told at least, so a crash of the seeder adds at most this, or an eighth
+ * of the window, to a debt and never loses one. Each announcement cuts what is sent in one go, which costs a key that
+ * takes much a fifth of its rate.
+ */
+export const announceBytes = 262_144
+
+function announceAhead(paidBytes: number): number {
+  return Math.max(announceBytes, Math.floor(creditWindow(paidBytes) / 8))
+}
+
+/** How one consumer key stands with this seeder. */
+export interface Credit {
+  /** Sent to it since ever. */
+  readonly servedBytes: number
+  /** Settled by it since ever. */
+  readonly paidBytes: number
+  /** What is on disk as served; nothing is sent beyond it. */
+  readonly announcedBytes: number
+  /** Payload bytes sent in each live session. */
+  readonly sessions: ReadonlyMap<string, number>
+}
+
+/** W in bytes: what a key may owe that has paid so much. */
+export function creditWindow(paidBytes: number): number {
+  return Math.min(maxCreditBytes, Math.max(firstCreditBytes, Math.floor(paidBytes / creditShare)))
+}
+
+/** From what the receipt store keeps. No session is live. */
+export function createCredit(account: { readonly servedBytes: number; readonly paidBytes: number }): Credit {
+  const { servedBytes, paidBytes } = account
+  return { servedBytes, paidBytes, announcedBytes: servedBytes, sessions: new Map() }
+}
+
+/** A session begins. One that is live already goes on as it is. */
+export function openSession(credit: Credit, session: string): Credit {
+  return credit.sessions.has(session) ? credit : { ...credit, sessions: new Map(credit.sessions).set(session, 0) }
+}
+
+/** This session has sent so much in all. What was told before, or of a session that is not live, changes nothing. */
+export function sent(credit: Credit, session: string, bytesTotal: number): Credit {
+  const before = credit.sessions.get(session)
+  if (before === undefined || bytesTotal <= before) return credit
+  return {
+    ...credit,
+    sessions: new Map(credit.sessions).set(session, bytesTotal),
+    servedBytes: credit.servedBytes + bytesTotal - before,
+  }
+}
+
+/**
+ * A settlement arrived that is `newBytes` ahead of the one before for its session: what `ReceiptStore.settle` returned. It
+ * counts for the key, whether or not the session is live. Differences and not totals, since the consumer chooses the
+ * session's ID: one that was used before must not bring along what it had settled then.
+ */
+export function settled(credit: Credit, newBytes: number): Credit {
+  return newBytes <= 0 ? credit : { ...credit, paidBytes: credit.paidBytes + newBytes }
+}
+
+/** A session is over, after its last `sent`. What it owes stays owed. */
+export function closeSession(credit: Credit, session: string): Credit {
+  if (!credit.sessions.has(session)) return credit
+  const sessions = new Map(credit.sessions)
+  sessions.delete(session)
+  return { ...credit, sessions }
+}
+
+/** Nothing is owed any more, of live sessions either. What was paid ahead stays so. */
+export function forgive(credit: Credit): Credit {
+  return { ...credit, servedBytes: Math.min(credit.servedBytes, credit.paidBytes) }
+}
+
+/** What may be sent now in all sessions together, whether or not it was announced. */
+function creditLeft({ servedBytes, paidBytes }: Credit): number {
+  return Math.max(0, creditWindow(paidBytes) - (servedBytes - paidBytes))
+}
+
+/**
+ * Payload bytes that this session may have sent in all; never below what it has sent, 0 for one that is not live.
+ * Whatever one session sends comes off all of them: it has to be asked for right before anything is sent.
+ */
+export function limitOf(credit: Credit, session: string): number {
+  const sentBytes = credit.sessions.get(session)
+  if (sentBytes === undefined) return 0
+  return sentBytes + Math.min(creditLeft(credit), Math.max(0, credit.announcedBytes - credit.servedBytes))
+}
+
+/** `limitOf` every live session. */
+export function limits(credit: Credit): ReadonlyMap<string, number> {
+  return new Map([...credit.sessions.keys()].map(session => [session, limitOf(credit, session)]))
+}
+
+/**
+ * What the receipt store has to be told as served now, or undefined when it need not be told. Told early enough that no
+ * session waits, and never beyond what the window allows, so that a crash takes no key out of its window.
+ *
+ *     const due = announcement(credit)
+ *     if (due !== undefined) {
+ *       store.serve(consumer, due)
+ *       credit = announced(credit, due)
+ *     }
+ */
+export function announcement(credit: Credit): number | undefined {
+  const { servedBytes, announcedBytes, paidBytes, sessions } = credit
+  const ahead = announceAhead(paidBytes)
+  // With nothing live the account is put right: what was announced and not sent is no debt.
+  if (sessions.size === 0) return announcedBytes === servedBytes ? undefined : servedBytes
+  const due = servedBytes + Math.min(ahead, creditLeft(credit))
+  if (due <= announcedBytes) return undefined
+  // Half used up, or less there than may be sent: then a session could wait for it.
+  return announcedBytes - servedBytes <= ahead / 2 ? due : undefined
+}
+
+/** The receipt store was told that so much was served. */
+export function announced(credit: Credit, servedBytes: number): Credit {
+  return { ...credit, announcedBytes: servedBytes }
+}

@@ -1,0 +1,186 @@
+import type { ErrorCode, LighthouseError } from '../errors.js'
+
+/** How a failure is told over HTTP: status, title, and what the reader can do. `{peer}` stands for the nickname. */
+interface Answer {
+  readonly status: 400 | 402 | 404 | 409 | 500 | 502 | 503 | 504
+  readonly title: string
+  readonly next: string
+}
+
+const dialAgain = 'Try again; a new connection is made.'
+const lostConnection = (title: string): Answer => ({ status: 502, title, next: dialAgain })
+const setupFailed = (title: string, next: string): Answer => ({ status: 500, title, next })
+
+const answers: Readonly<Record<ErrorCode, Answer>> = {
+  'frame-version': lostConnection('{peer} sent something unreadable'),
+  'frame-command': lostConnection('{peer} sent something unreadable'),
+  'frame-size': lostConnection('{peer} sent something unreadable'),
+  'protocol-violation': lostConnection('{peer} broke the rules of the connection'),
+  'peer-silent': lostConnection('{peer} has fallen silent'),
+  internal: {
+    status: 500,
+    title: 'Something is wrong with this program',
+    next: 'Try again. If it stays so, report it with the log of "lighthouse-peer up", which names the place.',
+  },
+  'channel-closed': lostConnection('The connection to {peer} was lost'),
+  'stream-ids-exhausted': lostConnection('The connection to {peer} is used up'),
+  'too-many-streams': {
+    status: 503,
+    title: 'Too many requests to {peer} at once',
+    next: 'Wait for a transfer to end, or stop one, then try again.',
+  },
+  'stream-overrun': lostConnection('The transfer from {peer} was broken off'),
+  'stream-reset': lostConnection('{peer} broke the transfer off'),
+  'connect-timeout': {
+    status: 504,
+    title: '{peer} did not answer in time',
+    next: 'Try again in a moment. If it stays so, look at "lighthouse-peer status" on both sides.',
+  },
+  'peer-offline': {
+    status: 502,
+    title: '{peer} is offline',
+    next: 'Ask its owner to start Lighthouse, then try again.',
+  },
+  'unknown-nickname': {
+    status: 404,
+    title: 'Nobody is called {peer}',
+    next: 'Check the spelling of the nickname, and that you both use the same hub.',
+  },
+  'malformed-nickname': {
+    status: 400,
+    title: 'This is not a nickname',
+    next: 'A nickname has the letters a to z only, in lower case. Write the address as /proxy/nickname/path.',
+  },
+  'own-nickname': {
+    status: 409,
+    title: '{peer} is you',
+    next: 'Open your own folder from the dashboard; it needs no connection.',
+  },
+  'no-coins': {
+    status: 402,
+    title: 'Out of coins',
+    next: 'One coin buys one megabyte. Serve others to earn: keep your peer running and share something worth watching. What was held goes on when coins arrive.',
+  },
+  unpaid: lostConnection('What {peer} sent was not paid for'),
+  'spending-limit': {
+    status: 402,
+    title: 'Your own spending limit is reached',
+    next: 'Raise the limit with which this peer was started, or wait: a limit by the day ends at midnight (UTC).',
+  },
+  'rate-limited': { status: 503, title: 'The hub asks for patience', next: 'Wait a minute, then try again.' },
+  'hub-unreachable': {
+    status: 503,
+    title: 'The hub cannot be reached',
+    next: 'Check your network and the hub address in metadata.json. It is tried again by itself; open connections go on.',
+  },
+  'hub-protocol': {
+    status: 503,
+    title: 'The hub does not speak as expected',
+    next: 'Check that the address in metadata.json is a hub, and that hub and peer have matching versions.',
+  },
+  'not-authenticated': {
+    status: 503,
+    title: 'The hub does not accept your key',
+    next: 'Register again with "lighthouse-peer register".',
+  },
+  'session-replaced': {
+    status: 503,
+    title: 'You are signed in elsewhere',
+    next: 'Stop the other peer that uses the same key, then start this one again.',
+  },
+  'registration-refused': {
+    status: 409,
+    title: 'The registration was refused',
+    next: 'Choose another nickname and register again.',
+  },
+  'bad-signature': {
+    status: 502,
+    title: 'The answer of {peer} was not genuine',
+    next: 'Somebody in between changed it, so nothing was connected. Try again later, and tell the operator of the hub.',
+  },
+  'key-changed': {
+    status: 502,
+    title: 'The key of {peer} has changed',
+    next: 'Ask the other person, not through the hub, whether the key is new. Only then forget the old one.',
+  },
+  'ledger-broken': {
+    status: 502,
+    title: 'The ledger of the hub is not what it vouched for',
+    next: 'Keep what this peer has written down about it, and ask the operator of the hub.',
+  },
+  'malformed-signal': lostConnection('{peer} sent something unreadable'),
+  'webrtc-failed': {
+    status: 502,
+    title: 'No connection to {peer}',
+    next: 'Try again. If it stays so, look at "lighthouse-peer status" on both sides.',
+  },
+  'peer-refused': { status: 502, title: '{peer} refused the connection', next: 'Ask its owner, or try again later.' },
+  'too-many-connections': {
+    status: 503,
+    title: 'Too many connections at once',
+    next: 'Wait for one to end, then try again.',
+  },
+  'port-in-use': {
+    status: 503,
+    title: 'A port is taken',
+    next: 'Stop the program that holds it, or move this peer with --port-base.',
+  },
+  'address-unavailable': {
+    status: 503,
+    title: 'An address is not there',
+    next: 'Check the address to listen on, or wait until its interface is up.',
+  },
+  'no-tunnel-port': {
+    status: 503,
+    title: 'No tunnel port is free',
+    next: 'Stop the program that holds one of the ten ports, or move the block with --port-base.',
+  },
+  'invalid-option': setupFailed('An option has a wrong value', 'Correct the option that is named, and start again.'),
+  'invalid-metadata': setupFailed('metadata.json is not usable', 'Restore the file, or register again.'),
+  'invalid-share': setupFailed('What is shared is not there', 'Correct --share, and start again.'),
+  'store-failed': setupFailed('Stored data is not usable', 'Check the disk and the permissions of the files.'),
+}
+
+/** The HTTP status for a failure of that code. */
+export function httpStatus(code: ErrorCode): number {
+  return answers[code].status
+}
+
+/** A failure as an answer over HTTP. Plain text: whoever makes a page of it escapes. */
+export interface FailureAnswer extends Answer {
+  readonly detail: string
+  readonly code: ErrorCode
+}
+
+/** Tells a failure over HTTP. `nickname` is whom the request was for, when the error does not say. */
+export function describeFailure({ code, message, details }: LighthouseError, nickname?: string): FailureAnswer {
+  const { status, title, next } = answers[code]
+  const named = details.nickname ?? nickname
+  const text = title.replace('{peer}', () => named ?? 'the peer')
+  // A nickname stays as it is written; a sentence without one begins with a capital.
+  return { status, title: named === undefined ? capitalised(text) : text, detail: message, next, code }
+}
+
+/** A redirect out of a peer's share, which the inline mount does not pass on: the reader decides whether to go there. */
+export function describeRedirectElsewhere(
+  nickname: string,
+  target: URL,
+): Pick<Answer, 'title' | 'next'> & { readonly status: 502; readonly detail: string; readonly link?: Link } {
+  const { href, protocol } = target
+  return {
+    status: 502,
+    title: `${nickname} sends you elsewhere`,
+    detail: `The answer was a redirect out of the share of ${nickname}, to ${href}`,
+    next: 'It was not followed. Open that address yourself if you trust it.',
+    ...(/^https?:$/.test(protocol) && { link: { href, text: href } }),
+  }
+}
+
+interface Link {
+  readonly href: string
+  readonly text: string
+}
+
+function capitalised(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
+}

@@ -1,0 +1,46 @@
+import { catchError, defer, map, type Observable, of } from 'rxjs'
+import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
+import { LighthouseError } from '../../protocol/errors.js'
+import type { Accounts } from './accounts.js'
+
+/**
+ * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Of a wallet that was never told
+ * nothing is said. Throws what the store does.
+ */
+export function unpayable(accounts: Pick<Accounts, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
+  const limit = (what: string): LighthouseError =>
+    new LighthouseError('spending-limit', `the limit that you set on what may be spent ${what} is reached`)
+  if (accounts.stop() === 'spending-limit') return limit('in a day')
+  if (seeder !== undefined && accounts.stop(seeder) === 'spending-limit') return limit('for this peer')
+  const { wallet } = accounts
+  if (wallet === undefined) return undefined
+  const coins = formatCoins(wallet.bytes)
+  if (wallet.bytes < bytesPerCoin) {
+    return new LighthouseError('no-coins', `your wallet holds ${coins} coins, and a new request needs at least one`)
+  }
+  if (accounts.stop() !== 'no-coins') return undefined
+  return new LighthouseError('no-coins', `all ${coins} coins in your wallet are signed away and not settled yet`)
+}
+
+/**
+ * Emits once when there is something to pay with, for the seeder with this key where it is known; else errors with why not. A
+ * wallet that seems empty is looked at again first, with `balance$`: others may have paid in.
+ */
+export function payable$(
+  accounts: Pick<Accounts, 'stop' | 'wallet'>,
+  balance$: Observable<unknown>,
+  seeder?: string,
+): Observable<void> {
+  return defer(() => {
+    const reason = unpayable(accounts, seeder)
+    if (reason?.code !== 'no-coins') return of(reason)
+    return balance$.pipe(
+      catchError(() => of(undefined)),
+      map(() => unpayable(accounts, seeder)),
+    )
+  }).pipe(
+    map(reason => {
+      if (reason !== undefined) throw reason
+    }),
+  )
+}

@@ -1,0 +1,210 @@
+import {
+  catchError,
+  combineLatest,
+  filter,
+  map,
+  take,
+  timeout,
+  concat,
+  concatMap,
+  defer,
+  from,
+  ignoreElements,
+  NEVER,
+  type Observable,
+  of,
+  retry,
+  type SchedulerLike,
+  tap,
+  throwError,
+  timer,
+} from 'rxjs'
+import type {
+  CryptoPort,
+  IceServer,
+  SignalConnection,
+  SignalTransport,
+  SignalTransportEvent,
+  TrustStore,
+} from '../../ports.js'
+import { backoffMs } from '../../protocol/signaling/backoff.js'
+import { parseCoins } from '../../protocol/coins/amount.js'
+import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
+import { hubScope, type Identity } from '../../protocol/peer/metadata.js'
+import { parseSettlement, type Settlement } from '../../protocol/coins/receipt.js'
+import { isPublicKey, type LedgerHead, parseHead, parseSignal, type Signal } from '../../protocol/signaling/signal.js'
+import { parseIceServers } from '../../protocol/signaling/ice-servers.js'
+import { authText, hubChallengeText, settledText } from '../../protocol/signaling/signed-texts.js'
+import type { HubState } from '../../protocol/peer/stats.js'
+
+/** What a peer has while it is signed in. */
+export interface HubSession {
+  readonly hubKey: string
+  readonly iceServers: readonly IceServer[]
+  readonly head: LedgerHead | undefined
+  readonly connection: SignalConnection
+}
+
+export type SignalingEvent =
+  | { readonly type: 'state'; readonly state: HubState }
+  | { readonly type: 'session'; readonly session: HubSession | undefined }
+  /** The wallet at the sign-in. */
+  | { readonly type: 'coins'; readonly bytes: number }
+  | { readonly type: 'signal'; readonly signal: Signal }
+  /** The connection to the hub ended for a defect in this program, which the state says as well, without its place. */
+  | { readonly type: 'defect'; readonly reason: LighthouseError }
+  /** Its signature was checked. */
+  | { readonly type: 'settled'; readonly settlement: Settlement }
+
+export interface SignalingOptions {
+  readonly transport: SignalTransport
+  readonly identity: Identity
+  readonly crypto: CryptoPort
+  readonly trust: TrustStore
+  readonly scheduler: SchedulerLike
+  /** A number in [0, 1): the jitter of the back-off. */
+  readonly random: () => number
+}
+
+/** 2,048 bits as base64url. */
+const challengePattern = /^[A-Za-z0-9_-]{342,344}={0,2}$/
+
+/** After these the peer does not come back by itself: a human has to look. */
+const finalCodes = ['session-replaced', 'key-changed', 'bad-signature', 'not-authenticated'] as const
+
+/** One connection to the hub, from the challenge on. */
+function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
+  const { transport, identity, crypto, trust } = options
+  return defer(() => {
+    let hubKey: string | undefined
+    const onEvent = (event: SignalTransportEvent): readonly SignalingEvent[] => {
+      switch (event.type) {
+        case 'challenge': {
+          const { challenge, hubKey: key, signature } = event
+          if (typeof challenge !== 'string' || !challengePattern.test(challenge) || !isPublicKey(key)) {
+            throw new LighthouseError('hub-protocol', 'the hub sent a malformed challenge; is this address a hub?')
+          }
+          if (
+            typeof signature !== 'string' ||
+            !crypto.verify(key, hubChallengeText(challenge, identity.pubKey), signature)
+          ) {
+            throw new LighthouseError('bad-signature', 'the hub could not prove its key; do not use it')
+          }
+          const known = trust.check('hub', identity.host, key)
+          if (known !== undefined) {
+            const message = `the key of the hub ${identity.host} has changed; ask its operator before you forget the old one`
+            throw new LighthouseError('key-changed', message, { expected: known, actual: key })
+          }
+          hubKey = key
+          event.respond(crypto.sign(identity.privKey, authText(key, challenge)))
+          return []
+        }
+        case 'authenticated': {
+          if (hubKey === undefined) throw new LighthouseError('hub-protocol', 'the hub sent no challenge; is it a hub?')
+          const { connection } = event
+          const bytes = parseCoins(String(event.coins))
+          const session = {
+            hubKey,
+            iceServers: parseIceServers(event.iceServers, hubScope(identity.host)),
+            head: parseHead(event.head),
+            connection,
+          }
+          return [
+            { type: 'session', session },
+            { type: 'state', state: { type: 'authenticated' } },
+            ...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }]),
+          ]
+        }
+        case 'signal': {
+          const signal = parseSignal(event.message)
+          const mine = signal !== undefined && signal.to === identity.pubKey && signal.from !== identity.pubKey
+          return mine ? [{ type: 'signal', signal }] : []
+        }
+        case 'settled': {
+          const settlement = parseSettlement(event.message)
+          if (hubKey === undefined || settlement === undefined) return []
+          // What the hub has not signed is worth nothing as evidence and moves nothing here.
+          if (!crypto.verify(hubKey, settledText(settlement), settlement.signature)) return []
+          return [{ type: 'settled', settlement }]
+        }
+        case 'replaced': {
+          const message =
+            'the same key signed in from somewhere else; this session ended. Stop the other peer, then start this one again'
+          throw new LighthouseError('session-replaced', message)
+        }
+      }
+    }
+    return transport.connect$(identity.pubKey).pipe(
+      catchError((error: unknown) => throwError(() => toLighthouseError('hub-unreachable', error, 'hub'))),
+      concatMap(event => from(onEvent(event))),
+    )
+  })
+}
+
+/**
+ * The peer's standing with its hub: signs in, stays, and comes back by itself.
+ *
+ *     transport      --challenge--authenticated--signal--#   ----challenge--…
+ *     signaling$()   s-----------(session state coins)--signal--(session state)----…      waits with jittered back-off
+ *
+ * Never completes by itself and never errors: a lost hub is a state, and so is the end (`stopped`: replaced by a newer
+ * session, a changed or unproved hub key, a key that the hub does not know). Signals that are malformed or not for this
+ * peer are dropped. Buffers nothing.
+ *
+ * @see docs/PROTOCOL.md section 3
+ */
+export function signaling$(options: SignalingOptions): Observable<SignalingEvent> {
+  const { scheduler, random } = options
+  return defer(() => {
+    let failures = 0
+    const state = (value: HubState): SignalingEvent => ({ type: 'state', state: value })
+    const once$ = defer(() => concat(of(state({ type: 'connecting', attempt: failures + 1 })), attempt$(options))).pipe(
+      tap(event => {
+        if (event.type === 'session') failures = 0
+      }),
+      catchError((cause: unknown) => {
+        const error = toInternalError(cause)
+        const { code, message } = error
+        const gone: SignalingEvent = { type: 'session', session: undefined }
+        const told: readonly SignalingEvent[] = code === 'internal' ? [{ type: 'defect', reason: error }] : []
+        if (isLighthouseError(error, ...finalCodes)) return of(gone, state({ type: 'stopped', code, message }))
+        failures++
+        const retryInMs = backoffMs(failures, random())
+        return concat(
+          of(gone, ...told, state({ type: 'waiting', retryInMs, code, message })),
+          timer(retryInMs, scheduler).pipe(ignoreElements()),
+          throwError(() => error),
+        )
+      }),
+      retry(),
+    )
+    return concat(once$, NEVER)
+  })
+}
+
+/** How long a request waits for a sign-in that is under way before it says that the hub is not there. */
+export const signInPatienceMs = 1500
+
+/**
+ * The current session with the hub, once. Errors with the reason when there is none: at once while the hub is known to be
+ * away or the peer was turned out, after 1.5 s while it is signing in.
+ */
+export function signedIn$(
+  state$: Observable<HubState>,
+  session$: Observable<HubSession | undefined>,
+  scheduler: SchedulerLike,
+): Observable<HubSession> {
+  const away = (): LighthouseError =>
+    new LighthouseError('hub-unreachable', 'the hub cannot be reached; it is tried again by itself')
+  return combineLatest([state$, session$]).pipe(
+    map(([state, session]) => {
+      if (session !== undefined) return session
+      if (state.type === 'stopped') throw new LighthouseError(state.code, state.message)
+      if (state.type === 'waiting') throw away()
+      return undefined
+    }),
+    filter(session => session !== undefined),
+    timeout({ first: signInPatienceMs, scheduler, with: () => throwError(away) }),
+    take(1),
+  )
+}
