@@ -7,7 +7,6 @@ import {
   merge,
   Observable,
   repeat,
-  share,
   startWith,
   Subject,
   switchMap,
@@ -83,5 +82,5 @@ export function figures$(): Observable<Figures> {
       tap(heard$),
       takeUntil(leaving$),
     )
-  }).pipe(share({ resetOnRefCountZero: true }))
+  })
 }
