@@ -4,7 +4,8 @@ import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
 import { blockHash } from '../src/hub/adapters/store/block-hash.js'
 import { postgresStore$ } from '../src/hub/adapters/store/postgres-store.js'
 import { sqliteStore$ } from '../src/hub/adapters/store/sqlite-store.js'
-import type { HubLogger, HubStore, KeyPair } from '../src/hub/ports.js'
+import type { HubLogger } from '../src/hub/ports/logger.js'
+import type { HubStore, KeyPair } from '../src/hub/ports/store.js'
 import { registerText } from '../src/protocol/signaling/signed-texts.js'
 
 /** A session of which the hub knows offer and answer, with the places of its parties in `accounts`. */

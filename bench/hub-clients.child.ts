@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { io, type Socket } from 'socket.io-client'
 import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
-import type { KeyPair } from '../src/hub/ports.js'
+import type { KeyPair } from '../src/hub/ports/store.js'
 import type { ReceiptAck, SignedReceipt } from '../src/protocol/coins/receipt.js'
 import type { SignalAck } from '../src/protocol/signaling/signal.js'
 import { authText, receiptText } from '../src/protocol/signaling/signed-texts.js'

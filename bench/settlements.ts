@@ -1,6 +1,6 @@
 /** Settlements a second, through the store alone and through whole hubs, and how often something was synced for them. */
 import { join } from 'node:path'
-import type { KeyPair } from '../src/hub/ports.js'
+import type { KeyPair } from '../src/hub/ports/store.js'
 import type { Hub } from '../src/hub/app.js'
 import type { Backend, Backends } from './backends.js'
 import type { Community, CommunitySize } from './community.js'

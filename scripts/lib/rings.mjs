@@ -33,7 +33,7 @@ const RINGS = [
   { name: 'hub/protocol', files: /^hub\/protocol\//, may: [/^protocol\//], packages: 'none', node: 'never' },
   {
     name: 'hub/ports',
-    files: /^hub\/ports\.ts$/,
+    files: /^hub\/ports\//,
     may: [/^protocol\//, /^hub\/protocol\//, /^ports(\.ts|\/)/],
     packages: 'rxjs',
     node: 'never',
@@ -41,14 +41,14 @@ const RINGS = [
   {
     name: 'hub/streams',
     files: /^hub\/streams\//,
-    may: [/^protocol\//, /^operators\//, /^streams\//, /^ports(\.ts|\/)/, /^hub\/protocol\//, /^hub\/ports\.ts$/],
+    may: [/^protocol\//, /^operators\//, /^streams\//, /^ports(\.ts|\/)/, /^hub\/protocol\//, /^hub\/ports\//],
     packages: 'rxjs',
     node: 'never',
   },
   {
     name: 'hub/adapters',
     files: /^hub\/adapters\//,
-    may: [/^protocol\//, /^operators\//, /^adapters\//, /^ports(\.ts|\/)/, /^hub\/protocol\//, /^hub\/ports\.ts$/],
+    may: [/^protocol\//, /^operators\//, /^adapters\//, /^ports(\.ts|\/)/, /^hub\/protocol\//, /^hub\/ports\//],
     packages: 'one',
     node: 'always',
   },

@@ -12,7 +12,7 @@ import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/r
 import { run } from '../../src/cli/program.js'
 import { blockHash } from '../../src/hub/adapters/store/block-hash.js'
 import { sqliteStore$ } from '../../src/hub/adapters/store/sqlite-store.js'
-import type { HubStore } from '../../src/hub/ports.js'
+import type { HubStore } from '../../src/hub/ports/store.js'
 import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { formatMetadata } from '../../src/protocol/peer/metadata.js'
 import { type HostileHub, hostileHub$ } from '../support/hostile-hub.node.js'

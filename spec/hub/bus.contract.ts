@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import type { BusEvent, BusSession, HubBus } from '../../src/hub/ports.js'
+import type { BusEvent, BusSession, HubBus } from '../../src/hub/ports/bus.js'
 import { newAccount } from './support.js'
 
 /** A session that notes what becomes of it. */

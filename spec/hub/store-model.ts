@@ -1,5 +1,6 @@
 import type { SignedReceipt } from '../../src/protocol/coins/receipt.js'
-import type { HubStore, SessionParties } from '../../src/hub/ports.js'
+import type { HubStore } from '../../src/hub/ports/store.js'
+import type { SessionParties } from '../../src/hub/protocol/settlement/settlement.js'
 
 /** A receipt whose signature nobody looks at here: that is for whoever asks a store to settle it. */
 export function receiptOf(parties: SessionParties, bytes: number): SignedReceipt {

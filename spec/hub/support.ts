@@ -9,7 +9,7 @@ import { canonicalJson, type Json } from '../../src/protocol/json.js'
 import type { SignedReceipt } from '../../src/protocol/coins/receipt.js'
 import { authText, descriptionText, receiptText, registerText } from '../../src/protocol/signaling/signed-texts.js'
 import { createHub$, type Hub, type HubOptions } from '../../src/hub/app.js'
-import type { KeyPair } from '../../src/hub/ports.js'
+import type { KeyPair } from '../../src/hub/ports/store.js'
 
 const cleanups: (() => void)[] = []
 

@@ -19,7 +19,7 @@ import { attach$ } from './serving.js'
 
 export type { HubOptions } from './options.js'
 export type { HubRateLimits } from './protocol/limits/limit-options.js'
-export type { HubLogger } from './ports.js'
+export type { HubLogger } from './ports/logger.js'
 export type { TurnOptions } from './protocol/signaling/ice.js'
 export type { RegistrationPolicy } from './protocol/signaling/registry.js'
 

@@ -24,7 +24,7 @@ import { iceServerList, maxIceServers, turnUrls } from '../protocol/signaling/ic
 import type { TurnOptions } from './protocol/signaling/ice.js'
 import { registrationPolicies, type RegistrationPolicy } from './protocol/signaling/registry.js'
 import { type HubLimits, type HubRateLimits, limitsFrom } from './protocol/limits/limit-options.js'
-import type { HubLogger } from './ports.js'
+import type { HubLogger } from './ports/logger.js'
 
 /** Everything a hub touches. All of it has a default. */
 export interface HubOptions {

@@ -5,7 +5,7 @@
 import { firstValueFrom, from, last, map, race, Subject, take } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
-import type { KeyPair } from '../../../src/hub/ports.js'
+import type { KeyPair } from '../../../src/hub/ports/store.js'
 import { canonicalJson } from '../../../src/protocol/json.js'
 import {
   parseReceiptAck,

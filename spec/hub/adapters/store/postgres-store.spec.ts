@@ -4,7 +4,8 @@ import { defer, firstValueFrom, ReplaySubject, type Subscription, switchMap } fr
 import { blockHash } from '../../../../src/hub/adapters/store/block-hash.js'
 import { lockChain } from '../../../../src/hub/adapters/store/postgres-schema.js'
 import { postgresStore$ } from '../../../../src/hub/adapters/store/postgres-store.js'
-import type { HubStore, SessionParties } from '../../../../src/hub/ports.js'
+import type { HubStore } from '../../../../src/hub/ports/store.js'
+import type { SessionParties } from '../../../../src/hub/protocol/settlement/settlement.js'
 import {
   type PostgresCluster,
   POSTGRES_REASON,

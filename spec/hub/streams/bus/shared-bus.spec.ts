@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { EMPTY, NEVER, Observable, Subject, throwError, VirtualTimeScheduler } from 'rxjs'
-import type { BusConnection, BusMessage, HubBus } from '../../../../src/hub/ports.js'
+import type { BusConnection, BusMessage, HubBus } from '../../../../src/hub/ports/bus.js'
 import { sharedBus$ } from '../../../../src/hub/streams/bus/shared-bus.js'
 import { fakeSession } from '../../bus.contract.js'
 

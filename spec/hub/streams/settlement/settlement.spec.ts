@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { nodeCrypto } from '../../../../src/adapters/crypto/crypto.node.js'
-import type { SettleResult } from '../../../../src/hub/ports.js'
-import { type Claim, settlementService } from '../../../../src/hub/streams/settlement/settlement.js'
+import type { SettleResult } from '../../../../src/hub/protocol/settlement/settlement.js'
+import { type SettlementRequest, settlementService } from '../../../../src/hub/streams/settlement/settlement.js'
 import type { ReceiptAck, SignedReceipt } from '../../../../src/protocol/coins/receipt.js'
 import { settledText } from '../../../../src/protocol/signaling/signed-texts.js'
 import { virtualTime } from '../../../streams/support/virtual-time.js'
@@ -59,12 +59,12 @@ function serve(settle: Settle = async receipts => receipts.map(({ bytes }) => do
     sender = alice.pubKey,
     [consumer, seeder]: readonly [Account, Account] = [alice, bob],
   ): void => {
-    const claim: Claim = {
+    const request: SettlementRequest = {
       receipt: signedReceipt(hub, consumer, seeder, bytes, sessionOf(session)),
       sender,
       acknowledge: ack => void acks.push(ack),
     }
-    service.submit(claim)
+    service.submit(request)
   }
   return { ...{ time, service, subscription, commits, delivered, noted, errors, acks, submit } }
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
-import type { HubStore, SettleResult } from '../../../../src/hub/ports.js'
+import type { HubStore } from '../../../../src/hub/ports/store.js'
+import type { SettleResult } from '../../../../src/hub/protocol/settlement/settlement.js'
 import type { LedgerLine } from '../../../../src/hub/protocol/settlement/ledger.js'
 import { provenStore } from '../../../../src/hub/streams/store/proven-store.js'
 import type { SignedReceipt } from '../../../../src/protocol/coins/receipt.js'

@@ -1,4 +1,4 @@
-import type { HubMetrics } from '../../../../src/hub/ports.js'
+import type { HubMetrics } from '../../../../src/hub/ports/metrics.js'
 
 /** Metrics that tell a spec what was counted, as one word each. */
 export function notedMetrics(note: (what: string) => void): HubMetrics {

@@ -14,7 +14,7 @@ import {
   timer,
 } from 'rxjs'
 import { LighthouseError, toLighthouseError } from '../../../protocol/errors.js'
-import type { BusConnection, BusMessage } from '../../ports.js'
+import type { BusConnection, BusMessage } from '../../ports/bus.js'
 
 /** From dialling to the first answer. A Redis in reach takes milliseconds, one behind TLS across a region some hundred. */
 const connectTimeoutMs = 4_000

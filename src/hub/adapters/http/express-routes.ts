@@ -17,17 +17,19 @@ import {
   registrationProblem,
   type RegistrationPolicy,
 } from '../../protocol/signaling/registry.js'
-import type { HubLogger, HubMetrics, HubStore, Registration, RegistrationOutcome } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubMetrics, RegistrationOutcome } from '../../ports/metrics.js'
+import type { HubStore, RegistrationResult } from '../../ports/store.js'
 import { type ControlContext, controlRoutes } from './control-routes.js'
 import type { TrustsProxy } from './trusted-proxies.js'
 import { ledgerLines } from './ledger-lines.js'
-import { sendProblem } from './problem.js'
+import { sendJsonProblem } from './problem.js'
 import { parseRegistration } from './registration-body.js'
 
 /** A registration has about 250 bytes. */
 const maxBodyBytes = 4_096
 
-const takenDetails: Readonly<Record<(Registration & { type: 'taken' })['what'], string>> = {
+const takenDetails: Readonly<Record<(RegistrationResult & { type: 'taken' })['what'], string>> = {
   nickname: 'This nickname is taken. Choose another.',
   key: 'This key is registered under another nickname. Use that one, or make a new key.',
   both: 'This key is registered under this nickname already. There is nothing left to do.',
@@ -71,7 +73,7 @@ function register(context: RoutesContext): RequestHandler {
   return async (request, response) => {
     const refuse = (status: number, outcome: RegistrationOutcome, detail: string, code: string = outcome): void => {
       metrics.registration(outcome)
-      sendProblem(response, status, code, detail)
+      sendJsonProblem(response, status, code, detail)
     }
     const parsed = parseRegistration(request.body)
     if (parsed === undefined) {
@@ -104,7 +106,7 @@ function resolve({ store }: RoutesContext): RequestHandler {
   return async (request, response) => {
     const nickname = String(request.params.nickname)
     if (!isNickname(nickname)) {
-      return sendProblem(
+      return sendJsonProblem(
         response,
         400,
         'malformed',
@@ -113,7 +115,7 @@ function resolve({ store }: RoutesContext): RequestHandler {
     }
     const pubKey = await store.resolve(nickname)
     if (pubKey === undefined) {
-      return sendProblem(response, 404, 'unknown-nickname', 'Nobody has this nickname. Check the spelling.')
+      return sendJsonProblem(response, 404, 'unknown-nickname', 'Nobody has this nickname. Check the spelling.')
     }
     response.type('text/plain').send(pubKey)
   }
@@ -125,11 +127,16 @@ function coins({ store }: RoutesContext): RequestHandler {
     // A plus that was not escaped arrives as a space, and base64 has none of those.
     const pubKey = typeof query === 'string' ? query.replaceAll(' ', '+') : ''
     if (!isPublicKey(pubKey)) {
-      return sendProblem(response, 400, 'malformed', 'Ask with ?pub_key= and the base64 of a public key, URL-encoded.')
+      return sendJsonProblem(
+        response,
+        400,
+        'malformed',
+        'Ask with ?pub_key= and the base64 of a public key, URL-encoded.',
+      )
     }
     const bytes = await store.balance(pubKey)
     if (bytes === undefined)
-      return sendProblem(response, 404, 'unknown-key', 'Nobody registered this key. Register first.')
+      return sendJsonProblem(response, 404, 'unknown-key', 'Nobody registered this key. Register first.')
     response.type('text/plain').send(formatCoins(bytes))
   }
 }
@@ -139,7 +146,7 @@ function ledger({ store, logger }: RoutesContext): RequestHandler {
     const { after = '0' } = request.query
     const seq = typeof after === 'string' && /^\d{1,15}$/.test(after) ? Number(after) : undefined
     if (seq === undefined) {
-      return sendProblem(response, 400, 'malformed', 'Ask with ?after= and a block number: 0 for the whole ledger.')
+      return sendJsonProblem(response, 400, 'malformed', 'Ask with ?after= and a block number: 0 for the whole ledger.')
     }
     response.type('application/x-ndjson')
     try {
@@ -175,8 +182,8 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
     if (status >= 400 && status < 500) {
       if (request.method === 'POST') metrics.registration('malformed')
       if (status === 413)
-        return sendProblem(response, 413, 'malformed', `A request has at most ${maxBodyBytes} bytes. Send less.`)
-      return sendProblem(
+        return sendJsonProblem(response, 413, 'malformed', `A request has at most ${maxBodyBytes} bytes. Send less.`)
+      return sendJsonProblem(
         response,
         400,
         'malformed',
@@ -184,7 +191,12 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
       )
     }
     logger.error({ err: error }, 'a request failed')
-    sendProblem(response, 503, 'unavailable', 'The hub cannot do this now. Try again in a moment; nothing was changed.')
+    sendJsonProblem(
+      response,
+      503,
+      'unavailable',
+      'The hub cannot do this now. Try again in a moment; nothing was changed.',
+    )
   }
 }
 
@@ -213,7 +225,7 @@ export function hubRoutes(context: RoutesContext): Express {
     response.type(type).send(body)
   })
   routes.use((_request, response) => {
-    sendProblem(response, 404, 'not-found', 'This is a Lighthouse hub. See docs/PROTOCOL.md for its routes.')
+    sendJsonProblem(response, 404, 'not-found', 'This is a Lighthouse hub. See docs/PROTOCOL.md for its routes.')
   })
   routes.use(failure(context))
   return routes

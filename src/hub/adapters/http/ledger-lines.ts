@@ -1,4 +1,4 @@
-import type { HubStore } from '../../ports.js'
+import type { HubStore } from '../../ports/store.js'
 
 /** Blocks read at once. About 150 KiB of text, which is what a slow reader makes the hub hold. */
 const pageBlocks = 256

@@ -13,7 +13,7 @@ const titles: Readonly<Record<number, string>> = {
 }
 
 /** Answers with an RFC 9457 problem: `code` for programs, `detail` for people, with what to do next. */
-export function sendProblem(response: Response, status: number, code: string, detail: string): void {
+export function sendJsonProblem(response: Response, status: number, code: string, detail: string): void {
   response
     .status(status)
     .type('application/problem+json')

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { RequestHandler } from 'express'
-import type { RateLimiter } from '../../ports.js'
-import { sendProblem } from '../http/problem.js'
+import type { RateLimiter } from '../../ports/limits.js'
+import { sendJsonProblem } from '../http/problem.js'
 import { addressKey } from './address-key.js'
 
 /** Names an address to caches and proxies on the way without telling it. */
@@ -24,6 +24,11 @@ export function addressLimit(perMinute: number, limiter: RateLimiter, onLimit: (
     if (allowed) return next()
     response.set('Retry-After', String(seconds))
     onLimit()
-    sendProblem(response, 429, 'rate-limited', 'Too many requests from this address. Wait a minute, then try again.')
+    sendJsonProblem(
+      response,
+      429,
+      'rate-limited',
+      'Too many requests from this address. Wait a minute, then try again.',
+    )
   }
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { HubMetrics, RateLimiter } from '../../ports.js'
+import type { RateLimiter } from '../../ports/limits.js'
+import type { HubMetrics } from '../../ports/metrics.js'
 import type { ConnectionGate } from '../../protocol/limits/connection-gate.js'
 import type { ConnectionPlaces } from '../../protocol/limits/connection-places.js'
 

@@ -2,7 +2,7 @@ import type { RequestHandler } from 'express'
 import { type ByOrigin, isLoopback } from '../../protocol/limits/by-origin.js'
 import type { ConcurrencyLimiter } from '../../protocol/limits/concurrency-limiter.js'
 import { addressKey } from './address-key.js'
-import { sendProblem } from '../http/problem.js'
+import { sendJsonProblem } from '../http/problem.js'
 
 /** Of all addresses: each holds a page of the ledger and what the system buffers, about 1 MiB. */
 const maxDownloads = 128
@@ -23,7 +23,7 @@ export function downloadLimit(
     if (open.of(key) >= bound || open.size >= maxDownloads) {
       onLimit()
       const detail = 'Too many downloads of the ledger are under way. Finish one, then try again.'
-      return sendProblem(response, 429, 'rate-limited', detail)
+      return sendJsonProblem(response, 429, 'rate-limited', detail)
     }
     response.once('close', open.enter(key))
     next()

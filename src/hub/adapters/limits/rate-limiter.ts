@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
-import type { RateLimiter, RateLimiters, Taken } from '../../ports.js'
+import type { RateLimiter, RateLimiters, Taken } from '../../ports/limits.js'
 import { windowOf } from '../../protocol/limits/rate-limit.js'
 
 /** A Redis that does not answer for so long is as good as gone, and is left alone for a while: this process counts for itself. */

@@ -1,6 +1,7 @@
 import { memoryUsage } from 'node:process'
 import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { BusState, HubMetrics } from '../../ports.js'
+import type { BusState } from '../../ports/bus.js'
+import type { HubMetrics } from '../../ports/metrics.js'
 
 /** What is asked whenever somebody scrapes. */
 export interface HubGauges {

@@ -1,6 +1,6 @@
 import { type ClientBase, type CustomTypesConfig, Pool, type QueryResultRow, types } from 'pg'
 import { LighthouseError } from '../../../protocol/errors.js'
-import type { HubLogger } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
 
 /** Waiting for a connection, whether a new one or one that others are using. */
 const connectTimeoutMs = 3_000

@@ -76,7 +76,7 @@ const migrations = [
  * Brings the schema to this version, in a transaction of the caller's. Processes that start at once wait for each other.
  * Throws `store-failed` for a schema of a newer version.
  */
-export async function migrate(client: ClientBase): Promise<void> {
+export async function migratePostgres(client: ClientBase): Promise<void> {
   // A statement of its own: what follows has to see what the process before has committed.
   await client.query(lockSchema)
   await client.query('CREATE TABLE IF NOT EXISTS schema_version (version integer NOT NULL)')

@@ -10,10 +10,11 @@ import {
   type LedgerLine,
 } from '../../protocol/settlement/ledger.js'
 import { planSettlement, type SessionParties, type SettleResult } from '../../protocol/settlement/settlement.js'
-import type { HubLogger, HubStore, KeyPair, Registration } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubStore, KeyPair, RegistrationResult } from '../../ports/store.js'
 import { type BlockRow, toLine } from './block-row.js'
 import { PostgresConnections } from './postgres-connections.js'
-import { lockChain, migrate } from './postgres-schema.js'
+import { lockChain, migratePostgres } from './postgres-schema.js'
 import { blockValues, insertBlocks, readBasis, writePlan } from './postgres-settlement.js'
 
 const newestBlock = 'SELECT seq, hash FROM blocks ORDER BY seq DESC LIMIT 1'
@@ -57,9 +58,9 @@ class PostgresStore implements HubStore {
     })
   }
 
-  register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
+  register(request: Parameters<HubStore['register']>[0]): Promise<RegistrationResult> {
     const { nickname, pubKey, signature, grantBytes, timeMs, inviteHash = null } = request
-    return this.#append(async (client, chain): Promise<Registration> => {
+    return this.#append(async (client, chain): Promise<RegistrationResult> => {
       const { rows } = await client.query<RegistrationState>(
         `SELECT (SELECT pub_key FROM names WHERE nickname = $1) AS owner,
           EXISTS (SELECT FROM wallets WHERE pub_key = $2) AS has_key,
@@ -169,7 +170,7 @@ class PostgresStore implements HubStore {
 }
 
 async function prepare(connections: PostgresConnections, logger: Pick<HubLogger, 'warn'>): Promise<void> {
-  await connections.transaction(migrate)
+  await connections.transaction(migratePostgres)
   const [row] = await connections.query<{ fsync: string }>('SHOW fsync')
   if (row?.fsync === 'off') logger.warn({}, 'the database runs with fsync=off: a crash can lose what was acknowledged')
 }

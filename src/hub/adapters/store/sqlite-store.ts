@@ -11,7 +11,8 @@ import {
   type LedgerLine,
 } from '../../protocol/settlement/ledger.js'
 import { planSettlement, type SessionParties, type SettleResult } from '../../protocol/settlement/settlement.js'
-import type { HubLogger, HubStore, KeyPair, Registration } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubStore, KeyPair, RegistrationResult } from '../../ports/store.js'
 import { type BlockRow, toLine, toRow } from './block-row.js'
 import { selectSessions, type SessionRow, toSession } from './session-row.js'
 import { closeStore, openStore, storeFailed } from './sqlite-file.js'
@@ -48,9 +49,9 @@ class SqliteStore implements HubStore {
     })
   }
 
-  async register(request: Parameters<HubStore['register']>[0]): Promise<Registration> {
+  async register(request: Parameters<HubStore['register']>[0]): Promise<RegistrationResult> {
     const { nickname, pubKey, signature, grantBytes, timeMs, inviteHash } = request
-    return this.#append((chain): Registration => {
+    return this.#append((chain): RegistrationResult => {
       const owner = this.#nameOwner(nickname)
       const hasKey = this.#walletBytes(pubKey) !== undefined
       if (owner === pubKey) return { type: 'taken', what: 'both' }

@@ -2,7 +2,7 @@ import { defer, filter, finalize, merge, type Observable, type SchedulerLike, ta
 import { LighthouseError } from '../../../protocol/errors.js'
 import { type BusContent, channelNames, parseBusContent } from '../../protocol/bus/bus-messages.js'
 import { type Claim, type HeardClaim, type Holding, judgeClaim } from '../../protocol/bus/claims.js'
-import type { BusConnection, BusEvent, BusMessage, BusSession, BusState, Delivery, HubBus } from '../../ports.js'
+import type { BusConnection, BusEvent, BusMessage, BusSession, BusState, Delivery, HubBus } from '../../ports/bus.js'
 import { PendingAnswers } from './pending-answers.js'
 import { within } from './within.js'
 

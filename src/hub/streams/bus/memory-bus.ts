@@ -1,4 +1,4 @@
-import type { BusSession, HubBus } from '../../ports.js'
+import type { BusSession, HubBus } from '../../ports/bus.js'
 
 /** The bus of a hub that is one process: a table of the sessions, one a key. */
 export function memoryBus(): HubBus {

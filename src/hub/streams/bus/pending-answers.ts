@@ -1,5 +1,5 @@
 import { type SchedulerLike, Subscription } from 'rxjs'
-import type { Delivery } from '../../ports.js'
+import type { Delivery } from '../../ports/bus.js'
 
 /** Another process answers within milliseconds; one that takes longer than this is as good as gone. */
 const answerTimeoutMs = 2_000

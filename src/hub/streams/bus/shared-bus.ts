@@ -12,7 +12,8 @@ import {
   timer,
 } from 'rxjs'
 import { LighthouseError } from '../../../protocol/errors.js'
-import type { BusConnection, HubBus, HubLogger } from '../../ports.js'
+import type { BusConnection, HubBus } from '../../ports/bus.js'
+import type { HubLogger } from '../../ports/logger.js'
 import { BusNode } from './bus-node.js'
 
 /** From the first attempt at the start; a Redis that starts at the same time is there by then. */

@@ -11,7 +11,9 @@ import {
   timeout,
 } from 'rxjs'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
-import type { HubBus, HubLogger, HubStore } from '../../ports.js'
+import type { HubBus } from '../../ports/bus.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubStore } from '../../ports/store.js'
 
 /** Whoever watches the hub gets the truth within two seconds, also when something hangs. */
 const checkTimeoutMs = 1_500

@@ -1,5 +1,5 @@
 import type { CryptoPort } from '../../../ports.js'
-import type { InviteStore } from '../../ports.js'
+import type { InviteStore } from '../../ports/store.js'
 
 /** 128 bits: nobody guesses one, and it can still be read out. */
 const inviteBytes = 16

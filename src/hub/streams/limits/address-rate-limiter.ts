@@ -1,4 +1,4 @@
-import type { RateLimiter, RateLimiters } from '../../ports.js'
+import type { RateLimiter, RateLimiters } from '../../ports/limits.js'
 import { type ByOrigin, isLoopback } from '../../protocol/limits/by-origin.js'
 import type { RateLimit } from '../../protocol/limits/rate-limit.js'
 

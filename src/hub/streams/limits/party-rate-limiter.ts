@@ -1,4 +1,4 @@
-import type { RateLimiter } from '../../ports.js'
+import type { RateLimiter } from '../../ports/limits.js'
 
 /** Who asks: a key that has signed in, and where it comes from. */
 export interface Party {

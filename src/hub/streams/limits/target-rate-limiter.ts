@@ -1,4 +1,4 @@
-import type { RateLimiters } from '../../ports.js'
+import type { RateLimiters } from '../../ports/limits.js'
 import type { RateLimit } from '../../protocol/limits/rate-limit.js'
 
 /** Offers of one key to one target that are its due: a click and what may go wrong with it. */

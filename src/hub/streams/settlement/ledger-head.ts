@@ -3,7 +3,7 @@ import { LighthouseError } from '../../../protocol/errors.js'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
 import { headText } from '../../../protocol/signaling/signed-texts.js'
 import { type BlockHash, type ChainState, emptyChain, verifyNext } from '../../protocol/settlement/ledger.js'
-import type { HubStore, KeyPair } from '../../ports.js'
+import type { HubStore, KeyPair } from '../../ports/store.js'
 
 /** The ledger's head as the hub vouches for it, or null while the ledger is empty. */
 export async function signedHead(

@@ -1,6 +1,6 @@
 import { concatMap, defer, filter, ignoreElements, type Observable } from 'rxjs'
 import { admitReceipt, receiptRefusalAck } from '../../protocol/settlement/receipt-rules.js'
-import type { HubSocket, IncomingReceipt } from '../../ports.js'
+import type { HubSocket, IncomingReceipt } from '../../ports/socket.js'
 import type { HubContext } from '../signaling/context.js'
 
 /** A peer hands in what it signed or has checked: one that verifies wrongly is an accident, more are not. */

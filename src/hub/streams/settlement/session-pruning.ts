@@ -12,7 +12,8 @@ import {
   tap,
   timer,
 } from 'rxjs'
-import type { HubLogger, HubStore } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubStore } from '../../ports/store.js'
 
 const dayMs = 86_400_000
 

@@ -17,7 +17,11 @@ import {
 import type { CryptoPort, MonotonicClock } from '../../../ports.js'
 import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import { batch } from '../../../operators/batch.js'
-import type { HubBus, HubLogger, HubMetrics, HubStore, KeyPair, SettleResult } from '../../ports.js'
+import type { HubBus } from '../../ports/bus.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubMetrics } from '../../ports/metrics.js'
+import type { HubStore, KeyPair } from '../../ports/store.js'
+import type { SettleResult } from '../../protocol/settlement/settlement.js'
 import {
   collapseReceipts,
   receiptRefusalAck,
@@ -38,7 +42,7 @@ export const maxPendingReceipts = 4_096
 const settleTimeoutMs = 15_000
 
 /** A receipt that was checked, from whom it came, and the way to answer. */
-export interface Claim {
+export interface SettlementRequest {
   readonly receipt: SignedReceipt
   /** The consumer's key, or the seeder's. */
   readonly sender: string
@@ -54,8 +58,8 @@ export interface SettlementService {
   readonly settle$: Observable<never>
   /** Receipts that wait or are being settled. */
   readonly pending: number
-  /** Hands a claim over; it is acknowledged when it is durable. Refused at once with `rate-limited` beyond 4,096 that wait. */
-  submit(claim: Claim): void
+  /** Hands a receipt over; it is acknowledged when it is durable. Refused at once with `rate-limited` beyond 4,096 that wait. */
+  submit(request: SettlementRequest): void
 }
 
 /** What the service needs of its hub. */
@@ -70,7 +74,7 @@ export interface SettlementParts {
   readonly metrics: HubMetrics
 }
 
-type Group = SessionReceipts<Claim>
+type Group = SessionReceipts<SettlementRequest>
 type Settled = SettleResult & { readonly type: 'settled' }
 
 /** Tells the parties of one session; what is signed for a party is signed once. */
@@ -95,8 +99,8 @@ function tell({ highest, items }: Group, result: Settled, { keys, crypto, bus, m
   for (const party of [consumer, seeder]) void bus.deliver(party, 'settled', settlementOf(party))
 }
 
-function refuse(claims: readonly Claim[], code: ReceiptRefusal, metrics: HubMetrics): void {
-  for (const { acknowledge } of claims) {
+function refuse(requests: readonly SettlementRequest[], code: ReceiptRefusal, metrics: HubMetrics): void {
+  for (const { acknowledge } of requests) {
     metrics.receipt(code)
     acknowledge(receiptRefusalAck(code))
   }
@@ -106,8 +110,12 @@ function refuse(claims: readonly Claim[], code: ReceiptRefusal, metrics: HubMetr
  * Answers a batch. Where the wallet does not hold what the highest receipt of a session moves, one of the others may
  * still be paid: those are given back, to be settled one by one.
  */
-function answer(groups: readonly Group[], results: readonly SettleResult[], parts: SettlementParts): readonly Claim[] {
-  return groups.flatMap((group, index): readonly Claim[] => {
+function answer(
+  groups: readonly Group[],
+  results: readonly SettleResult[],
+  parts: SettlementParts,
+): readonly SettlementRequest[] {
+  return groups.flatMap((group, index): readonly SettlementRequest[] => {
     const result = results[index]
     if (result?.type === 'settled') tell(group, result, parts)
     else if (result?.code === 'no-coins' && group.items.some(({ receipt }) => receipt.bytes < group.highest.bytes)) {
@@ -130,8 +138,8 @@ function commit$(groups: readonly Group[], parts: SettlementParts): Observable<r
   })
 }
 
-/** Settles groups and answers them. Emits the claims that were given back. Never errors. */
-function settleGroups$(groups: readonly Group[], parts: SettlementParts): Observable<readonly Claim[]> {
+/** Settles groups and answers them. Emits the requests that were given back. Never errors. */
+function settleGroups$(groups: readonly Group[], parts: SettlementParts): Observable<readonly SettlementRequest[]> {
   const { logger, metrics } = parts
   return commit$(groups, parts).pipe(
     map(results => answer(groups, results, parts)),
@@ -143,11 +151,11 @@ function settleGroups$(groups: readonly Group[], parts: SettlementParts): Observ
   )
 }
 
-function settleClaims$(claims: readonly Claim[], parts: SettlementParts): Observable<never> {
-  return settleGroups$(collapseReceipts(claims), parts).pipe(
+function settleRequests$(requests: readonly SettlementRequest[], parts: SettlementParts): Observable<never> {
+  return settleGroups$(collapseReceipts(requests), parts).pipe(
     concatMap(back => {
       const ascending = back.toSorted((one, other) => one.receipt.bytes - other.receipt.bytes)
-      const single = ascending.map((claim): Group => ({ highest: claim.receipt, items: [claim] }))
+      const single = ascending.map((request): Group => ({ highest: request.receipt, items: [request] }))
       return single.length === 0 ? EMPTY : settleGroups$(single, parts)
     }),
     ignoreElements(),
@@ -169,27 +177,27 @@ function settleClaims$(claims: readonly Claim[], parts: SettlementParts): Observ
  * most 4,096 receipts.
  */
 export function settlementService(parts: SettlementParts): SettlementService {
-  const claim$ = new Subject<Claim>()
+  const request$ = new Subject<SettlementRequest>()
   let pending = 0
   const bounds = { maxMs: gatherMs, maxItems: maxBatchReceipts, scheduler: parts.scheduler }
-  const work$ = (claims: readonly Claim[]): Observable<never> =>
-    settleClaims$(claims, parts).pipe(
+  const work$ = (requests: readonly SettlementRequest[]): Observable<never> =>
+    settleRequests$(requests, parts).pipe(
       finalize(() => {
-        pending -= claims.length
+        pending -= requests.length
       }),
     )
   return {
     get pending() {
       return pending
     },
-    settle$: claim$.pipe(batch(bounds, work$)),
-    submit(claim) {
+    settle$: request$.pipe(batch(bounds, work$)),
+    submit(request) {
       if (pending >= maxPendingReceipts) {
         parts.metrics.limited('pending-receipts')
-        return refuse([claim], 'rate-limited', parts.metrics)
+        return refuse([request], 'rate-limited', parts.metrics)
       }
       pending += 1
-      claim$.next(claim)
+      request$.next(request)
     },
   }
 }

@@ -2,7 +2,7 @@ import { concatMap, defer, from, type Observable, throwError, timeout } from 'rx
 import { LighthouseError } from '../../../protocol/errors.js'
 import { isPublicKey } from '../../../protocol/signaling/signal.js'
 import { authText, hubChallengeText } from '../../../protocol/signaling/signed-texts.js'
-import type { HubSocket } from '../../ports.js'
+import type { HubSocket } from '../../ports/socket.js'
 import type { HubContext } from './context.js'
 
 /** 2,048 bits. */

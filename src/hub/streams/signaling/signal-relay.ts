@@ -1,7 +1,9 @@
 import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
 import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signaling/signal.js'
 import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../../protocol/signaling/relay.js'
-import type { Delivery, HubSocket, IncomingSignal, LimitName } from '../../ports.js'
+import type { Delivery } from '../../ports/bus.js'
+import type { LimitName } from '../../ports/limits.js'
+import type { HubSocket, IncomingSignal } from '../../ports/socket.js'
 import type { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
 import type { HubContext } from './context.js'
 

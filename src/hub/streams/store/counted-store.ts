@@ -1,4 +1,4 @@
-import type { HubStore } from '../../ports.js'
+import type { HubStore } from '../../ports/store.js'
 
 /** The same store; `failed` hears of every call that it rejects, by the call's name. */
 export function countedStore(store: HubStore, failed: (operation: keyof HubStore) => void): HubStore {

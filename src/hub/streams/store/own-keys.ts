@@ -1,7 +1,8 @@
 import { defer, type Observable } from 'rxjs'
 import type { KeyMarker } from '../../../ports.js'
 import { LighthouseError } from '../../../protocol/errors.js'
-import type { HubLogger, HubStore, KeyPair } from '../../ports.js'
+import type { HubLogger } from '../../ports/logger.js'
+import type { HubStore, KeyPair } from '../../ports/store.js'
 
 /** What is known of a hub's database from before it is opened. */
 export interface OwnDatabase {

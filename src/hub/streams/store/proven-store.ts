@@ -1,5 +1,5 @@
 import type { MonotonicClock } from '../../../ports.js'
-import type { HubStore } from '../../ports.js'
+import type { HubStore } from '../../ports/store.js'
 
 /** Without a write for so long nobody knows whether one would work; to find out costs one sync. */
 const staleMs = 30_000
