@@ -1,5 +1,5 @@
 import { isKeyPair } from './adapters/crypto/crypto.node.js'
-import type { PeerOptions, Share } from './peer-options.js'
+import type { PeerOptions } from './peer-options.js'
 import { LighthouseError } from './protocol/errors.js'
 import { hubUrl, type Identity, identityFlaw, keysDiffer } from './protocol/peer/metadata.js'
 import {
@@ -23,6 +23,7 @@ import {
 import type { PeerPorts } from './protocol/peer/port-block.js'
 import { iceServerList } from './protocol/signaling/ice-servers.js'
 import type { SpendingLimits } from './protocol/coins/spending.js'
+import type { Share } from './streams/serving/open-share.js'
 
 const rules: OptionRules<PeerOptions> = {
   identity: object,

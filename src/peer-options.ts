@@ -17,19 +17,14 @@ import type {
   TrustStore,
 } from './ports.js'
 import type { ReceiptStore } from './ports/receipts.js'
-import type { LighthouseError } from './protocol/errors.js'
-import type { Evidence, EvidenceKind } from './protocol/ledger/evidence.js'
 import { hubUrl, type Identity } from './protocol/peer/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/peer/port-block.js'
 import type { SpendingLimits } from './protocol/coins/spending.js'
 import type { HubState, PeerStats } from './protocol/peer/stats.js'
 import type { Tunnel } from './protocol/tunnels/tunnels.js'
+import type { PeerEvent } from './streams/peer/peer-event.js'
+import type { Share } from './streams/serving/open-share.js'
 import { createMemoryTrust } from './streams/signaling/trust.js'
-
-/** What a peer shares: a folder through its data server, or any TCP service of this machine. */
-export type Share =
-  | { readonly type: 'folder'; readonly path: string }
-  | { readonly type: 'tcp'; readonly host: string; readonly port: number }
 
 /** Everything a peer touches. Only `identity` is needed. */
 export interface PeerOptions {
@@ -64,43 +59,6 @@ export interface PeerOptions {
   readonly scheduler?: SchedulerLike
   readonly clock?: MonotonicClock
 }
-
-/** What a log would want to hear of. */
-export type PeerEvent =
-  | { readonly type: 'hub'; readonly state: HubState }
-  | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
-  | {
-      readonly type: 'ended'
-      /** Who was at the other end: a nickname where this peer made the connection, else a key. */
-      readonly with: string
-      readonly reason: LighthouseError
-    }
-  /**
-   * Streams that were reset, for reasons of one code, the newest of which this is: told at once, then together, at most every 10 s
-   * a connection. A local program that leaves early is such a reason.
-   */
-  | {
-      readonly type: 'streams-reset'
-      /** As above. */
-      readonly with: string
-      readonly session: string
-      readonly reason: LighthouseError
-      readonly count: number
-    }
-  /** Something in this program threw what nobody expected. Its `cause` has the stack. What it happened in has ended. */
-  | { readonly type: 'defect'; readonly reason: LighthouseError }
-  /** The hub will not settle what a consumer signed, and why. */
-  | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
-  /** Something that the hub did: what, and what shows it (docs/PROTOCOL.md says how well). Each is told once. */
-  | (Evidence & { readonly type: 'evidence'; readonly hub: string })
-  /** A hundred findings of this kind were told, and there are more. */
-  | { readonly type: 'evidence-left-out'; readonly hub: string; readonly kind: EvidenceKind }
-  /** The ledger head that the hub shows is not signed by it, so nothing can be compared with it. Sent at each such sign-in. */
-  | { readonly type: 'ledger-unchecked'; readonly hub: string; readonly reason: LighthouseError }
-  /** node-datachannel cannot be loaded; wrtc is used in its place. Sent first, if at all. */
-  | { readonly type: 'engine-missing'; readonly reason: LighthouseError }
-  /** Receipts could not be kept; what was promised to survive may not. */
-  | { readonly type: 'receipts-failed'; readonly reason: LighthouseError }
 
 /** A running peer. Its observables replay their newest value and complete when the peer stops. */
 export interface Peer {

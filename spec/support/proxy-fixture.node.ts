@@ -4,9 +4,9 @@ import { type AddressInfo, connect } from 'node:net'
 import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
-import type { Balance, ProxyBackend } from '../../src/adapters/proxy/backend.js'
+import type { ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
-import type { ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
+import type { Balance, ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
 
 export const link: ConnectionStats = {
   session: 'abcdefghijklmnop',

@@ -5,14 +5,20 @@ import type { RtcSignal } from '../../../src/ports.js'
 import { mayFollow } from '../../../src/protocol/signaling/connection-state.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { Identity } from '../../../src/protocol/peer/metadata.js'
-import { type LedgerHead, parseSignal, type Signal, type SignalAck } from '../../../src/protocol/signaling/signal.js'
+import {
+  type LedgerHead,
+  type Offer,
+  parseSignal,
+  type Signal,
+  type SignalAck,
+} from '../../../src/protocol/signaling/signal.js'
 import {
   answerConnection$,
   type ConnectionEvent,
   type ConnectionOptions,
   offerConnection$,
 } from '../../../src/streams/signaling/connection.js'
-import { type Offer, seeding$, type SeedingReport } from '../../../src/streams/serving/seeding.js'
+import { seeding$, type SeedingReport } from '../../../src/streams/serving/seeding.js'
 import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { memoryChannelPair } from '../../support/memory-channel.js'
 import { memorySocket } from '../../support/memory-socket.js'

@@ -1,14 +1,7 @@
 import type { Observable } from 'rxjs'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import type { LighthouseError } from '../../protocol/errors.js'
-import type { PeerStats } from '../../protocol/peer/stats.js'
-
-/** What is in the wallet, in bytes. */
-export interface Balance {
-  readonly bytes: number
-  /** The hub is away and said this then (wall clock, milliseconds); undefined when it said so now. */
-  readonly asOfMs: number | undefined
-}
+import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {

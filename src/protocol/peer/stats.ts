@@ -10,6 +10,13 @@ export type HubState =
   /** Over for good until the peer is started again: replaced by a newer session, or the hub's key changed. */
   | { readonly type: 'stopped'; readonly code: ErrorCode; readonly message: string }
 
+/** What is in the wallet, in bytes. */
+export interface Balance {
+  readonly bytes: number
+  /** The hub is away and said this then (wall clock, milliseconds); undefined when it said so now. */
+  readonly asOfMs: number | undefined
+}
+
 /** One WebRTC connection as `/stats` shows it. Bytes are payload bytes; rates are bytes a second. */
 export interface ConnectionStats {
   readonly session: string

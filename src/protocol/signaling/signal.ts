@@ -51,6 +51,9 @@ export type Signal =
   | (Envelope & { readonly type: 'candidate'; readonly payload: CandidatePayload })
   | (Envelope & { readonly type: 'bye'; readonly payload: { readonly reason: string } })
 
+/** A signal that asks for a connection. */
+export type Offer = Signal & { readonly type: 'offer' }
+
 /** The codes with which the hub refuses a signal. */
 export const signalRefusals = ['offline', 'unknown-peer', 'no-coins', 'rate-limited', 'malformed'] as const
 export type SignalRefusal = (typeof signalRefusals)[number]

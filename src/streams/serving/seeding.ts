@@ -12,16 +12,17 @@ import {
   takeUntil,
   tap,
 } from 'rxjs'
-import type { ByteSocket, MonotonicClock } from '../../ports.js'
+import type { MonotonicClock } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { type Place, placeFor, type PlaceLimits } from '../../protocol/serving/places.js'
-import type { Signal } from '../../protocol/signaling/signal.js'
 import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
 import { suspectSeconds } from '../../protocol/tunnels/step.js'
 import type { SessionAccount } from '../coins/account.js'
 import { carry$ } from '../mux/carry.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
+import type { Offer } from '../../protocol/signaling/signal.js'
 import { type OpenConnection, whileOpen } from '../signaling/while-open.js'
+import type { Dial } from './open-share.js'
 
 /** On how many connections a peer serves. */
 export const servedLimits: PlaceLimits = {
@@ -35,14 +36,12 @@ export const servedLimits: PlaceLimits = {
   restMs: 10_000,
 }
 
-export type Offer = Signal & { readonly type: 'offer' }
-
 export interface SeedingOptions {
   /** Offers for this peer, hot. */
   readonly offer$: Observable<Offer>
   readonly answer$: (offer: Offer) => Observable<ConnectionEvent>
   /** Connects a stream of that key to what is shared. Without it nothing is: every offer is turned away. */
-  readonly dial: ((pubKey: string) => ByteSocket) | undefined
+  readonly dial: Dial | undefined
   /** Why this key gets no connection now. Default: it does. */
   readonly refusal?: (pubKey: string) => string | undefined
   /** Whether this key has paid this peer. Such keys find a place where others do not. Default: none has. */

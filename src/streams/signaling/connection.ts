@@ -40,6 +40,7 @@ import {
 } from '../../protocol/signaling/signal.js'
 import type { MuxAgreement } from '../../protocol/mux/frame.js'
 import type { PathKind } from '../../ports.js'
+import { sayBye } from './bye.js'
 import {
   deliver$,
   openDescription,
@@ -170,11 +171,7 @@ function negotiate$(
       finalize(() => {
         if (opened || !introduced) return
         const envelope = { session, from: parties.identity.pubKey, to: pubKey }
-        // A courtesy that spares the other side its twenty seconds: whether it arrives changes nothing here.
-        hubSession.connection
-          .send$({ ...envelope, type: 'bye', payload: { reason: goodbye } })
-          .pipe(catchError(() => EMPTY))
-          .subscribe()
+        sayBye(hubSession.connection, envelope, goodbye)
       }),
     )
   })

@@ -1,12 +1,12 @@
-import { type Observable, scan, startWith } from 'rxjs'
-import type { UdpReach } from '../protocol/signaling/udp-reach.js'
-import type { ConnectionStats, HubState } from '../protocol/peer/stats.js'
-import type { TunnelReport } from '../protocol/tunnels/tunnels.js'
-import type { AccountsReport } from './coins/accounts.js'
-import type { AuditEvent } from './ledger/statement-audit.js'
-import type { SeedingReport } from './serving/seeding.js'
-import type { SignalingEvent } from './signaling/signaling.js'
-import type { UdpReport } from './signaling/reachability.js'
+import { distinctUntilChanged, filter, map, type Observable, scan, startWith } from 'rxjs'
+import type { UdpReach } from '../../protocol/signaling/udp-reach.js'
+import type { ConnectionStats, HubState } from '../../protocol/peer/stats.js'
+import type { Tunnel, TunnelReport } from '../../protocol/tunnels/tunnels.js'
+import type { AccountsReport } from '../coins/accounts.js'
+import type { AuditEvent } from '../ledger/statement-audit.js'
+import type { SeedingReport } from '../serving/seeding.js'
+import type { SignalingEvent } from '../signaling/signaling.js'
+import type { UdpReport } from '../signaling/reachability.js'
 
 /** What a peer is, at a glance. */
 export interface PeerState {
@@ -23,7 +23,7 @@ export interface PeerState {
 
 export type PeerReport = UdpReport | SignalingEvent | TunnelReport | SeedingReport | AccountsReport | AuditEvent
 
-const initial: PeerState = {
+export const initialPeerState: PeerState = {
   hub: { type: 'connecting', attempt: 1 },
   coins: undefined,
   udp: 'unknown',
@@ -71,5 +71,43 @@ function apply(state: PeerState, report: PeerReport): PeerState {
 
 /** The peer's state after every report. Emits the initial one first; ends and errors with its source. */
 export function peerState$(report$: Observable<PeerReport>): Observable<PeerState> {
-  return report$.pipe(scan(apply, initial), startWith(initial))
+  return report$.pipe(scan(apply, initialPeerState), startWith(initialPeerState))
+}
+
+function tunnelsOf(state: PeerState): readonly Tunnel[] {
+  return [...state.connections.values()].flatMap(({ nickname, tunnelPort }) =>
+    nickname === undefined || tunnelPort === undefined ? [] : [{ nickname, host: '127.0.0.1', port: tunnelPort }],
+  )
+}
+
+function sameTunnels(a: readonly Tunnel[], b: readonly Tunnel[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((tunnel, index) => tunnel.port === b[index]!.port && tunnel.nickname === b[index]!.nickname)
+  )
+}
+
+/** The parts of a peer's state that others follow: each emits when it changed. They complete and error with their source. */
+export function viewsOf(state$: Observable<PeerState>): {
+  readonly state$: Observable<HubState>
+  readonly tunnels$: Observable<readonly Tunnel[]>
+  readonly coins$: Observable<number>
+} {
+  return {
+    state$: state$.pipe(
+      map(({ hub }) => hub),
+      distinctUntilChanged(),
+    ),
+    tunnels$: state$.pipe(map(tunnelsOf), distinctUntilChanged(sameTunnels)),
+    coins$: state$.pipe(
+      map(({ coins }) => coins),
+      filter(coins => coins !== undefined),
+      distinctUntilChanged(),
+    ),
+  }
+}
+
+/** The key of the peer with that nickname, while this one is connected to it. */
+export function connectedKey(state: PeerState, nickname: string): string | undefined {
+  return [...state.connections.values()].find(connection => connection.nickname === nickname)?.pubKey
 }

@@ -1,0 +1,57 @@
+import { defer, map, mergeMap, type Observable, type SchedulerLike } from 'rxjs'
+import type { HubClient } from '../../ports.js'
+import { LighthouseError } from '../../protocol/errors.js'
+import type { Identity } from '../../protocol/peer/metadata.js'
+import { isNickname } from '../../protocol/peer/nickname.js'
+import type { Balance } from '../../protocol/peer/stats.js'
+import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
+import type { Accounts } from '../coins/accounts.js'
+import { payable$ } from '../coins/payable.js'
+import type { Connections } from '../signaling/connections.js'
+import type { Tunnels } from '../tunnels/tunnels.js'
+import { askBalance$, balanceOrLast$ } from './balance.js'
+import type { Defects } from './defects.js'
+import { connectedKey, type PeerState } from './peer-state.js'
+
+/** What others ask of the running peer. Each asks on subscription; errors are LighthouseErrors. */
+export interface Requests {
+  /** The tunnel to the peer of that nickname, once there is something to pay it with. */
+  readonly connect$: (nickname: string) => Observable<Tunnel>
+  /** Writes off what the peer of that nickname owes. Emits how many bytes that was. */
+  readonly forgive$: (nickname: string) => Observable<number>
+  /** The wallet: the hub's answer, or the last one known while the hub is away. */
+  readonly balance$: () => Observable<Balance>
+}
+
+export interface RequestsOptions {
+  readonly identity: Identity
+  readonly hub: Pick<HubClient, 'balance$'>
+  readonly accounts: Pick<Accounts, 'forgive' | 'lookUp$' | 'stop' | 'wallet'>
+  readonly connections: Pick<Connections, 'keyOf$'>
+  readonly tunnels: Pick<Tunnels, 'connect$'>
+  readonly state: () => PeerState
+  readonly defects: Pick<Defects, 'reported'>
+  readonly scheduler: SchedulerLike
+}
+
+export function createRequests(options: RequestsOptions): Requests {
+  const { identity, hub, accounts, connections, tunnels, state, defects, scheduler } = options
+  const wallet$ = accounts.lookUp$(askBalance$(hub, identity.pubKey))
+  const withOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
+    defer(() => {
+      if (!isNickname(nickname))
+        throw new LighthouseError('malformed-nickname', `"${nickname}" is not a nickname: use only the letters a to z`)
+      if (nickname === identity.nickname)
+        throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
+      return work$()
+    }).pipe(defects.reported())
+  return {
+    connect$: nickname =>
+      withOther$(nickname, () =>
+        payable$(accounts, wallet$, connectedKey(state(), nickname)).pipe(mergeMap(() => tunnels.connect$(nickname))),
+      ),
+    forgive$: nickname =>
+      withOther$(nickname, () => connections.keyOf$(nickname).pipe(map(key => accounts.forgive(key)))),
+    balance$: () => balanceOrLast$(wallet$, () => accounts.wallet, scheduler).pipe(defects.reported()),
+  }
+}

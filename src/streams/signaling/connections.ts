@@ -1,0 +1,60 @@
+import { type BehaviorSubject, defer, EMPTY, filter, type Observable, type SchedulerLike, switchMap } from 'rxjs'
+import type { HubState } from '../../protocol/peer/stats.js'
+import type { Offer, Signal } from '../../protocol/signaling/signal.js'
+import { sayBye } from './bye.js'
+import {
+  answerConnection$,
+  type ConnectionEvent,
+  type ConnectionOptions,
+  keyOf$,
+  offerConnection$,
+} from './connection.js'
+import { type HubSession, signedIn$ } from './signaling.js'
+
+export interface ConnectionsOptions {
+  /** What a connection through that hub needs. */
+  readonly through: (hubSession: HubSession) => ConnectionOptions
+  /** Every signal for this peer, hot. */
+  readonly signal$: Observable<Signal>
+  readonly session$: BehaviorSubject<HubSession | undefined>
+  readonly hubState$: Observable<HubState>
+  readonly scheduler: SchedulerLike
+}
+
+/** Connections through the hub to which the peer is signed in at the time. */
+export interface Connections {
+  /** Connects to a peer by nickname. Errors as `signedIn$` does where there is no hub. */
+  readonly offer$: (nickname: string) => Observable<ConnectionEvent>
+  /** Offers of others, as they arrive. */
+  readonly incoming$: Observable<Offer>
+  /** Answers an offer. Empty where the hub is away by now. */
+  readonly answer$: (offer: Offer) => Observable<ConnectionEvent>
+  /** Turns an offer away. */
+  readonly refuse: (offer: Offer, reason: string) => void
+  /** The key behind a nickname; errors as `offer$` does. */
+  readonly keyOf$: (nickname: string) => Observable<string>
+}
+
+export function createConnections({
+  through,
+  signal$,
+  session$,
+  hubState$,
+  scheduler,
+}: ConnectionsOptions): Connections {
+  const signedInTo$ = <T>(work$: (options: ConnectionOptions) => Observable<T>): Observable<T> =>
+    signedIn$(hubState$, session$, scheduler).pipe(switchMap(hubSession => work$(through(hubSession))))
+  return {
+    offer$: nickname => signedInTo$(options => offerConnection$(options, nickname)),
+    incoming$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
+    answer$: offer =>
+      defer(() => (session$.value === undefined ? EMPTY : answerConnection$(through(session$.value), offer))),
+    refuse({ session, from: to }, reason) {
+      const hubSession = session$.value
+      if (hubSession === undefined) return
+      const from = through(hubSession).identity.pubKey
+      sayBye(hubSession.connection, { session, from, to }, reason)
+    },
+    keyOf$: nickname => signedInTo$(options => keyOf$(options, nickname)),
+  }
+}
