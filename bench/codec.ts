@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { from, lastValueFrom, map, reduce } from 'rxjs'
 import { deframe } from '../src/operators/deframe.js'
 import { frame } from '../src/operators/frame.js'
-import { createDeframer, deframe as deframeStep } from '../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer } from '../src/protocol/mux/deframer.js'
 import { groupFrames } from '../src/protocol/mux/pack.js'
 import { createMux, step } from '../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../src/protocol/mux/config.js'
@@ -117,7 +117,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
         ),
       ),
       bytesPerFrame: Math.round(
-        (await allocated(() => deframeStep(createDeframer(agreement), message))) / (perMessage * framesPerValue),
+        (await allocated(() => stepDeframer(createDeframer(agreement), message))) / (perMessage * framesPerValue),
       ),
     },
   ]
@@ -146,7 +146,7 @@ function pair(streams: number, version: MuxVersion): number {
       if (effect.type === 'send') {
         for (const group of groupFrames(effect.frames, serving.maxMessageBytes)) {
           const message = encodeFrames(group, version)
-          const [state, frames] = deframeStep(deframers[isClient ? 1 : 0], message)
+          const [state, frames] = stepDeframer(deframers[isClient ? 1 : 0], message)
           deframers = isClient ? [deframers[0], state] : [state, deframers[1]]
           ;(isClient ? toServer : toClient).push({ type: 'frames', frames, now })
           ;(isClient ? toClient : toServer).push({ type: 'room', bytes: message.length })

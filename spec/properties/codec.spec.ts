@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { from, lastValueFrom, toArray } from 'rxjs'
-import { deframe as deframeOperator } from '../../src/operators/deframe.js'
+import { deframe } from '../../src/operators/deframe.js'
 import { pack } from '../../src/operators/pack.js'
 import { isLighthouseError } from '../../src/protocol/errors.js'
-import { createDeframer, deframe, type DeframerState } from '../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer, type DeframerState } from '../../src/protocol/mux/deframer.js'
 import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxState } from '../../src/protocol/mux/state.js'
@@ -102,7 +102,7 @@ describe('frames and bytes', () => {
         let state = createDeframer(agreed)
         const back: Frame[] = []
         for (const chunk of cut(asBuffer ? Buffer.from(bytes) : bytes, lengths)) {
-          const [next, some] = deframe(deepFreeze(state), chunk)
+          const [next, some] = stepDeframer(deepFreeze(state), chunk)
           state = next
           checkHeld(state, chunk)
           back.push(...some)
@@ -132,7 +132,7 @@ describe('frames and bytes', () => {
         const longest = messages.reduce((most, { length }) => Math.max(most, length), 0)
         expect(longest).toBeLessThanOrEqual(maxMessageBytes)
         expect(messages.every(({ length }) => length > 0)).toBe(true)
-        const back = await lastValueFrom(from(messages).pipe(deframeOperator(agreed), toArray()))
+        const back = await lastValueFrom(from(messages).pipe(deframe(agreed), toArray()))
         expect(summary(back)).toEqual(summary(pieces(batches.flat())))
       }),
       { numRuns: 300 },
@@ -147,7 +147,7 @@ describe('frames and bytes', () => {
     const known = new Set<Uint8Array>()
     const back: Frame[] = []
     for (const chunk of cut(bytes, [1])) {
-      const [next, frames] = deframe(state, chunk)
+      const [next, frames] = stepDeframer(state, chunk)
       state = next
       back.push(...frames)
       for (const part of state.held) {
@@ -206,7 +206,7 @@ describe(`${fuzzChunks} random and mutated chunks (seed ${seed})`, () => {
     for (let index = 0; index < fuzzChunks; index++) {
       const chunk = randomChunk(random)
       try {
-        const [next, some] = deframe(state, chunk)
+        const [next, some] = stepDeframer(state, chunk)
         state = next
         frames += some.length
         most = Math.max(most, state.heldBytes)

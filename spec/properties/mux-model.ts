@@ -1,4 +1,4 @@
-import { createDeframer, deframe, type DeframerState } from '../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer, type DeframerState } from '../../src/protocol/mux/deframer.js'
 import { createMux, step, streamIds } from '../../src/protocol/mux/step.js'
 import { isHeldByCredit, queueBudget } from '../../src/protocol/mux/schedule.js'
 import { groupFrames } from '../../src/protocol/mux/pack.js'
@@ -115,7 +115,7 @@ export class MuxEnd {
     if (first === undefined) return
     const chunk = first.subarray(0, bytes)
     if (chunk.length < first.length) this.inbox.unshift(first.subarray(chunk.length))
-    const [next, frames] = deframe(this.deframer, chunk)
+    const [next, frames] = stepDeframer(this.deframer, chunk)
     this.deframer = next
     if (frames.length > 0) this.apply({ type: 'frames', frames, now: this.now })
   }
@@ -199,7 +199,7 @@ export class MuxEnd {
 
   private sendMessage(message: Uint8Array): void {
     ensure(message.length <= this.config.maxMessageBytes, 'message ≤ maxMessageBytes')
-    const [next, frames] = deframe(this.watcher.state, message)
+    const [next, frames] = stepDeframer(this.watcher.state, message)
     this.watcher.state = next
     ensure(next.heldBytes === 0, 'messages hold whole frames')
     for (const frame of frames) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
-import { createDeframer, deframe } from '../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer } from '../../src/protocol/mux/deframer.js'
 import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
 import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
@@ -56,7 +56,7 @@ function connect(time: VirtualTime, peer: CoinPeer, name: string, consumer = che
   const consumed = new Map<number, number>()
   far.message$.subscribe({
     next: message => {
-      const [next, frames] = deframe(deframer, message)
+      const [next, frames] = stepDeframer(deframer, message)
       deframer = next
       for (const frame of frames) {
         if (frame.command !== 'psh') continue

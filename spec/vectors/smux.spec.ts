@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { createDeframer, deframe } from '../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer } from '../../src/protocol/mux/deframer.js'
 import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEffect, MuxEvent } from '../../src/protocol/mux/state.js'
@@ -26,7 +26,7 @@ function wholeFrame(vector: FrameVector): Uint8Array {
 }
 
 function decode(bytes: Uint8Array, version: MuxVersion): readonly Frame[] {
-  const [state, frames] = deframe(createDeframer({ version, rst: false }), bytes)
+  const [state, frames] = stepDeframer(createDeframer({ version, rst: false }), bytes)
   expect(state.heldBytes).toBe(0)
   return frames
 }

@@ -32,7 +32,7 @@ export interface Parts {
 }
 
 /** A question for the person at the terminal. */
-export interface Question {
+export interface Prompt {
   readonly message: string
   readonly placeholder: string
   /** What is wrong with an answer, in words; undefined when it will do. */
@@ -51,7 +51,7 @@ export interface Io {
   /** Emits when the process is asked to end. A second Ctrl-C, when nobody listens any more, ends it at once. */
   readonly interrupt$: Observable<void>
   /** The answer, or undefined when the person gave up. */
-  ask(question: Question): Promise<string | undefined>
+  ask(prompt: Prompt): Promise<string | undefined>
   openBrowser(url: string): Promise<void>
   readonly parts: Parts
 }

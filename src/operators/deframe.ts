@@ -1,5 +1,5 @@
 import { concatMap, endWith, filter, from, map, type OperatorFunction, pipe, scan } from 'rxjs'
-import { createDeframer, deframe as step, type DeframerState } from '../protocol/mux/deframer.js'
+import { createDeframer, type DeframerState, stepDeframer } from '../protocol/mux/deframer.js'
 import { LighthouseError } from '../protocol/errors.js'
 import { verifyAgreement } from '../protocol/mux/config.js'
 import type { Frame, MuxAgreement } from '../protocol/mux/frame.js'
@@ -27,7 +27,7 @@ export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFuncti
     endWith(end),
     scan(
       ([state], chunk: Uint8Array | typeof end): readonly [DeframerState, readonly Frame[] | undefined] => {
-        if (chunk !== end) return step(state, chunk)
+        if (chunk !== end) return stepDeframer(state, chunk)
         return [state, state.heldBytes === 0 ? [] : undefined]
       },
       initial as readonly [DeframerState, readonly Frame[] | undefined],

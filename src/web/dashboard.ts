@@ -6,7 +6,7 @@ import { render } from 'lit-html'
 import { filter, fromEvent, scan, startWith } from 'rxjs'
 import { proxyPathOf } from './dashboard/address.js'
 import { figures$ } from './dashboard/figures.js'
-import { initialState, step } from './dashboard/step.js'
+import { initialState, stepDashboard } from './dashboard/step.js'
 import { liveView, processLine, statusView } from './dashboard/view.js'
 
 function element<Kind extends HTMLElement>(id: string): Kind {
@@ -20,7 +20,7 @@ status.replaceChildren()
 live.replaceChildren()
 
 figures$()
-  .pipe(scan(step, initialState), startWith(initialState))
+  .pipe(scan(stepDashboard, initialState), startWith(initialState))
   .subscribe(state => {
     render(statusView(state), status)
     render(liveView(state), live)

@@ -1,6 +1,6 @@
 import { Subject } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
-import type { Io, Parts, Question, Sink } from '../../../src/cli/io.js'
+import type { Io, Parts, Prompt, Sink } from '../../../src/cli/io.js'
 
 /** A process that a spec can look into. */
 export interface FakeIo extends Io {
@@ -12,7 +12,7 @@ export interface FakeIo extends Io {
   readonly written$: Subject<string>
   readonly interrupt$: Subject<void>
   readonly opened: string[]
-  readonly questions: Question[]
+  readonly questions: Prompt[]
 }
 
 function unexpected(what: string): () => never {
@@ -59,7 +59,7 @@ export function fakeIo(
   })
   const left = [...answers]
   const opened: string[] = []
-  const questions: Question[] = []
+  const questions: Prompt[] = []
   return {
     env,
     cwd,

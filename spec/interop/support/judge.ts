@@ -3,7 +3,7 @@
  * where the two are known to differ.
  */
 import { createHash, type Hash } from 'node:crypto'
-import { createDeframer, deframe, type DeframerState } from '../../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer, type DeframerState } from '../../../src/protocol/mux/deframer.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { createMux, step } from '../../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
@@ -112,7 +112,7 @@ export function judgeOurs(sequence: Sequence): Judged {
     const part = bytes.subarray(offset, offset + deframer.neededBytes - deframer.heldBytes)
     let frames: readonly Frame[]
     try {
-      ;[deframer, frames] = deframe(deframer, part)
+      ;[deframer, frames] = stepDeframer(deframer, part)
     } catch (error) {
       if (!(error instanceof LighthouseError)) throw error
       const difference = differenceOf(error, sequence, bytes.subarray(frameAt))

@@ -5,7 +5,7 @@ import {
   judgeRequest,
   judgeTunnelledRequest,
   loopbackHosts,
-  type Verdict,
+  type GuardDecision,
 } from '../../../src/protocol/http/guard.js'
 
 const hosts = loopbackHosts(42000)
@@ -65,7 +65,7 @@ describe('the Host rule', () => {
 })
 
 describe('judgeRequest', () => {
-  const cases: readonly [string, Partial<GuardedRequest>, Verdict][] = [
+  const cases: readonly [string, Partial<GuardedRequest>, GuardDecision][] = [
     ['a program that sends nothing', {}, 'allow'],
     ['a program that posts', { method: 'POST' }, 'allow'],
     ['the address bar', { ...navigation, secFetchSite: 'none', secFetchUser: '?1' }, 'allow'],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { createDeframer, deframe } from '../../../src/protocol/mux/deframer.js'
+import { createDeframer, stepDeframer } from '../../../src/protocol/mux/deframer.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { encodeFrame, type Frame, frameBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 
@@ -42,7 +42,7 @@ describe('the smux frame', () => {
     ] as const) {
       const bytes = encodeFrame({ command: 'psh', streamId: 3, data: new Uint8Array(length).fill(1) }, 2)
       expect(bytes).toHaveLength(length + headers * 8)
-      const [, frames] = deframe(createDeframer(all), bytes)
+      const [, frames] = stepDeframer(createDeframer(all), bytes)
       const sizes = frames.map(frame => (frame.command === 'psh' ? frame.data.length : -1))
       expect(sizes).toHaveLength(headers)
       expect(Math.max(...sizes)).toBe(4096)
@@ -53,7 +53,7 @@ describe('the smux frame', () => {
   it('is accepted with up to 65,535 bytes of data', () => {
     const bytes = new Uint8Array(8 + 65_535).fill(5)
     bytes.set([2, 2, 0xff, 0xff, 3, 0, 0, 0])
-    const [, frames] = deframe(createDeframer(all), bytes)
+    const [, frames] = stepDeframer(createDeframer(all), bytes)
     expect(frames).toMatchObject([{ command: 'psh', streamId: 3, data: { length: 65_535 } }])
   })
 })
@@ -84,7 +84,7 @@ describe('a malformed header', () => {
       const error = (chunks: readonly Uint8Array[]): unknown => {
         let state = createDeframer(agreed)
         try {
-          for (const chunk of chunks) [state] = deframe(state, chunk)
+          for (const chunk of chunks) [state] = stepDeframer(state, chunk)
           return state
         } catch (thrown) {
           return thrown instanceof LighthouseError ? thrown.code : thrown
@@ -106,19 +106,19 @@ describe('an RCP frame', () => {
 
   it('for more bytes than a safe integer can count is refused, whole or byte by byte', () => {
     const most = encoded(Number.MAX_SAFE_INTEGER)
-    expect(deframe(createDeframer(agreed), most)[1]).toMatchObject([{ command: 'rcp', bytes: 2 ** 53 - 1 }])
+    expect(stepDeframer(createDeframer(agreed), most)[1]).toMatchObject([{ command: 'rcp', bytes: 2 ** 53 - 1 }])
     for (const beyond of [0x20, 0x3f, 0xff]) {
       const bytes = encoded(0)
       bytes[14] = beyond
-      expect(() => deframe(createDeframer(agreed), bytes)).toThrow(expect.objectContaining({ code: 'frame-size' }))
+      expect(() => stepDeframer(createDeframer(agreed), bytes)).toThrow(expect.objectContaining({ code: 'frame-size' }))
       const parts = Array.from(bytes, byte => Uint8Array.of(byte))
-      const all = (): unknown => parts.reduce((state, part) => deframe(state, part)[0], createDeframer(agreed))
+      const all = (): unknown => parts.reduce((state, part) => stepDeframer(state, part)[0], createDeframer(agreed))
       expect(all).toThrow(expect.objectContaining({ code: 'frame-size' }))
     }
   })
 
   it('keeps no message alive', () => {
-    const [, [frame]] = deframe(
+    const [, [frame]] = stepDeframer(
       createDeframer(agreed),
       Buffer.concat([encoded(5), new Uint8Array(60_000)]).subarray(0, 80),
     )

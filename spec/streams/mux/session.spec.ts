@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
-import { deframe, createDeframer } from '../../../src/protocol/mux/deframer.js'
+import { stepDeframer, createDeframer } from '../../../src/protocol/mux/deframer.js'
 import { type LighthouseError, LighthouseError as Failure } from '../../../src/protocol/errors.js'
 import {
   encodeFrame,
@@ -90,7 +90,7 @@ function alone(
   let deframer = createDeframer(agreed)
   there.message$.subscribe({
     next: message => {
-      const [next, frames] = deframe(deframer, message)
+      const [next, frames] = stepDeframer(deframer, message)
       deframer = next
       received.push(...frames)
     },

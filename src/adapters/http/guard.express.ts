@@ -6,7 +6,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Request, RequestHandler, Response } from 'express'
-import { type GuardedRequest, judgeRequest, type Verdict } from '../../protocol/http/guard.js'
+import { type GuardedRequest, judgeRequest, type GuardDecision } from '../../protocol/http/guard.js'
 import { contentSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
 import { localUser$ } from '../tcp/local-user.node.js'
@@ -16,7 +16,7 @@ export interface GuardOptions {
   /** The listener's own names, `127.0.0.1:42000` and so on. Asked for each request: port 0 is known once it is bound. */
   readonly hosts: () => readonly string[]
   /** Default: `judgeRequest`. */
-  readonly judge?: (request: GuardedRequest, hosts: readonly string[], req: IncomingMessage) => Verdict
+  readonly judge?: (request: GuardedRequest, hosts: readonly string[], req: IncomingMessage) => GuardDecision
   /** Answers a navigation that no click started. Default: a page with a link that goes on. */
   readonly onConfirm?: (req: Request, res: Response) => void
 }

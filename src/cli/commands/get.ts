@@ -9,7 +9,7 @@ import { type FileAddress, parseFileAddress } from '../get/address.js'
 import { Bound } from '../get/bound.js'
 import type { Destination } from '../get/destination.js'
 import { type DownloadEvent, download$ } from '../get/download.js'
-import { describeFailure } from '../get/failure-text.js'
+import { describeGetFailure } from '../get/failure-text.js'
 import { listedSize } from '../get/listed-size.js'
 import { PartialFile } from '../get/partial-file.js'
 import { progressLine } from '../get/progress.js'
@@ -127,7 +127,7 @@ async function perform(fetch: Fetch, into: Destination, file: string, finish: ()
   } catch (error) {
     const failure: Failure = toFailure(error)
     if (failure.code === 'output-closed') throw error
-    return output.fail(describeFailure(failure, values.file, address, into))
+    return output.fail(describeGetFailure(failure, values.file, address, into))
   }
 }
 

@@ -1,4 +1,4 @@
-/** What the other side's answer to a request for a file means. Pure: headers in, a verdict out. */
+/** What the other side's answer to a request for a file means. Pure: headers in, what to do with the body out. */
 import type { IncomingHttpHeaders } from 'node:http'
 import { CommandFailure } from '../failure.js'
 
@@ -16,7 +16,7 @@ export interface Held {
 }
 
 /** What to do with the body. */
-export type Verdict =
+export type BodyAction =
   /** It is the whole file. */
   | { readonly type: 'begin'; readonly version: Version }
   /** It goes on where we are. */
@@ -40,7 +40,7 @@ function lengthOf({ 'content-length': length }: IncomingHttpHeaders): number | u
   return length === undefined ? undefined : Number(length)
 }
 
-function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): Verdict {
+function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): BodyAction {
   const wrong = (what: string): CommandFailure => new CommandFailure('not-as-announced', what)
   const said = headers['content-range'] ?? ''
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(said)
@@ -62,7 +62,7 @@ function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): Verdic
  * Judges a status with its headers by what was held when it was asked for. Throws `not-as-announced` when a part does not
  * fit, `not-a-file`, `no-such-file`, `transfer-broken` for what may pass, and `unexpected-answer`.
  */
-export function judgeAnswer(status: number, headers: IncomingHttpHeaders, held: Held | undefined): Verdict {
+export function judgeAnswer(status: number, headers: IncomingHttpHeaders, held: Held | undefined): BodyAction {
   const { etag, location } = headers
   if (status === 200) {
     return { type: 'begin', version: { etag: isStrongTag(etag) ? etag : undefined, size: lengthOf(headers) } }

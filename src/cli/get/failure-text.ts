@@ -34,7 +34,7 @@ const aboutFile = new Set<FailureCode>([
 ])
 
 /** Why a file was not fetched: with the file as it was asked for, what is kept of it, and what the rest costs. */
-export function describeFailure(
+export function describeGetFailure(
   { code, message }: Failure,
   file: string,
   { text }: FileAddress,

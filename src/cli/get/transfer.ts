@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import { askTunnel, silence, type TunnelAddress } from '../control.js'
 import { CommandFailure } from '../failure.js'
 import type { FileAddress } from './address.js'
-import { type Held, judgeAnswer, resumeHeaders, type Verdict } from './answer.js'
+import { type Held, judgeAnswer, resumeHeaders, type BodyAction } from './answer.js'
 import type { Bound } from './bound.js'
 import type { Destination } from './destination.js'
 
@@ -107,14 +107,14 @@ export async function* transfer(options: Transfer, signal: AbortSignal): AsyncGe
     })
   const opened = await ask(into.held)
   const { held } = into
-  const verdict = judge(opened, held)
-  if (verdict.type !== 'ask-whole') return yield* receive(options, opened, verdict, signal)
+  const action = judge(opened, held)
+  if (action.type !== 'ask-whole') return yield* receive(options, opened, action, signal)
   opened.message.destroy()
   const again = await ask(undefined)
   yield* receive(options, again, judge(again, undefined), signal)
 }
 
-function judge({ message }: Opened, held: Held | undefined): Verdict {
+function judge({ message }: Opened, held: Held | undefined): BodyAction {
   try {
     return judgeAnswer(message.statusCode ?? 0, message.headers, held)
   } catch (error) {
@@ -127,16 +127,16 @@ function judge({ message }: Opened, held: Held | undefined): Verdict {
 async function* receive(
   { address, into, bound, stallMs }: Transfer,
   opened: Opened,
-  verdict: Verdict,
+  action: BodyAction,
   signal: AbortSignal,
 ): AsyncGenerator<TransferEvent, void> {
   try {
-    if (verdict.type === 'begin' || verdict.type === 'append') {
-      await asking(opened, stallMs, () => bound.begin(verdict.version.size))
-      if (verdict.type === 'begin') {
+    if (action.type === 'begin' || action.type === 'append') {
+      await asking(opened, stallMs, () => bound.begin(action.version.size))
+      if (action.type === 'begin') {
         const before = into.held
-        await into.begin(verdict.version)
-        if (before !== undefined && before.version.etag !== verdict.version.etag) yield { type: 'changed' }
+        await into.begin(action.version)
+        if (before !== undefined && before.version.etag !== action.version.etag) yield { type: 'changed' }
       }
       yield { type: 'began', from: into.length }
       for await (const piece of opened.body as AsyncIterable<Uint8Array>) {

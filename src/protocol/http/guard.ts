@@ -14,7 +14,7 @@ export interface GuardedRequest {
   readonly secFetchUser: string | undefined
 }
 
-export type Verdict =
+export type GuardDecision =
   | 'allow'
   /** 421, and the socket is closed: the name is not ours, so the page behind it may be anybody's (DNS rebinding). */
   | 'misdirected'
@@ -39,7 +39,7 @@ export function isOwnHost(host: readonly string[], own: readonly string[]): bool
  * A page's request passes only from one of these origins; a top-level GET navigation from elsewhere passes when the
  * user clicked, else it is to be confirmed.
  */
-export function judgeRequest(request: GuardedRequest, hosts: readonly string[]): Verdict {
+export function judgeRequest(request: GuardedRequest, hosts: readonly string[]): GuardDecision {
   if (!isOwnHost(request.host, hosts)) return 'misdirected'
   const { origin, secFetchSite: site } = request
   if (origin !== undefined && !hosts.some(host => origin.toLowerCase() === `http://${host}`)) return 'forbidden'
@@ -53,7 +53,7 @@ export function judgeRequest(request: GuardedRequest, hosts: readonly string[]):
  * Judges a request that reached the data server through a peer's connection. Its `Host` names the consumer's own
  * tunnel, so any loopback name passes, and links from the consumer's dashboard are `same-site` there.
  */
-export function judgeTunnelledRequest(request: GuardedRequest): Verdict {
+export function judgeTunnelledRequest(request: GuardedRequest): GuardDecision {
   const host = request.host[0]?.toLowerCase().replace(/:\d{1,5}$/, '')
   const loopback =
     host === '127.0.0.1' || host === '[::1]' || host === 'localhost' || host?.endsWith('.localhost') === true

@@ -31,7 +31,7 @@ function readFrame(bytes: Uint8Array, offset: number, header: ReturnType<typeof 
  * views of it. Throws `frame-version`, `frame-command` or `frame-size` at the first malformed header, before any of its
  * data is held; the state must not be used after that.
  */
-export function deframe(state: DeframerState, chunk: Uint8Array): readonly [DeframerState, readonly Frame[]] {
+export function stepDeframer(state: DeframerState, chunk: Uint8Array): readonly [DeframerState, readonly Frame[]] {
   const frames: Frame[] = []
   const { agreement } = state
   let { held, heldBytes, neededBytes } = state

@@ -21,7 +21,7 @@ export const keptSeconds = 60
 export const initialState: DashboardState = { stats: undefined, isRunning: true, rates: [] }
 
 /** The state after figures of the peer, or after `null`: the peer does not answer. */
-export function step(state: DashboardState, figures: PeerStats | null): DashboardState {
+export function stepDashboard(state: DashboardState, figures: PeerStats | null): DashboardState {
   if (figures === null) return { ...state, isRunning: false }
   const total = (rate: 'receiveRate' | 'sendRate'): number =>
     figures.connections.reduce((sum, connection) => sum + connection[rate], 0)
