@@ -6,7 +6,6 @@ import {
   EMPTY,
   finalize,
   ignoreElements,
-  map,
   merge,
   mergeMap,
   NEVER,
@@ -41,6 +40,7 @@ import {
 import type { MuxAgreement } from '../../protocol/mux/frame.js'
 import type { PathKind } from '../../ports.js'
 import { sayBye } from './bye.js'
+import { keyOf$ } from './key-of.js'
 import {
   deliver$,
   openDescription,
@@ -195,29 +195,6 @@ function lifecycle(what: string, scheduler: SchedulerLike) {
         }),
       )
     })
-}
-
-/**
- * The key behind a nickname: resolved by the hub, checked against the one remembered. Emits it once and completes. Errors with
- * `unknown-nickname`, `own-nickname`, `key-changed`, or as the hub's answer fails.
- */
-export function keyOf$(
-  { identity, trust, hub, hubSession }: Pick<ConnectionOptions, 'identity' | 'trust' | 'hub' | 'hubSession'>,
-  nickname: string,
-): Observable<string> {
-  return hub.resolve$(nickname).pipe(
-    map(pubKey => {
-      if (pubKey === undefined)
-        throw new LighthouseError('unknown-nickname', `nobody has the nickname "${nickname}"`, { nickname })
-      if (pubKey === identity.pubKey) throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
-      const known = trust.check('peer', `${hubSession.hubKey}/${nickname}`, pubKey)
-      if (known !== undefined) {
-        const message = `the key of "${nickname}" has changed; ask them before you forget the old one`
-        throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey })
-      }
-      return pubKey
-    }),
-  )
 }
 
 /**

@@ -2,13 +2,8 @@ import { type BehaviorSubject, defer, EMPTY, filter, type Observable, type Sched
 import type { HubState } from '../../protocol/peer/stats.js'
 import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
-import {
-  answerConnection$,
-  type ConnectionEvent,
-  type ConnectionOptions,
-  keyOf$,
-  offerConnection$,
-} from './connection.js'
+import { answerConnection$, type ConnectionEvent, type ConnectionOptions, offerConnection$ } from './connection.js'
+import { keyOf$ } from './key-of.js'
 import { type HubSession, signedIn$ } from './signaling.js'
 
 export interface ConnectionsOptions {
