@@ -1,9 +1,8 @@
-import { once } from 'node:events'
-import { type IncomingMessage, request as httpRequest } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { type ErrorCode, LighthouseError, errorCodes } from '../protocol/errors.js'
+import { isRecord } from '../protocol/json.js'
 import { parseCoins } from '../protocol/coins/amount.js'
 import type { PeerStats } from '../protocol/peer/stats.js'
+import { askLocal, type LocalReply } from './ask-local.js'
 import { CommandFailure } from './failure.js'
 import { isAlive, readRunFile, type RunFile } from './running.js'
 
@@ -13,104 +12,79 @@ const answerTimeoutMs = 5_000
 /** How long a peer may take from claiming its home to opening its ports, before a living process id counts as another's. */
 const startLimitMs = 60_000
 
-/** What came of a question to the running peer. */
-export type Answer<T> =
-  | { readonly type: 'answered'; readonly value: T; readonly run: RunFile }
-  /** No process, or it ended without removing its run file. */
-  | { readonly type: 'not-running' }
-  /** It lives and did not answer properly in time. */
-  | { readonly type: 'silent'; readonly run: RunFile; readonly reason: string }
-  /** It answers that it cannot, and why. */
-  | { readonly type: 'failed'; readonly run: RunFile; readonly error: LighthouseError }
-
-/** Why there is no good answer. */
-export type NoAnswer = Exclude<Answer<unknown>, { type: 'answered' }>
-
-/** The same as an error. */
-export function silence(home: string, answer: NoAnswer): CommandFailure | LighthouseError {
-  if (answer.type === 'not-running') return new CommandFailure('not-running', `no peer of "${home}" is running`)
-  if (answer.type === 'failed') return answer.error
-  const message = `the peer (process ${answer.run.pid}) cannot be asked: ${answer.reason}`
-  return new CommandFailure('not-answering', message)
+/** What the running peer answered, and which process it is. */
+export interface Answer<T> {
+  readonly value: T
+  readonly run: RunFile
 }
 
-interface Question {
+interface PeerRequest {
   readonly method: 'GET' | 'POST'
   readonly path: string
   readonly timeoutMs: number
   readonly signal?: AbortSignal
 }
 
-interface Reply {
-  readonly status: number
-  readonly body: string
-  readonly location: string | undefined
+function isRefused(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
-/** Plain HTTP/1.1: `fetch` refuses some ports that a peer may well have, and sends headers of a browser. */
-async function request(run: RunFile, { method, path, timeoutMs, signal: given }: Question): Promise<Reply> {
-  const late = AbortSignal.timeout(timeoutMs)
-  const signal = given === undefined ? late : AbortSignal.any([given, late])
-  const headers = { accept: 'application/json', 'x-lighthouse-token': run.controlToken, 'content-length': 0 }
-  const asked = httpRequest(new URL(path, run.url ?? undefined), { method, headers, signal, agent: false })
-  // Told through the promises below; without a listener an abort in mid-body would end the process.
-  asked.on('error', () => undefined)
-  asked.end()
-  const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
-  const { statusCode: status = 0, headers: answered } = response
-  return { status, body: await text(response), location: answered.location }
+/** The failure that a program says by one of our codes: in a problem document (RFC 9457), or with `--json`. */
+export function failureIn(value: unknown): LighthouseError | undefined {
+  const { code, detail, message = detail } = isRecord(value) ? value : {}
+  if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
+  return new LighthouseError(code as ErrorCode, typeof message === 'string' ? message : code)
 }
 
-/** The failure in a problem document (RFC 9457), when it names one of our codes. */
 function problemIn(body: string): LighthouseError | undefined {
   try {
-    const { code, detail } = (JSON.parse(body) ?? {}) as { readonly code?: unknown; readonly detail?: unknown }
-    if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
-    return new LighthouseError(code as ErrorCode, typeof detail === 'string' ? detail : code)
+    return failureIn(JSON.parse(body))
   } catch {
     // No problem document: the status has to do.
     return undefined
   }
 }
 
-function isRefused(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
-}
-
-/** Asks the peer that runs in `home`; `read` takes the answer, or gives undefined for one that was not hoped for. */
+/**
+ * Asks the peer that runs in `home`; `read` takes the answer, or gives undefined for one that was not hoped for. Rejects with
+ * `not-running`, with `not-answering`, or with the failure that the peer names.
+ */
 async function ask<T>(
   home: string,
-  question: Question,
-  read: (reply: Reply) => { readonly value: T } | undefined,
+  { method, path, timeoutMs, signal }: PeerRequest,
+  read: (reply: LocalReply) => { readonly value: T } | undefined,
 ): Promise<Answer<T>> {
+  const notRunning = new CommandFailure('not-running', `no peer of "${home}" is running`)
   const run = readRunFile(home)
-  if (run === undefined || !isAlive(run.pid)) return { type: 'not-running' }
+  if (run === undefined || !isAlive(run.pid)) throw notRunning
+  const notAnswering = (reason: string): CommandFailure =>
+    new CommandFailure('not-answering', `the peer (process ${run.pid}) cannot be asked: ${reason}`)
   if (run.url === null) {
     // A start that long ago is over; the process id belongs to somebody else by now.
     const age = Date.now() - Date.parse(run.startedAt)
-    return age >= 0 && age < startLimitMs
-      ? { type: 'silent', run, reason: 'it is still starting' }
-      : { type: 'not-running' }
+    throw age >= 0 && age < startLimitMs ? notAnswering('it is still starting') : notRunning
   }
-  try {
-    const reply = await request(run, question)
-    const found = read(reply)
-    if (found !== undefined) return { type: 'answered', value: found.value, run }
-    const error = problemIn(reply.body)
-    if (error !== undefined) return { type: 'failed', run, error }
-    return { type: 'silent', run, reason: `it answers with status ${reply.status}` }
-  } catch (error) {
+  const late = AbortSignal.timeout(timeoutMs)
+  const answered = askLocal(new URL(path, run.url), {
+    method,
+    controlToken: run.controlToken,
+    signal: signal === undefined ? late : AbortSignal.any([signal, late]),
+  })
+  const reply = await answered.catch((error: unknown) => {
     // Nobody listens there any more: it was killed, and the process id is another's.
-    if (isRefused(error)) return { type: 'not-running' }
-    const reason =
-      error instanceof SyntaxError
-        ? 'it does not speak as a peer does'
-        : `it gave no answer within ${question.timeoutMs / 1000} s`
-    return { type: 'silent', run, reason }
+    throw isRefused(error) ? notRunning : notAnswering(`it gave no answer within ${timeoutMs / 1000} s`)
+  })
+  try {
+    const found = read(reply)
+    if (found !== undefined) return { value: found.value, run }
+  } catch (error) {
+    if (error instanceof SyntaxError) throw notAnswering('it does not speak as a peer does')
+    throw error
   }
+  throw problemIn(reply.body) ?? notAnswering(`it answers with status ${reply.status}`)
 }
 
-/** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. */
+/** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. Rejects as above. */
 export function askPeer<T>(
   home: string,
   method: 'GET' | 'POST',
@@ -120,6 +94,12 @@ export function askPeer<T>(
   return ask(home, { method, path, timeoutMs: answerTimeoutMs }, ({ status, body }) =>
     status >= 200 && status <= 299 ? { value: read(body) } : undefined,
   )
+}
+
+/** What cannot be asked is as good as not there. */
+export function unlessSilent(error: unknown): undefined {
+  if (error instanceof CommandFailure && ['not-running', 'not-answering'].includes(error.code)) return undefined
+  throw error
 }
 
 /** Where a peer is reached on this machine, and what to ask there. */
@@ -132,18 +112,19 @@ export interface TunnelAddress {
 const connectTimeoutMs = 30_000
 
 /** Asks the peer that runs in `home` for the tunnel to `nickname`. Aborting drops the wish. */
-export function askTunnel(
+export async function askTunnel(
   home: string,
   nickname: string,
   path: string,
   signal: AbortSignal,
-): Promise<Answer<TunnelAddress>> {
-  const question: Question = { method: 'GET', path: `/proxy/${nickname}${path}`, timeoutMs: connectTimeoutMs, signal }
-  return ask(home, question, ({ status, location }) => {
+): Promise<TunnelAddress> {
+  const asked: PeerRequest = { method: 'GET', path: `/proxy/${nickname}${path}`, timeoutMs: connectTimeoutMs, signal }
+  const { value } = await ask(home, asked, ({ status, location }) => {
     const [, port, there] = /^http:\/\/127\.0\.0\.1:(\d{1,5})(\/.*)$/.exec(location ?? '') ?? []
     if (status !== 302 || port === undefined || there === undefined) return undefined
     return { value: { port: Number(port), path: there } }
   })
+  return value
 }
 
 /** The body of `/stats`. Throws SyntaxError when it is something else. */

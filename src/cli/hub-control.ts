@@ -1,9 +1,6 @@
-import { request as httpRequest } from 'node:http'
-import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
-import { text } from 'node:stream/consumers'
 import { readPrivateFile, writePrivateFile } from '../adapters/store/private-file.node.js'
 import { LighthouseError } from '../protocol/errors.js'
+import { askLocal } from './ask-local.js'
 
 /** A hub on this machine answers within milliseconds; after this long it hangs. */
 const answerTimeoutMs = 5_000
@@ -53,22 +50,14 @@ export async function askForInvites(
 ): Promise<readonly string[] | undefined> {
   const unreachable = (reason: string): LighthouseError =>
     new LighthouseError('hub-unreachable', `The hub at ${url} ${reason}`)
-  const signal = AbortSignal.timeout(answerTimeoutMs)
-  const headers = { 'x-lighthouse-token': controlToken, 'content-length': 0 }
-  const asked = httpRequest(new URL(`/control/invites?count=${count}`, url), {
-    method: 'POST',
-    headers,
-    signal,
-    agent: false,
-  })
-  // Told through the promises below; without a listener an abort in mid-body would end the process.
-  asked.on('error', () => undefined)
-  asked.end()
   try {
-    const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
-    const body = await text(response)
-    if (response.statusCode === 404) return undefined
-    if (response.statusCode !== 201) throw unreachable(`answers with status ${String(response.statusCode)}`)
+    const { status, body } = await askLocal(new URL(`/control/invites?count=${count}`, url), {
+      method: 'POST',
+      controlToken,
+      signal: AbortSignal.timeout(answerTimeoutMs),
+    })
+    if (status === 404) return undefined
+    if (status !== 201) throw unreachable(`answers with status ${status}`)
     return (JSON.parse(body) as { readonly invites: readonly string[] }).invites
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return undefined

@@ -2,13 +2,10 @@ import { formatCoins } from '../../protocol/coins/amount.js'
 import { askPeer, readCoins } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import type { Context } from './context.js'
-import { reportSilence } from './status.js'
 
 /** `coins`: what is left in the wallet of the running peer. The peer asks its hub; while that is away it has what it said last. */
 export async function coinsCommand(context: Context): Promise<ExitCode> {
-  const answer = await askPeer(context.home, 'GET', '/coins', readCoins)
-  if (answer.type !== 'answered') return reportSilence(context, answer)
-  const { bytes, asOf } = answer.value
+  const { bytes, asOf } = (await askPeer(context.home, 'GET', '/coins', readCoins)).value
   const away = asOf === undefined ? {} : { hub: 'away', asOf }
   context.output.result({ coins: formatCoins(bytes), bytes, ...away }, formatCoins(bytes))
   if (asOf !== undefined) context.output.notice(`The hub is away; it said so at ${asOf}.`)

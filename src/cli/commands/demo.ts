@@ -21,15 +21,9 @@ import {
   timeout,
   timer,
 } from 'rxjs'
-import {
-  type ErrorCode,
-  LighthouseError,
-  errorCodes,
-  isLighthouseError,
-  toLighthouseError,
-} from '../../protocol/errors.js'
+import { LighthouseError, isLighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import type { PeerStats } from '../../protocol/peer/stats.js'
-import { askPeer, readStats } from '../control.js'
+import { askPeer, failureIn, readStats, unlessSilent } from '../control.js'
 import { describeChanges } from '../demo/changes.js'
 import { type ExitedProcess, type ProcessGroup, createProcessGroup } from '../demo/process-group.js'
 import type { Message, Program } from '../demo/program.js'
@@ -76,11 +70,8 @@ function copyMedia(folder: string): void {
 }
 
 /** What a program said about its failure. */
-function failureIn(messages: readonly Message[]): LighthouseError | undefined {
-  const error = messages.map(message => message.error).find(value => typeof value === 'object' && value !== null)
-  const { code, message } = (error ?? {}) as Record<string, unknown>
-  if (typeof code !== 'string' || typeof message !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
-  return new LighthouseError(code as ErrorCode, message)
+function failureOf(messages: readonly Message[]): LighthouseError | undefined {
+  return messages.map(({ error }) => failureIn(error)).find(failure => failure !== undefined)
 }
 
 function describeExit({ program, ending }: ExitedProcess): string {
@@ -103,7 +94,7 @@ async function said(
   )
   const found = await firstValueFrom(message$, { defaultValue: undefined })
   if (found !== undefined) return found
-  throw failureIn(messages) ?? new CommandFailure('demo-failed', describeExit({ program, ending: await program.ended }))
+  throw failureOf(messages) ?? new CommandFailure('demo-failed', describeExit({ program, ending: await program.ended }))
 }
 
 async function startHub(group: ProcessGroup, home: string): Promise<{ readonly url: string; readonly moved: boolean }> {
@@ -125,7 +116,7 @@ async function startHub(group: ProcessGroup, home: string): Promise<{ readonly u
 async function register(group: ProcessGroup, home: string, hub: string, nickname: string): Promise<void> {
   const args = ['register', '--home', home, '--hub', hub, '--nickname', nickname, '--json']
   const { ending, messages } = await group.run(`register ${nickname}`, args)
-  const failure = failureIn(messages)
+  const failure = failureOf(messages)
   if (failure !== undefined) throw failure
   if (!messages.some(({ registered }) => registered !== undefined)) {
     throw new CommandFailure('demo-failed', `${nickname} could not be registered (${ending})`)
@@ -170,9 +161,9 @@ async function assemble(
 /** One line for each change that a look at alice's `/stats` shows. */
 function followChanges$({ output }: Context, aliceHome: string): Observable<never> {
   return timer(0, lookMs).pipe(
-    exhaustMap(() => askPeer(aliceHome, 'GET', '/stats', readStats)),
     // A look that got no answer is skipped: if alice is gone, her process says so.
-    mergeMap(answer => (answer.type === 'answered' ? [answer.value] : [])),
+    exhaustMap(() => askPeer(aliceHome, 'GET', '/stats', readStats).catch(unlessSilent)),
+    mergeMap(answer => (answer === undefined ? [] : [answer.value])),
     startWith(undefined),
     pairwise<PeerStats | undefined>(),
     tap(([before, now]) => {

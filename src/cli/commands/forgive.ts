@@ -4,7 +4,6 @@ import { askPeer, readForgiven } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import type { Context } from './context.js'
-import { reportSilence } from './status.js'
 
 /** The argument of `forgive`. */
 export interface ForgiveValues {
@@ -16,9 +15,7 @@ export async function forgiveCommand(context: Context, { nickname }: ForgiveValu
   if (!isNickname(nickname)) {
     throw new CommandFailure('usage', `"${nickname}" is no nickname: only the letters a to z`)
   }
-  const answer = await askPeer(context.home, 'POST', `/control/forgive/${nickname}`, readForgiven)
-  if (answer.type !== 'answered') return reportSilence(context, answer)
-  const bytes = answer.value
+  const { value: bytes } = await askPeer(context.home, 'POST', `/control/forgive/${nickname}`, readForgiven)
   const coins = formatCoins(bytes)
   const text = bytes === 0 ? `${nickname} owes nothing here.` : `${nickname} owes ${coins} coins less here.`
   context.output.result({ forgiven: { nickname, coins, bytes } }, text)

@@ -3,7 +3,6 @@ import { askPeer } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { isAlive } from '../running.js'
 import type { Context } from './context.js'
-import { reportSilence } from './status.js'
 
 /** How long a peer may take to let go of everything; it is a matter of milliseconds unless the machine is busy. */
 const stopLimitMs = 15_000
@@ -25,9 +24,7 @@ async function isGone(pid: number): Promise<boolean> {
 /** `stop`: asks the running peer to end and waits until its process is gone. */
 export async function stopCommand(context: Context): Promise<ExitCode> {
   const { output, home } = context
-  const answer = await askPeer(home, 'POST', '/control/stop', () => undefined)
-  if (answer.type !== 'answered') return reportSilence(context, answer)
-  const { pid } = answer.run
+  const { pid } = (await askPeer(home, 'POST', '/control/stop', () => undefined)).run
   if (!(await isGone(pid))) {
     return output.fail({
       code: 'still-running',

@@ -26,7 +26,7 @@ import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import type { HubState } from '../../protocol/peer/stats.js'
 import { usingValue$ } from '../../streams/using-value.js'
-import { askPeer, readStats } from '../control.js'
+import { askPeer, readStats, unlessSilent } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import { fileWhile$, type OwnFile } from '../file-while.js'
@@ -198,8 +198,8 @@ export async function upCommand(context: Context, values: UpValues): Promise<Exi
   if (typeof identity === 'number') return identity
   const controlToken = io.parts.crypto.randomId(32)
   const starting: RunFile = { pid: io.pid, url: null, controlToken, startedAt: new Date().toISOString() }
-  const other = await askPeer(home, 'GET', '/stats', readStats)
-  if (other.type === 'answered') throw alreadyRunning(home, other.run)
+  const other = await askPeer(home, 'GET', '/stats', readStats).catch(unlessSilent)
+  if (other !== undefined) throw alreadyRunning(home, other.run)
   if (share === undefined) {
     output.notice(`There is no folder "${defaultShare}" here: nothing is shared. Choose one with --share.`)
   }

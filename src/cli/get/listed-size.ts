@@ -22,9 +22,7 @@ export async function listedSize(
   const signal = AbortSignal.any([given, AbortSignal.timeout(timeoutMs)])
   try {
     const folder = path.replace(/[^/]*(\?.*)?$/, '')
-    const answer = await askTunnel(home, nickname, folder, signal)
-    if (answer.type !== 'answered') return undefined
-    const { port, path: there } = answer.value
+    const { port, path: there } = await askTunnel(home, nickname, folder, signal)
     const headers = { accept: 'application/json', 'accept-encoding': 'identity' }
     const asked = request({ host: '127.0.0.1', port, path: there, headers, agent: false, signal })
     // Told through the promises; without a listener an abort in mid-body would end the process.

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { PassThrough } from 'node:stream'
-import { askTunnel, silence, type TunnelAddress } from '../control.js'
+import { askTunnel, type TunnelAddress } from '../control.js'
 import { CommandFailure } from '../failure.js'
 import type { FileAddress } from './address.js'
 import { type Held, judgeAnswer, resumeHeaders, type BodyAction } from './answer.js'
@@ -99,10 +99,9 @@ async function asking(opened: Opened, stallMs: number, question: () => Promise<v
 export async function* transfer(options: Transfer, signal: AbortSignal): AsyncGenerator<TransferEvent, void> {
   const { home, address, into, stallMs } = options
   const { nickname, path } = address
-  const answer = await askTunnel(home, nickname, path, signal)
-  if (answer.type !== 'answered') throw silence(home, answer)
+  const tunnel = await askTunnel(home, nickname, path, signal)
   const ask = (held: Held | undefined): Promise<Opened> =>
-    open(answer.value, resumeHeaders(held), stallMs, signal).catch((error: unknown) => {
+    open(tunnel, resumeHeaders(held), stallMs, signal).catch((error: unknown) => {
       throw broken(nickname, error)
     })
   const opened = await ask(into.held)
