@@ -167,7 +167,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(
       option(
         '--max <size>',
-        'ask before more is fetched (default: what the folder lists, or 1GB, where no length is announced)',
+        'ask before more is fetched (default: 1GB where no length is announced)',
         'LIGHTHOUSE_MAX',
         parseSize,
       ),

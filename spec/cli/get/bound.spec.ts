@@ -3,11 +3,10 @@ import { Bound } from '../../../src/cli/get/bound.js'
 
 interface Given {
   readonly max?: number
-  readonly listed?: number
   readonly answers?: boolean[]
 }
 
-function boundOf({ max, listed, answers }: Given): {
+function boundOf({ max, answers }: Given): {
   readonly bound: Bound
   readonly asked: string[]
   readonly notices: string[]
@@ -22,7 +21,6 @@ function boundOf({ max, listed, answers }: Given): {
     nickname: 'bob',
     name: 'film.mp4',
     max,
-    listed: () => Promise.resolve(listed),
     ask: answers === undefined ? undefined : ask,
     notice: text => void notices.push(text),
   })
@@ -38,8 +36,7 @@ describe('Bound', () => {
 
   it.each<[string, Given, number]>([
     ['a gigabyte', {}, 1_000_000_000],
-    ['what the folder lists', { listed: 700 }, 700],
-    ['--max', { max: 5_000, listed: 700 }, 5_000],
+    ['--max', { max: 5_000 }, 5_000],
   ])('without a length is %s, and grows by asking only', async (_what, given, limit) => {
     const { bound, asked } = boundOf({ ...given, answers: [true, false] })
     await bound.begin(undefined)
@@ -54,10 +51,10 @@ describe('Bound', () => {
   })
 
   it('is not lifted by an answer with a length when the next one has none', async () => {
-    const { bound } = boundOf({ listed: 700 })
+    const { bound } = boundOf({})
     await bound.begin(5e12)
     await bound.begin(undefined)
-    expect(bound.room(0)).toBe(700)
+    expect(bound.room(0)).toBe(1_000_000_000)
   })
 
   it('asks for as much as is there from an earlier run, once', async () => {

@@ -129,7 +129,6 @@ const bound = new Bound({
   nickname: 'bob',
   name: 'film.bin',
   max: undefined,
-  listed: () => Promise.resolve(undefined),
   ask: undefined,
   notice: () => undefined,
 })
@@ -667,38 +666,27 @@ describe('get to stdout', () => {
 })
 
 describe('get without an announced length', () => {
-  /** Sends for ever, and lists the file with this size. */
-  const endless =
-    (listed?: number): RequestListener =>
-    (req, res) => {
-      if (req.url?.endsWith('/') === true) {
-        const entries = [{ name: 'film.bin', type: 'file', size: listed }]
-        if (listed === undefined) res.writeHead(404)
-        res.end(JSON.stringify({ path: '/', entries }))
-        return
-      }
-      res.writeHead(200, { etag: tag })
-      const more = (): void => {
-        while (!res.closed && res.write(film));
-        res.once('drain', more)
-      }
-      more()
+  /** Sends for ever. */
+  const endless: RequestListener = (_req, res) => {
+    res.writeHead(200, { etag: tag })
+    const more = (): void => {
+      while (!res.closed && res.write(film));
+      res.once('drain', more)
     }
+    more()
+  }
 
-  it.each<[string, readonly string[], number | undefined, RegExp]>([
-    ['--max', ['--max', '2MB'], 500_000, /more than 2\.0 MB/],
-    ['what the folder lists', [], 500_000, /more than 500\.0 kB/],
-  ])('takes no more than %s unasked, and says what to do', async (_what, argv, listed, words) => {
-    const { get, cwd, files, failure } = stageAt(await homeWith(new Bob([endless(listed)])))
-    expect(await get('bob/film.bin', '--json', ...argv)).toBe(1)
-    expect(failure()).toEqual({ code: 'too-large', message: expect.stringMatching(words) })
+  it('takes no more than --max unasked, and says what to do', async () => {
+    const { get, cwd, files, failure } = stageAt(await homeWith(new Bob([endless])))
+    expect(await get('bob/film.bin', '--json', '--max', '2MB')).toBe(1)
+    expect(failure()).toEqual({ code: 'too-large', message: expect.stringMatching(/more than 2\.0 MB/) })
     expect(failure().message).toContain('--max')
     expect(files()).toEqual(kept)
-    expect(statSync(join(cwd, 'film.bin.part')).size).toBeLessThanOrEqual(argv.length > 0 ? 2_000_000 : 500_000)
+    expect(statSync(join(cwd, 'film.bin.part')).size).toBeLessThanOrEqual(2_000_000)
   })
 
   it('says at once what it takes at most', async () => {
-    const { get, io } = stageAt(await homeWith(new Bob([endless()])))
+    const { get, io } = stageAt(await homeWith(new Bob([endless])))
     afterBytes(undefined, () => io.interrupt$.next())
     expect(await get('bob/film.bin')).toBe(1)
     expect(io.err()).toContain('bob does not say how long film.bin is: at most 1.0 GB are fetched unasked (--max).')
@@ -706,9 +694,9 @@ describe('get without an announced length', () => {
 
   it('asks on a terminal whether to go on', async () => {
     const { io, cwd } = stageAt('')
-    const home = await homeWith(new Bob([endless(500_000)]))
+    const home = await homeWith(new Bob([endless]))
     const asked = fakeIo(cwd, { interactive: true, answers: ['y', 'y', 'n'] })
-    expect(await run(['get', 'bob/film.bin', '--home', home], asked)).toBe(1)
+    expect(await run(['get', 'bob/film.bin', '--max', '500kB', '--home', home], asked)).toBe(1)
     expect(asked.questions.map(({ message }) => /than (.*?) of/.exec(message)?.[1])).toEqual([
       '500.0 kB',
       '1.0 MB',

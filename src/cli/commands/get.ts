@@ -10,7 +10,6 @@ import { Bound } from '../get/bound.js'
 import type { Destination } from '../get/destination.js'
 import { type DownloadEvent, download$ } from '../get/download.js'
 import { describeGetFailure } from '../get/failure-text.js'
-import { listedSize } from '../get/listed-size.js'
 import { PartialFile } from '../get/partial-file.js'
 import { progressLine } from '../get/progress.js'
 import { StreamOutput } from '../get/stream-output.js'
@@ -43,7 +42,6 @@ interface Fetch {
 async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Destination): Promise<number> {
   const { io, output, home } = context
   const progress = progressLine(io, output, address.name)
-  const abort = new AbortController()
   let isAsking = false
   const notice = (text: string): void => {
     progress.clear()
@@ -65,7 +63,6 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
     nickname: address.nickname,
     name: address.name,
     max: values.max,
-    listed: () => listedSize(home, address, abort.signal),
     ask: io.interactive && !output.json ? ask : undefined,
     notice,
   })
@@ -94,10 +91,7 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
     takeWhile(({ type }) => type !== 'whole', true),
     takeUntil(io.interrupt$),
   )
-  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(() => {
-    abort.abort()
-    progress.clear()
-  })
+  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(() => progress.clear())
   if (last?.type !== 'whole') throw interrupted()
   return resumedFrom ?? into.length
 }

@@ -11,8 +11,6 @@ export interface BoundOptions {
   readonly name: string
   /** `--max`. */
   readonly max: number | undefined
-  /** The length that the folder lists, where it can be had. */
-  readonly listed: () => Promise<number | undefined>
   /** Whether to go on. Undefined where nobody can be asked. */
   readonly ask: ((message: string) => Promise<boolean>) | undefined
   readonly notice: (text: string) => void
@@ -34,10 +32,10 @@ export class Bound {
 
   /** For an answer that begins; `size` is the length of the whole file as it was announced. Rejects with `too-large`. */
   async begin(size: number | undefined): Promise<void> {
-    const { nickname, name, max, listed, notice } = this.options
+    const { nickname, name, max, notice } = this.options
     if (size === undefined) {
       if (this.#allowed === undefined) {
-        this.#allowed = (await listed()) ?? defaultMaxBytes
+        this.#allowed = defaultMaxBytes
         const most = formatBytes(this.#allowed)
         notice(`${nickname} does not say how long ${name} is: at most ${most} are fetched unasked (--max).`)
       }
