@@ -87,23 +87,9 @@ export interface Peer {
 }
 
 /** What one subscription of `createPeer$` uses, with the defaults filled in. Receipts come beside it, since they have to be opened. */
-export interface Environment {
-  readonly identity: Identity
+export type Environment = Required<Omit<PeerOptions, 'share' | 'home' | 'receipts'>> & {
   readonly share: Share | undefined
   readonly home: string | undefined
-  readonly ports: PeerPorts
-  readonly rtc: RtcPort
-  readonly network: NetworkPort
-  readonly transport: SignalTransport
-  readonly hub: Pick<HubClient, 'resolve$' | 'balance$' | 'ledger$'>
-  readonly crypto: CryptoPort
-  readonly trust: TrustStore
-  readonly spending: SpendingLimits
-  readonly iceServers: readonly IceServer[]
-  readonly relayOnly: boolean
-  readonly controlToken: string
-  readonly scheduler: SchedulerLike
-  readonly clock: MonotonicClock
 }
 
 /** The options with their defaults. */
