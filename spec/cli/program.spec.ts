@@ -20,7 +20,6 @@ describe('the command line', () => {
     ['a negative port base', ['up', '--port-base=-1']],
     ['a demo whose second block has no room', ['demo', '--port-base', '65500']],
     ['an unknown WebRTC implementation', ['up', '--engine', 'best']],
-    ['one by the name before', ['up', '--wrtc', 'best']],
     ['an unknown log level', ['up', '--log-level', 'loud']],
     ['a missing value', ['register', '--hub']],
     ['a registration without a hub', ['register', '--nickname', 'alice']],

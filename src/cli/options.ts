@@ -183,20 +183,11 @@ export const databaseOption = (): Option =>
 export const acceptNewOption = (what: string): Option =>
   option('--accept-new', `begin anew although ${what} of before cannot be found`, 'LIGHTHOUSE_ACCEPT_NEW')
 
-/** `--engine`, and `--wrtc`, its name before. */
-export const engineOptions = (): readonly Option[] => [
-  option('--engine <name>', 'WebRTC implementation (default: auto)', 'LIGHTHOUSE_ENGINE').choices(engineNames),
-  option('--wrtc <name>', 'the same as --engine', 'LIGHTHOUSE_WRTC').choices(engineNames).hideHelp(),
-]
+/** `--engine`. */
+export const engineOption = (): Option =>
+  option('--engine <name>', 'WebRTC implementation (default: auto)', 'LIGHTHOUSE_ENGINE').choices(engineNames)
 
-/** What the options above come to. */
+/** What the option above comes to. */
 export interface EngineValues {
   readonly engine?: EngineName
-  readonly wrtc?: EngineName
-}
-
-/** The engine that was asked for. `notice` hears of the old name. */
-export function chosenEngine({ engine, wrtc }: EngineValues, notice: (text: string) => void): EngineName {
-  if (wrtc !== undefined) notice('--wrtc (LIGHTHOUSE_WRTC) is called --engine (LIGHTHOUSE_ENGINE) now.')
-  return engine ?? wrtc ?? 'auto'
 }

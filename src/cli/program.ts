@@ -30,7 +30,7 @@ import {
   acceptNewOption,
   collectTurn,
   databaseOption,
-  engineOptions,
+  engineOption,
   type GlobalValues,
   globalOptions,
   limitSpellings,
@@ -83,8 +83,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
         done(code, daemons.has(name))
       })
 
-  const demo = add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand)
-  for (const made of engineOptions()) demo.addOption(made)
+  add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand).addOption(engineOption())
   const hub = add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
     .addOption(option('--host <address>', 'address to listen on (default: 127.0.0.1)', 'LIGHTHOUSE_HOST'))
     .addOption(
@@ -131,7 +130,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
     .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
     .addOption(option('--invite <code>', 'where the hub asks for one', 'LIGHTHOUSE_INVITE'))
-  const up = add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
+  add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
     .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
     .addOption(
       option(
@@ -152,7 +151,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(acceptNewOption('the receipts'))
     .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
-  for (const made of engineOptions()) up.addOption(made)
+    .addOption(engineOption())
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)
   add<GetValues>('get', 'fetch a file that somebody shares', getCommand)

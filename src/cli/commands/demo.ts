@@ -32,7 +32,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import type { EngineName, Io } from '../io.js'
 import { defaultPortBase } from '../../protocol/peer/port-block.js'
-import { chosenEngine, type EngineValues, maxPortBase } from '../options.js'
+import { type EngineValues, maxPortBase } from '../options.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
@@ -192,13 +192,12 @@ function perform$(context: Context, group: ProcessGroup, home: string, engine: E
 }
 
 /** `demo`: a hub and two peers in processes of their own, until Ctrl-C. */
-export async function demoCommand(context: Context, values: DemoValues): Promise<ExitCode> {
+export async function demoCommand(context: Context, { engine = 'auto' }: DemoValues): Promise<ExitCode> {
   const { io, output, globals } = context
   if ((globals.portBase ?? 0) > maxPortBase - blockDistance) {
     const rule = `it must be at most ${maxPortBase - blockDistance}, since bob's ports come ${blockDistance} after alice's`
     return output.fail({ code: 'invalid-option', message: `--port-base ${String(globals.portBase)}: ${rule}` })
   }
-  const engine = chosenEngine(values, output.notice)
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-demo-')))
   const group = createProcessGroup(entry, childEnvironment(io.env))
   try {

@@ -33,7 +33,7 @@ import { fileWhile$, type OwnFile } from '../file-while.js'
 import { formatHub } from '../format.js'
 import { createLog } from '../log.js'
 import { defaultPortBase } from '../../protocol/peer/port-block.js'
-import { chosenEngine, type EngineValues } from '../options.js'
+import type { EngineValues } from '../options.js'
 import { printable } from '../output.js'
 import { type RunFile, readRunFile, runPath, writeRunFile } from '../running.js'
 import { defaultShare, parseShare } from '../share.js'
@@ -162,8 +162,8 @@ async function run(
   starting: RunFile,
 ): Promise<ExitCode> {
   const { io, output, home, globals } = context
+  const { engine = 'auto' } = values
   const { createPeer$, portBlock } = await io.parts.peer()
-  const engine = chosenEngine(values, output.notice)
   const options: PeerOptions = {
     identity,
     home,
