@@ -17,6 +17,7 @@ import {
   throwError,
   timer,
 } from 'rxjs'
+import { demultiplex } from '../../operators/demultiplex.js'
 import { deframeBatch } from '../../operators/deframe.js'
 import { keepAlive } from '../../operators/keep-alive.js'
 import { multiplex } from '../../operators/multiplex.js'
@@ -25,7 +26,7 @@ import type { ByteChannel, ByteSocket, MonotonicClock } from '../../ports.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { defaultMuxConfig } from '../../protocol/mux/config.js'
 import { encodeFrames, type Frame, type FramedReceipt, type MuxAgreement } from '../../protocol/mux/frame.js'
-import type { MuxConfig, MuxEffect, MuxEvent, MuxTransition } from '../../protocol/mux/state.js'
+import type { MuxConfig, MuxEvent, MuxTransition } from '../../protocol/mux/state.js'
 import { Arena } from './arena.js'
 import { type SessionEvent, sessionReports$ } from './session-reports.js'
 import { createStreamSockets } from './stream-sockets.js'
@@ -60,11 +61,6 @@ export interface SessionOptions {
   readonly receipt$?: Observable<FramedReceipt> | undefined
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
-}
-
-/** The frames that a step wants sent. */
-function framesOf({ effects }: MuxTransition): readonly Frame[] {
-  return effects.find(effect => effect.type === 'send')?.frames ?? []
 }
 
 /**
@@ -121,16 +117,14 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     )
 
     const receivedReceipt$ = new Subject<FramedReceipt>()
-    const perform = (effect: MuxEffect): void => {
-      if (effect.type === 'fail') throw effect.error
-      if (effect.type === 'receipt') receivedReceipt$.next(effect.receipt)
-      else if (effect.type !== 'send') sockets.perform(effect)
-    }
-    /** Passes each step on once its frames have been handed to the channel. */
-    const sendFrames: OperatorFunction<MuxTransition, MuxTransition> = connect(transition$ =>
+    /** Passes each step on once it has been performed: what arrived goes to the sockets, then the frames to the channel. */
+    const perform: OperatorFunction<MuxTransition, MuxTransition> = connect(transition$ =>
       merge(
         transition$.pipe(
-          map(framesOf),
+          tap(({ effects }) => {
+            for (const effect of effects) if (effect.type === 'receipt') receivedReceipt$.next(effect.receipt)
+          }),
+          demultiplex(sockets.observe),
           pack({ version, maxMessageBytes, allocate: arena.allocate }),
           tap(message => channel.send(message)),
           ignoreElements(),
@@ -154,9 +148,7 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
     return event$.pipe(
       keepAlive({ tick: { type: 'tick' } as const, scheduler }),
       multiplex(config, credit && (() => credit.bytes())),
-      // Before the frames: the channel may refuse these, and what has arrived is delivered all the same.
-      tap(({ effects }) => effects.forEach(perform)),
-      sendFrames,
+      perform,
       tap(() => {
         arena.reset()
         sockets.admit()

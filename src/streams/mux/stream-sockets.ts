@@ -1,14 +1,9 @@
 import { catchError, defer, EMPTY, finalize, map, merge, mergeMap, type Observable, of, Subject } from 'rxjs'
 import type { ByteSocket, MonotonicClock, SocketEvent } from '../../ports.js'
-import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
+import type { StreamEffect, StreamObserver } from '../../operators/demultiplex.js'
+import { errorCodes, type LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { streamIds } from '../../protocol/mux/step.js'
-import type { MuxConfig, MuxEffect, MuxEvent } from '../../protocol/mux/state.js'
-
-/** The effects that concern the socket of one stream. */
-export type SocketEffect = Extract<
-  MuxEffect,
-  { type: 'accept' | 'deliver' | 'end' | 'pause' | 'resume' | 'closed' | 'reset' }
->
+import type { MuxConfig, MuxEvent } from '../../protocol/mux/state.js'
 
 /** A stream that ended before both sides had sent FIN. */
 export interface StreamReset {
@@ -23,7 +18,8 @@ export interface StreamSockets {
   readonly event$: Observable<MuxEvent>
   /** Streams that were reset, each with its reason. Not those that the end of the connection resets. */
   readonly reset$: Observable<StreamReset>
-  perform(effect: SocketEffect): void
+  /** The socket of one stream, for `demultiplex`: of one that the other side opened, dialled. */
+  observe(id: number, accepted: boolean): StreamObserver
   /** Opens streams for local sockets that wait while there are fewer than `maxStreams`. To be called after each step. */
   admit(): void
   /** Resets the sockets of all open streams, and returns the IDs of these. */
@@ -104,6 +100,12 @@ export function createStreamSockets(options: {
       }),
     )
 
+  const perform = (effect: StreamEffect): void => {
+    const socket = sockets.get(effect.id)
+    if (effect.type !== 'deliver') socket?.[effect.type]()
+    else if (socket?.write(effect.bytes) === 'retained') keep(effect.bytes)
+  }
+
   return {
     event$: merge(
       opened$,
@@ -112,34 +114,24 @@ export function createStreamSockets(options: {
     ),
     reset$,
     admit,
-    perform(effect) {
-      const socket = sockets.get(effect.id)
-      switch (effect.type) {
-        case 'accept': {
-          const dialled = dial!()
-          sockets.set(effect.id, dialled)
-          dialled$.next([{ id: effect.id, paused: false }, dialled])
-          return
-        }
-        case 'deliver':
-          if (socket?.write(effect.bytes) === 'retained') keep(effect.bytes)
-          return
-        case 'end':
-          socket?.end()
-          return
-        case 'pause':
-          socket?.pause()
-          return
-        case 'resume':
-          socket?.resume()
-          return
-        case 'closed':
-          sockets.delete(effect.id)
-          return
-        case 'reset':
-          sockets.delete(effect.id)
-          reset$.next({ local: false, reason: effect.error })
-          socket?.reset()
+    observe(id, accepted) {
+      if (accepted) {
+        const dialled = dial!()
+        sockets.set(id, dialled)
+        dialled$.next([{ id, paused: false }, dialled])
+      }
+      return {
+        next: perform,
+        complete: () => void sockets.delete(id),
+        error: (error: unknown) => {
+          const reason = toInternalError(error)
+          const socket = sockets.get(id)
+          // The end of the connection resets them all, and a socket that broke has been reported.
+          if (socket === undefined || errorCodes[reason.code] !== 'stream') return
+          sockets.delete(id)
+          reset$.next({ local: false, reason })
+          socket.reset()
+        },
       }
     },
     reset() {
