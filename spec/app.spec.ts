@@ -308,7 +308,7 @@ describe('createPeer$', () => {
     const receipts = memoryReceipts(alice.pubKey)
     await endMidway({ receipts, transport }, () => brought.splice(0))
     expect(brought).toHaveLength(1)
-    expect(brought[0]).toEqual(receipts.receipt(brought[0]!.session))
+    expect(brought[0]).toEqual(receipts.session(brought[0]!.session)?.receipt)
   })
 
   it.each([

@@ -3,6 +3,7 @@
  */
 import {
   BehaviorSubject,
+  connectable,
   defer,
   filter,
   finalize,
@@ -29,8 +30,8 @@ import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
 import type { ReceiptStore } from './ports/receipts.js'
-import { createAccounts } from './streams/coins/accounts.js'
 import { unpayable } from './streams/coins/payable.js'
+import { createPayments } from './streams/coins/payments.js'
 import { statementAudit$ } from './streams/ledger/statement-audit.js'
 import { createDefects } from './streams/peer/defects.js'
 import { toPeerEvents } from './streams/peer/peer-event.js'
@@ -68,14 +69,15 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const views = viewsOf(state$)
 
   const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
-  const signaling = signaling$({ ...environment, random: Math.random }).pipe(counted(), share())
+  const signaling = connectable(signaling$({ ...environment, random: Math.random }).pipe(counted()))
   const signal$ = signaling.pipe(
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
   )
+  const kept = { identity, crypto, store }
   const limits = environment.spending
-  const accounts = createAccounts({ identity, crypto, store, limits, hubSession$: session$, hub, scheduler })
-  const audit$ = statementAudit$({ identity, crypto, store, session$, signal$, settled$: accounts.settled$ })
+  const payments = createPayments({ ...kept, limits, hubSession$: session$, hubEvent$: signaling, hub, scheduler })
+  const audit$ = statementAudit$({ ...kept, session$, signal$, settled$: payments.settled$ })
   const iceServers$ = session$.pipe(
     filter(session => session !== undefined),
     map(({ iceServers }) => [...environment.iceServers, ...iceServers]),
@@ -87,15 +89,15 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     hubSession,
     signal$,
     head: () => store.newestHead(hubSession.hubKey),
-    objection: other => unpayable(accounts, other),
+    objection: other => unpayable(payments, other),
   })
   const connections = createConnections({ through, signal$, session$, hubState$: views.state$, scheduler })
   const tunnels = createTunnels({
     offer$: name => connections.offer$(name).pipe(counted()),
     listen$: nodeTcp.listen$,
     ports: ports.tunnels,
-    account: ({ hubKey, session, pubKey: seeder }) => accounts.paid({ hubKey, session, seeder }),
-    unpayable: () => unpayable(accounts),
+    payment: payments.consume,
+    unpayable: () => unpayable(payments),
     clock,
     scheduler,
   })
@@ -106,7 +108,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   })
 
   const common = { identity, state: () => state$.value, clock, scheduler }
-  const { connect$, forgive$, balance$ } = createRequests({ ...common, hub, accounts, connections, tunnels, defects })
+  const { connect$, forgive$, balance$ } = createRequests({ ...common, hub, payments, connections, tunnels, defects })
   const stats$ = createPeerStats$({ ...common, subscriptions, figures: processFigures }).pipe(
     takeUntil(over$),
     counted(),
@@ -118,28 +120,28 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const peer$ = (addresses: Peer['addresses'], dial: Dial | undefined): Observable<Peer> => {
     const report$ = merge(
       defects.report$,
-      signaling.pipe(
-        tap(event => {
-          // The connection to the hub is not at fault, and goes on.
-          defects.attempt(() => accounts.heard(event))
-          if (event.type === 'session') session$.next(event.session)
-        }),
-      ),
-      accounts.report$.pipe(defects.contained()),
+      payments.report$.pipe(defects.contained()),
       audit$.pipe(counted(), defects.contained()),
       seeding$({
         offer$: connections.incoming$,
         answer$: offer => connections.answer$(offer).pipe(counted()),
         dial,
-        refusal: key => accounts.refusal(key),
-        hasPaid: key => accounts.hasPaid(key),
+        refusal: payments.refusal,
+        hasPaid: payments.hasPaid,
         refuse: connections.refuse,
-        account: ({ hubKey, session, pubKey: consumer }) => accounts.served({ hubKey, session, consumer }),
+        payment: payments.serve,
         clock,
         scheduler,
       }).pipe(defects.contained(), takeUntil(closing$)),
       tunnels.report$.pipe(defects.contained(), takeUntil(closing$)),
       reachability.report$.pipe(defects.contained(), takeUntil(closing$)),
+      signaling.pipe(
+        tap(event => {
+          if (event.type === 'session') session$.next(event.session)
+        }),
+      ),
+      // Last, when all of them listen.
+      new Observable<never>(() => signaling.connect()),
     ).pipe(
       tap(report => reachability.note(report)),
       share(),

@@ -36,7 +36,7 @@ const rules: OptionRules<PeerOptions> = {
   hub: optional(having('resolve$', 'balance$', 'ledger$')),
   crypto: optional(cryptoPort),
   trust: optional(having('check')),
-  receipts: optional(having('open', 'parties', 'keep', 'settle', 'due', 'account', 'serve')),
+  receipts: optional(having('open', 'session', 'keep', 'settle', 'due', 'account', 'serve')),
   spending: optional(object),
   iceServers: optional(iceServerList),
   relayOnly: optional(flag),

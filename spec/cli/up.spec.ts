@@ -187,7 +187,7 @@ describe('up', () => {
       expect(io.err()).toContain('the disk is full')
       const store = await firstValueFrom(
         receiptStore$(receiptsPath(home), peer.options[0]!.identity.pubKey).pipe(
-          map(receipts => receipts.parties(session)),
+          map(receipts => receipts.session(session)),
         ),
       )
       expect(store).toMatchObject({ seeder: 'bob' })

@@ -1,6 +1,6 @@
 import { createDeframer, stepDeframer, type DeframerState } from '../../src/protocol/mux/deframer.js'
 import { createMux, step, streamIds } from '../../src/protocol/mux/step.js'
-import { isHeldByCredit, queueBudget } from '../../src/protocol/mux/schedule.js'
+import { isAwaitingCredit, queueBudget } from '../../src/protocol/mux/schedule.js'
 import { groupFrames } from '../../src/protocol/mux/pack.js'
 import { isReady } from '../../src/protocol/mux/streams.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../src/protocol/mux/state.js'
@@ -212,7 +212,7 @@ export class MuxEnd {
   /** Whether nothing waits for room. What waits for credit waits with its turn. */
   private isIdle(): boolean {
     const { ready, control } = this.state
-    return control.length === 0 && (ready.length === 0 || isHeldByCredit(this.state))
+    return control.length === 0 && (ready.length === 0 || isAwaitingCredit(this.state))
   }
 
   private check(): void {

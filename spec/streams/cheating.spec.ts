@@ -37,14 +37,14 @@ function endless() {
 /** A consumer of the spec's own, which plays the seeder's rules on the wire and no others. */
 function connect(time: VirtualTime, peer: CoinPeer, name: string, consumer = cheater) {
   const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
-  const account = peer.accounts.served({ hubKey: 'H'.repeat(43) + '=', session: sessionOf(name), consumer })
+  const payment = peer.payments.serve({ hubKey: 'H'.repeat(43) + '=', session: sessionOf(name), pubKey: consumer })
   const dialled: ReturnType<typeof memorySocket>[] = []
   const side = carried(time, {
     role: 'seeder',
     channel: near,
     name,
     other: consumer,
-    account,
+    payment,
     dial: () => {
       const socket = endless()
       dialled.push(socket)

@@ -1,20 +1,28 @@
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/coins/receipt.js'
 import type { LedgerHead } from '../protocol/signaling/signal.js'
 
-/** The payment sessions of a peer: their parties, and the highest receipt and settlement of each. */
+/** Who pays whom in a session. */
+export interface SessionParties {
+  readonly seeder: string
+  readonly consumer: string
+}
+
+/** A payment session, with its highest receipt and settlement. */
+export interface KeptSession extends SessionParties {
+  readonly receipt: SignedReceipt | undefined
+  readonly settlement: Settlement | undefined
+}
+
+/** The payment sessions of a peer. */
 export interface SessionStore {
   /** Keeps who the parties of a session are, so that settlements can be credited to them even where no receipt came here. */
-  open(parties: { readonly session: string; readonly seeder: string; readonly consumer: string }): void
-  parties(session: string): { readonly seeder: string; readonly consumer: string } | undefined
+  open(session: SessionParties & { readonly session: string }): void
+  session(session: string): KeptSession | undefined
   /**
    * Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing, nor does
    * one of other parties.
    */
   keep(receipt: SignedReceipt): void
-  /** The highest receipt of a session. */
-  receipt(session: string): SignedReceipt | undefined
-  /** The settlement kept for a session. */
-  settlement(session: string): Settlement | undefined
 }
 
 /** What a consumer signed and owes. */
@@ -46,13 +54,18 @@ export interface SeederStore extends SessionStore {
   serve(consumer: string, servedBytes: number): void
 }
 
+/** By how many bytes a settlement is ahead of the one before. */
+export interface Moved extends SessionParties {
+  readonly bytes: number
+}
+
 /** What is brought to the hub, and what came of it. */
-export interface SettlementStore extends SessionStore {
+export interface SettlingStore extends SessionStore {
   /**
-   * Keeps a settlement whose signature was checked. Returns by how many bytes it is ahead of the one before. 0, and nothing is
-   * kept, when it is not, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the store.
+   * Keeps a settlement whose signature was checked. Returns what it moved: undefined, and nothing is kept, when it is not ahead of
+   * the one before, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the store.
    */
-  settle(settlement: Settlement): number
+  settle(settlement: Settlement): Moved | undefined
   /**
    * The highest receipts that are not settled up to their bytes, newest session first, a page at a time: at most `limit`, of
    * sessions that began before the one named `before`.
@@ -67,8 +80,6 @@ export interface SettlementStore extends SessionStore {
   unreceipted(limit: number): readonly string[]
   /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
   giveUp(session: string): void
-  /** Up to how many bytes the receipts of a session are given up. Higher ones are due. */
-  givenUp(session: string): number
 }
 
 /** What hubs signed about their ledgers. */
@@ -77,9 +88,8 @@ export interface StatementStore {
   keepHead(hubKey: string, head: LedgerHead): void
   /** Heads of this hub with that number (more than one is a fork). */
   headsAt(hubKey: string, seq: number): readonly LedgerHead[]
-  newestHead(hubKey: string): LedgerHead | undefined
-  /** The newest one with a lower number. */
-  headBefore(hubKey: string, seq: number): LedgerHead | undefined
+  /** The newest one, or the newest with a lower number than `before`. */
+  newestHead(hubKey: string, before?: number): LedgerHead | undefined
   /** The settlements kept of all sessions, in the order of their blocks. */
   settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }>
   /** Those of the block with that number; more than one is a fork. */
@@ -92,4 +102,4 @@ export interface StatementStore {
  * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what it was
  * told survives the end of the process. Errors are thrown as `store-failed`.
  */
-export interface ReceiptStore extends ConsumerStore, SeederStore, SettlementStore, StatementStore {}
+export interface ReceiptStore extends ConsumerStore, SeederStore, SettlingStore, StatementStore {}

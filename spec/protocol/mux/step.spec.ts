@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { createMux, step, streamIds } from '../../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../../src/protocol/mux/config.js'
-import { isHeldByCredit } from '../../../src/protocol/mux/schedule.js'
+import { isAwaitingCredit } from '../../../src/protocol/mux/schedule.js'
 import type { MuxConfig, MuxEffect, MuxEvent, MuxState } from '../../../src/protocol/mux/state.js'
 import { encodeFrames, type Frame, type FramedReceipt } from '../../../src/protocol/mux/frame.js'
 import { groupFrames } from '../../../src/protocol/mux/pack.js'
@@ -644,12 +644,12 @@ describe('credit', () => {
     mux.tell(credit(10_000), open(3), open(5), open(7))
     for (const id of [3, 5, 7]) mux.tell(write(id, 9_000))
     expect([dataOf(mux.wire()), mux.state.sentBytes]).toEqual([10_000, 10_000])
-    expect(isHeldByCredit(mux.state)).toBe(true)
+    expect(isAwaitingCredit(mux.state)).toBe(true)
     mux.tell(credit(10_001), room(1e6))
     expect(dataOf(mux.wire())).toBe(10_001)
     mux.tell(credit(1e6))
     expect(dataOf(mux.wire())).toBe(27_000)
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
   it('holds no data without one from the start, and goes on with the first', () => {
@@ -674,7 +674,7 @@ describe('credit', () => {
       'rst 7',
       'fin 3',
     ])
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
   it('keeps FIN behind the data that it holds', () => {
@@ -711,17 +711,17 @@ describe('credit', () => {
   it('holds nobody who waits for a window or for nothing', () => {
     const mux = client()
     mux.tell(credit(262_144), open(3))
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
     mux.tell(write(3, 262_144))
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
     mux.tell(write(3, 1))
     // Its window is used up too.
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
     mux.tell(room(1e6))
     mux.hear(upd(3, 262_144))
-    expect(isHeldByCredit(mux.state)).toBe(true)
+    expect(isAwaitingCredit(mux.state)).toBe(true)
     mux.tell({ type: 'reset', id: 3 })
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
   it('holds nobody whose FIN alone waits, for room', () => {
@@ -729,9 +729,9 @@ describe('credit', () => {
     mux.tell(credit(0), open(3), open(5), { type: 'end', id: 5 })
     expect(mux.state.room).toBeLessThanOrEqual(0)
     expect(mux.state.ready).toEqual([5])
-    expect(isHeldByCredit(mux.state)).toBe(false)
+    expect(isAwaitingCredit(mux.state)).toBe(false)
     mux.tell(write(3, 1))
-    expect(isHeldByCredit(mux.state)).toBe(true)
+    expect(isAwaitingCredit(mux.state)).toBe(true)
   })
 
   it('holds a socket that writes on, at its high mark, and lets it go on with the credit', () => {

@@ -4,7 +4,9 @@ import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { fromBase64 } from '../../../src/protocol/base64.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { SignedReceipt } from '../../../src/protocol/coins/receipt.js'
-import { createCrediting } from '../../../src/streams/coins/crediting.js'
+import { creditSession } from '../../../src/streams/coins/crediting.js'
+import { Credits } from '../../../src/streams/coins/credits.js'
+import type { PaymentEvent } from '../../../src/streams/coins/payment-event.js'
 import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { bob, carol, hub, self, sessionOf } from '../../support/receipts.js'
@@ -17,49 +19,52 @@ function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = v
   const crypto = playCrypto()
   const signedIn$ = new BehaviorSubject(true)
   const failures: LighthouseError[] = []
-  const crediting = createCrediting({
-    identity: identityOf(self),
-    crypto,
-    store,
-    signedIn$,
-    onFailure: reason => failures.push(reason),
-    scheduler: time.scheduler,
-  })
+  const event$ = new Subject<PaymentEvent>()
+  const credits = new Credits({ store, event$, clock: time.scheduler })
+  const options = { identity: identityOf(self), crypto, store, credits, signedIn$, event$, scheduler: time.scheduler }
   const late: SignedReceipt[] = []
-  const brought = crediting.receipt$.subscribe(receipt => late.push(receipt))
+  event$.subscribe(event => {
+    if (event.type === 'receipt') late.push(event.receipt)
+    if (event.type === 'receipts-failed') failures.push(event.reason)
+  })
 
   /** One session: the spec says what happens on it, and hears what it may send. */
   const serve = (name: string, consumer = bob) => {
-    const event$ = new Subject<SessionEvent>()
-    const account = crediting.account({ hubKey: hub, session: sessionOf(name), consumer })
+    const report$ = new Subject<SessionEvent>()
+    const payment = creditSession(options, { hubKey: hub, session: sessionOf(name), pubKey: consumer })
     const errors: LighthouseError[] = []
-    const following = account
-      .follow$(event$)
-      .subscribe({ error: (error: LighthouseError) => errors.push(error), next: () => errors.push(full) })
-    const credit = (): number => account.credit!.bytes()
+    const passed: SessionEvent[] = []
+    const following = report$
+      .pipe(payment.follow)
+      .subscribe({ error: (error: LighthouseError) => errors.push(error), next: event => passed.push(event) })
+    const credit = (): number => payment.credit!.bytes()
     const grown: number[] = []
-    following.add(account.credit!.grown$.subscribe(() => grown.push(credit())))
+    following.add(payment.credit!.grown$.subscribe(() => grown.push(credit())))
     let sentBytes = 0
     const send = (bytes: number): void => {
       sentBytes += bytes
-      event$.next({ type: 'account', sentBytes, receivedBytes: 0, countedBytes: 0 })
+      report$.next({ type: 'bytes', sentBytes, receivedBytes: 0, payableBytes: 0 })
     }
     /** As a stream that always has more: all that the credit lets go, and then it is held. */
     const exhaust = (): number => {
       while (credit() > sentBytes) send(Math.min(65_536, credit() - sentBytes))
-      event$.next({ type: 'held', on: true })
+      report$.next({ type: 'awaiting-credit', on: true })
       return sentBytes
     }
     const give = (receipt: SignedReceipt): void => {
       const { bytes, signature } = receipt
-      event$.next({ type: 'receipt', receipt: { bytes, signature: fromBase64(signature) } })
+      report$.next({ type: 'receipt', receipt: { bytes, signature: fromBase64(signature) } })
     }
     const sign = (bytes: number): void => give(signedReceipt(name, bytes, self, consumer))
     /** As the accounts do when the hub has settled. */
-    const settle = (bytes: number): void => crediting.settled(consumer, store.settle(signedSettlement(name, bytes, 0)))
+    const settle = (bytes: number): void => {
+      const moved = store.settle(signedSettlement(name, bytes, 0))
+      if (moved !== undefined) credits.settled(consumer, moved.bytes)
+    }
     return {
-      event$,
-      account,
+      report$,
+      payment,
+      passed,
       errors,
       grown,
       credit,
@@ -68,12 +73,12 @@ function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = v
       give,
       sign,
       settle,
-      hold: (on: boolean) => event$.next({ type: 'held', on }),
+      hold: (on: boolean) => report$.next({ type: 'awaiting-credit', on }),
       end: () => following.unsubscribe(),
       codes: () => errors.map(({ code }) => code),
     }
   }
-  return { time, crypto, store, signedIn$, failures, late, brought, crediting, serve }
+  return { time, crypto, store, signedIn$, failures, late, credits, event$, options, serve }
 }
 
 describe('crediting', () => {
@@ -88,10 +93,10 @@ describe('crediting', () => {
   })
 
   it('gives nothing before it follows the session, and to nobody else', () => {
-    const { crediting, serve } = world()
+    const { options, serve } = world()
     serve('one', carol)
-    const account = crediting.account({ hubKey: hub, session: sessionOf('two'), consumer: bob })
-    expect(account.credit!.bytes()).toBe(0)
+    const payment = creditSession(options, { hubKey: hub, session: sessionOf('two'), pubKey: bob })
+    expect(payment.credit!.bytes()).toBe(0)
   })
 
   it('tells the store before anything goes, and puts it right at the end', () => {
@@ -104,7 +109,7 @@ describe('crediting', () => {
     }
     session.end()
     expect(store.account(bob).servedBytes).toBe(800_000)
-    expect(store.parties(sessionOf('one'))).toEqual({ seeder: self, consumer: bob })
+    expect(store.session(sessionOf('one'))).toMatchObject({ seeder: self, consumer: bob })
   })
 
   it('says when there is more: for a settlement, for what the store was told, to each session of the key', () => {
@@ -148,16 +153,16 @@ describe('crediting', () => {
   })
 
   it('knows who has ever paid a coin, while a session lasts and after', () => {
-    const { crediting, serve } = world()
-    expect(crediting.hasPaid(bob)).toBe(false)
+    const { credits, serve } = world()
+    expect(credits.hasPaid(bob)).toBe(false)
     const session = serve('one')
     session.exhaust()
     session.settle(999_999)
-    expect(crediting.hasPaid(bob)).toBe(false)
+    expect(credits.hasPaid(bob)).toBe(false)
     session.settle(1_000_000)
-    expect([crediting.hasPaid(bob), crediting.hasPaid(carol)]).toEqual([true, false])
+    expect([credits.hasPaid(bob), credits.hasPaid(carol)]).toEqual([true, false])
     session.end()
-    expect(crediting.hasPaid(bob)).toBe(true)
+    expect(credits.hasPaid(bob)).toBe(true)
   })
 
   it('takes what was paid over a restart along', () => {
@@ -179,14 +184,14 @@ describe('crediting', () => {
   })
 
   it('takes a settlement for a key that is not here, which the store knows', () => {
-    const { serve, crediting, store } = world()
+    const { serve, credits, store } = world()
     const session = serve('one')
     session.exhaust()
     session.end()
     session.settle(400_000)
     expect(store.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
     expect(serve('two').exhaust()).toBe(400_000)
-    crediting.settled(carol, 5)
+    credits.settled(carol, 5)
   })
 
   describe('unpaid', () => {
@@ -262,38 +267,38 @@ describe('crediting', () => {
     }
 
     it('is told what it owes for a minute, then it may try again', () => {
-      const { crediting, time } = givenUp()
-      expect(crediting.refusal(bob)).toContain('1.000000 coins are owed here')
-      expect(crediting.refusal(carol)).toBeUndefined()
+      const { credits, time } = givenUp()
+      expect(credits.refusal(bob)).toContain('1.000000 coins are owed here')
+      expect(credits.refusal(carol)).toBeUndefined()
       time.advance(59_999)
-      expect(crediting.refusal(bob)).toBeDefined()
+      expect(credits.refusal(bob)).toBeDefined()
       time.advance(1)
-      expect(crediting.refusal(bob)).toBeUndefined()
+      expect(credits.refusal(bob)).toBeUndefined()
     })
 
     it('is welcome as soon as it pays', () => {
-      const { crediting, session, serve } = givenUp()
+      const { credits, session, serve } = givenUp()
       session.settle(400_000)
-      expect(crediting.refusal(bob)).toBeUndefined()
+      expect(credits.refusal(bob)).toBeUndefined()
       expect(serve('two').exhaust()).toBe(400_000)
     })
 
     it('is welcome when it is forgiven, on disk too, and gets its window anew', () => {
-      const { crediting, store, serve } = givenUp()
-      expect(crediting.forgive(bob)).toBe(window)
+      const { credits, store, serve } = givenUp()
+      expect(credits.forgive(bob)).toBe(window)
       expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
-      expect(crediting.refusal(bob)).toBeUndefined()
+      expect(credits.refusal(bob)).toBeUndefined()
       expect(serve('two').exhaust()).toBe(window)
-      expect([crediting.forgive(carol), store.account(carol).servedBytes]).toEqual([0, 0])
+      expect([credits.forgive(carol), store.account(carol).servedBytes]).toEqual([0, 0])
     })
 
     it('goes on at once when it is forgiven while it is held, and counts from there', () => {
-      const { crediting, store, serve } = world()
+      const { credits, store, serve } = world()
       const session = serve('one')
       session.exhaust()
       session.settle(300_000)
       session.exhaust()
-      expect(crediting.forgive(bob)).toBe(window)
+      expect(credits.forgive(bob)).toBe(window)
       expect(session.grown.at(-1)).toBeGreaterThan(1_300_000)
       expect(session.exhaust()).toBe(2_300_000)
       session.end()
@@ -308,7 +313,7 @@ describe('crediting', () => {
       session.send(500_000)
       session.sign(300_000)
       time.advance(50)
-      expect(store.receipt(sessionOf('one'))).toMatchObject({ bytes: 300_000, consumer: bob, seeder: self })
+      expect(store.session(sessionOf('one'))?.receipt).toMatchObject({ bytes: 300_000, consumer: bob, seeder: self })
       time.advance(1_000)
       session.sign(400_000)
       time.advance(999)
@@ -324,9 +329,9 @@ describe('crediting', () => {
       session.sign(300_000)
       time.advance(100)
       session.sign(500_000)
-      session.event$.error(new LighthouseError('channel-closed', 'gone'))
+      session.report$.error(new LighthouseError('channel-closed', 'gone'))
       expect(session.codes()).toEqual(['channel-closed'])
-      expect(store.receipt(sessionOf('one'))).toMatchObject({ bytes: 500_000 })
+      expect(store.session(sessionOf('one'))?.receipt).toMatchObject({ bytes: 500_000 })
       expect(late.map(({ bytes }) => bytes)).toEqual([500_000])
       expect(time.pending()).toBe(0)
     })
@@ -352,7 +357,7 @@ describe('crediting', () => {
       session.give(receipt)
       time.advance(50)
       expect(session.codes()).toEqual(['bad-signature'])
-      expect([store.receipt(sessionOf('one')), late]).toEqual([undefined, []])
+      expect([store.session(sessionOf('one'))?.receipt, late]).toEqual([undefined, []])
       expect(time.pending()).toBe(0)
     })
 
@@ -361,7 +366,12 @@ describe('crediting', () => {
       const session = serve('one')
       session.give(signedReceipt('one', 300_000, self, carol))
       session.end()
-      expect([session.codes(), store.receipt(sessionOf('one')), late, failures]).toEqual([[], undefined, [], []])
+      expect([session.codes(), store.session(sessionOf('one'))?.receipt, late, failures]).toEqual([
+        [],
+        undefined,
+        [],
+        [],
+      ])
     })
 
     it('in a flood cost one check in 50 ms', () => {
@@ -374,7 +384,7 @@ describe('crediting', () => {
       }
       expect(crypto.checks).toBeGreaterThan(10)
       expect(crypto.checks).toBeLessThanOrEqual(20)
-      expect(store.receipt(sessionOf('one'))!.bytes).toBe(100)
+      expect(store.session(sessionOf('one'))!.receipt!.bytes).toBe(100)
       expect(session.codes()).toEqual([])
     })
 
@@ -385,7 +395,7 @@ describe('crediting', () => {
       time.advance(50)
       session.sign(400)
       time.advance(50)
-      expect(store.receipt(sessionOf('one'))!.bytes).toBe(500)
+      expect(store.session(sessionOf('one'))!.receipt!.bytes).toBe(500)
       expect(session.codes()).toEqual([])
     })
   })
@@ -394,8 +404,8 @@ describe('crediting', () => {
     it('ends a session that begins', () => {
       for (const method of ['open', 'serve', 'account'] as const) {
         const { serve } = world(failingStore(self, { now: true }, method))
-        const { event$, codes } = serve('one')
-        expect([codes(), event$.observed]).toEqual([['store-failed'], false])
+        const { report$, codes } = serve('one')
+        expect([codes(), report$.observed]).toEqual([['store-failed'], false])
       }
     })
 
@@ -445,12 +455,16 @@ describe('crediting', () => {
     time.advance(60)
     session.sign(600)
     session.end()
-    expect([session.event$.observed, signedIn$.observed, time.pending()]).toEqual([false, false, 0])
+    expect([session.report$.observed, signedIn$.observed, time.pending()]).toEqual([false, false, 0])
     expect(late.map(({ bytes }) => bytes)).toEqual([600])
   })
 
-  it('does not change why a connection ended', () => {
+  it('passes on what the session reports, and why it ended', () => {
     const { serve } = world()
-    expect(serve('one').account.reason(full)).toBe(full)
+    const session = serve('one')
+    session.send(1_000)
+    session.report$.error(full)
+    expect(session.passed).toEqual([{ type: 'bytes', sentBytes: 1_000, receivedBytes: 0, payableBytes: 0 }])
+    expect(session.errors).toEqual([full])
   })
 })

@@ -21,19 +21,19 @@ function peer({ wallet = 5_000_000, signed = 0, limits = {} }: Given = {}): Coin
   if (signed > 0) store.keep(signedReceipt('one', signed, bob, self))
   const hub = playHub(time, {})
   const here = coinPeer(time, hub, self, { store, limits })
-  here.accounts.heard({ type: 'session', session: hub.session(self) })
-  here.accounts.heard({ type: 'coins', bytes: wallet })
+  here.hear({ type: 'session', session: hub.session(self) })
+  here.hear({ type: 'balance', bytes: wallet })
   return here
 }
 
 /** How it ends: the reason, or that there is something to pay with. */
 function outcome(
-  { accounts }: CoinPeer,
+  { payments }: CoinPeer,
   balance$: Observable<unknown> = throwError(() => new Error('away')),
   seeder?: string,
 ): unknown {
   let result: unknown = 'nothing'
-  payable$(accounts, balance$, seeder).subscribe({
+  payable$(payments, balance$, seeder).subscribe({
     next: () => (result = 'payable'),
     error: ({ code, message }: LighthouseError) => (result = [code, message]),
   })
@@ -50,8 +50,8 @@ describe('payable$', () => {
   })
 
   it('says nothing of a wallet that was never told', () => {
-    const { accounts } = coinPeer(virtualTime(), playHub(virtualTime(), {}), self)
-    expect(unpayable(accounts)).toBeUndefined()
+    const { payments } = coinPeer(virtualTime(), playHub(virtualTime(), {}), self)
+    expect(unpayable(payments)).toBeUndefined()
   })
 
   it('refuses with less than one coin', () => {
@@ -67,7 +67,7 @@ describe('payable$', () => {
     ['what is signed', { signed: 5_000_000 }],
   ])('looks again before it refuses for %s: others may have paid in', (_what, state) => {
     const here = peer(state)
-    const paidIn$ = here.accounts.lookUp$(of(9_000_000))
+    const paidIn$ = here.payments.lookUp$(of(9_000_000))
     expect(outcome(here, paidIn$)).toBe('payable')
   })
 

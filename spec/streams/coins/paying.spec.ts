@@ -1,12 +1,14 @@
 import { describe, expect, it } from '@jest/globals'
-import { Subject } from 'rxjs'
+import { BehaviorSubject, Subject } from 'rxjs'
 import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { toBase64 } from '../../../src/protocol/base64.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { SignedReceipt } from '../../../src/protocol/coins/receipt.js'
+import type { Settlement, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
 import { receiptText } from '../../../src/protocol/signaling/signed-texts.js'
 import type { SpendingLimits } from '../../../src/protocol/coins/spending.js'
+import { unknownWallet, type Wallet } from '../../../src/protocol/coins/wallet.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
+import type { PaymentEvent } from '../../../src/streams/coins/payment-event.js'
 import { createPaying } from '../../../src/streams/coins/paying.js'
 import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
 import { bob, carol, hub, self, sessionOf } from '../../support/receipts.js'
@@ -33,58 +35,68 @@ function world({
 }: { wallet?: number; limits?: SpendingLimits; time?: VirtualTime; store?: ReceiptStore } = {}) {
   const crypto = playCrypto()
   const failures: LighthouseError[] = []
-  const paying = createPaying({
-    identity: identityOf(self),
-    crypto,
-    store,
-    limits,
-    onFailure: reason => failures.push(reason),
-    scheduler: time.scheduler,
-  })
   const signed: SignedReceipt[] = []
-  paying.receipt$.subscribe(receipt => {
+  const wallet$ = new BehaviorSubject<Wallet>({ ...unknownWallet, hubKey: hub })
+  const funds$ = new Subject<void>()
+  const settled$ = new Subject<Settlement>()
+  const event$ = new Subject<PaymentEvent>()
+  const note = (event: PaymentEvent): void => {
+    if (event.type === 'receipts-failed') failures.push(event.reason)
+    if (event.type !== 'receipt') return
     // Kept before anybody hears of it.
-    expect(store.receipt(receipt.session)).toEqual(receipt)
-    signed.push(receipt)
-  })
-  paying.signedIn(hub)
-  if (wallet !== undefined) paying.wallet(wallet)
+    expect(store.session(event.receipt.session)?.receipt).toEqual(event.receipt)
+    signed.push(event.receipt)
+  }
+  const identity = identityOf(self)
+  const { scheduler } = time
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler })
+  event$.subscribe(note)
+  paying.debt$.subscribe(note)
+  /** What the hub says that the wallet holds. */
+  const fund = (balanceBytes: number): void => {
+    wallet$.next({ ...wallet$.value, balanceBytes })
+    funds$.next()
+  }
+  if (wallet !== undefined) fund(wallet)
 
   const pay = (name: string, seeder = bob) => {
-    const event$ = new Subject<SessionEvent>()
-    const account = paying.account({ hubKey: hub, session: sessionOf(name), seeder })
+    const report$ = new Subject<SessionEvent>()
+    const payment = paying.session({ hubKey: hub, session: sessionOf(name), pubKey: seeder })
     const errors: LighthouseError[] = []
     const framed: number[] = []
-    const following = account.follow$(event$).subscribe({ error: (error: LighthouseError) => errors.push(error) })
-    following.add(
-      account.receipt$!.subscribe(({ bytes, signature }) => {
-        expect(toBase64(signature)).toBe(store.receipt(sessionOf(name))!.signature)
-        framed.push(bytes)
-      }),
-    )
+    const following = payment.receipt$!.subscribe(({ bytes, signature }) => {
+      expect(toBase64(signature)).toBe(store.session(sessionOf(name))!.receipt!.signature)
+      framed.push(bytes)
+    })
+    following.add(report$.pipe(payment.follow).subscribe({ error: (error: LighthouseError) => errors.push(error) }))
     return {
-      event$,
-      account,
+      report$,
       errors,
       framed,
       /** So much has been taken, and so much has arrived, in all. */
-      count: (countedBytes: number, receivedBytes = countedBytes) =>
-        event$.next({ type: 'account', sentBytes: 0, receivedBytes, countedBytes }),
-      streams: (open: number) => event$.next({ type: 'streams', open }),
+      count: (payableBytes: number, receivedBytes = payableBytes) =>
+        report$.next({ type: 'bytes', sentBytes: 0, receivedBytes, payableBytes }),
+      streams: (open: number) => report$.next({ type: 'streams', open }),
       /** What a session says once a second. */
-      second: () => event$.next(traffic),
+      second: () => report$.next(traffic),
+      /** The connection breaks. Returns the reason that is given for it. */
+      lose: (): unknown => {
+        report$.error(lost)
+        return errors.at(-1)
+      },
       end: () => following.unsubscribe(),
       signed: () => signed.filter(({ session }) => session === sessionOf(name)).map(({ bytes }) => bytes),
     }
   }
-  /** As the accounts do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
+  /** As the payments do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
   const settle = (name: string, left: number): void => {
-    const { bytes } = store.receipt(sessionOf(name))!
-    const ahead = store.settle(signedSettlement(name, bytes, left))
-    paying.wallet(left)
-    paying.settled(sessionOf(name), bytes, ahead)
+    const settlement = signedSettlement(name, store.session(sessionOf(name))!.receipt!.bytes, left)
+    settled$.next(settlement)
+    fund(left)
+    store.settle(settlement)
+    funds$.next()
   }
-  return { time, store, crypto, paying, failures, signed, pay, settle }
+  return { time, store, crypto, paying, failures, signed, event$, pay, settle, fund, recount: () => funds$.next() }
 }
 
 describe('paying', () => {
@@ -160,10 +172,10 @@ describe('paying', () => {
       const { pay, time, store } = world({ wallet: 1e8 })
       const session = pay('one')
       session.count(2_000, 3_600)
-      if (way === 'lost') session.event$.error(lost)
+      if (way === 'lost') session.report$.error(lost)
       else session.end()
       expect(session.signed()).toEqual([3_600])
-      expect([time.pending(), session.event$.observed, store.owed(hub)]).toEqual([0, false, []])
+      expect([time.pending(), session.report$.observed, store.owed(hub)]).toEqual([0, false, []])
     }
   })
 
@@ -185,7 +197,7 @@ describe('paying', () => {
   it('tells the store whom it pays, before it pays', () => {
     const { pay, store } = world({ wallet: 1e8 })
     pay('one')
-    expect(store.parties(sessionOf('one'))).toEqual({ seeder: bob, consumer: self })
+    expect(store.session(sessionOf('one'))).toMatchObject({ seeder: bob, consumer: self })
   })
 
   describe('the wallet', () => {
@@ -211,37 +223,44 @@ describe('paying', () => {
     })
 
     it('is free again of what a session signed that the hub will never settle', () => {
-      const { pay, store, paying } = world({ wallet: 2_000_000 })
+      const { pay, store, recount } = world({ wallet: 2_000_000 })
       const [one, two] = [pay('one'), pay('two', carol)]
       one.count(1_600_000)
       two.count(1_600_000)
       store.giveUp(sessionOf('one'))
-      paying.recount()
+      recount()
       expect(two.signed()).toEqual([400_000, 1_600_000])
     })
 
     it('that nobody knows yet pays for nothing; what is due is signed when it is known', () => {
-      const { pay, paying } = world()
+      const { pay, fund } = world()
       const session = pay('one')
       session.count(600_000)
       expect(session.signed()).toEqual([])
-      paying.wallet(2e6)
+      fund(2e6)
       expect(session.signed()).toEqual([600_000])
     })
 
     it('that is empty holds what is due until coins arrive, then goes on, for what is due then', () => {
-      const { pay, paying, time } = world({ wallet: 200_000 })
+      const { pay, fund, time } = world({ wallet: 200_000 })
       const session = pay('one')
       session.count(600_000)
       expect(session.signed()).toEqual([200_000])
-      expect(session.account.reason(lost)).toMatchObject({ code: 'no-coins', cause: lost })
-      paying.wallet(300_000)
+      fund(300_000)
       expect(session.signed()).toEqual([200_000, 300_000])
       session.count(1_200_000)
       time.advance(250)
-      paying.wallet(4_000_000)
+      fund(4_000_000)
       expect(session.signed()).toEqual([200_000, 300_000, 1_200_000])
-      expect(session.account.reason(lost)).toBe(lost)
+      expect(session.lose()).toBe(lost)
+    })
+
+    it('that is empty is the reason why a session ended that it held', () => {
+      const { pay, fund } = world({ wallet: 200_000 })
+      const session = pay('one')
+      session.count(600_000)
+      fund(300_000)
+      expect(session.lose()).toMatchObject({ code: 'no-coins', cause: lost })
     })
 
     it('that was empty pays afterwards for sessions that have ended, oldest first, in another run too', () => {
@@ -258,21 +277,22 @@ describe('paying', () => {
         [sessionOf('one'), 600_000],
         [sessionOf('two'), 600_000],
       ])
-      first.paying.wallet(500_000)
+      first.fund(500_000)
       expect(first.signed.map(({ bytes }) => bytes)).toEqual([200_000, 500_000])
       const second = world({ store, time, wallet: 2e6 })
       expect(store.owed(hub)).toEqual([])
-      expect([store.receipt(sessionOf('one'))!.bytes, store.receipt(sessionOf('two'))!.bytes]).toEqual([
-        600_000, 600_000,
-      ])
+      expect([
+        store.session(sessionOf('one'))!.receipt!.bytes,
+        store.session(sessionOf('two'))!.receipt!.bytes,
+      ]).toEqual([600_000, 600_000])
       expect(store.unsettledBytes(self, hub)).toBe(1_200_000)
       expect(second.failures).toEqual([])
     })
 
     it('says why nothing could be signed now', () => {
-      const { paying } = world()
+      const { paying, fund } = world()
       expect(paying.stop()).toBe('no-coins')
-      paying.wallet(1)
+      fund(1)
       expect(paying.stop()).toBeUndefined()
     })
   })
@@ -291,7 +311,7 @@ describe('paying', () => {
       }
       session.end()
       expect(session.signed().at(-1)).toBe(600_000)
-      expect(session.account.reason(lost)).toMatchObject({ code: 'spending-limit', cause: lost })
+      expect(session.errors.map(({ code, cause }) => [code, cause])).toEqual([['spending-limit', undefined]])
     })
 
     it('on a day and a peer hold over sessions, and over runs', () => {
@@ -312,8 +332,8 @@ describe('paying', () => {
         expect(other.signed()).toEqual('dayBytes' in limits ? [] : [800_000])
         // What a limit left unpaid stays so, however many coins there are.
         two.end()
-        second.paying.wallet(2e8)
-        expect(store.receipt(sessionOf('two'))!.bytes).toBe(600_000)
+        second.fund(2e8)
+        expect(store.session(sessionOf('two'))!.receipt!.bytes).toBe(600_000)
       }
     })
 
@@ -335,8 +355,7 @@ describe('paying', () => {
         session.count(600_000)
         expect(session.errors).toEqual([])
         session.count(1_200_000)
-        expect(session.errors.map(({ code }) => code)).toEqual(['spending-limit'])
-        expect(session.account.reason(session.errors[0]!)).toBe(session.errors[0])
+        expect(session.errors.map(({ code, cause }) => [code, cause])).toEqual([['spending-limit', undefined]])
       }
     })
 
@@ -345,11 +364,13 @@ describe('paying', () => {
       pay('one').count(1_600_000)
       const other = pay('other', carol)
       other.count(600_000)
-      expect([pay('two').errors, other.signed()]).toEqual([[], [600_000]])
-      expect(store.receipt(sessionOf('one'))!.bytes).toBe(1_200_000)
+      const two = pay('two')
+      expect([two.errors, other.signed()]).toEqual([[], [600_000]])
+      expect(two.lose()).toMatchObject({ code: 'spending-limit', cause: lost })
+      expect(store.session(sessionOf('one'))!.receipt!.bytes).toBe(1_200_000)
       const three = pay('three')
       three.count(1_000_000)
-      expect(store.receipt(sessionOf('one'))!.bytes).toBe(1_600_000)
+      expect(store.session(sessionOf('one'))!.receipt!.bytes).toBe(1_600_000)
       expect(three.signed()).toEqual([200_000])
       expect(store.owed(hub)).toMatchObject([{ session: sessionOf('three'), bytes: 1_000_000 }])
     })
@@ -382,7 +403,7 @@ describe('paying', () => {
         const { pay } = world({ wallet: 1e8, store: failingStore(self, broken, method) })
         broken.now = true
         const session = pay('one')
-        expect([session.errors, session.event$.observed]).toEqual([[full], false])
+        expect([session.errors, session.report$.observed]).toEqual([[full], false])
       }
     })
 
@@ -399,24 +420,25 @@ describe('paying', () => {
 
     it('is told of at the end of a session, and when coins arrive', () => {
       const broken = { now: false }
-      const { pay, paying, failures } = world({ wallet: 0, store: failingStore(self, broken, 'owe', 'owed') })
+      const { pay, fund, failures } = world({ wallet: 0, store: failingStore(self, broken, 'owe', 'owed') })
       const session = pay('one')
       session.count(600_000)
       broken.now = true
       session.end()
-      paying.wallet(5)
+      fund(5)
       expect(failures).toEqual([full, full])
     })
 
-    it('cannot be signed in with', () => {
-      expect(() => world({ store: failingStore(self, { now: true }, 'unsettledBytes') })).toThrow(full)
+    it('is told of when coins arrive, where it cannot say what of them is signed away', () => {
+      expect(world({ wallet: 5, store: failingStore(self, { now: true }, 'unsettledBytes') }).failures).toEqual([full])
     })
   })
 
   it('signs nothing twice, whatever its receipts cause at once', () => {
-    const { pay, settle, signed, paying } = world({ wallet: 2e6 })
-    paying.receipt$.subscribe(({ session, bytes }) => {
-      if (session === sessionOf('one')) settle('one', 2e6 - bytes)
+    const { pay, settle, signed, event$ } = world({ wallet: 2e6 })
+    event$.subscribe(event => {
+      if (event.type === 'receipt' && event.receipt.session === sessionOf('one'))
+        settle('one', 2e6 - event.receipt.bytes)
     })
     const session = pay('one')
     session.count(500_000)

@@ -181,8 +181,8 @@ describe('settling$', () => {
     store.settle(signedSettlement('one', 200, 0))
     const other = signedSettlement('one', 200, 0, 3)
     questions[1]!.answer({ settled: other })
-    expect(events).toEqual([{ type: 'repeated', settlement: other }])
-    expect(store.settlement(sessionOf('one'))).toEqual(signedSettlement('one', 200, 0))
+    expect(events).toEqual([{ type: 'settled', settlement: other }])
+    expect(store.session(sessionOf('one'))?.settlement).toEqual(signedSettlement('one', 200, 0))
   })
 
   it.each<[string, (receipt: SignedReceipt) => ReceiptAck]>([
@@ -313,9 +313,9 @@ describe('settling$', () => {
         if (broken.now) throw full
         return memory.due(limit)
       },
-      settlement: session => {
+      session: session => {
         if (broken.now) throw full
-        return memory.settlement(session)
+        return memory.session(session)
       },
     }
     const { give, events, asked, outcomes, hubSession$, session } = world(store)
@@ -470,6 +470,6 @@ describe('a receipt that a hub answers within the call', () => {
       receipt$.next(signedReceipt('one', bytes, bob, self))
     }
     expect(asked).toEqual([1, 2, 3])
-    expect(store.settlement(sessionOf('one'))!.bytes).toBe(3)
+    expect(store.session(sessionOf('one'))!.settlement!.bytes).toBe(3)
   })
 })

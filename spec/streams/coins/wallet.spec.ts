@@ -1,66 +1,72 @@
-import { describe, expect, it } from '@jest/globals'
-import { of, Subject, throwError } from 'rxjs'
-import { createWallet } from '../../../src/streams/coins/wallet.js'
-import { virtualTime } from '../support/virtual-time.js'
+import { describe, it } from '@jest/globals'
+import { EMPTY } from 'rxjs'
+import { formatCoins } from '../../../src/protocol/coins/amount.js'
+import { unknownWallet, type Wallet, type WalletNews } from '../../../src/protocol/coins/wallet.js'
+import type { SignalingEvent } from '../../../src/streams/signaling/signaling.js'
+import { walletChanges$ } from '../../../src/streams/coins/wallet.js'
+import { hub, key } from '../../support/receipts.js'
+import { marbles } from '../../support/marbles.js'
+import { signedSettlement } from '../support/coins.js'
 
-function world() {
-  const time = virtualTime()
-  const told: number[] = []
-  const wallet = createWallet(time.scheduler, bytes => told.push(bytes))
-  return { time, told, wallet }
+const session = (hubKey: string): SignalingEvent => {
+  const connection = { send$: () => EMPTY, settle$: () => EMPTY }
+  return { type: 'session', session: { hubKey, iceServers: [], head: undefined, connection } }
 }
+const balance = (bytes: number): SignalingEvent => ({ type: 'balance', bytes })
+const settled = (balanceBytes: number, seq: number) => signedSettlement('one', 1, balanceBytes, seq)
+const wallet = (balanceBytes: number, atMs: number, seq = 0): Wallet => ({ ...unknownWallet, balanceBytes, atMs, seq })
 
-describe('createWallet', () => {
-  it('knows nothing at first, then what it was told last, and when', () => {
-    const { time, told, wallet } = world()
-    expect(wallet.known).toBeUndefined()
-    time.advance(1_000)
-    wallet.signedIn(10)
-    time.advance(500)
-    wallet.settled(7, 4)
-    expect(wallet.known).toEqual({ bytes: 4, atMs: 1_500 })
-    expect(told).toEqual([10, 4])
+describe('walletChanges$', () => {
+  it('emits what was said last, and when', () => {
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const hubEvent$ = hot('--a---|', { a: balance(10) })
+      const settled$ = hot('----s-|', { s: settled(4, 7) })
+      expectObservable(walletChanges$({ hubEvent$, settled$, lookedUp$: EMPTY, scheduler })).toBe('--a-s-|', {
+        a: wallet(10, 2),
+        s: wallet(4, 4, 7),
+      })
+    })
   })
 
   it('takes of several settlements that of the highest block, in whatever order they come', () => {
-    const { told, wallet } = world()
-    for (const [seq, bytes] of [
-      [9, 2],
-      [8, 3],
-      [9, 1],
-      [10, 5],
-    ] as const) {
-      wallet.settled(seq, bytes)
-    }
-    expect(told).toEqual([2, 1, 5])
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const settled$ = hot('abcd|', { a: settled(2, 9), b: settled(3, 8), c: settled(1, 9), d: settled(5, 10) })
+      expectObservable(walletChanges$({ hubEvent$: EMPTY, settled$, lookedUp$: EMPTY, scheduler })).toBe('a-cd|', {
+        a: wallet(2, 0, 9),
+        c: wallet(1, 2, 9),
+        d: wallet(5, 3, 10),
+      })
+    })
   })
 
-  it('counts blocks anew after a sign-in', () => {
-    const { told, wallet } = world()
-    wallet.settled(900, 2)
-    wallet.signedIn(50)
-    wallet.settled(30, 45)
-    expect(told).toEqual([2, 50, 45])
+  it('counts blocks anew after a sign-in, and knows nothing at another hub', () => {
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const hubEvent$ = hot('h-b-h-o|', { h: session(hub), b: balance(50), o: session(key('O')) })
+      const settled$ = hot('-s-t---|', { s: settled(2, 900), t: settled(45, 30) })
+      expectObservable(walletChanges$({ hubEvent$, settled$, lookedUp$: EMPTY, scheduler })).toBe('hsbt--o|', {
+        h: { ...unknownWallet, hubKey: hub },
+        s: { ...wallet(2, 1, 900), hubKey: hub },
+        b: { ...wallet(50, 2), hubKey: hub },
+        t: { ...wallet(45, 3, 30), hubKey: hub },
+        o: { ...unknownWallet, hubKey: key('O') },
+      })
+    })
   })
 
-  it('takes the answer to a question, unless something was told since it was asked', () => {
-    const { told, wallet } = world()
-    const answer$ = new Subject<number>()
-    const answers: number[] = []
-    wallet.lookUp$(of(9)).subscribe(bytes => answers.push(bytes))
-    wallet.lookUp$(answer$).subscribe(bytes => answers.push(bytes))
-    wallet.settled(7, 4)
-    answer$.next(9)
-    expect([answers, told]).toEqual([
-      [9, 4],
-      [9, 4],
-    ])
+  it('takes the answer to a question, unless something was said since it was asked', () => {
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const lookedUp = (asked: Wallet): WalletNews => ({ type: 'looked-up', balanceBytes: 9, asked })
+      const lookedUp$ = hot('a-b|', { a: lookedUp(unknownWallet), b: lookedUp(unknownWallet) })
+      expectObservable(walletChanges$({ hubEvent$: EMPTY, settled$: EMPTY, lookedUp$, scheduler })).toBe('a--|', {
+        a: wallet(9, 0),
+      })
+    })
   })
 
-  it('fails as the question does', () => {
-    const errors: unknown[] = []
-    const { wallet } = world()
-    wallet.lookUp$(throwError(() => 'away')).subscribe({ error: error => errors.push(error) })
-    expect([errors, wallet.known]).toEqual([['away'], undefined])
+  it('passes over an amount that is none', () => {
+    marbles(({ hot, expectObservable, scheduler }) => {
+      const settled$ = hot('a|', { a: { ...settled(2, 9), coins: formatCoins(-1) } })
+      expectObservable(walletChanges$({ hubEvent$: EMPTY, settled$, lookedUp$: EMPTY, scheduler })).toBe('-|')
+    })
   })
 })

@@ -570,7 +570,7 @@ describe('the coins of a session', () => {
     const { say, received, side } = serving(creditOf(credit$), 200_000)
     say({ command: 'syn', streamId: 3 })
     expect(payload(received)).toBe(0)
-    expect(of(side, 'held').at(-1)).toEqual({ type: 'held', on: true })
+    expect(of(side, 'awaiting-credit').at(-1)).toEqual({ type: 'awaiting-credit', on: true })
     for (const [limit, expected] of [
       [70_000, 70_000],
       [70_001, 70_001],
@@ -581,12 +581,12 @@ describe('the coins of a session', () => {
       say()
       expect(payload(received)).toBe(expected)
     }
-    expect(of(side, 'held').map(({ on }) => on)).toEqual([false, true, false])
-    expect(of(side, 'account').at(-1)).toEqual({
-      type: 'account',
+    expect(of(side, 'awaiting-credit').map(({ on }) => on)).toEqual([false, true, false])
+    expect(of(side, 'bytes').at(-1)).toEqual({
+      type: 'bytes',
       sentBytes: 200_000,
       receivedBytes: 0,
-      countedBytes: 0,
+      payableBytes: 0,
     })
   })
 
@@ -601,7 +601,7 @@ describe('the coins of a session', () => {
     const { say, received, side, time } = serving(creditOf(credit$), 100_000)
     side.subscription.add(
       time.scheduler.schedule(function () {
-        const sent = of(side, 'account').at(-1)?.sentBytes ?? 0
+        const sent = of(side, 'bytes').at(-1)?.sentBytes ?? 0
         credit$.next(sent + 1000)
         if (sent < 100_000) this.schedule(undefined, 1)
       }),
@@ -619,7 +619,7 @@ describe('the coins of a session', () => {
     say({ command: 'fin', streamId: 3 })
     const news = side.events.slice(before).filter(({ type }) => type !== 'traffic')
     expect(news).toEqual([
-      { type: 'account', sentBytes: 0, receivedBytes: 500, countedBytes: 500 },
+      { type: 'bytes', sentBytes: 0, receivedBytes: 500, payableBytes: 500 },
       { type: 'streams', open: 0 },
     ])
   })
@@ -627,10 +627,10 @@ describe('the coins of a session', () => {
   it('counts what the programs have taken', () => {
     const { say, side, time } = alone('server', () => memorySocket({ reads: false }), withReceipts)
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
-    expect(of(side, 'account').at(-1)).toMatchObject({ receivedBytes: 500, countedBytes: 0 })
+    expect(of(side, 'bytes').at(-1)).toMatchObject({ receivedBytes: 500, payableBytes: 0 })
     side.dialled[0]!.take(300)
     time.advance(1)
-    expect(of(side, 'account').at(-1)).toMatchObject({ receivedBytes: 500, countedBytes: 300 })
+    expect(of(side, 'bytes').at(-1)).toMatchObject({ receivedBytes: 500, payableBytes: 300 })
   })
 
   it('sends receipts where they were agreed, and passes on those that come', () => {

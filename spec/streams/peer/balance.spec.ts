@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
 import { NEVER, of, throwError } from 'rxjs'
+import { unknownWallet } from '../../../src/protocol/coins/wallet.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { askBalance$, balanceOrLast$ } from '../../../src/streams/peer/balance.js'
 import { marbles } from '../../support/marbles.js'
 
 const away = new LighthouseError('hub-unreachable', 'the hub is away')
-const last = { bytes: 7, atMs: 1_000 }
+const last = { ...unknownWallet, balanceBytes: 7, atMs: 1_000 }
 
 describe('askBalance$', () => {
   it('emits what the hub says of this key', () => {
@@ -45,7 +46,7 @@ describe('balanceOrLast$', () => {
 
   it('errors where none is known, and where the hub does not know the peer', () => {
     marbles(({ expectObservable, scheduler }) => {
-      const nothing = () => undefined
+      const nothing = () => unknownWallet
       expectObservable(
         balanceOrLast$(
           throwError(() => away),

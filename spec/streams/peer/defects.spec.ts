@@ -18,27 +18,6 @@ function reportsOf(act: (defects: ReturnType<typeof createDefects>) => void): re
 }
 
 describe('createDefects', () => {
-  it('reports a defect in an attempt, and goes on', () => {
-    expect(
-      reportsOf(({ attempt }) =>
-        attempt(() => {
-          throw cause
-        }),
-      ),
-    ).toEqual([{ type: 'defect', reason: internal }])
-  })
-
-  it('throws what is ours, unreported', () => {
-    const reports = reportsOf(({ attempt }) =>
-      expect(() =>
-        attempt(() => {
-          throw ours
-        }),
-      ).toThrow(ours),
-    )
-    expect(reports).toEqual([])
-  })
-
   it('puts internal in place of a defect for those who wait, and passes everything else', () => {
     const errors: unknown[] = []
     const error = (reason: unknown): unknown => errors.push(reason)

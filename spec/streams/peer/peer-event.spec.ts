@@ -35,7 +35,7 @@ describe('toPeerEvents', () => {
   it('renames what has another name inside, and leaves out what a log does not show', async () => {
     const events = await eventsOf([
       { type: 'state', state: { type: 'authenticated' } },
-      { type: 'coins', bytes: 5 },
+      { type: 'balance', bytes: 5 },
       { type: 'attempt', nickname: 'bob' },
       { type: 'tunnel', tunnel },
       { type: 'session', session: undefined },

@@ -34,8 +34,8 @@ describe('peerState$', () => {
   it('keeps the newest standing and wallet', async () => {
     const state = await after(
       { type: 'state', state: { type: 'authenticated' } },
-      { type: 'coins', bytes: 7 },
-      { type: 'coins', bytes: 5 },
+      { type: 'balance', bytes: 7 },
+      { type: 'balance', bytes: 5 },
       { type: 'session', session: undefined },
     )
     expect(state).toMatchObject({ hub: { type: 'authenticated' }, coins: 5 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { firstValueFrom, of, throwError } from 'rxjs'
+import { unknownWallet } from '../../../src/protocol/coins/wallet.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { createDefects } from '../../../src/streams/peer/defects.js'
 import { initialPeerState } from '../../../src/streams/peer/peer-state.js'
@@ -17,8 +18,8 @@ function world(changes: Partial<RequestsOptions> = {}) {
   const requests = createRequests({
     identity,
     hub: { balance$: () => of(5_000_000) },
-    accounts: {
-      wallet: { bytes: 5_000_000, atMs: 0 },
+    payments: {
+      wallet: { ...unknownWallet, balanceBytes: 5_000_000 },
       stop: seeder => {
         asked.push(`stop ${seeder}`)
         return undefined
@@ -69,9 +70,9 @@ describe('createRequests', () => {
   })
 
   it('makes no tunnel without coins', async () => {
-    const wallet = { bytes: 5, atMs: 0 }
-    const accounts = { wallet, stop: () => undefined, forgive: () => 0, lookUp$: () => of(5) }
-    const { asked, requests } = world({ accounts })
+    const wallet = { ...unknownWallet, balanceBytes: 5 }
+    const payments = { wallet, stop: () => undefined, forgive: () => 0, lookUp$: () => of(5) }
+    const { asked, requests } = world({ payments })
     await expect(firstValueFrom(requests.connect$('bob'))).rejects.toMatchObject({ code: 'no-coins' })
     expect(asked).toEqual([])
   })

@@ -64,7 +64,7 @@ describe('signaling$', () => {
       { type: 'state', state: { type: 'connecting', attempt: 1 } },
       { type: 'session', session },
       { type: 'state', state: { type: 'authenticated' } },
-      { type: 'coins', bytes: 61_947_635 },
+      { type: 'balance', bytes: 61_947_635 },
     ])
     expect(outcomes).toEqual([])
   })
@@ -74,7 +74,7 @@ describe('signaling$', () => {
     transport.link.emit(hub.challengeFor(identity.pubKey))
     transport.link.emit({ ...hub.welcome, coins: { evil: 1 }, iceServers: [{ urls: 'http://victim/' }], head: 'x' })
     expect(session()).toMatchObject({ iceServers: [], head: undefined })
-    expect(events.some(({ type }) => type === 'coins')).toBe(false)
+    expect(events.some(({ type }) => type === 'balance')).toBe(false)
   })
 
   it.each([

@@ -1,4 +1,4 @@
-/** A hub that settles in memory, and peers with accounts on virtual time. */
+/** A hub that settles in memory, and peers that pay on virtual time. */
 import { createHash } from 'node:crypto'
 import { BehaviorSubject, defer, delay, EMPTY, NEVER, type Observable, of, Subject, type Subscription } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
@@ -11,11 +11,11 @@ import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../.
 import { receiptText, settledText } from '../../../src/protocol/signaling/signed-texts.js'
 import type { SpendingLimits } from '../../../src/protocol/coins/spending.js'
 import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
-import type { SessionAccount } from '../../../src/streams/coins/account.js'
-import { type Accounts, type AccountsReport, createAccounts } from '../../../src/streams/coins/accounts.js'
+import { createPayments, type PaymentReport, type Payments } from '../../../src/streams/coins/payments.js'
+import type { SessionPayment } from '../../../src/streams/coins/session-payment.js'
 import { carry$ } from '../../../src/streams/mux/carry.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
-import type { HubSession } from '../../../src/streams/signaling/signaling.js'
+import type { HubSession, SignalingEvent } from '../../../src/streams/signaling/signaling.js'
 import type { MemoryChannel } from '../../support/memory-channel.js'
 import { hub as hubKey, sessionOf } from '../../support/receipts.js'
 import type { VirtualTime } from './virtual-time.js'
@@ -168,12 +168,14 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
 
 export interface CoinPeer {
   readonly pubKey: string
-  readonly accounts: Accounts
+  readonly payments: Payments
+  /** What the hub says. */
+  hear(event: SignalingEvent): void
   readonly store: ReceiptStore
   readonly crypto: ReturnType<typeof playCrypto>
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
-  readonly reports: readonly AccountsReport[]
-  /** Errors of the accounts, or their end: there should be none. */
+  readonly reports: readonly PaymentReport[]
+  /** Errors of the payments, or their end: there should be none. */
   readonly outcomes: readonly unknown[]
   readonly subscription: Subscription
   signIn(): void
@@ -190,7 +192,10 @@ export function coinPeer(
   const { store = memoryReceipts(pubKey, () => time.scheduler.now()), limits = {} } = options
   const crypto = playCrypto()
   const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
-  const accounts = createAccounts({
+  const hubEvent$ = new Subject<SignalingEvent>()
+  const hear = (event: SignalingEvent): void => hubEvent$.next(event)
+  const payments = createPayments({
+    hubEvent$,
     hub: { ledger$: () => EMPTY },
     identity: identityOf(pubKey),
     crypto,
@@ -199,9 +204,9 @@ export function coinPeer(
     hubSession$,
     scheduler: time.scheduler,
   })
-  const reports: AccountsReport[] = []
+  const reports: PaymentReport[] = []
   const outcomes: unknown[] = []
-  const subscription = accounts.report$.subscribe({
+  const subscription = payments.report$.subscribe({
     next: report => reports.push(report),
     error: error => outcomes.push(error),
     complete: () => outcomes.push('complete'),
@@ -209,19 +214,20 @@ export function coinPeer(
   subscription.add(
     hub.said$.subscribe(({ to, coins, settlement }) => {
       if (to !== pubKey || hubSession$.value === undefined) return
-      accounts.heard({ type: 'coins', bytes: coins })
-      if (settlement !== undefined) accounts.heard({ type: 'settled', settlement })
+      hear({ type: 'balance', bytes: coins })
+      if (settlement !== undefined) hear({ type: 'settled', settlement })
     }),
   )
   const signIn = (): void => {
     const session = hub.session(pubKey)
     hubSession$.next(session)
-    accounts.heard({ type: 'session', session })
-    accounts.heard({ type: 'coins', bytes: hub.wallet(pubKey) })
+    hear({ type: 'session', session })
+    hear({ type: 'balance', bytes: hub.wallet(pubKey) })
   }
   return {
     pubKey,
-    accounts,
+    payments,
+    hear,
     store,
     crypto,
     hubSession$,
@@ -233,7 +239,7 @@ export function coinPeer(
   }
 }
 
-/** One side of a connection, with its account. */
+/** One side of a connection, with its payment. */
 export function carried(
   time: VirtualTime,
   options: {
@@ -241,7 +247,7 @@ export function carried(
     readonly channel: MemoryChannel
     readonly name: string
     readonly other: string
-    readonly account?: SessionAccount
+    readonly payment?: SessionPayment
     readonly dial?: () => ByteSocket
     readonly receipts?: boolean
   },
@@ -251,7 +257,7 @@ export function carried(
   readonly subscription: Subscription
   readonly stats: () => ConnectionStats
 } {
-  const { role, channel, name, other, account, dial, receipts = true } = options
+  const { role, channel, name, other, payment, dial, receipts = true } = options
   const socket$ = new Subject<ByteSocket>()
   const errors: LighthouseError[] = []
   let newest: ConnectionStats
@@ -271,7 +277,7 @@ export function carried(
     tunnelPort: undefined,
     socket$,
     ...(dial && { dial }),
-    account,
+    payment,
     clock: time.clock,
     scheduler: time.scheduler,
   }).subscribe({

@@ -17,12 +17,12 @@ import { printable } from '../output.js'
 import type { Findings } from './findings.js'
 import type { LedgerSource } from './source.js'
 
-type Held = Pick<ReceiptStore, 'settlements' | 'receipt' | 'headsAt' | 'newestHead'>
+type Held = Pick<ReceiptStore, 'settlements' | 'session' | 'headsAt' | 'newestHead'>
 
 /** Where no store is: nothing is held. */
 const nothing: Held = {
   settlements: () => [],
-  receipt: () => undefined,
+  session: () => undefined,
   headsAt: () => [],
   newestHead: () => undefined,
 }
@@ -61,7 +61,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
   const key = hubKey ?? ''
   // What another hub signed says nothing about this ledger.
   const settlements = held.filter(each => verify(key, settledText(each), each.signature))
-  const receipt = (session: string): SignedReceipt | undefined => store.receipt(session)
+  const receipt = (session: string): SignedReceipt | undefined => store.session(session)?.receipt
   const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify })
   const others = held.length - settlements.length
   return {

@@ -38,7 +38,7 @@ export function queueWrite(
 }
 
 /** Whether streams have data that their windows allow and the credit does not. */
-export function isHeldByCredit(state: MuxState): boolean {
+export function isAwaitingCredit(state: MuxState): boolean {
   const { config, streams, ready, sentBytes, creditBytes } = state
   if (sentBytes < creditBytes) return false
   // A stream that waits with a FIN alone needs room, and no credit.

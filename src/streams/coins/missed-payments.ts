@@ -15,7 +15,7 @@ import {
   timer,
 } from 'rxjs'
 import type { HubClient } from '../../ports.js'
-import type { SettlementStore, StatementStore } from '../../ports/receipts.js'
+import type { SettlingStore, StatementStore } from '../../ports/receipts.js'
 import { parseLedgerLine } from '../../protocol/ledger/ledger-line.js'
 import type { SignedReceipt } from '../../protocol/coins/receipt.js'
 import type { LedgerHead } from '../../protocol/signaling/signal.js'
@@ -32,7 +32,7 @@ const maxSessions = 100
 export interface MissedPaymentsOptions {
   readonly hubSession$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   readonly hub: Pick<HubClient, 'ledger$'>
-  readonly store: Pick<SettlementStore & StatementStore, 'unreceipted' | 'headBefore'>
+  readonly store: Pick<SettlingStore & StatementStore, 'unreceipted' | 'newestHead'>
   readonly scheduler: SchedulerLike
 }
 
@@ -52,7 +52,7 @@ export function missedPayments$(options: MissedPaymentsOptions): Observable<Sign
         const sessions = head === undefined ? [] : store.unreceipted(maxSessions)
         if (session === undefined || head === undefined || sessions.length === 0) return EMPTY
         const wanted = new Set(sessions)
-        const before = store.headBefore(session.hubKey, head.seq)?.seq ?? 0
+        const before = store.newestHead(session.hubKey, head.seq)?.seq ?? 0
         return hub.ledger$(Math.max(before, head.seq - maxBlocks)).pipe(
           concatMap(lines => from(lines)),
           map(parseLedgerLine),

@@ -1,24 +1,24 @@
 import { catchError, defer, map, type Observable, of } from 'rxjs'
 import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import type { Accounts } from './accounts.js'
+import type { Payments } from './payments.js'
 
 /**
  * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Of a wallet that was never told
  * nothing is said. Throws what the store does.
  */
-export function unpayable(accounts: Pick<Accounts, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
+export function unpayable(payments: Pick<Payments, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
   const limit = (what: string): LighthouseError =>
     new LighthouseError('spending-limit', `the limit that you set on what may be spent ${what} is reached`)
-  if (accounts.stop() === 'spending-limit') return limit('in a day')
-  if (seeder !== undefined && accounts.stop(seeder) === 'spending-limit') return limit('for this peer')
-  const { wallet } = accounts
-  if (wallet === undefined) return undefined
-  const coins = formatCoins(wallet.bytes)
-  if (wallet.bytes < bytesPerCoin) {
+  if (payments.stop() === 'spending-limit') return limit('in a day')
+  if (seeder !== undefined && payments.stop(seeder) === 'spending-limit') return limit('for this peer')
+  const { balanceBytes } = payments.wallet
+  if (balanceBytes === undefined) return undefined
+  const coins = formatCoins(balanceBytes)
+  if (balanceBytes < bytesPerCoin) {
     return new LighthouseError('no-coins', `your wallet holds ${coins} coins, and a new request needs at least one`)
   }
-  if (accounts.stop() !== 'no-coins') return undefined
+  if (payments.stop() !== 'no-coins') return undefined
   return new LighthouseError('no-coins', `all ${coins} coins in your wallet are signed away and not settled yet`)
 }
 
@@ -27,16 +27,16 @@ export function unpayable(accounts: Pick<Accounts, 'stop' | 'wallet'>, seeder?: 
  * wallet that seems empty is looked at again first, with `balance$`: others may have paid in.
  */
 export function payable$(
-  accounts: Pick<Accounts, 'stop' | 'wallet'>,
+  payments: Pick<Payments, 'stop' | 'wallet'>,
   balance$: Observable<unknown>,
   seeder?: string,
 ): Observable<void> {
   return defer(() => {
-    const reason = unpayable(accounts, seeder)
+    const reason = unpayable(payments, seeder)
     if (reason?.code !== 'no-coins') return of(reason)
     return balance$.pipe(
       catchError(() => of(undefined)),
-      map(() => unpayable(accounts, seeder)),
+      map(() => unpayable(payments, seeder)),
     )
   }).pipe(
     map(reason => {

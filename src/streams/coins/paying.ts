@@ -1,6 +1,10 @@
 import {
+  type BehaviorSubject,
+  catchError,
+  connect,
   defer,
   distinctUntilChanged,
+  EMPTY,
   filter,
   finalize,
   ignoreElements,
@@ -12,7 +16,7 @@ import {
   scan,
   type SchedulerLike,
   share,
-  Subject,
+  type Subject,
   switchMap,
   tap,
 } from 'rxjs'
@@ -20,52 +24,45 @@ import { receiptPace } from '../../operators/receipt-pace.js'
 import type { CryptoPort } from '../../ports.js'
 import type { ConsumerStore } from '../../ports/receipts.js'
 import { fromBase64 } from '../../protocol/base64.js'
-import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
-import type { Identity } from '../../protocol/peer/metadata.js'
-import { receiptAsked, receiptSettled, receiptStep, unknownLag } from '../../protocol/coins/receipt-step.js'
-import type { Receipt, SignedReceipt } from '../../protocol/coins/receipt.js'
-import { receiptText } from '../../protocol/signaling/signed-texts.js'
-import type { FramedReceipt } from '../../protocol/mux/frame.js'
+import { newPaidSession, type PaidSessionEvent, stepOf, stepPaidSession } from '../../protocol/coins/paid-session.js'
+import type { Receipt, Settlement } from '../../protocol/coins/receipt.js'
 import { signable, type SpendingLimits, type SpendingStop } from '../../protocol/coins/spending.js'
-import type { SessionAccount } from './account.js'
-
-/** One session in which this peer receives. */
-export interface PaidSession {
-  readonly hubKey: string
-  readonly session: string
-  /** Public key of the other side. */
-  readonly seeder: string
-}
+import type { Wallet } from '../../protocol/coins/wallet.js'
+import { LighthouseError, toInternalError } from '../../protocol/errors.js'
+import type { Identity } from '../../protocol/peer/metadata.js'
+import { receiptText } from '../../protocol/signaling/signed-texts.js'
+import type { SessionEvent } from '../mux/session-reports.js'
+import { type PaymentEvent, storeFailure, storeFailure$ } from './payment-event.js'
+import type { PayableSession, SessionPayment } from './session-payment.js'
 
 export interface PayingOptions {
   readonly identity: Identity
   readonly crypto: CryptoPort
   readonly store: ConsumerStore
   readonly limits: SpendingLimits
-  /** The store failed where no connection could be ended for it. */
-  readonly onFailure: (reason: LighthouseError) => void
+  /** Its hub is where debts are paid. While its balance is unknown nothing is signed. */
+  readonly wallet$: BehaviorSubject<Wallet>
+  /** Emits when there may be more to sign with. Hot. */
+  readonly funds$: Observable<unknown>
+  /** Settlements as the hub says them. Hot. */
+  readonly settled$: Observable<Settlement>
+  /** Receipts go here as they are signed, and what the store failed in where no connection could be ended for it. */
+  readonly event$: Subject<PaymentEvent>
   readonly scheduler: SchedulerLike
 }
 
 /** The consumer's side of the coins: what was received is signed for, as far as wallet and limits go. */
 export interface Paying {
-  /** This peer is signed in at this hub: wallet, receipts and debts are those there. Before, nothing is signed. */
-  signedIn(hubKey: string): void
-  /** Wallet in bytes as the hub told it last. */
-  wallet(bytes: number): void
-  /** Of a session in which this peer pays `totalBytes` are settled, `bytes` more than before that were not given up. */
-  settled(session: string, totalBytes: number, bytes: number): void
-  /** The store changed in what is signed and not settled, otherwise than by a settlement. */
-  recount(): void
-  /** Receipts as they are signed; for the hub. */
-  readonly receipt$: Observable<SignedReceipt>
-  /** Why nothing more could be signed now, over all sessions; undefined when something could. */
-  stop(): SpendingStop | undefined
-  account(session: PaidSession): SessionAccount
+  /** Why nothing more could be signed now, for this seeder where its key is given; undefined when something could. */
+  stop(seeder?: string): SpendingStop | undefined
+  session(session: PayableSession): SessionPayment
+  /** Pays debts while subscribed, as coins arrive. Emits what the store failed in; never errors. */
+  readonly debt$: Observable<PaymentEvent>
 }
 
 interface Signed {
-  readonly receipt: SignedReceipt | undefined
+  /** More than was signed before. */
+  readonly bytes: number
   readonly stop: SpendingStop | undefined
 }
 
@@ -77,207 +74,153 @@ function startOfDay(scheduler: SchedulerLike): number {
   return now - (now % 86_400_000)
 }
 
+/** What is left of a limit. */
+function rest(limit: number | undefined, bytes: number): number | undefined {
+  return limit === undefined ? undefined : Math.max(0, limit - bytes)
+}
+
+/** Emits when a stream has ended. */
+function streamEnded$(event$: Observable<SessionEvent>): Observable<unknown> {
+  return event$.pipe(
+    filter(event => event.type === 'streams'),
+    pairwise(),
+    filter(([before, now]) => now.open < before.open),
+  )
+}
+
 /**
  * Signs for what this peer receives: cumulative receipts, paced by `receiptPace`, for no more than was received, than the
  * wallet holds and than the owner's limits allow. What could not be signed is signed as soon as coins arrive, after the
  * end of its session too: it stays a debt, and the seeder gives nothing beyond its credit window before it is paid.
  */
-export function createPaying({ identity, crypto, store, limits, onFailure, scheduler }: PayingOptions): Paying {
-  const receipt$ = new Subject<SignedReceipt>()
-  const funds$ = new Subject<void>()
-  /** Sessions that sign for themselves, and how they are told what is settled of them. */
-  const live = new Map<string, (totalBytes: number) => void>()
-  let hubKey: string | undefined
-  let walletBytes: number | undefined
-  let unsettledBytes = 0
+export function createPaying(options: PayingOptions): Paying {
+  const { identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler } = options
+  const { pubKey: consumer } = identity
 
-  const spendingOf = (seeder: string, receivedBytes: number, signedBytes: number, connectionBytes?: number) => ({
-    receivedBytes,
-    signedBytes,
-    walletBytes: walletBytes ?? 0,
-    unsettledBytes,
-    signedTodayBytes: limits.dayBytes === undefined ? 0 : store.signedSince(startOfDay(scheduler)),
-    signedForPeerBytes: limits.peerBytes === undefined ? 0 : store.signedFor(seeder),
-    limits: { ...limits, connectionBytes },
-  })
+  const spending = (seeder: string, receivedBytes: number, signedBytes: number, own: SpendingLimits) => {
+    const { hubKey, balanceBytes = 0 } = wallet$.value
+    return {
+      receivedBytes,
+      signedBytes,
+      walletBytes: balanceBytes,
+      unsettledBytes: hubKey === undefined ? 0 : store.unsettledBytes(consumer, hubKey),
+      signedTodayBytes: limits.dayBytes === undefined ? 0 : store.signedSince(startOfDay(scheduler)),
+      signedForPeerBytes: own.peerBytes === undefined ? 0 : store.signedFor(seeder),
+      limits: own,
+    }
+  }
+  const stop = (seeder?: string): SpendingStop | undefined => {
+    const { dayBytes, peerBytes } = limits
+    return signable(spending(seeder ?? '', 1, 0, { dayBytes, peerBytes: seeder === undefined ? undefined : peerBytes }))
+      .stop
+  }
 
-  /** Signs as far as wallet and limits go, and keeps it before it is anywhere else. */
-  const signUpTo = (due: Receipt, signedBytes: number, connectionBytes = limits.connectionBytes): Signed => {
-    const { bytes, stop } = signable(spendingOf(due.seeder, due.bytes, signedBytes, connectionBytes))
-    if (bytes <= signedBytes) return { stop, receipt: undefined }
+  /** Signs as far as wallet and limits go, and keeps it before it is anywhere else. `allowance`: what a connection may still cost. */
+  const sign = (due: Receipt, allowance?: number): Signed => {
+    const signedBytes = store.session(due.session)?.receipt?.bytes ?? 0
+    const connectionBytes = allowance === undefined ? undefined : signedBytes + allowance
+    const { bytes, stop } = signable(spending(due.seeder, due.bytes, signedBytes, { ...limits, connectionBytes }))
+    if (bytes <= signedBytes) return { bytes: 0, stop }
     const receipt = { ...due, bytes }
-    const signed: SignedReceipt = { ...receipt, signature: crypto.sign(identity.privKey, receiptText(receipt)) }
+    const signed = { ...receipt, signature: crypto.sign(identity.privKey, receiptText(receipt)) }
     store.keep(signed)
-    unsettledBytes += bytes - signedBytes
-    return { stop, receipt: signed }
-  }
-
-  /** What is owed of sessions that are over, and what was signed of each. */
-  const debts = (): readonly (readonly [Receipt, number])[] =>
-    (hubKey === undefined ? [] : store.owed(hubKey))
-      .filter(({ session }) => !live.has(session))
-      .map(debt => [debt, store.receipt(debt.session)?.bytes ?? 0])
-
-  /**
-   * What sessions that ended without coins still owe is paid first: their seeders give no more before. Where the owner
-   * limits what a connection may cost, it waits for one to that seeder.
-   */
-  const payDebts = (): void => {
-    if (limits.connectionBytes !== undefined) return
-    for (const [debt, signedBytes] of debts()) {
-      const { receipt, stop } = signUpTo(debt, signedBytes)
-      if (receipt !== undefined) receipt$.next(receipt)
-      if (stop === 'no-coins') return
-    }
+    event$.next({ type: 'receipt', receipt: signed })
+    return { bytes: bytes - signedBytes, stop }
   }
 
   /**
-   * What connections to this seeder left unpaid because the owner's limit was reached. It comes off what the new one may
-   * cost: so no connection costs more than it may, and nobody is locked out by his own limit.
+   * Signs for what sessions without coins left unpaid, oldest first: their seeders give no more before. To one seeder also what
+   * connections left because the owner's limit was reached. It comes off what a new one may cost: so no connection costs more
+   * than it may, and nobody is locked out by his own limit.
    */
-  const payDebtsTo = (to: string): { readonly paidBytes: number; readonly stop: SpendingStop | undefined } => {
+  const payDebts = (seeder?: string): Signed => {
+    const { hubKey } = wallet$.value
     let paidBytes = 0
-    for (const [debt, signedBytes] of debts()) {
-      if (debt.seeder !== to) continue
-      const { connectionBytes } = limits
-      const most = connectionBytes === undefined ? undefined : signedBytes + connectionBytes - paidBytes
-      const { receipt, stop } = signUpTo(debt, signedBytes, most)
-      if (receipt !== undefined) {
-        paidBytes += receipt.bytes - signedBytes
-        receipt$.next(receipt)
-      }
-      if (stop !== undefined) return { paidBytes, stop }
+    for (const debt of hubKey === undefined ? [] : store.owed(hubKey)) {
+      if (seeder !== undefined && debt.seeder !== seeder) continue
+      const { bytes, stop } = sign(debt, rest(limits.connectionBytes, paidBytes))
+      paidBytes += bytes
+      if (stop === 'no-coins' || (seeder !== undefined && stop !== undefined)) return { bytes: paidBytes, stop }
     }
-    return { paidBytes, stop: undefined }
-  }
-
-  const funded = (): void => {
-    try {
-      payDebts()
-    } catch (error) {
-      onFailure(toLighthouseError('store-failed', error, 'receipts'))
-    }
-    funds$.next()
+    return { bytes: paidBytes, stop: undefined }
   }
 
   return {
-    signedIn(key) {
-      if (key === hubKey) return
-      // Of earlier runs too: what was signed then comes off the wallet when it is settled.
-      unsettledBytes = store.unsettledBytes(identity.pubKey, key)
-      hubKey = key
-      walletBytes = undefined
-    },
-    wallet(bytes) {
-      if (bytes === walletBytes) return
-      walletBytes = bytes
-      funded()
-    },
-    settled(session, totalBytes, bytes) {
-      live.get(session)?.(totalBytes)
-      unsettledBytes = Math.max(0, unsettledBytes - bytes)
-      funded()
-    },
-    recount() {
-      if (hubKey !== undefined) unsettledBytes = store.unsettledBytes(identity.pubKey, hubKey)
-      funded()
-    },
-    receipt$,
-    stop: () => signable({ ...spendingOf('', 1, 0), limits: { dayBytes: limits.dayBytes } }).stop,
-    account({ hubKey: hub, session, seeder }) {
-      const framed$ = new Subject<FramedReceipt>()
-      let receivedBytes = 0
-      let countedBytes = 0
-      let signedBytes = 0
-      /** Paid for connections before this one. */
-      let carriedBytes = 0
-      let stop: SpendingStop | undefined
-      let lag = unknownLag
-
-      const dueOf = (bytes: number): Receipt => ({
-        hub_key: hub,
-        session,
-        seeder,
-        consumer: identity.pubKey,
-        bytes,
-      })
-      const sign = (dueBytes: number): void => {
-        const { connectionBytes } = limits
-        const most = connectionBytes === undefined ? undefined : Math.max(0, connectionBytes - carriedBytes)
-        const { receipt, stop: reached } = signUpTo(dueOf(dueBytes), signedBytes, most)
-        stop = reached
-        // Now and not at the end, which a process that is killed does not come to.
-        if (stop !== undefined) store.owe(dueOf(Math.max(dueBytes, receivedBytes)))
-        if (receipt === undefined) return
-        signedBytes = receipt.bytes
-        lag = receiptAsked(lag, signedBytes, receivedBytes)
-        framed$.next({ bytes: signedBytes, signature: fromBase64(receipt.signature) })
-        receipt$.next(receipt)
-      }
-
+    stop,
+    // Where the owner limits what a connection may cost, a debt waits for one to that seeder.
+    debt$: funds$.pipe(
+      switchMap(() =>
+        defer(() => {
+          if (stop() === undefined && limits.connectionBytes === undefined) payDebts()
+          return EMPTY
+        }).pipe(catchError(storeFailure$)),
+      ),
+    ),
+    session({ hubKey, session, pubKey: seeder }) {
+      const receipt$ = event$.pipe(
+        filter(event => event.type === 'receipt'),
+        map(({ receipt }) => receipt),
+        filter(receipt => receipt.session === session),
+      )
       return {
-        receipt$: framed$,
-        follow$: event$ =>
+        receipt$: receipt$.pipe(map(({ bytes, signature }) => ({ bytes, signature: fromBase64(signature) }))),
+        follow: source$ =>
           defer(() => {
-            const session$ = event$.pipe(share())
-            const counted$ = session$.pipe(
-              filter(event => event.type === 'account'),
-              tap(event => ({ receivedBytes, countedBytes } = event)),
-              map(event => event.countedBytes),
-            )
-            // What arrived for programs that have stopped to read counts too when it is all that there is: a film that is
-            // paused would use up the seeder's credit with it otherwise, and hold everything else until that ends.
-            const stalled$ = session$.pipe(
-              filter(event => event.type === 'traffic'),
-              map(() => countedBytes),
-              pairwise(),
-              filter(([before, now]) => now === before),
-              map(() => receivedBytes),
-            )
-            const countable$ = merge(counted$, stalled$).pipe(
-              scan((most, bytes) => Math.max(most, bytes), 0),
-              distinctUntilChanged(),
-            )
-            const streamEnded$ = session$.pipe(
-              filter(event => event.type === 'streams'),
-              map(({ open }) => open),
-              pairwise(),
-              filter(([before, now]) => now < before),
-              share(),
-            )
-            store.open({ session, seeder, consumer: identity.pubKey })
-            live.set(session, totalBytes => (lag = receiptSettled(lag, totalBytes, receivedBytes)))
-            ;({ paidBytes: carriedBytes, stop } = payDebtsTo(seeder))
-            const before = store.signedFor(seeder)
-            const step = (): number => receiptStep(before + signedBytes, lag, receivedBytes - countedBytes)
-            const due$ = countable$.pipe(receiptPace(step, { flush$: streamEnded$, scheduler }))
-            // What cannot be signed now is looked at again when coins arrive.
-            const signed$ = due$.pipe(
-              switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
-              tap(due => {
-                sign(due)
-                if (stop === 'spending-limit') throw new LighthouseError(stop, limitMessage)
+            store.open({ session, seeder, consumer })
+            let paid = newPaidSession
+            const carried = payDebts(seeder)
+            let { stop } = carried
+            const paidBefore = store.signedFor(seeder)
+            const pay = (dueBytes: number): void => {
+              const due = { hub_key: hubKey, session, seeder, consumer, bytes: dueBytes }
+              stop = sign(due, rest(limits.connectionBytes, carried.bytes + paid.signedBytes)).stop
+              // Now and not at the end, which a process that is killed does not come to.
+              if (stop !== undefined) store.owe({ ...due, bytes: Math.max(dueBytes, paid.receivedBytes) })
+            }
+            const paid$ = (own$: Observable<SessionEvent>): Observable<never> => {
+              const step$ = merge(
+                own$.pipe(filter(event => event.type === 'bytes' || event.type === 'traffic')),
+                receipt$.pipe(map(({ bytes }): PaidSessionEvent => ({ type: 'signed', bytes }))),
+                settled$.pipe(
+                  filter(settlement => settlement.session === session),
+                  map(({ bytes }): PaidSessionEvent => ({ type: 'settled', bytes })),
+                ),
+              )
+              const ended$ = streamEnded$(own$).pipe(share())
+              const signed$ = step$.pipe(
+                scan(stepPaidSession, newPaidSession),
+                tap(newest => (paid = newest)),
+                map(({ countableBytes }) => countableBytes),
+                distinctUntilChanged(),
+                receiptPace(() => stepOf(paid, paidBefore), { flush$: ended$, scheduler }),
+                // What cannot be signed now is looked at again when coins arrive.
+                switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
+                tap(due => {
+                  pay(due)
+                  if (stop === 'spending-limit') throw new LighthouseError(stop, limitMessage)
+                }),
+              )
+              // All the time, and not only while something is unsigned: it compares with the number of streams before.
+              return merge(ended$, signed$).pipe(ignoreElements())
+            }
+            return source$.pipe(
+              connect(own$ => merge(paid$(own$), own$)),
+              finalize(() => {
+                try {
+                  // What local programs had not consumed was received all the same. What cannot be paid is owed.
+                  pay(paid.receivedBytes)
+                } catch (error) {
+                  // There is no connection left to end for it.
+                  event$.next(storeFailure(error))
+                }
+              }),
+              catchError((error: unknown) => {
+                const reason = toInternalError(error)
+                if (stop === undefined || reason.code === stop) throw reason
+                throw new LighthouseError(stop, stop === 'no-coins' ? dryMessage : limitMessage, {}, { cause: reason })
               }),
             )
-            // All the time, and not only while something is unsigned: it compares with the number of streams before.
-            return merge(streamEnded$, signed$)
-          }).pipe(
-            ignoreElements(),
-            finalize(() => {
-              live.delete(session)
-              try {
-                // What local programs had not taken was received all the same. What cannot be paid is owed.
-                sign(receivedBytes)
-              } catch (error) {
-                // There is no connection left to end for it.
-                onFailure(toLighthouseError('store-failed', error, 'receipts'))
-              }
-            }),
-          ),
-        reason: error => {
-          if (stop === undefined || error.code === stop) return error
-          return new LighthouseError(stop, stop === 'no-coins' ? dryMessage : limitMessage, {}, { cause: error })
-        },
+          }),
       }
     },
   }

@@ -9,7 +9,6 @@ import {
   EMPTY,
   exhaustMap,
   filter,
-  finalize,
   from,
   groupBy,
   merge,
@@ -17,24 +16,23 @@ import {
   type Observable,
   of,
   repeat,
+  retry,
   type SchedulerLike,
+  startWith,
   Subject,
   switchMap,
   takeUntil,
+  throwError,
   timer,
 } from 'rxjs'
 import { exhaustMapWithTrailing } from '../../operators/exhaust-map-with-trailing.js'
 import type { CryptoPort } from '../../ports.js'
-import type { SettlementStore } from '../../ports/receipts.js'
-import { isLighthouseError, type LighthouseError, toLighthouseError } from '../../protocol/errors.js'
-import {
-  isSameSettlement,
-  type ReceiptRefusal,
-  type Settlement,
-  type SignedReceipt,
-} from '../../protocol/coins/receipt.js'
+import type { SettlingStore } from '../../ports/receipts.js'
+import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import { isSameSettlement, type ReceiptRefusal, type SignedReceipt } from '../../protocol/coins/receipt.js'
 import { settledText } from '../../protocol/signaling/signed-texts.js'
 import type { HubSession } from '../signaling/signaling.js'
+import { type ReceiptRefused, type Settled, storeFailure$, type StoreFailure } from './payment-event.js'
 
 /**
  * Before a receipt that the hub could not take now is offered again: half a second, doubled up to eight. Well within the
@@ -65,37 +63,19 @@ function reofferMs(times: number): number {
 }
 
 export interface SettlingOptions {
-  /** Receipts to settle, newer ones of a session replacing older ones. */
+  /** Receipts to settle, newer ones of a session replacing older ones. Hot. */
   readonly receipt$: Observable<SignedReceipt>
   /** Emits when what this peer itself owes should be brought once more. */
-  readonly again$: Observable<void>
+  readonly again$: Observable<unknown>
   /** This peer's key. */
   readonly pubKey: string
   readonly hubSession$: BehaviorSubject<HubSession | undefined>
-  readonly store: SettlementStore
+  readonly store: SettlingStore
   readonly crypto: CryptoPort
   readonly scheduler: SchedulerLike
 }
 
-export type SettlingEvent =
-  /** The hub's word, checked. */
-  | { readonly type: 'settled'; readonly settlement: Settlement }
-  /** The hub's word, checked, for what the store has as settled with another block. It moves nothing. */
-  | { readonly type: 'repeated'; readonly settlement: Settlement }
-  /** The hub will not take it, today or tomorrow. */
-  | {
-      readonly type: 'receipt-refused'
-      readonly receipt: SignedReceipt
-      readonly code: ReceiptRefusal
-      readonly message: string
-    }
-  | StoreFailure
-
-/** The store cannot be read or written: what it was asked for did not happen. */
-export interface StoreFailure {
-  readonly type: 'receipts-failed'
-  readonly reason: LighthouseError
-}
+export type SettlingEvent = Settled | ReceiptRefused | StoreFailure
 
 /** These pass by themselves; anything else is for good. */
 const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
@@ -110,38 +90,28 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
   const { receipt$, again$, pubKey, hubSession$, store, crypto, scheduler } = options
   const short$ = new Subject<void>()
 
-  const isSettled = ({ session, bytes }: SignedReceipt): boolean => (store.settlement(session)?.bytes ?? 0) >= bytes
+  const isSettled = ({ session, bytes }: SignedReceipt): boolean =>
+    (store.session(session)?.settlement?.bytes ?? 0) >= bytes
 
-  /** The hub's answer in one go: an event, nothing, or `again` when it passes by itself. */
-  const ask$ = (hub: HubSession, receipt: SignedReceipt, again: () => void): Observable<SettlingEvent> =>
+  /** The hub's answer: an event or nothing. Errors with `hub-unreachable` when it is worth to ask again. */
+  const ask$ = (hub: HubSession, receipt: SignedReceipt): Observable<SettlingEvent> =>
     hub.connection.settle$(receipt).pipe(
       concatMap((ack): Observable<SettlingEvent> => {
         if ('settled' in ack) {
           const { settled } = ack
-          const known = store.settlement(receipt.session)
+          const known = store.session(receipt.session)?.settlement
           const genuine =
             settled.session === receipt.session &&
             settled.bytes >= receipt.bytes &&
             // Often it came as an event before, and was checked then.
             !(known !== undefined && isSameSettlement(known, settled)) &&
             crypto.verify(hub.hubKey, settledText(settled), settled.signature)
-          if (!genuine) return EMPTY
-          const isNew = settled.bytes > (known?.bytes ?? 0)
-          return of({ type: isNew ? 'settled' : 'repeated', settlement: settled })
+          return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
         }
         const { code, message } = ack.error
+        if (passing.includes(code)) throw new LighthouseError('hub-unreachable', message)
         if (code === 'no-coins') short$.next()
-        if (!passing.includes(code)) return of({ type: 'receipt-refused', receipt, code, message })
-        again()
-        return EMPTY
-      }),
-      catchError((error: unknown) => {
-        // Not what was asked for: the next sign-in brings the receipt again.
-        if (isLighthouseError(error, 'hub-protocol')) return EMPTY
-        if (!isLighthouseError(error, 'hub-unreachable')) throw error
-        // The answer was lost. Whether the receipt was settled is found out by asking again.
-        again()
-        return EMPTY
+        return of({ type: 'receipt-refused', receipt, code, message })
       }),
     )
 
@@ -150,17 +120,20 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
     defer(() => {
       const hub = hubSession$.value
       if (hub === undefined || hub.hubKey !== receipt.hub_key) return EMPTY
-      let again = false
-      const once$ = defer(() => {
-        again = false
-        const newest = store.receipt(receipt.session) ?? receipt
-        return isDone(newest) ? EMPTY : ask$(hub, newest, () => (again = true))
-      })
-      return once$.pipe(
-        repeat({ delay: attempts => (again ? timer(retryMs(attempts), scheduler) : EMPTY) }),
+      return defer(() => {
+        const newest = store.session(receipt.session)?.receipt ?? receipt
+        return isDone(newest) ? EMPTY : ask$(hub, newest)
+      }).pipe(
+        retry({
+          // Where the answer was lost, whether the receipt was settled is found out by asking again.
+          delay: (error: unknown, attempts) =>
+            isLighthouseError(error, 'hub-unreachable') ? timer(retryMs(attempts), scheduler) : throwError(() => error),
+        }),
+        // Not what was asked for: the next sign-in brings the receipt again.
+        catchError((error: unknown) => (isLighthouseError(error, 'hub-protocol') ? EMPTY : throwError(() => error))),
         takeUntil(hubSession$.pipe(filter(session => session !== hub))),
       )
-    }).pipe(catchError(failed))
+    }).pipe(catchError(storeFailure$))
 
   const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> => bring$(receipt, isSettled)
 
@@ -172,13 +145,13 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         return from(last.filter(wanted)).pipe(mergeMap(submit$, oldAtOnce))
       })
       return page$.pipe(repeat({ delay: () => (last.length < pageReceipts ? EMPTY : timer(0, scheduler)) }))
-    }).pipe(catchError(failed))
+    }).pipe(catchError(storeFailure$))
 
   /** A refusal says nothing new about what is settled already. */
   const owing$ = defer(() => from(store.ofDebtors(maxAsked).filter(isSettled))).pipe(
     mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
     filter(({ type }) => type !== 'receipt-refused'),
-    catchError(failed),
+    catchError(storeFailure$),
   )
   const sparsely$ = defer(() =>
     short$.pipe(
@@ -202,20 +175,17 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
           ),
     ),
   )
-  const new$ = defer(() => {
-    // Its groups would hold the source, and their timers, beyond the end of the subscription.
-    const over$ = new Subject<void>()
-    const duration = (group$: Observable<SignedReceipt>): Observable<SignedReceipt> =>
-      group$.pipe(debounceTime(quietMs, scheduler), takeUntil(over$))
-    return receipt$.pipe(
-      groupBy(({ session }) => session, { duration }),
-      mergeMap(group$ => group$.pipe(exhaustMapWithTrailing(submit$))),
-      finalize(() => over$.next()),
-    )
-  })
+  const new$ = receipt$.pipe(
+    groupBy(({ session }) => session, {
+      // Not of the group itself, which would hold the source beyond the end of the subscription.
+      duration: ({ key }) =>
+        receipt$.pipe(
+          filter(({ session }) => session === key),
+          startWith(undefined),
+          debounceTime(quietMs, scheduler),
+        ),
+    }),
+    mergeMap(group$ => group$.pipe(exhaustMapWithTrailing(submit$))),
+  )
   return merge(new$, old$)
-}
-
-function failed(error: unknown): Observable<StoreFailure> {
-  return of({ type: 'receipts-failed', reason: toLighthouseError('store-failed', error, 'receipts') })
 }

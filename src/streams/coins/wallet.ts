@@ -1,58 +1,32 @@
-import { defer, map, type Observable, type SchedulerLike } from 'rxjs'
+import { distinctUntilChanged, filter, map, merge, type Observable, scan, type SchedulerLike } from 'rxjs'
+import { parseCoins } from '../../protocol/coins/amount.js'
+import type { Settlement } from '../../protocol/coins/receipt.js'
+import { newer, unknownWallet, type Wallet, type WalletNews } from '../../protocol/coins/wallet.js'
+import type { SignalingEvent } from '../signaling/signaling.js'
 
-/** A wallet as the hub told it. */
-export interface KnownWallet {
-  readonly bytes: number
-  /** When, in milliseconds of the scheduler's clock. */
-  readonly atMs: number
+export interface WalletOptions {
+  readonly hubEvent$: Observable<SignalingEvent>
+  readonly settled$: Observable<Settlement>
+  readonly lookedUp$: Observable<WalletNews>
+  readonly scheduler: SchedulerLike
 }
 
-/** What counts of all that the hub says about this peer's wallet. */
-export interface Wallet {
-  /** Told last; undefined before the first time. */
-  readonly known: KnownWallet | undefined
-  /** Told at a sign-in: counts, and blocks are counted anew, since a hub that was restored may have begun lower. */
-  signedIn(bytes: number): void
-  /** Told with a settlement: counts unless one of a later block came before, as it may from several processes of a hub. */
-  settled(seq: number, bytes: number): void
-  /**
-   * Asks, and emits what counts then: the answer, or what was told while it was on its way, which is newer. Errors as the
-   * question does.
-   */
-  lookUp$(balance$: Observable<number>): Observable<number>
+function signedIn(event: SignalingEvent): WalletNews | undefined {
+  if (event.type === 'balance') return { type: 'signed-in', balanceBytes: event.bytes }
+  const hubKey = event.type === 'session' ? event.session?.hubKey : undefined
+  return hubKey === undefined ? undefined : { type: 'hub', hubKey }
 }
 
-/** @param told is called with what counts, each time that the hub says so. */
-export function createWallet(scheduler: SchedulerLike, told: (bytes: number) => void): Wallet {
-  let known: KnownWallet | undefined
-  let newestSeq = 0
-  const take = (bytes: number): void => {
-    known = { bytes, atMs: scheduler.now() }
-    told(bytes)
-  }
-  return {
-    get known() {
-      return known
-    },
-    signedIn(bytes) {
-      newestSeq = 0
-      take(bytes)
-    },
-    settled(seq, bytes) {
-      if (seq < newestSeq) return
-      newestSeq = seq
-      take(bytes)
-    },
-    lookUp$: balance$ =>
-      defer(() => {
-        const before = known
-        return balance$.pipe(
-          map(bytes => {
-            if (known !== undefined && known !== before) return known.bytes
-            take(bytes)
-            return bytes
-          }),
-        )
-      }),
-  }
+function settled({ coins, seq }: Settlement): WalletNews | undefined {
+  const balanceBytes = parseCoins(coins)
+  return balanceBytes === undefined ? undefined : { type: 'settled', balanceBytes, seq }
+}
+
+/** This peer's wallet, each time that the hub says what counts. Ends and errors with its sources; buffers nothing. */
+export function walletChanges$({ hubEvent$, settled$, lookedUp$, scheduler }: WalletOptions): Observable<Wallet> {
+  return merge(hubEvent$.pipe(map(signedIn)), settled$.pipe(map(settled)), lookedUp$).pipe(
+    filter(news => news !== undefined),
+    scan((wallet, news) => newer(wallet, news, scheduler.now()), unknownWallet),
+    distinctUntilChanged(),
+  )
 }

@@ -21,7 +21,7 @@ const rememberedSettlements = 4_096
 export interface SignedStatementsOptions {
   readonly identity: { readonly pubKey: string }
   readonly crypto: Pick<CryptoPort, 'verify'>
-  readonly store: StatementStore & Pick<SessionStore, 'parties' | 'receipt' | 'settlement'>
+  readonly store: StatementStore & Pick<SessionStore, 'session'>
 }
 
 /** What one hub has signed, each new statement compared with all that are kept. Throws `store-failed`. */
@@ -81,16 +81,16 @@ export class SignedStatements {
     const { hubKey } = this
     const { store, identity } = this.options
     const { session, seq } = settlement
-    const others = [this.#recent.get(seq), store.settlement(session), ...store.settlementsAt(seq)]
+    const kept = store.session(session)
+    const others = [this.#recent.get(seq), kept?.settlement, ...store.settlementsAt(seq)]
     const other = others.find(
       each => each !== undefined && settlementsFork(hubKey, each, settlement) && this.#genuine(each) !== undefined,
     )
     if (!this.#recent.has(seq)) setBounded(this.#recent, seq, settlement, rememberedSettlements)
-    const isMine = store.parties(session)?.consumer === identity.pubKey
     return [
       other && settlementsFork(hubKey, other, settlement),
       ...store.headsAt(hubKey, seq).map(head => settlementFork(hubKey, head, settlement)),
-      isMine ? beyondReceipt(hubKey, settlement, store.receipt(session)) : undefined,
+      kept?.consumer === identity.pubKey ? beyondReceipt(hubKey, settlement, kept.receipt) : undefined,
     ].filter(evidence => evidence !== undefined)
   }
 

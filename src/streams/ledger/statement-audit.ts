@@ -12,11 +12,11 @@ import {
   scan,
   switchMap,
 } from 'rxjs'
-import { isLighthouseError, toLighthouseError, type LighthouseError } from '../../protocol/errors.js'
+import { isLighthouseError, type LighthouseError } from '../../protocol/errors.js'
 import type { Evidence, EvidenceKind } from '../../protocol/ledger/evidence.js'
 import type { Settlement } from '../../protocol/coins/receipt.js'
 import { type LedgerHead, parseHead, type Signal } from '../../protocol/signaling/signal.js'
-import type { StoreFailure } from '../coins/settling.js'
+import { storeFailure, type StoreFailure } from '../coins/payment-event.js'
 import { SignedStatements, type SignedStatementsOptions } from './signed-statements.js'
 
 /** Findings of one kind that are reported. A hundred small ones must not hide a large one of another kind. */
@@ -52,11 +52,8 @@ function compare$(hub: string, work: () => readonly Evidence[]): Observable<Audi
   return defer(() => from(work())).pipe(
     map((evidence): AuditEvent => ({ type: 'evidence', hub, ...evidence })),
     catchError((error: unknown) => {
-      const reason = toLighthouseError('store-failed', error, 'receipts')
       return of<AuditEvent>(
-        isLighthouseError(reason, 'bad-signature')
-          ? { type: 'unchecked', hub, reason }
-          : { type: 'receipts-failed', reason },
+        isLighthouseError(error, 'bad-signature') ? { type: 'unchecked', hub, reason: error } : storeFailure(error),
       )
     }),
   )

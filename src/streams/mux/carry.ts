@@ -4,7 +4,6 @@ import {
   filter,
   map,
   merge,
-  NEVER,
   type Observable,
   scan,
   type SchedulerLike,
@@ -14,7 +13,7 @@ import {
 import type { ByteSocket, MonotonicClock } from '../../ports.js'
 import { toInternalError } from '../../protocol/errors.js'
 import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
-import type { SessionAccount } from '../coins/account.js'
+import type { SessionPayment } from '../coins/session-payment.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
 import { session$ } from './session.js'
 import type { SessionEvent } from './session-reports.js'
@@ -29,18 +28,18 @@ export interface CarryOptions {
   readonly tunnelPort: number | undefined
   readonly socket$: Observable<ByteSocket>
   readonly dial?: () => ByteSocket
-  /** What its bytes mean in coins. Default: nothing is counted. */
-  readonly account?: SessionAccount | undefined
+  /** How it is paid for. Default: nothing is. */
+  readonly payment?: SessionPayment | undefined
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
 
 /**
- * Runs the session of an open connection and its account, and reports, whenever it changes, what it carries, and which streams were
- * reset. Starts, ends and errors as `session$` does, or when the account wants it. Buffers nothing.
+ * Runs the session of an open connection and its payment, and reports, whenever it changes, what it carries, and which streams were
+ * reset. Starts, ends and errors as `session$` does, or when it is not paid for. Buffers nothing.
  */
 export function carry$(options: CarryOptions): Observable<CarryReport> {
-  const { open, event$, role, nickname, tunnelPort, socket$, dial, account, clock, scheduler } = options
+  const { open, event$, role, nickname, tunnelPort, socket$, dial, payment, clock, scheduler } = options
   const initial: ConnectionStats = {
     session: open.session,
     nickname,
@@ -71,21 +70,16 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
         agreement: open.agreement,
         socket$,
         ...(dial && { dial }),
-        credit: account?.credit,
-        receipt$: account?.receipt$,
+        credit: payment?.credit,
+        receipt$: payment?.receipt$,
         roundTripMs$,
         clock,
         scheduler,
-      }).pipe(
-        // The account is there before the session's first event, and receives its last.
-        connect(session$ => merge(account?.follow$(session$) ?? NEVER, session$)),
-      )
-      return merge(path$, carried$.pipe(filter(isReported)))
+      })
+      const paid$ = payment === undefined ? carried$ : carried$.pipe(payment.follow)
+      return merge(path$, paid$.pipe(filter(isReported)))
     }),
-    catchError((error: unknown) => {
-      const reason = toInternalError(error)
-      return throwError(() => account?.reason(reason) ?? reason)
-    }),
+    catchError((error: unknown) => throwError(() => toInternalError(error))),
     connect(reported$ =>
       merge(
         reported$.pipe(

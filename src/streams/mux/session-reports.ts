@@ -13,7 +13,7 @@ import {
 import { meter } from '../../operators/meter.js'
 import { tally } from '../../operators/tally.js'
 import type { FramedReceipt } from '../../protocol/mux/frame.js'
-import { isHeldByCredit } from '../../protocol/mux/schedule.js'
+import { isAwaitingCredit } from '../../protocol/mux/schedule.js'
 import type { MuxState } from '../../protocol/mux/state.js'
 import type { StreamReset } from './stream-sockets.js'
 
@@ -25,13 +25,13 @@ export type SessionEvent =
   | { readonly type: 'streams'; readonly open: number }
   /** Payload bytes in all: handed to the channel, received, and of these to be paid for now. Whenever one has grown. */
   | {
-      readonly type: 'account'
+      readonly type: 'bytes'
       readonly sentBytes: number
       readonly receivedBytes: number
-      readonly countedBytes: number
+      readonly payableBytes: number
     }
   /** Whether data waits for credit and for nothing else. */
-  | { readonly type: 'held'; readonly on: boolean }
+  | { readonly type: 'awaiting-credit'; readonly on: boolean }
   /** Streams that were reset for reasons of one code, the newest of which this is: at once, then at most every 10 s. */
   | ({ readonly type: 'resets'; readonly count: number } & StreamReset)
   /** A receipt that the other side sent. Not checked. */
@@ -62,12 +62,7 @@ function bytes$(state$: Observable<MuxState>): Observable<SessionEvent> {
     distinctUntilChanged(
       (a, b) => a.sentBytes === b.sentBytes && a.receivedBytes === b.receivedBytes && a.payableBytes === b.payableBytes,
     ),
-    map(({ sentBytes, receivedBytes, payableBytes }) => ({
-      type: 'account',
-      sentBytes,
-      receivedBytes,
-      countedBytes: payableBytes,
-    })),
+    map(({ sentBytes, receivedBytes, payableBytes }) => ({ type: 'bytes', sentBytes, receivedBytes, payableBytes })),
   )
 }
 
@@ -115,9 +110,9 @@ export function sessionReports$(options: {
       map((open): SessionEvent => ({ type: 'streams', open })),
     ),
     state$.pipe(
-      map(isHeldByCredit),
+      map(isAwaitingCredit),
       distinctUntilChanged(),
-      map((on): SessionEvent => ({ type: 'held', on })),
+      map((on): SessionEvent => ({ type: 'awaiting-credit', on })),
     ),
     traffic$(state$, scheduler),
   )

@@ -1,6 +1,7 @@
 import { catchError, map, type Observable, of, type SchedulerLike, throwError, timeout } from 'rxjs'
 import type { HubClient } from '../../ports.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import type { Wallet } from '../../protocol/coins/wallet.js'
 import type { Balance } from '../../protocol/peer/stats.js'
 
 /** How long the hub is asked before the last wallet known is shown: less than the 5 s that the command waits. */
@@ -27,16 +28,16 @@ export function askBalance$(hub: Pick<HubClient, 'balance$'>, pubKey: string): O
  */
 export function balanceOrLast$(
   asked$: Observable<number>,
-  last: () => { readonly bytes: number; readonly atMs: number } | undefined,
+  last: () => Wallet,
   scheduler: SchedulerLike,
 ): Observable<Balance> {
   return asked$.pipe(
     timeout({ first: balancePatienceMs, scheduler, with: () => throwError(hubAway) }),
     map((bytes): Balance => ({ bytes, asOfMs: undefined })),
     catchError((error: unknown) => {
-      const wallet = last()
-      if (wallet === undefined || !isLighthouseError(error, 'hub-unreachable')) throw error
-      return of({ bytes: wallet.bytes, asOfMs: wallet.atMs })
+      const { balanceBytes, atMs } = last()
+      if (balanceBytes === undefined || !isLighthouseError(error, 'hub-unreachable')) throw error
+      return of({ bytes: balanceBytes, asOfMs: atMs })
     }),
   )
 }

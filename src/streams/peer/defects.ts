@@ -5,8 +5,6 @@ import { isLighthouseError, type LighthouseError, toInternalError } from '../../
 export interface Defects {
   /** Hot. */
   readonly report$: Observable<{ readonly type: 'defect'; readonly reason: LighthouseError }>
-  /** Runs `work`, in which a defect is reported and ends nothing else. Throws what is ours. */
-  readonly attempt: (work: () => void) => void
   /** Errors with `internal` in place of a defect, which is reported. For what somebody waits for. */
   readonly reported: <T>() => MonoTypeOperatorFunction<T>
   /** Completes where a defect ends the source, which is reported. For a part that the others do without. */
@@ -22,14 +20,6 @@ export function createDefects(): Defects {
   }
   return {
     report$: defect$.pipe(map(reason => ({ type: 'defect', reason }))),
-    attempt(work) {
-      try {
-        work()
-      } catch (error) {
-        if (isLighthouseError(error)) throw error
-        known(error)
-      }
-    },
     reported: () => catchError((error: unknown) => throwError(() => known(error))),
     contained: () =>
       catchError((error: unknown) => {

@@ -65,7 +65,7 @@ function eventOf(report: PeerReport): PeerEvent | undefined {
     case 'receipts-failed':
       return report
     case 'attempt':
-    case 'coins':
+    case 'balance':
     case 'session':
     case 'settled':
     case 'signal':

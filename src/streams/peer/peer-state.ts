@@ -2,7 +2,7 @@ import { distinctUntilChanged, filter, map, type Observable, scan, startWith } f
 import type { UdpReach } from '../../protocol/signaling/udp-reach.js'
 import type { ConnectionStats, HubState } from '../../protocol/peer/stats.js'
 import type { Tunnel, TunnelReport } from '../../protocol/tunnels/tunnels.js'
-import type { AccountsReport } from '../coins/accounts.js'
+import type { PaymentReport } from '../coins/payments.js'
 import type { AuditEvent } from '../ledger/statement-audit.js'
 import type { SeedingReport } from '../serving/seeding.js'
 import type { SignalingEvent } from '../signaling/signaling.js'
@@ -21,7 +21,7 @@ export interface PeerState {
   readonly connections: ReadonlyMap<string, ConnectionStats>
 }
 
-export type PeerReport = UdpReport | SignalingEvent | TunnelReport | SeedingReport | AccountsReport | AuditEvent
+export type PeerReport = UdpReport | SignalingEvent | TunnelReport | SeedingReport | PaymentReport | AuditEvent
 
 export const initialPeerState: PeerState = {
   hub: { type: 'connecting', attempt: 1 },
@@ -39,7 +39,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
   switch (report.type) {
     case 'state':
       return { ...state, hub: report.state }
-    case 'coins':
+    case 'balance':
       return { ...state, coins: report.bytes }
     case 'udp':
       return report.udp === 'asking' ? state : { ...state, udp: report.udp }

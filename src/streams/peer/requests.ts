@@ -5,8 +5,8 @@ import type { Identity } from '../../protocol/peer/metadata.js'
 import { isNickname } from '../../protocol/peer/nickname.js'
 import type { Balance } from '../../protocol/peer/stats.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
-import type { Accounts } from '../coins/accounts.js'
 import { payable$ } from '../coins/payable.js'
+import type { Payments } from '../coins/payments.js'
 import type { Connections } from '../signaling/connections.js'
 import type { Tunnels } from '../tunnels/tunnels.js'
 import { askBalance$, balanceOrLast$ } from './balance.js'
@@ -26,7 +26,7 @@ export interface Requests {
 export interface RequestsOptions {
   readonly identity: Identity
   readonly hub: Pick<HubClient, 'balance$'>
-  readonly accounts: Pick<Accounts, 'forgive' | 'lookUp$' | 'stop' | 'wallet'>
+  readonly payments: Pick<Payments, 'forgive' | 'lookUp$' | 'stop' | 'wallet'>
   readonly connections: Pick<Connections, 'keyOf$'>
   readonly tunnels: Pick<Tunnels, 'connect$'>
   readonly state: () => PeerState
@@ -35,8 +35,8 @@ export interface RequestsOptions {
 }
 
 export function createRequests(options: RequestsOptions): Requests {
-  const { identity, hub, accounts, connections, tunnels, state, defects, scheduler } = options
-  const wallet$ = accounts.lookUp$(askBalance$(hub, identity.pubKey))
+  const { identity, hub, payments, connections, tunnels, state, defects, scheduler } = options
+  const wallet$ = payments.lookUp$(askBalance$(hub, identity.pubKey))
   const withOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
     defer(() => {
       if (!isNickname(nickname))
@@ -48,10 +48,10 @@ export function createRequests(options: RequestsOptions): Requests {
   return {
     connect$: nickname =>
       withOther$(nickname, () =>
-        payable$(accounts, wallet$, connectedKey(state(), nickname)).pipe(mergeMap(() => tunnels.connect$(nickname))),
+        payable$(payments, wallet$, connectedKey(state(), nickname)).pipe(mergeMap(() => tunnels.connect$(nickname))),
       ),
     forgive$: nickname =>
-      withOther$(nickname, () => connections.keyOf$(nickname).pipe(map(key => accounts.forgive(key)))),
-    balance$: () => balanceOrLast$(wallet$, () => accounts.wallet, scheduler).pipe(defects.reported()),
+      withOther$(nickname, () => connections.keyOf$(nickname).pipe(map(key => payments.forgive(key)))),
+    balance$: () => balanceOrLast$(wallet$, () => payments.wallet, scheduler).pipe(defects.reported()),
   }
 }

@@ -17,7 +17,7 @@ import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { type Place, placeFor, type PlaceLimits } from '../../protocol/serving/places.js'
 import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
 import { suspectSeconds } from '../../protocol/tunnels/step.js'
-import type { SessionAccount } from '../coins/account.js'
+import type { SessionPayment } from '../coins/session-payment.js'
 import { carry$ } from '../mux/carry.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
 import type { Offer } from '../../protocol/signaling/signal.js'
@@ -48,8 +48,8 @@ export interface SeedingOptions {
   readonly hasPaid?: (pubKey: string) => boolean
   /** Tells the offerer why it is turned away. */
   readonly refuse: (offer: Offer, reason: string) => void
-  /** The account of a connection, once it is open. Default: nothing is counted. */
-  readonly account?: (open: OpenConnection) => SessionAccount
+  /** How a connection is paid for, once it is open. Default: it is not. */
+  readonly payment?: (open: OpenConnection) => SessionPayment
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -72,7 +72,7 @@ interface Served {
  * offer for which none does is turned away. Buffers nothing.
  */
 export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
-  const { offer$, answer$, dial, refusal: unwanted, hasPaid = () => false, refuse, account, clock, scheduler } = options
+  const { offer$, answer$, dial, refusal: unwanted, hasPaid = () => false, refuse, payment, clock, scheduler } = options
   return defer(() => {
     const served = new Map<string, Served>()
 
@@ -113,7 +113,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
             tunnelPort: undefined,
             socket$: NEVER,
             dial: () => dial!(pubKey),
-            account: account?.(open),
+            payment: payment?.(open),
             clock,
             scheduler,
           }).pipe(

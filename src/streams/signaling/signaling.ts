@@ -48,8 +48,8 @@ export interface HubSession {
 export type SignalingEvent =
   | { readonly type: 'state'; readonly state: HubState }
   | { readonly type: 'session'; readonly session: HubSession | undefined }
-  /** The wallet at the sign-in. */
-  | { readonly type: 'coins'; readonly bytes: number }
+  /** What the wallet holds at the sign-in. */
+  | { readonly type: 'balance'; readonly bytes: number }
   | { readonly type: 'signal'; readonly signal: Signal }
   /** The connection to the hub ended for a defect in this program, which the state says as well, without its place. */
   | { readonly type: 'defect'; readonly reason: LighthouseError }
@@ -112,7 +112,7 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           return [
             { type: 'session', session },
             { type: 'state', state: { type: 'authenticated' } },
-            ...(bytes === undefined ? [] : [{ type: 'coins' as const, bytes }]),
+            ...(bytes === undefined ? [] : [{ type: 'balance' as const, bytes }]),
           ]
         }
         case 'signal': {
@@ -145,7 +145,7 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
  * The peer's standing with its hub: signs in, stays, and comes back by itself.
  *
  *     transport      --challenge--authenticated--signal--#   ----challenge--…
- *     signaling$()   s-----------(session state coins)--signal--(session state)----…      waits with jittered back-off
+ *     signaling$()   s-----------(session state balance)--signal--(session state)----…      waits with jittered back-off
  *
  * Never completes by itself and never errors: a lost hub is a state, and so is the end (`stopped`: replaced by a newer
  * session, a changed or unproved hub key, a key that the hub does not know). Signals that are malformed or not for this

@@ -15,7 +15,7 @@ import {
 import type { MonotonicClock, TcpPort } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { TunnelConnection, TunnelConnectionEffect, TunnelConnectionEvent } from '../../protocol/tunnels/tunnels.js'
-import type { SessionAccount } from '../coins/account.js'
+import type { SessionPayment } from '../coins/session-payment.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
 import { carry$ } from '../mux/carry.js'
 import { type OpenConnection, whileOpen } from '../signaling/while-open.js'
@@ -24,8 +24,8 @@ export interface TunnelConnectionOptions {
   /** A fresh connection to that peer, as `offerConnection$` makes it. */
   readonly offer$: (nickname: string) => Observable<ConnectionEvent>
   readonly listen$: TcpPort['listen$']
-  /** The account of a connection, once it is open. Default: nothing is counted. */
-  readonly account?: (open: OpenConnection) => SessionAccount
+  /** How a connection is paid for, once it is open. Default: it is not. */
+  readonly payment?: (open: OpenConnection) => SessionPayment
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
 }
@@ -37,7 +37,7 @@ export interface TunnelConnectionOptions {
 export function tunnelConnection$(
   connection: TunnelConnection,
   effect$: Observable<TunnelConnectionEffect>,
-  { offer$, listen$, account, clock, scheduler }: TunnelConnectionOptions,
+  { offer$, listen$, payment, clock, scheduler }: TunnelConnectionOptions,
 ): Observable<TunnelConnectionEvent> {
   const { nickname } = connection
 
@@ -57,7 +57,7 @@ export function tunnelConnection$(
             nickname,
             tunnelPort,
             socket$,
-            account: account?.(open),
+            payment: payment?.(open),
             clock,
             scheduler,
           }).pipe(map(report => ({ type: 'carried', connection, report })))

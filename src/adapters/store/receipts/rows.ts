@@ -1,16 +1,10 @@
+import type { KeptSession, SessionParties } from '../../../ports/receipts.js'
 import type { Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 
-export interface Parties {
-  readonly seeder: string
-  readonly consumer: string
-}
-
 /** A session as the store's table has it: its highest receipt beside its highest settlement, as far as there are any. */
-export interface SessionRow {
+export interface KeptRow extends SessionParties {
   readonly id: number
   readonly session: string
-  readonly seeder: string
-  readonly consumer: string
   readonly hub_key: string
   readonly bytes: number
   readonly signature: string
@@ -25,13 +19,18 @@ export interface SessionRow {
 }
 
 /** Undefined where there is none. */
-export function toReceipt(row: SessionRow): SignedReceipt | undefined {
+export function toReceipt(row: KeptRow): SignedReceipt | undefined {
   const { hub_key, session, seeder, consumer, bytes, signature } = row
   return bytes === 0 ? undefined : { hub_key, session, seeder, consumer, bytes, signature }
 }
 
 /** Undefined where there is none. */
-export function toSettlement(row: SessionRow): Settlement | undefined {
+export function toSettlement(row: KeptRow): Settlement | undefined {
   const { session, settled_bytes: bytes, coins, seq, hash, hub_signature: signature } = row
   return bytes === 0 ? undefined : { session, bytes, coins, seq, hash, signature }
+}
+
+export function toSession(row: KeptRow): KeptSession {
+  const { seeder, consumer } = row
+  return { seeder, consumer, receipt: toReceipt(row), settlement: toSettlement(row) }
 }

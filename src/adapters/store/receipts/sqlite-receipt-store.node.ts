@@ -1,7 +1,7 @@
-import type { ConsumerAccount, ReceiptStore } from '../../../ports/receipts.js'
+import type { ConsumerAccount, KeptSession, Moved, ReceiptStore, SessionParties } from '../../../ports/receipts.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
-import { type Parties, type SessionRow, toReceipt, toSettlement } from './rows.js'
+import { type KeptRow, toReceipt, toSession, toSettlement } from './rows.js'
 import type { SqliteConnection } from '../sqlite/connection.node.js'
 
 /** Settlements that are read at a time: half a megabyte. */
@@ -19,8 +19,6 @@ const due = 'bytes > settled_bytes AND bytes > given_up'
 /** Not given up, or for a receipt below the highest, or the hub settled it after all. */
 const alive = '(bytes > given_up OR settled_bytes >= given_up)'
 
-type SessionParties = Parties & { readonly session: string }
-
 /**
  * What a peer keeps in its tables (see `prepareReceiptStore`). Each method is one statement or one transaction; they throw
  * what `sql` throws.
@@ -32,13 +30,13 @@ export class SqliteReceiptStore implements ReceiptStore {
     private readonly now: () => number,
   ) {}
 
-  open({ session, seeder, consumer }: SessionParties): void {
+  open({ session, seeder, consumer }: SessionParties & { readonly session: string }): void {
     this.sql.transaction(() => this.#known(session, { seeder, consumer }))
   }
 
-  parties(session: string): Parties | undefined {
+  session(session: string): KeptSession | undefined {
     const row = this.#session(session)
-    return row && { seeder: row.seeder, consumer: row.consumer }
+    return row && toSession(row)
   }
 
   keep(receipt: SignedReceipt): void {
@@ -58,19 +56,19 @@ export class SqliteReceiptStore implements ReceiptStore {
     })
   }
 
-  settle(settlement: Settlement): number {
+  settle(settlement: Settlement): Moved | undefined {
     const { session, bytes, coins, seq, hash, signature } = settlement
     return this.sql.transaction(() => {
       const row = this.#session(session)
-      if (row === undefined) return 0
+      if (row === undefined || bytes <= row.settled_bytes) return undefined
+      const { seeder, consumer } = row
       const ahead = bytes - row.settled_bytes
-      if (ahead <= 0) return 0
       this.sql.run(
         'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
         ...[bytes, coins, seq, hash, signature, session],
       )
-      this.#paid(row.consumer, ahead)
-      return ahead
+      this.#paid(consumer, ahead)
+      return { seeder, consumer, bytes: ahead }
     })
   }
 
@@ -78,7 +76,7 @@ export class SqliteReceiptStore implements ReceiptStore {
     const older = before === undefined ? '' : 'AND id < (SELECT id FROM sessions WHERE session = ?)'
     const sql = `SELECT * FROM sessions WHERE ${due} ${older} ORDER BY id DESC LIMIT ?`
     const values = before === undefined ? [limit] : [before, limit]
-    return this.sql.all<SessionRow>(sql, ...values).flatMap(row => toReceipt(row) ?? [])
+    return this.sql.all<KeptRow>(sql, ...values).flatMap(row => toReceipt(row) ?? [])
   }
 
   ofDebtors(limit: number): readonly SignedReceipt[] {
@@ -86,14 +84,14 @@ export class SqliteReceiptStore implements ReceiptStore {
     const sql = `SELECT newest.* FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
       JOIN consumers ON pub_key = consumer
       WHERE seeder = ? AND bytes > 0 AND ${alive} AND served > paid ORDER BY id DESC LIMIT ?`
-    return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
+    return this.sql.all<KeptRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
   }
 
   unreceipted(limit: number): readonly string[] {
     const sql = `SELECT session FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
       JOIN consumers ON pub_key = consumer
       WHERE seeder = ? AND bytes = 0 AND settled_bytes = 0 AND served > paid ORDER BY id DESC LIMIT ?`
-    return this.sql.all<SessionRow>(sql, newestSessions, this.pubKey, limit).map(({ session }) => session)
+    return this.sql.all<KeptRow>(sql, newestSessions, this.pubKey, limit).map(({ session }) => session)
   }
 
   unsettledBytes(consumer: string, hubKey: string): number {
@@ -111,7 +109,7 @@ export class SqliteReceiptStore implements ReceiptStore {
 
   owed(hubKey: string): readonly Receipt[] {
     const sql = `SELECT * FROM sessions WHERE owed_bytes > bytes AND ${alive} AND hub_key = ? ORDER BY id`
-    return this.sql.all<SessionRow>(sql, hubKey).map(row => {
+    return this.sql.all<KeptRow>(sql, hubKey).map(row => {
       const { hub_key, session, seeder, consumer, owed_bytes: bytes } = row
       return { hub_key, session, seeder, consumer, bytes }
     })
@@ -119,15 +117,6 @@ export class SqliteReceiptStore implements ReceiptStore {
 
   giveUp(session: string): void {
     this.sql.run('UPDATE sessions SET given_up = bytes WHERE session = ?', session)
-  }
-
-  givenUp(session: string): number {
-    return this.#session(session)?.given_up ?? 0
-  }
-
-  receipt(session: string): SignedReceipt | undefined {
-    const row = this.#session(session)
-    return row && toReceipt(row)
   }
 
   account(consumer: string): ConsumerAccount {
@@ -154,24 +143,19 @@ export class SqliteReceiptStore implements ReceiptStore {
     return this.sql.get<{ signed: number }>('SELECT signed FROM seeders WHERE pub_key = ?', seeder)?.signed ?? 0
   }
 
-  settlement(session: string): Settlement | undefined {
-    const row = this.#session(session)
-    return row && toSettlement(row)
-  }
-
   *settlements(): Iterable<Settlement & { readonly receipt: SignedReceipt | undefined }> {
     for (const row of this.#settled()) yield { ...toSettlement(row)!, receipt: toReceipt(row) }
   }
 
   settlementsAt(seq: number): readonly Settlement[] {
     const sql = 'SELECT * FROM sessions WHERE settled_bytes > 0 AND seq = ? ORDER BY id'
-    return this.sql.all<SessionRow>(sql, seq).map(row => toSettlement(row)!)
+    return this.sql.all<KeptRow>(sql, seq).map(row => toSettlement(row)!)
   }
 
   newestSettlement(hubKey: string): Settlement | undefined {
     const sql =
       'SELECT * FROM sessions WHERE settled_bytes > 0 AND coalesce(hub_key, ?1) = ?1 ORDER BY seq DESC, id DESC LIMIT 1'
-    const row = this.sql.get<SessionRow>(sql, hubKey)
+    const row = this.sql.get<KeptRow>(sql, hubKey)
     return row && toSettlement(row)
   }
 
@@ -202,23 +186,17 @@ export class SqliteReceiptStore implements ReceiptStore {
       .map(head => ({ ...head }))
   }
 
-  newestHead(hubKey: string): LedgerHead | undefined {
-    const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? ORDER BY seq DESC, hash LIMIT 1'
-    const head = this.sql.get<LedgerHead>(sql, hubKey)
-    return head && { ...head }
-  }
-
-  headBefore(hubKey: string, seq: number): LedgerHead | undefined {
+  newestHead(hubKey: string, before = Infinity): LedgerHead | undefined {
     const sql = 'SELECT seq, hash, signature FROM heads WHERE hub_key = ? AND seq < ? ORDER BY seq DESC, hash LIMIT 1'
-    const head = this.sql.get<LedgerHead>(sql, hubKey, seq)
+    const head = this.sql.get<LedgerHead>(sql, hubKey, before)
     return head && { ...head }
   }
 
   /** By pages, so that the store can be written to while somebody reads it. */
-  *#settled(): Iterable<SessionRow> {
-    let after: Pick<SessionRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
+  *#settled(): Iterable<KeptRow> {
+    let after: Pick<KeptRow, 'seq' | 'id'> | undefined = { seq: -1, id: 0 }
     while (after !== undefined) {
-      const rows: readonly SessionRow[] = this.sql.all<SessionRow>(
+      const rows: readonly KeptRow[] = this.sql.all<KeptRow>(
         'SELECT * FROM sessions WHERE settled_bytes > 0 AND (seq, id) > (?, ?) ORDER BY seq, id LIMIT ?',
         ...[after.seq, after.id, pageRows],
       )
@@ -227,12 +205,12 @@ export class SqliteReceiptStore implements ReceiptStore {
     }
   }
 
-  #session(session: string): SessionRow | undefined {
-    return this.sql.get<SessionRow>('SELECT * FROM sessions WHERE session = ?', session)
+  #session(session: string): KeptRow | undefined {
+    return this.sql.get<KeptRow>('SELECT * FROM sessions WHERE session = ?', session)
   }
 
   /** The session with these parties, as it is or new. Undefined when it has others. */
-  #known(session: string, { seeder, consumer }: Parties): SessionRow | undefined {
+  #known(session: string, { seeder, consumer }: SessionParties): KeptRow | undefined {
     const row = this.#session(session)
     if (row !== undefined) return row.seeder === seeder && row.consumer === consumer ? row : undefined
     this.sql.run(

@@ -39,7 +39,7 @@ function connect(
     channel: near,
     name,
     other: there.pubKey,
-    account: here.accounts.paid({ hubKey, session, seeder: there.pubKey }),
+    payment: here.payments.consume({ hubKey, session, pubKey: there.pubKey }),
     receipts,
   })
   const server = carried(time, {
@@ -47,7 +47,7 @@ function connect(
     channel: far,
     name,
     other: here.pubKey,
-    account: there.accounts.served({ hubKey, session, consumer: here.pubKey }),
+    payment: there.payments.serve({ hubKey, session, pubKey: here.pubKey }),
     receipts,
     dial: () => {
       const socket = memorySocket()
@@ -95,7 +95,7 @@ function connect(
   }
 }
 
-describe('two peers with accounts', () => {
+describe('two peers that pay', () => {
   it('pay for a download to the byte, while it flows, and nothing is held for long', () => {
     const { time, hub, here, there } = peers(1e8)
     const connection = connect({ time, here, there }, 'one')
@@ -139,7 +139,7 @@ describe('two peers with accounts', () => {
     const download = connection.fetch(6_000_000)
     download.run(5_000)
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
-    expect([download.socket.finished, hub.wallet(consumer), here.accounts.stop()]).toEqual([false, 0, 'no-coins'])
+    expect([download.socket.finished, hub.wallet(consumer), here.payments.stop()]).toEqual([false, 0, 'no-coins'])
     hub.grant(consumer, 10_000_000)
     download.run(5_000)
     expect(download.socket.finished).toBe(true)
@@ -201,7 +201,7 @@ describe('two peers with accounts', () => {
     const one = connect({ time, here, there }, 'one')
     one.fetch(10_000_000).run(1_000)
     one.close()
-    expect([hub.moved, here.accounts.stop()]).toEqual([2_000_000, 'spending-limit'])
+    expect([hub.moved, here.payments.stop()]).toEqual([2_000_000, 'spending-limit'])
     time.advance(86_400_000)
     const again = connect({ time, here, there }, 'two').fetch(500_000)
     again.run(1_000)
@@ -254,7 +254,7 @@ describe('two peers with accounts', () => {
     download.run(60_000)
     // Nobody can pay, so nobody is cut off; the seeder holds the claim for all that it gave.
     expect([hub.moved, connection.server.errors]).toEqual([0, []])
-    expect(there.store.receipt(sessionOf('one'))!.bytes).toBe(download.socket.written.length)
+    expect(there.store.session(sessionOf('one'))!.receipt!.bytes).toBe(download.socket.written.length)
     expect(download.socket.written.length).toBe(1_000_000)
     there.signIn()
     time.advance(100)
@@ -297,7 +297,7 @@ describe('two peers with accounts', () => {
     download.run(5_000)
     connection.close()
     time.advance(3_000)
-    const last = there.store.receipt(sessionOf('one'))!.bytes
+    const last = there.store.session(sessionOf('one'))!.receipt!.bytes
     const higher = signedReceipt('one', last + 5_000, seeder, consumer)
     here.store.keep(higher)
     here.signIn()
@@ -351,7 +351,7 @@ describe('two peers with accounts', () => {
   })
 })
 
-describe('createAccounts', () => {
+describe('createPayments', () => {
   it('tells of a store that cannot be read, and signs nothing', () => {
     const time = virtualTime()
     const full = new LighthouseError('store-failed', 'the disk is broken')
@@ -377,7 +377,7 @@ describe('createAccounts', () => {
     const before = here.reports.length
     time.advance(100)
     expect(here.reports.slice(before)).toEqual([])
-    expect(here.store.settlement(sessionOf('old'))).toBeUndefined()
+    expect(here.store.session(sessionOf('old'))?.settlement).toBeUndefined()
     expect(here.store.due(10).map(({ session }) => session)).toContain(sessionOf('old'))
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
   })
@@ -407,11 +407,11 @@ describe('createAccounts', () => {
     here.signIn()
     here.signOut()
     const restarted = coinPeer(time, hub, consumer, { store: here.store })
-    restarted.accounts.heard({ type: 'session', session: hub.session(consumer) })
-    restarted.accounts.heard({ type: 'coins', bytes: 1_000_000 })
-    restarted.accounts.heard({ type: 'settled', settlement: signedSettlement('unknown', 400_000, 600_000) })
+    restarted.hear({ type: 'session', session: hub.session(consumer) })
+    restarted.hear({ type: 'balance', bytes: 1_000_000 })
+    restarted.hear({ type: 'settled', settlement: signedSettlement('unknown', 400_000, 600_000) })
     // Of these 600,000 all are signed away in the other session.
-    expect(restarted.accounts.stop()).toBe('no-coins')
+    expect(restarted.payments.stop()).toBe('no-coins')
   })
 
   it('keeps due what there are no coins for, and offers it again as soon as there are more', () => {
@@ -477,7 +477,7 @@ describe('createAccounts', () => {
     broken.now = false
     here.signIn()
     time.advance(100)
-    expect(memory.settlement(sessionOf('one'))!.bytes).toBe(3_000_000)
+    expect(memory.session(sessionOf('one'))!.settlement!.bytes).toBe(3_000_000)
   })
 
   it('learns of its coins from an acknowledgement where nothing else tells it', () => {
@@ -487,47 +487,47 @@ describe('createAccounts', () => {
     here.hubSession$.next(hub.session(consumer))
     time.advance(100)
     expect(here.reports.map(report => 'bytes' in report && report.bytes)).toEqual([1_000_000, 600_000])
-    expect(here.store.settlement(sessionOf('old'))!.bytes).toBe(400_000)
+    expect(here.store.session(sessionOf('old'))!.settlement!.bytes).toBe(400_000)
   })
 
   it('takes the wallet of the highest block, in whatever order they come, and of a question that nothing overtook', () => {
     const { here } = peers(10_000_000)
     const settled = (name: string, wallet: number, seq: number): void =>
-      here.accounts.heard({ type: 'settled', settlement: signedSettlement(name, 500, wallet, seq) })
+      here.hear({ type: 'settled', settlement: signedSettlement(name, 500, wallet, seq) })
     const answer$ = new Subject<number>()
     const answers: number[] = []
-    here.accounts.lookUp$(answer$).subscribe(bytes => answers.push(bytes))
+    here.payments.lookUp$(answer$).subscribe(bytes => answers.push(bytes))
     settled('nine', 2_000_000, 9)
     settled('eight', 3_000_000, 8)
     answer$.next(9_000_000)
-    expect([answers, here.accounts.wallet?.bytes]).toEqual([[2_000_000], 2_000_000])
-    expect(here.reports).toEqual([10_000_000, 2_000_000].map(bytes => ({ type: 'coins', bytes })))
+    expect([answers, here.payments.wallet.balanceBytes]).toEqual([[2_000_000], 2_000_000])
+    expect(here.reports).toEqual([10_000_000, 2_000_000].map(bytes => ({ type: 'balance', bytes })))
   })
 
   it('passes on every settlement, pushed and acknowledged', () => {
     const { time, hub, here } = peers(1_000_000)
     const settled: string[] = []
-    here.accounts.settled$.subscribe(({ session, bytes }) => settled.push(`${session} ${bytes}`))
+    here.payments.settled$.subscribe(({ session, bytes }) => settled.push(`${session} ${bytes}`))
     hub.silent = true
     here.store.keep(signedReceipt('old', 400_000, seeder, consumer))
     here.signIn()
     time.advance(100)
-    here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
+    here.hear({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
     expect(settled).toEqual([`${sessionOf('old')} 400000`, `${sessionOf('strange')} 500`])
   })
 
   it('takes the wallet alone from a settlement of a session that it was never party to', () => {
     const { here } = peers(0)
-    here.accounts.heard({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
-    expect(here.accounts.stop()).toBeUndefined()
+    here.hear({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
+    expect(here.payments.stop()).toBeUndefined()
     expect(here.store.account(seeder)).toEqual({ servedBytes: 0, paidBytes: 0 })
     expect([...here.store.settlements()]).toEqual([])
   })
 
   it('says that nothing can be paid for while the wallet is unknown or empty', () => {
     const { here } = peers(0)
-    expect(here.accounts.stop()).toBe('no-coins')
-    here.accounts.heard({ type: 'coins', bytes: 1_000_000 })
-    expect(here.accounts.stop()).toBeUndefined()
+    expect(here.payments.stop()).toBe('no-coins')
+    here.hear({ type: 'balance', bytes: 1_000_000 })
+    expect(here.payments.stop()).toBeUndefined()
   })
 })

@@ -1,0 +1,113 @@
+import type { Observer } from 'rxjs'
+import type { SeederStore } from '../../ports/receipts.js'
+import { setBounded } from '../../protocol/bounded-map.js'
+import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
+import {
+  announced,
+  announcement,
+  createCredit,
+  type Credit,
+  forgive,
+  limitOf,
+  settled,
+} from '../../protocol/coins/credit.js'
+import type { PaymentEvent } from './payment-event.js'
+
+/** How long a key is turned away, with the reason in words, that has just been given up as unpaid. */
+const turnedAwayMs = 60_000
+
+/** Keys that are turned away at a time; beyond, the oldest may come again sooner, and gets nothing all the same. */
+const maxTurnedAway = 1_000
+
+export interface CreditsOptions {
+  readonly store: SeederStore
+  /** Receives `credit` when what a key may be sent has grown. */
+  readonly event$: Observer<PaymentEvent>
+  readonly clock: { now(): number }
+}
+
+/**
+ * The credit of every key: in memory while a session with it lasts, and in the store. Debt belongs to the key and outlives
+ * connection and process. All methods throw `store-failed`.
+ */
+export class Credits {
+  readonly #live = new Map<string, Credit>()
+  /** Until when, by key. */
+  readonly #turnedAway = new Map<string, number>()
+
+  constructor(private readonly options: CreditsOptions) {}
+
+  of(consumer: string): Credit {
+    return this.#live.get(consumer) ?? createCredit(this.options.store.account(consumer))
+  }
+
+  /** Payload bytes that this session may have sent in all: 0 where it is not live. Asked for whenever something is sent. */
+  limitOf(consumer: string, session: string): number {
+    const credit = this.#live.get(consumer)
+    return credit === undefined ? 0 : limitOf(credit, session)
+  }
+
+  /** What a step announces is on disk before anything of it is sent. */
+  update(consumer: string, step: (credit: Credit) => Credit): void {
+    const { store, event$ } = this.options
+    const before = this.of(consumer)
+    const credit = step(before)
+    // Before the store is told, which may fail: what was sent is a debt all the same.
+    this.#keep(consumer, credit)
+    const due = announcement(credit)
+    try {
+      if (due === undefined) return
+      store.serve(consumer, due)
+      this.#keep(consumer, announced(credit, due))
+    } finally {
+      // Who paid has paid, also where the store could not be told of what may be sent now.
+      const { paidBytes } = credit
+      if (due !== undefined || paidBytes > before.paidBytes) event$.next({ type: 'credit', consumer, paidBytes })
+    }
+  }
+
+  /** The hub settled so much more of a session with this key, and the store knows. */
+  settled(consumer: string, bytes: number): void {
+    this.#turnedAway.delete(consumer)
+    if (this.#live.has(consumer)) this.update(consumer, credit => settled(credit, bytes))
+  }
+
+  /** Asks nothing more for what this key owes. Returns how many bytes that was. */
+  forgive(consumer: string): number {
+    const credit = this.of(consumer)
+    const forgiven = forgive(credit)
+    const bytes = credit.servedBytes - forgiven.servedBytes
+    if (bytes > 0) {
+      this.options.store.serve(consumer, forgiven.servedBytes)
+      this.#keep(consumer, announced(forgiven, forgiven.servedBytes))
+    }
+    this.#turnedAway.delete(consumer)
+    this.update(consumer, same => same)
+    return bytes
+  }
+
+  /** Whether this key has ever paid for a coin's worth of what it was sent. */
+  hasPaid(consumer: string): boolean {
+    return this.of(consumer).paidBytes >= bytesPerCoin
+  }
+
+  /** Gives this key up as unpaid: it is turned away for a minute, or until it pays. Later it may try again, and pay then. */
+  turnAway(consumer: string): void {
+    setBounded(this.#turnedAway, consumer, this.options.clock.now() + turnedAwayMs, maxTurnedAway)
+  }
+
+  /** Why this key gets no connection now, in words for its owner, who sees nothing but a transfer that stops otherwise. */
+  refusal(consumer: string): string | undefined {
+    if ((this.#turnedAway.get(consumer) ?? 0) <= this.options.clock.now()) return undefined
+    const { servedBytes, paidBytes } = this.of(consumer)
+    return (
+      `${formatCoins(servedBytes - paidBytes)} coins are owed here for what was sent to you and not paid, what was under ` +
+      'way when a connection broke included; there is nothing more before they are paid, or the owner forgives them'
+    )
+  }
+
+  #keep(consumer: string, credit: Credit): void {
+    if (credit.sessions.size === 0) this.#live.delete(consumer)
+    else this.#live.set(consumer, credit)
+  }
+}

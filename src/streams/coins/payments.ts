@@ -1,0 +1,232 @@
+import {
+  BehaviorSubject,
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  distinctUntilChanged,
+  EMPTY,
+  filter,
+  ignoreElements,
+  map,
+  merge,
+  type Observable,
+  of,
+  type SchedulerLike,
+  share,
+  skip,
+  Subject,
+  tap,
+} from 'rxjs'
+import type { CryptoPort, HubClient } from '../../ports.js'
+import type { Moved, ReceiptStore } from '../../ports/receipts.js'
+import type { Settlement } from '../../protocol/coins/receipt.js'
+import type { SpendingLimits, SpendingStop } from '../../protocol/coins/spending.js'
+import { unknownWallet, type Wallet } from '../../protocol/coins/wallet.js'
+import type { Identity } from '../../protocol/peer/metadata.js'
+import type { HubSession, SignalingEvent } from '../signaling/signaling.js'
+import { affordable$ } from './affordable.js'
+import { creditSession } from './crediting.js'
+import { Credits } from './credits.js'
+import { missedPayments$ } from './missed-payments.js'
+import { createPaying } from './paying.js'
+import {
+  type PaymentEvent,
+  type ReceiptRefused,
+  storeFailure,
+  storeFailure$,
+  type StoreFailure,
+} from './payment-event.js'
+import type { PayableSession, SessionPayment } from './session-payment.js'
+import { settling$ } from './settling.js'
+import { walletChanges$ } from './wallet.js'
+
+export interface PaymentsOptions {
+  readonly identity: Identity
+  readonly crypto: CryptoPort
+  readonly store: ReceiptStore
+  readonly limits: SpendingLimits
+  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  /** What the hub says. Hot. */
+  readonly hubEvent$: Observable<SignalingEvent>
+  readonly hub: Pick<HubClient, 'ledger$'>
+  readonly scheduler: SchedulerLike
+}
+
+/** What is reported of coins. `balance` each time that the hub says what counts. */
+export type PaymentReport = { readonly type: 'balance'; readonly bytes: number } | ReceiptRefused | StoreFailure
+
+/** What this peer owes and pays, what it is owed and gets. */
+export interface Payments {
+  /** The payment of a session in which this peer consumes. */
+  readonly consume: (session: PayableSession) => SessionPayment
+  /** The payment of a session in which this peer serves. */
+  readonly serve: (session: PayableSession) => SessionPayment
+  readonly wallet: Wallet
+  /**
+   * Asks for the balance with `balance$`, and emits what counts then: the answer, or what was said while it was on its way, which
+   * is newer. Errors as the question does.
+   */
+  lookUp$(balance$: Observable<number>): Observable<number>
+  /** Why this key is not served now, in words for its owner. Undefined when it is, or the store cannot say. */
+  readonly refusal: (consumer: string) => string | undefined
+  /** Whether this key has paid for something here. False where the store cannot say. */
+  readonly hasPaid: (consumer: string) => boolean
+  /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
+  forgive(consumer: string): number
+  /** Every settlement whose signature was checked, before the store has it, also those that move nothing. Hot. */
+  readonly settled$: Observable<Settlement>
+  /** Why nothing can be paid for now; for one seeder where its key is given. Undefined when it can, or the store cannot say. */
+  readonly stop: (seeder?: string) => SpendingStop | undefined
+  /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
+  readonly report$: Observable<PaymentReport>
+}
+
+/** A settlement as the hub says it, and then as the store has it, if it moved anything. */
+type SettlementEvent =
+  | { readonly type: 'said'; readonly settlement: Settlement }
+  | { readonly type: 'moved'; readonly settlement: Settlement; readonly moved: Moved }
+  | StoreFailure
+
+/**
+ * The coins of a peer.
+ *
+ *     hub ──settlement, balance──▶ store ──▶ wallet$ ──▶ debts, sessions ──receipts──▶ event$ ──▶ settling$ ──▶ hub
+ *                                    └──▶ credit of keys ──▶ sessions                    ▲           │
+ *                                                                                        └──answers──┘
+ *
+ * `event$` is the one place where what was done comes round as an event; everything else is derived from it and the hub's
+ * events. Throws `store-failed` when the store cannot be read.
+ */
+export function createPayments(options: PaymentsOptions): Payments {
+  const { identity, crypto, store, limits, hubSession$, hubEvent$, hub, scheduler } = options
+  const event$ = new Subject<PaymentEvent>()
+  const refused$ = event$.pipe(filter(event => event.type === 'receipt-refused'))
+
+  const settlement$ = merge(hubEvent$, event$).pipe(
+    filter(event => event.type === 'settled'),
+    concatMap(({ settlement }) =>
+      concat(
+        of<SettlementEvent>({ type: 'said', settlement }),
+        defer((): Observable<SettlementEvent> => {
+          const moved = store.settle(settlement)
+          return moved === undefined ? EMPTY : of({ type: 'moved', settlement, moved })
+        }).pipe(catchError(storeFailure$)),
+      ),
+    ),
+    share(),
+  )
+  const settled$ = settlement$.pipe(
+    filter(event => event.type === 'said'),
+    map(({ settlement }) => settlement),
+  )
+  const moved$ = settlement$.pipe(
+    filter(event => event.type === 'moved'),
+    map(({ moved }) => moved),
+  )
+
+  const wallet$ = new BehaviorSubject(unknownWallet)
+  // From what is said, before the store has it: what was signed must not be counted as free in between.
+  const lookedUp$ = event$.pipe(filter(event => event.type === 'looked-up'))
+  const walletChange$ = walletChanges$({ hubEvent$, settled$, lookedUp$, scheduler }).pipe(
+    share({ connector: () => wallet$ }),
+  )
+  const balanceBytes$ = wallet$.pipe(
+    skip(1),
+    map(({ balanceBytes }) => balanceBytes),
+    filter(bytes => bytes !== undefined),
+  )
+
+  /** The hub will not settle what it refuses for other reasons than coins: that does not count as signed any more. */
+  const givenUp$ = refused$.pipe(
+    filter(({ code }) => code !== 'no-coins'),
+    concatMap(({ receipt }) =>
+      defer(() => {
+        store.giveUp(receipt.session)
+        return of({ type: 'given-up' as const })
+      }).pipe(catchError(storeFailure$)),
+    ),
+    share(),
+  )
+  const funds$ = merge(
+    balanceBytes$.pipe(distinctUntilChanged()),
+    moved$.pipe(filter(({ consumer }) => consumer === identity.pubKey)),
+    givenUp$,
+  )
+  // Of this peer's own receipts: of the wallets of others nothing is known here.
+  const short$ = refused$.pipe(
+    filter(({ code, receipt }) => code === 'no-coins' && receipt.consumer === identity.pubKey),
+    map(({ receipt }) => receipt.bytes - (store.session(receipt.session)?.settlement?.bytes ?? 0)),
+  )
+
+  const credits = new Credits({ store, event$, clock: scheduler })
+  const earned$ = moved$.pipe(
+    filter(({ consumer }) => consumer !== identity.pubKey),
+    concatMap(({ consumer, bytes }) =>
+      defer(() => {
+        credits.settled(consumer, bytes)
+        return EMPTY
+      }).pipe(catchError(storeFailure$)),
+    ),
+  )
+  const receipt$ = merge(
+    event$.pipe(
+      filter(event => event.type === 'receipt'),
+      map(({ receipt }) => receipt),
+    ),
+    missedPayments$({ hubSession$, hub, store, scheduler }),
+  ).pipe(share())
+  const again$ = affordable$(short$, balanceBytes$)
+  const failure$ = merge(settlement$, givenUp$).pipe(filter(event => event.type === 'receipts-failed'))
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler })
+  const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
+
+  /** What the store cannot do is reported; the peer goes on. */
+  const attempt = <T>(work: () => T, otherwise: T): T => {
+    try {
+      return work()
+    } catch (error) {
+      event$.next(storeFailure(error))
+      return otherwise
+    }
+  }
+
+  return {
+    consume: session => paying.session(session),
+    serve: session => creditSession({ identity, crypto, store, credits, signedIn$, event$, scheduler }, session),
+    get wallet() {
+      return wallet$.value
+    },
+    lookUp$: balance$ =>
+      defer(() => {
+        const asked = wallet$.value
+        return balance$.pipe(
+          map(balanceBytes => {
+            event$.next({ type: 'looked-up', balanceBytes, asked })
+            return wallet$.value.balanceBytes ?? balanceBytes
+          }),
+        )
+      }),
+    settled$,
+    refusal: consumer => attempt(() => credits.refusal(consumer), undefined),
+    hasPaid: consumer => attempt(() => credits.hasPaid(consumer), false),
+    forgive: consumer => credits.forgive(consumer),
+    stop: seeder => attempt(() => paying.stop(seeder), undefined),
+    report$: defer(() =>
+      merge(
+        event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
+        balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
+        merge(
+          paying.debt$,
+          earned$,
+          failure$,
+          settling$({ receipt$, again$, pubKey: identity.pubKey, hubSession$, store, crypto, scheduler }),
+        ).pipe(
+          tap(event => event$.next(event)),
+          ignoreElements(),
+        ),
+        walletChange$.pipe(ignoreElements()),
+      ),
+    ).pipe(share()),
+  }
+}
