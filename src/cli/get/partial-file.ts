@@ -4,8 +4,8 @@ import { LighthouseError } from '../../protocol/errors.js'
 import { diskFailure } from '../disk-failure.js'
 import { CommandFailure } from '../failure.js'
 import { isAlive } from '../running.js'
-import type { Held, Version } from './answer.js'
-import type { Destination } from './destination.js'
+import type { Version } from './answer.js'
+import { Destination } from './destination.js'
 import { codeOf, moveToFree } from './move-to-free.js'
 import { type FoundNote, readNote, writeNote } from './part-note.js'
 import { type PartPaths, partPaths } from './part-paths.js'
@@ -53,10 +53,8 @@ interface Known {
  * note is written before the first byte of a version and never describes bytes of another one. Everything rejects with
  * `store-failed` when the disk fails.
  */
-export class PartialFile implements Destination {
+export class PartialFile extends Destination {
   readonly canGoOn = true
-  #length: number
-  #version: Version | undefined
   #closed = false
 
   private constructor(
@@ -67,8 +65,9 @@ export class PartialFile implements Destination {
     private readonly file: FileHandle,
     held: Known | undefined,
   ) {
-    this.#length = held?.length ?? 0
-    this.#version = held?.version
+    super()
+    this.bytes = held?.length ?? 0
+    this.version = held?.version
   }
 
   /**
@@ -107,24 +106,11 @@ export class PartialFile implements Destination {
     return this.held === undefined ? undefined : this.path
   }
 
-  get length(): number {
-    return this.#length
-  }
-
-  get size(): number | undefined {
-    return this.#version?.size
-  }
-
-  get held(): Held | undefined {
-    const { etag, size } = this.#version ?? {}
-    return etag === undefined || this.#length === 0 ? undefined : { from: this.#length, version: { etag, size } }
-  }
-
   async begin(version: Version): Promise<void> {
     await this.#do(async () => {
       await this.file.truncate()
-      this.#length = 0
-      this.#version = version
+      this.bytes = 0
+      this.version = version
       await this.#writeNote(this.pid, true)
     })
   }
@@ -132,9 +118,9 @@ export class PartialFile implements Destination {
   async append(bytes: Uint8Array): Promise<void> {
     await this.#do(async () => {
       for (let done = 0; done < bytes.length;) {
-        const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.#length)
+        const { bytesWritten } = await this.file.write(bytes, done, bytes.length - done, this.bytes)
         done += bytesWritten
-        this.#length += bytesWritten
+        this.bytes += bytesWritten
       }
     })
   }
@@ -144,8 +130,8 @@ export class PartialFile implements Destination {
     await this.#do(async () => {
       await this.file.sync()
       const { size } = await this.file.stat()
-      if (size !== (this.size ?? this.#length)) {
-        const message = `"${this.path}" has ${size} bytes, and ${this.size ?? this.#length} were announced`
+      if (size !== (this.size ?? this.bytes)) {
+        const message = `"${this.path}" has ${size} bytes, and ${this.size ?? this.bytes} were announced`
         throw new CommandFailure('not-as-announced', message)
       }
       if (replaces) await rename(this.path, this.target)
@@ -162,7 +148,7 @@ export class PartialFile implements Destination {
     if (this.#closed) return
     try {
       await this.#release()
-      if (this.#length > 0) await this.#writeNote(0, true)
+      if (this.bytes > 0) await this.#writeNote(0, true)
       else await Promise.all([this.path, this.paths.note].map(path => rm(path, { force: true })))
     } catch {
       // A full disk takes no new note. The one that is there names this process, which is about to end.
@@ -183,7 +169,7 @@ export class PartialFile implements Destination {
 
   /** False where there is a note and it may not be replaced. */
   async #writeNote(pid: number, replaces: boolean): Promise<boolean> {
-    const { etag = null, size = null } = this.#version ?? {}
+    const { etag = null, size = null } = this.version ?? {}
     return writeNote(this.paths, { address: this.address, etag, size, pid }, replaces)
   }
 
