@@ -39,74 +39,37 @@ export type CommandCode =
 /** Every code that `--json` can show. */
 export type FailureCode = ErrorCode | CommandCode
 
-const { failure, usage, notRegistered, hubUnreachable, peerUnreachable, outOfCoins, integrity } = exitCodes
-
-const table: Record<FailureCode, ExitCode> = {
+/** What ends with another code than 1. */
+const codes: readonly (readonly [ExitCode, readonly FailureCode[]])[] = [
   // The command was called wrongly.
-  usage,
-  'invalid-option': usage,
-  'malformed-nickname': usage,
-  'own-nickname': usage,
-  'invalid-share': usage,
-  'not-a-file': usage,
+  [exitCodes.usage, ['usage', 'invalid-option', 'malformed-nickname', 'own-nickname', 'invalid-share', 'not-a-file']],
   // Nobody is registered here, or the hub does not accept who is.
-  'not-registered': notRegistered,
-  'invalid-metadata': notRegistered,
-  'not-authenticated': notRegistered,
-  'session-replaced': notRegistered,
+  [exitCodes.notRegistered, ['not-registered', 'invalid-metadata', 'not-authenticated', 'session-replaced']],
   // There is no hub, or something else answers.
-  'hub-unreachable': hubUnreachable,
-  'hub-protocol': hubUnreachable,
+  [exitCodes.hubUnreachable, ['hub-unreachable', 'hub-protocol']],
   // The other peer cannot be reached, or was lost.
-  'connect-timeout': peerUnreachable,
-  'peer-offline': peerUnreachable,
-  'unknown-nickname': peerUnreachable,
-  'peer-refused': peerUnreachable,
-  'peer-silent': peerUnreachable,
-  'webrtc-failed': peerUnreachable,
-  'channel-closed': peerUnreachable,
-  'stream-reset': peerUnreachable,
-  unpaid: peerUnreachable,
-  'transfer-broken': peerUnreachable,
-  'no-coins': outOfCoins,
-  'spending-limit': outOfCoins,
-  'bad-signature': integrity,
-  'key-changed': integrity,
-  'ledger-broken': integrity,
-  'not-as-announced': integrity,
-  'file-changed': integrity,
-  // The rest.
-  'frame-version': failure,
-  'frame-command': failure,
-  'frame-size': failure,
-  'protocol-violation': failure,
-  'stream-ids-exhausted': failure,
-  'too-many-streams': failure,
-  'stream-overrun': failure,
-  'rate-limited': failure,
-  'registration-refused': failure,
-  'malformed-signal': failure,
-  'too-many-connections': failure,
-  'port-in-use': failure,
-  'address-unavailable': failure,
-  'no-tunnel-port': failure,
-  'store-failed': failure,
-  'already-registered': failure,
-  'not-running': failure,
-  'already-running': failure,
-  'still-running': failure,
-  'not-answering': failure,
-  'demo-failed': failure,
-  'no-such-file': failure,
-  'file-exists': failure,
-  'too-large': failure,
-  'unexpected-answer': failure,
-  interrupted: failure,
-  'output-closed': failure,
-  internal: failure,
-}
+  [
+    exitCodes.peerUnreachable,
+    [
+      'connect-timeout',
+      'peer-offline',
+      'unknown-nickname',
+      'peer-refused',
+      'peer-silent',
+      'webrtc-failed',
+      'channel-closed',
+      'stream-reset',
+      'unpaid',
+      'transfer-broken',
+    ],
+  ],
+  [exitCodes.outOfCoins, ['no-coins', 'spending-limit']],
+  [exitCodes.integrity, ['bad-signature', 'key-changed', 'ledger-broken', 'not-as-announced', 'file-changed']],
+]
 
-/** The exit code for a failure. Total. */
+const byFailure = new Map(codes.flatMap(([exit, failures]) => failures.map(failure => [failure, exit] as const)))
+
+/** The exit code for a failure: 1 where no other one says more. */
 export function exitCodeOf(code: FailureCode): ExitCode {
-  return table[code]
+  return byFailure.get(code) ?? exitCodes.failure
 }
