@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
 import { EMPTY, Subject, throwError } from 'rxjs'
 import type { Tunnel } from '../../../src/protocol/tunnels/tunnels.js'
 import { type ErrorCode, errorCodes, LighthouseError } from '../../../src/protocol/errors.js'
-import { httpStatus } from '../../../src/protocol/http/error-answers.js'
+import { describeFailure } from '../../../src/protocol/http/error-answers.js'
 import { ask, cleanUp, exchange, FakeBackend, type RunningProxy, startProxy } from '../../support/proxy-fixture.node.js'
 
 let peer: FakeBackend
@@ -144,20 +144,22 @@ describe('/proxy/:nickname/*', () => {
 
 describe('failures', () => {
   it.each(Object.keys(errorCodes) as ErrorCode[])('%s is told with its status and a next step', async code => {
-    peer.connection$ = () => throwError(() => new LighthouseError(code, 'what happened'))
+    const failure = new LighthouseError(code, 'what happened')
+    const { status } = describeFailure(failure)
+    peer.connection$ = () => throwError(() => failure)
     const program = await ask(proxy.port, '/proxy/bob/')
-    expect(program.status).toBe(httpStatus(code))
+    expect(program.status).toBe(status)
     expect(program.headers['content-type']).toBe('application/problem+json')
     expect(JSON.parse(program.body)).toEqual({
       type: 'about:blank',
       title: expect.any(String),
-      status: httpStatus(code),
+      status,
       detail: 'what happened',
       code,
       next: expect.any(String),
     })
     const person = await ask(proxy.port, '/inline/bob/', { headers: { accept: 'text/html' } })
-    expect([person.status, person.headers['content-type']]).toEqual([httpStatus(code), 'text/html; charset=utf-8'])
+    expect([person.status, person.headers['content-type']]).toEqual([status, 'text/html; charset=utf-8'])
   })
 
   it('escapes what others wrote', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { type ErrorCode, errorCodes, LighthouseError } from '../../../src/protocol/errors.js'
-import { describeFailure, httpStatus } from '../../../src/protocol/http/error-answers.js'
+import { describeFailure } from '../../../src/protocol/http/error-answers.js'
 
 const expected: Readonly<Record<ErrorCode, number>> = {
   'frame-version': 502,
@@ -44,12 +44,6 @@ const expected: Readonly<Record<ErrorCode, number>> = {
   'store-failed': 500,
 }
 const codes = Object.keys(errorCodes) as ErrorCode[]
-
-describe('httpStatus', () => {
-  it.each(codes)('%s has its status', code => {
-    expect(httpStatus(code)).toBe(expected[code])
-  })
-})
 
 describe('describeFailure', () => {
   it.each(codes)('%s has a title, the message and a next step, and leaves no place holder', code => {

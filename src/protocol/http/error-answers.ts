@@ -141,11 +141,6 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'store-failed': setupFailed('Stored data is not usable', 'Check the disk and the permissions of the files.'),
 }
 
-/** The HTTP status for a failure of that code. */
-export function httpStatus(code: ErrorCode): number {
-  return answers[code].status
-}
-
 /** A failure as an answer over HTTP. Plain text: whoever makes a page of it escapes. */
 export interface FailureAnswer extends Answer {
   readonly detail: string
