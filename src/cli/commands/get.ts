@@ -1,10 +1,10 @@
 import { open } from 'node:fs/promises'
 import { basename } from 'node:path'
-import { ignoreElements, lastValueFrom, merge, takeUntil, takeWhile, tap, timer } from 'rxjs'
+import { ignoreElements, lastValueFrom, merge, takeWhile, tap, timer } from 'rxjs'
 import { formatBytes } from '../../protocol/byte-size.js'
 import { diskFailure } from '../disk-failure.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
-import { CommandFailure, type Failure, toFailure } from '../failure.js'
+import { type Failure, toFailure } from '../failure.js'
 import { type FileAddress, parseFileAddress } from '../get/address.js'
 import { Bound } from '../get/bound.js'
 import type { Destination } from '../get/destination.js'
@@ -14,6 +14,7 @@ import { PartialFile } from '../get/partial-file.js'
 import { progressLine } from '../get/progress.js'
 import { StreamOutput } from '../get/stream-output.js'
 import { targetOf } from '../get/target.js'
+import { failOnInterrupt, interrupted } from '../interrupted.js'
 import { createOutput, printable } from '../output.js'
 import { outputFailure } from '../sink.js'
 import type { Context } from './context.js'
@@ -88,16 +89,11 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
     download$({ home, address, into, bound }).pipe(tap(tell)),
     timer(lookAgainMs, lookAgainMs).pipe(tap(show), ignoreElements()),
   ).pipe(
-    takeWhile(({ type }) => type !== 'whole', true),
-    takeUntil(io.interrupt$),
+    takeWhile(({ type }) => type !== 'whole'),
+    failOnInterrupt(io),
   )
-  const last = await lastValueFrom(told$, { defaultValue: undefined }).finally(() => progress.clear())
-  if (last?.type !== 'whole') throw interrupted()
+  await lastValueFrom(told$, { defaultValue: undefined }).finally(() => progress.clear())
   return resumedFrom ?? into.length
-}
-
-function interrupted(): CommandFailure {
-  return new CommandFailure('interrupted', 'it was interrupted before the end')
 }
 
 function toSentence(text: string): string {

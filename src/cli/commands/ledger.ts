@@ -1,16 +1,16 @@
-import { closeSync, openSync, writeFileSync } from 'node:fs'
+import { open } from 'node:fs/promises'
 import { resolve } from 'node:path'
-import { catchError, concatMap, firstValueFrom, lastValueFrom, of, scan, switchMap, takeUntil, tap } from 'rxjs'
+import { catchError, concatMap, firstValueFrom, lastValueFrom, of, scan, switchMap, tap } from 'rxjs'
 import { isLighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { parseLedgerLine } from '../../protocol/ledger/ledger-line.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
-import { CommandFailure } from '../failure.js'
+import { failOnInterrupt } from '../interrupted.js'
 import { headRemarks, verifyMine } from '../ledger/mine.js'
 import { type Own, own$ } from '../ledger/own.js'
-import { blockProgress } from '../ledger/progress.js'
 import { count, remarksOn, reportVerdict } from '../ledger/report.js'
 import { type LedgerSource, openSource$ } from '../ledger/source.js'
 import { type VerifyOptions, verifyLedger } from '../ledger/verify.js'
+import { liveLine } from '../live-line.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
@@ -27,8 +27,6 @@ export interface LedgerExportValues {
   readonly output?: string
 }
 
-const interrupted = (): CommandFailure => new CommandFailure('interrupted', 'it was interrupted before the end')
-
 /** What `ledger verify` does with an open source. */
 async function verifySource(
   context: Context,
@@ -38,11 +36,11 @@ async function verifySource(
 ): Promise<ExitCode> {
   const { io, output } = context
   const signatures = values.fast !== true
-  const progress = blockProgress(io, output)
+  const progress = liveLine(io, output)
   const options: VerifyOptions = {
     crypto: io.parts.crypto,
     signatures,
-    progress: progress.show,
+    progress: blocks => progress.show(() => count(blocks, 'block')),
     interrupt$: io.interrupt$,
   }
   if (own?.mine !== undefined) return verifyMine(context, options, source, own, own.mine).finally(progress.clear)
@@ -83,56 +81,35 @@ export function ledgerVerifyCommand(context: Context, values: LedgerVerifyValues
   )
 }
 
-/** All of it, also where the system takes a part at a time. */
-function write(file: number, text: string): void {
-  try {
-    writeFileSync(file, Buffer.from(text))
-  } catch (error) {
-    throw toLighthouseError('store-failed', error, 'the ledger cannot be written')
-  }
-}
-
 /** Writes every line on; nothing is checked, since what is wrong is worth keeping. */
 async function exportSource(
   { io, output }: Context,
   path: string | undefined,
-  source: LedgerSource,
+  { head, line$ }: LedgerSource,
 ): Promise<ExitCode> {
   const target = path === undefined || path === '-' ? undefined : resolve(io.cwd, path)
-  const progress = blockProgress(io, output)
-  let file: number | undefined
+  const failed =
+    (message: string) =>
+    (error: unknown): never => {
+      throw toLighthouseError('store-failed', error, message)
+    }
+  // Not over a file that is there: it may be the only copy of what a hub once said.
+  const file = target === undefined ? undefined : await open(target, 'wx').catch(failed(`cannot make "${target}"`))
+  const write = (text: string): Promise<void> =>
+    file === undefined ? io.stdout.writeAll(text) : file.appendFile(text).catch(failed('the ledger cannot be written'))
+  const progress = liveLine(io, output)
   try {
-    // Not over a file that is there: it may be the only copy of what a hub once said.
-    if (target !== undefined) file = openSync(target, 'wx')
-  } catch (error) {
-    throw toLighthouseError('store-failed', error, `cannot make "${target}"`)
-  }
-  try {
-    let isInterrupted = false
-    let last = 0
-    const lines$ = source.line$.pipe(
+    const written$ = line$.pipe(
       concatMap(async lines => {
-        const text = lines.map(line => `${line}\n`).join('')
-        if (file === undefined) await io.stdout.writeAll(text)
-        else write(file, text)
-        last = parseLedgerLine(lines.at(-1) ?? '')?.seq ?? last
-        return lines.length
+        await write(lines.map(line => `${line}\n`).join(''))
+        return { blocks: lines.length, last: parseLedgerLine(lines.at(-1) ?? '')?.seq }
       }),
-      scan((blocks, more) => blocks + more, 0),
-      tap(progress.show),
-      takeUntil(
-        io.interrupt$.pipe(
-          switchMap(() => {
-            isInterrupted = true
-            return [undefined]
-          }),
-        ),
-      ),
+      scan((all, { blocks, last = all.last }) => ({ blocks: all.blocks + blocks, last }), { blocks: 0, last: 0 }),
+      tap(({ blocks }) => progress.show(() => count(blocks, 'block'))),
+      failOnInterrupt(io),
     )
-    const blocks = await lastValueFrom(lines$, { defaultValue: 0 })
+    const { blocks, last } = await lastValueFrom(written$, { defaultValue: { blocks: 0, last: 0 } })
     progress.clear()
-    if (isInterrupted) throw interrupted()
-    const { head } = source
     if (head !== undefined && last < head.seq) {
       const message = `it ends with block ${last}, and the hub signed block ${head.seq} as its head`
       return output.fail({ code: 'ledger-broken', message })
@@ -142,7 +119,7 @@ async function exportSource(
     return exitCodes.done
   } finally {
     progress.clear()
-    if (file !== undefined) closeSync(file)
+    await file?.close()
   }
 }
 

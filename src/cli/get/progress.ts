@@ -1,9 +1,7 @@
 import { formatBytes } from '../../protocol/byte-size.js'
 import type { Io } from '../io.js'
+import { liveLine } from '../live-line.js'
 import { type Output, printable } from '../output.js'
-
-/** Often enough to be seen to move. */
-const betweenMs = 200
 
 /** How much the newest rate counts against those before: about two seconds' worth. */
 const newestShare = 0.1
@@ -48,7 +46,7 @@ export function progressText({ name, bytes, size, rate, silentSeconds }: Progres
   ].join('  ')
 }
 
-/** A line on a terminal that follows a transfer. Nothing where stderr is no terminal, or under --json. */
+/** A line on a terminal that follows a transfer. */
 export interface ProgressLine {
   /** What there is now; also from time to time while nothing comes. */
   show(bytes: number, size: number | undefined): void
@@ -57,25 +55,24 @@ export interface ProgressLine {
 }
 
 export function progressLine(io: Io, output: Output, name: string, now = () => performance.now()): ProgressLine {
-  if (!io.stderr.isTTY || output.json) return { show: () => undefined, clear: () => undefined }
+  const line = liveLine(io, output, now)
   let shown: { readonly at: number; readonly bytes: number } | undefined
   let moved = { at: now(), bytes: 0 }
   let rate: number | undefined
   return {
-    show(bytes, size) {
-      const at = now()
-      if (shown !== undefined && at - shown.at < betweenMs) return
-      if (bytes !== moved.bytes) moved = { at, bytes }
-      if (shown !== undefined && bytes >= shown.bytes) {
-        const newest = ((bytes - shown.bytes) / (at - shown.at)) * 1000
-        rate = rate === undefined ? newest : rate + (newest - rate) * newestShare
-      }
-      shown = { at, bytes }
-      const silentSeconds = at - moved.at < silentMs ? undefined : Math.floor((at - moved.at) / 1000)
-      io.stderr.write(`\r${progressText({ name, bytes, size, rate, silentSeconds })}\u001b[K`)
-    },
+    show: (bytes, size) =>
+      line.show(at => {
+        if (bytes !== moved.bytes) moved = { at, bytes }
+        if (shown !== undefined && bytes >= shown.bytes) {
+          const newest = ((bytes - shown.bytes) / (at - shown.at)) * 1000
+          rate = rate === undefined ? newest : rate + (newest - rate) * newestShare
+        }
+        shown = { at, bytes }
+        const silentSeconds = at - moved.at < silentMs ? undefined : Math.floor((at - moved.at) / 1000)
+        return progressText({ name, bytes, size, rate, silentSeconds })
+      }),
     clear() {
-      if (shown !== undefined) io.stderr.write('\r\u001b[K')
+      line.clear()
       shown = undefined
       rate = undefined
     },

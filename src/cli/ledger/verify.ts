@@ -1,11 +1,11 @@
-import { lastValueFrom, type Observable, scan, takeUntil, tap } from 'rxjs'
+import { lastValueFrom, type Observable, scan } from 'rxjs'
 import { blockHash } from '../../hub/adapters/store/block-hash.js'
 import type { CryptoPort } from '../../ports.js'
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { LedgerAudit } from '../../protocol/ledger/ledger-audit.js'
 import { type LedgerEntry, parseLedgerLine } from '../../protocol/ledger/ledger-line.js'
 import { headText } from '../../protocol/signaling/signed-texts.js'
-import { CommandFailure } from '../failure.js'
+import { failOnInterrupt } from '../interrupted.js'
 import type { LedgerSource } from './source.js'
 
 /** How a ledger is verified. */
@@ -75,7 +75,6 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
   const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
   let problem = headProblem(audit, source, crypto)
   if (problem !== undefined && observe === undefined) return { audit, problem }
-  let isInterrupted = false
   const work$ = source.line$.pipe(
     scan((_count, lines) => {
       for (const line of lines) {
@@ -85,13 +84,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
       progress(audit.seq)
       return audit.seq
     }, 0),
-    takeUntil(
-      interrupt$.pipe(
-        tap(() => {
-          isInterrupted = true
-        }),
-      ),
-    ),
+    failOnInterrupt({ interrupt$ }),
   )
   try {
     await lastValueFrom(work$, { defaultValue: 0 })
@@ -99,7 +92,6 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     if (!isLighthouseError(error, 'ledger-broken')) throw error
     if (error !== stop) problem ??= `ledger block ${audit.seq + 1}: ${error.message}`
   }
-  if (isInterrupted) throw new CommandFailure('interrupted', 'it was interrupted before the end')
   if (problem === undefined && source.head !== undefined && audit.seq < source.head.seq) {
     problem = `ledger block ${audit.seq + 1}: it is missing, and the hub signed block ${source.head.seq} as its head`
   }
