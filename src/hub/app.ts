@@ -2,7 +2,7 @@
  * The composition root of a hub, and the package's entry `lighthouse-peer/hub`.
  */
 import type { Socket } from 'node:net'
-import { asyncScheduler, combineLatest, concatMap, defer, merge, type Observable, of, switchMap, take } from 'rxjs'
+import { asyncScheduler, concatMap, defer, merge, type Observable, of, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 import { blockHash } from './adapters/store/block-hash.js'
@@ -14,7 +14,7 @@ import { makeInvites } from './streams/http/invites.js'
 import { checkLedgerHead$ } from './streams/settlement/ledger-head.js'
 import { ownKeys$ } from './streams/store/own-keys.js'
 import { pruneSessions$ } from './streams/settlement/session-pruning.js'
-import { openBus$, openLimiters$, openStore$, ownDatabase } from './opening.js'
+import { openShared$, openStore$, ownDatabase } from './opening.js'
 import { attach$ } from './serving.js'
 
 export type { HubOptions } from './options.js'
@@ -82,8 +82,8 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
         checkLedgerHead$(store, blockHash).pipe(
           concatMap(() => ownKeys$(store, own, () => crypto.generateKeyPair(), logger)),
           switchMap(keys =>
-            combineLatest([openBus$(settings, keys.pubKey, options), openLimiters$(settings, keys.pubKey)]).pipe(
-              switchMap(([bus, limiters]) =>
+            openShared$(settings, keys.pubKey, options).pipe(
+              switchMap(({ bus, limiters }) =>
                 serve$(assemble(store, keys, bus, limiters, settings, options), settings, options),
               ),
             ),

@@ -1,13 +1,13 @@
 /** Opens what a hub is put together from: its database, its bus and its rate limiters. */
-import { asyncScheduler, map, type Observable, of } from 'rxjs'
+import { asyncScheduler, defer, distinctUntilChanged, map, type Observable, of, switchMap, tap } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { memoryPath } from '../adapters/store/sqlite/file.node.js'
 import { fileProblem, keyMarker, markerPath } from '../adapters/store/key-marker.node.js'
 import { blockHash } from './adapters/store/block-hash.js'
 import { rateLimiters } from './adapters/limits/rate-limiter.js'
-import { limitsClient$ } from './adapters/limits/redis-client.js'
 import { postgresStore$ } from './adapters/store/postgres-store.js'
-import { redisConnection$ } from './adapters/bus/redis-connection.js'
+import { SessionBus } from './adapters/bus/session-bus.js'
+import { type RedisClient, redisClient$ } from './adapters/redis/redis-client.js'
 import { sqliteStore$ } from './adapters/store/sqlite-store.js'
 import { silent } from './assembly.js'
 import type { HubOptions, HubSettings } from './options.js'
@@ -15,9 +15,8 @@ import type { HubBus } from './ports/bus.js'
 import type { RateLimiters } from './ports/limits.js'
 import type { HubLogger } from './ports/logger.js'
 import type { HubStore } from './ports/store.js'
-import { memoryBus } from './streams/bus/memory-bus.js'
+import { keepConnected } from './streams/keep-connected.js'
 import { openOwn$, type OwnDatabase } from './streams/store/own-keys.js'
-import { sharedBus$ } from './streams/bus/shared-bus.js'
 
 /** The database of the hub; its own, or nobody's yet. */
 export function openStore$({ database }: HubSettings, own: OwnDatabase, logger: HubLogger): Observable<HubStore> {
@@ -41,17 +40,30 @@ export function ownDatabase({ database, keyMarker: path, acceptNew }: HubSetting
   }
 }
 
-/** How its processes reach each other. */
-export function openBus$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<HubBus> {
-  const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
-  if (redisUrl === undefined) return of(memoryBus())
-  const connection$ = redisConnection$(redisUrl)
-  return sharedBus$({ connection$, hubKey, processId: crypto.randomId(16), logger, scheduler })
+/** The way to the other processes, and what counts rates for all of them. */
+export interface Shared {
+  readonly bus: HubBus
+  readonly limiters: RateLimiters
 }
 
-/** What counts rates, over its processes where they share a Redis. */
-export function openLimiters$({ redisUrl }: HubSettings, hubKey: string): Observable<RateLimiters> {
+/** What the processes of a hub share over Redis; without one there is this process alone. */
+export function openShared$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<Shared> {
+  const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
   const prefix = `lighthouse:${hubKey}:limit`
-  if (redisUrl === undefined) return of(rateLimiters(prefix))
-  return limitsClient$(redisUrl).pipe(map(client => rateLimiters(prefix, client)))
+  const isAlone = redisUrl === undefined
+  const bus = new SessionBus(hubKey, crypto.randomId(16), scheduler, isAlone)
+  if (isAlone) return of({ bus, limiters: rateLimiters(prefix) })
+  return defer(() => {
+    let client: RedisClient | undefined
+    const shared = { bus, limiters: rateLimiters(prefix, () => client) }
+    return redisClient$(redisUrl).pipe(
+      tap(connected => {
+        client = connected
+      }),
+      switchMap(connected => bus.serve$(connected)),
+      keepConnected(logger, scheduler),
+      map(() => shared),
+      distinctUntilChanged(),
+    )
+  })
 }

@@ -1,5 +1,3 @@
-import type { Observable } from 'rxjs'
-
 /** What the hub sends to a signed-in peer on behalf of others. */
 export type BusEvent = 'signal' | 'settled'
 
@@ -45,23 +43,5 @@ export interface HubBus {
   /** Whether a process holds a session of the key now. */
   isSignedIn(pubKey: string): Promise<boolean>
   /** Resolves when the other processes can be reached now; rejects with `store-failed`. */
-  check(): Promise<void>
-}
-
-/** A message of another process, or of this one, on a channel that was subscribed to. */
-export interface BusMessage {
-  readonly channel: string
-  readonly text: string
-}
-
-/** One connection to what carries messages between the processes of a hub. Calls reject when it is over. */
-export interface BusConnection {
-  /** In the order in which they were published, across all publishers. Not buffered. */
-  readonly message$: Observable<BusMessage>
-  /** Resolves to how many connections it reached; when this one is subscribed, after its own copy was emitted or before. */
-  publish(channel: string, text: string): Promise<number>
-  subscribe(channels: readonly string[]): Promise<void>
-  unsubscribe(channel: string): Promise<void>
-  /** Resolves when the other side answers. */
   check(): Promise<void>
 }

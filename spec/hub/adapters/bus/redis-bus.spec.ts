@@ -4,12 +4,11 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { createClient } from 'redis'
 import { firstValueFrom, ReplaySubject } from 'rxjs'
-import { redisConnection$ } from '../../../../src/hub/adapters/bus/redis-connection.js'
 import type { HubBus } from '../../../../src/hub/ports/bus.js'
-import { sharedBus$ } from '../../../../src/hub/streams/bus/shared-bus.js'
 import { type RedisServer, REDIS_REASON, startRedis } from '../../../support/redis.node.js'
 import { describeIf, findRedis } from '../../../support/requires.js'
 import { describeHubBus, fakeSession, newKey } from '../../bus.contract.js'
+import { redisBus$ } from '../../redis-bus.js'
 import { cleanup } from '../../support.js'
 
 let processes = 0
@@ -17,13 +16,7 @@ let processes = 0
 async function start(url: string, hubKey: string): Promise<{ readonly bus: HubBus; close(): void }> {
   processes += 1
   const bus$ = new ReplaySubject<HubBus>(1)
-  const silent = { info: () => undefined, warn: () => undefined, error: () => undefined }
-  const subscription = sharedBus$({
-    connection$: redisConnection$(url),
-    hubKey,
-    processId: `process-${processes}`,
-    logger: silent,
-  }).subscribe(bus$)
+  const subscription = redisBus$(url, hubKey, `process-${processes}`).subscribe(bus$)
   cleanup(() => subscription.unsubscribe())
   return { bus: await firstValueFrom(bus$), close: () => subscription.unsubscribe() }
 }
@@ -69,26 +62,28 @@ describeIf(findRedis(), REDIS_REASON)('the bus over Redis', () => {
 
   it('takes no harm from what others publish on its channels', async () => {
     const hubKey = newKey()
-    const [here, there] = [await openBus(redis.url, hubKey), await openBus(redis.url, hubKey)]
+    const here = await openBus(redis.url, hubKey)
     const [key, session] = [newKey(), fakeSession()]
     await here.enter(key, session)
     const stranger = createClient({ url: redis.url })
     await stranger.connect()
-    const { body, ...rest } = { type: 'deliver', process: 'x', id: 1, event: 'signal', body: {} }
-    const broken = [
-      '',
-      '{',
-      'null',
-      '[]',
-      '{"type":"claim"}',
-      JSON.stringify(rest),
-      JSON.stringify({ ...rest, body: 7 }),
+    const question = { process: 'x', id: 1, pubKey: key }
+    const broken = ['', '{', 'null', '[]', '{"pubKey":7,"id":1}', JSON.stringify({ ...question, process: undefined })]
+    const strange = [
+      { ...question, id: 'x' },
+      { ...question, send: { event: 'signal', body: 7 } },
+      { ...question, send: { event: 'authenticated', body: {} } },
+      { ...question, replaced: 'another session' },
+      { ...question, replaced: 7 },
+      { id: 1, outcome: 'delivered' },
+      { id: 1, outcome: 'strange' },
     ]
-    const strange = [JSON.stringify({ ...rest, body, event: 'authenticated' }), '{"type":"outcome","id":1}']
-    for (const text of [...broken, ...strange]) {
-      expect(await stranger.publish(`lighthouse:1:${hubKey}:key:${key}`, text)).toBe(1)
+    const [channel] = await stranger.pubSubChannels(`lighthouse:2:${hubKey}:process:*`)
+    for (const text of [...broken, ...strange.map(message => JSON.stringify(message))]) {
+      expect(await stranger.publish(channel as string, text)).toBe(1)
     }
     stranger.destroy()
+    const there = await openBus(redis.url, hubKey)
     expect(await there.deliver(key, 'signal', { n: 1 })).toBe('delivered')
     expect([session.got, session.replaced]).toEqual([[['signal', { n: 1 }]], 0])
   })

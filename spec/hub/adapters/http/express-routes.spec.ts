@@ -11,7 +11,7 @@ import type { HubStore } from '../../../../src/hub/ports/store.js'
 import type { LedgerLine } from '../../../../src/hub/protocol/settlement/ledger.js'
 import { ConcurrencyLimiter } from '../../../../src/hub/protocol/limits/concurrency-limiter.js'
 import { healthCheck } from '../../../../src/hub/streams/http/health.js'
-import { memoryBus } from '../../../../src/hub/streams/bus/memory-bus.js'
+import { SessionBus } from '../../../../src/hub/adapters/bus/session-bus.js'
 import { genesisHash } from '../../../../src/protocol/ledger/ledger-line.js'
 import { cleanup, newAccount, postRegistration, registration } from '../../support.js'
 
@@ -27,7 +27,7 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     inviteHash: code => nodeCrypto.sha256(code),
     health: healthCheck({
       store: { check: async () => undefined, ...store },
-      bus: memoryBus(),
+      bus: new SessionBus('hub', 'process', asyncScheduler, true),
       head: async () => null,
       scheduler: asyncScheduler,
       logger,
@@ -36,7 +36,11 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     nowMs: () => 0,
     metrics: prometheusMetrics({
       ...{ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0, maxPendingReceipts: 1, downloads: () => 0 },
-      ...{ openInvites: broken, bus: () => memoryBus().state, lagSeconds: () => 0 },
+      ...{
+        openInvites: broken,
+        bus: () => new SessionBus('hub', 'process', asyncScheduler, true).state,
+        lagSeconds: () => 0,
+      },
     }),
     logger,
     trustsProxy: () => false,

@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals'
-import type { Subscription } from 'rxjs'
+import { retry, type Subscription } from 'rxjs'
 import { addressKey } from '../../../../src/hub/adapters/limits/address-key.js'
 import { rateLimiters } from '../../../../src/hub/adapters/limits/rate-limiter.js'
-import { limitsClient$ } from '../../../../src/hub/adapters/limits/redis-client.js'
+import { type RedisClient, redisClient$ } from '../../../../src/hub/adapters/redis/redis-client.js'
 import type { RateLimiter } from '../../../../src/hub/ports/limits.js'
 import { targetRateLimiter } from '../../../../src/hub/streams/limits/target-rate-limiter.js'
 import { findRedis } from '../../../support/programs.node.js'
@@ -124,13 +124,15 @@ describeIf(findRedis(), REDIS_REASON)('rate limiters on one Redis', () => {
   })
 
   function processOn(url: string, prefix: string): RateLimiter {
-    let limiter: RateLimiter | undefined
+    let client: RedisClient | undefined
     held.push(
-      limitsClient$(url).subscribe(client => {
-        limiter = rateLimiters(prefix, client)('x', { burst: 40, perSecond: 1 })
-      }),
+      redisClient$(url)
+        .pipe(retry({ delay: 100 }))
+        .subscribe(connected => {
+          client = connected
+        }),
     )
-    return limiter!
+    return rateLimiters(prefix, () => client)('x', { burst: 40, perSecond: 1 })
   }
 
   /** Until it counts in Redis: what it counted by itself before does not show there. */

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
-import { NEVER, of, Subject, VirtualTimeScheduler } from 'rxjs'
+import { asyncScheduler, NEVER, of, Subject, VirtualTimeScheduler } from 'rxjs'
 import { nodeCrypto } from '../../../../src/adapters/crypto/crypto.node.js'
 import type { HubContext } from '../../../../src/hub/streams/signaling/context.js'
 import type { HubSocket, IncomingSignal } from '../../../../src/hub/ports/socket.js'
 import type { HubStore } from '../../../../src/hub/ports/store.js'
-import { memoryBus } from '../../../../src/hub/streams/bus/memory-bus.js'
+import { SessionBus } from '../../../../src/hub/adapters/bus/session-bus.js'
 import { receiptRefusalAck } from '../../../../src/hub/protocol/settlement/receipt-rules.js'
 import { serveSocket$ } from '../../../../src/hub/streams/signaling/hub-session.js'
 import { authText } from '../../../../src/protocol/signaling/signed-texts.js'
@@ -34,7 +34,7 @@ function contextWith(
     } as HubStore,
     keys: hubKeys,
     crypto: nodeCrypto,
-    bus: memoryBus(),
+    bus: new SessionBus('hub', 'process', asyncScheduler, true),
     signalLimits: plenty,
     loginLimits: plenty,
     offerLimits: { refusal: async () => undefined },

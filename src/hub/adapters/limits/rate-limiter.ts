@@ -2,23 +2,21 @@ import { createHash, randomBytes } from 'node:crypto'
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { RateLimiter, RateLimiters, Taken } from '../../ports/limits.js'
 import { windowOf } from '../../protocol/limits/rate-limit.js'
+import type { RedisClient } from '../redis/redis-client.js'
 
 /** A Redis that does not answer for so long is as good as gone, and is left alone for a while: this process counts for itself. */
 const answerTimeoutMs = 500
 const restMs = 2_000
 
-/** The part of a client of Redis that is used. */
-export interface RedisClient {
-  readonly isReady: boolean
-  eval(script: string, options: { readonly keys: string[]; readonly arguments: string[] }): Promise<unknown>
-}
+/** The part of node-redis's client that is used. */
+type LimitsClient = Pick<RedisClient, 'isReady' | 'eval'>
 
 /** Asks a Redis that does not answer only now and then, so that nobody waits for it again and again. */
-function impatient(redis: RedisClient): RedisClient {
+function impatient(redis: () => LimitsClient | undefined): LimitsClient {
   let restsUntilMs = 0
   return {
     get isReady() {
-      return redis.isReady && performance.now() >= restsUntilMs
+      return redis()?.isReady === true && performance.now() >= restsUntilMs
     },
     eval: (script, options) =>
       new Promise((resolve, reject) => {
@@ -27,7 +25,7 @@ function impatient(redis: RedisClient): RedisClient {
           reject(new Error('Redis does not answer.'))
         }, answerTimeoutMs)
         const done = (): void => clearTimeout(timer)
-        redis.eval(script, options).then(resolve, reject).finally(done)
+        redis()!.eval(script, options).then(resolve, reject).finally(done)
       }),
   }
 }
@@ -60,11 +58,11 @@ function takenOf(result: RateLimiterRes, allowed: boolean): Taken {
 }
 
 /**
- * Makes rate limiters: each of them counts in this process, or, with a client of Redis, for all processes that use the same
- * Redis and `prefix`. While Redis does not answer, each process counts for itself. A process keeps at most 65,536 records for each,
+ * Makes rate limiters: each of them counts in this process, or, over the client that `redis` returns, for all processes that use
+ * the same Redis and `prefix`. While Redis does not answer, each process counts for itself. A process keeps at most 65,536 records for each,
  * until their windows are over.
  */
-export function rateLimiters(prefix: string, redis?: RedisClient): RateLimiters {
+export function rateLimiters(prefix: string, redis?: () => LimitsClient | undefined): RateLimiters {
   const storeClient = redis && impatient(redis)
   return (name, rate): RateLimiter => {
     const { points, seconds: duration } = windowOf(rate)

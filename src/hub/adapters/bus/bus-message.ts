@@ -1,0 +1,33 @@
+import { isRecord } from '../../../protocol/json.js'
+import type { BusEvent, Delivery } from '../../ports/bus.js'
+
+/** To the process that has the session of a key: end the one that was replaced, send it something, or else say that it is there. */
+export interface BusQuestion {
+  /** Where the answer goes, under this number. */
+  readonly process: string
+  readonly id: number
+  readonly pubKey: string
+  readonly replaced?: string
+  readonly send?: { readonly event: BusEvent; readonly body: object }
+}
+
+export type BusAnswer = { readonly id: number; readonly outcome: Delivery }
+
+function isMessage({ process, id, pubKey, replaced, send, outcome }: Record<string, unknown>): boolean {
+  if (outcome !== undefined) return outcome === 'delivered' || outcome === 'offline' || outcome === 'congested'
+  const isAddressed = typeof process === 'string' && typeof pubKey === 'string' && Number.isSafeInteger(id)
+  if (!isAddressed || (replaced !== undefined && typeof replaced !== 'string')) return false
+  return isRecord(send)
+    ? (send.event === 'signal' || send.event === 'settled') && isRecord(send.body)
+    : send === undefined
+}
+
+/** A message as received, or undefined when it is not one: whoever else publishes there must not end a hub. */
+export function parseBusMessage(text: string): BusQuestion | BusAnswer | undefined {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isRecord(value) && isMessage(value) ? (value as unknown as BusQuestion | BusAnswer) : undefined
+  } catch {
+    return undefined
+  }
+}
