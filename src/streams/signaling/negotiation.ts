@@ -1,97 +1,57 @@
 import {
+  catchError,
+  concat,
   concatMap,
   defer,
   EMPTY,
   filter,
+  finalize,
   map,
   merge,
   mergeMap,
   type MonoTypeOperatorFunction,
   type Observable,
+  observeOn,
   of,
+  queueScheduler,
+  scan,
+  Subject,
   take,
-  takeUntil,
+  tap,
   throwError,
 } from 'rxjs'
-import type { CryptoPort, RtcSignal, SignalConnection } from '../../ports.js'
-import { LighthouseError } from '../../protocol/errors.js'
-import { canonicalJson, type Json } from '../../protocol/json.js'
-import type { Identity } from '../../protocol/peer/metadata.js'
-import {
-  type DescriptionPayload,
-  isBase64Of,
-  type LedgerHead,
-  type MuxAbilities,
-  type Signal,
-  type SignalRefusal,
-} from '../../protocol/signaling/signal.js'
+import type { ByteChannel, IceServer, RtcEvent, RtcPort, RtcSignal } from '../../ports.js'
+import { LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
+import { hubScope } from '../../protocol/peer/metadata.js'
 import type { AddressScope } from '../../protocol/signaling/address-scope.js'
 import { maxRemoteCandidates, passCandidate, passDescription } from '../../protocol/signaling/candidate-gate.js'
-import { descriptionText } from '../../protocol/signaling/signed-texts.js'
+import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
+import {
+  goodbyeOf,
+  type Negotiation,
+  newNegotiation,
+  type NegotiationEffect,
+  type NegotiationEvent,
+  stepNegotiation,
+} from '../../protocol/signaling/negotiation.js'
+import type { Offer, Signal } from '../../protocol/signaling/signal.js'
+import { sayBye } from './bye.js'
+import type { HubSession } from './signaling.js'
+import { deliver$, openDescription, type SignalContext, toSignal } from './signed-signals.js'
 
-/** What every signal of one negotiation shares. */
-export interface Parties {
-  readonly identity: Identity
-  readonly crypto: CryptoPort
-  readonly hubKey: string
-  readonly head: LedgerHead | undefined
-  readonly session: string
-  readonly other: string
-}
+/** Where the bytes of a connection go. */
+export type PathEvent = Extract<RtcEvent, { type: 'path' }>
+type Event = NegotiationEvent<RtcSignal, ByteChannel> | PathEvent
+type Effect = NegotiationEffect<RtcSignal, ByteChannel> | PathEvent
+type Step = readonly [Negotiation, readonly Effect[]]
 
-/** What this project speaks on the data channel. */
-export const ownMux: MuxAbilities = { versions: [1, 2], rst: true, receipts: true }
-
-function digest(crypto: CryptoPort, payload: DescriptionPayload): string {
-  return crypto.sha256(canonicalJson(payload as unknown as Json))
-}
-
-/** A local description or candidate as the signal that carries it, signed where the protocol says so. */
-export function toSignal(parties: Parties, signal: RtcSignal, mux: MuxAbilities): Signal {
-  const { identity, crypto, hubKey, head, session, other } = parties
-  const envelope = { session, from: identity.pubKey, to: other }
-  if (signal.type === 'candidate') {
-    const { candidate, sdpMid, sdpMLineIndex } = signal
-    return { ...envelope, type: 'candidate', payload: { candidate, sdpMid, sdpMLineIndex } }
-  }
-  const payload = { sdp: crypto.packSdp(signal.sdp), mux, head: head ?? null }
-  const text = descriptionText(signal.type, { hubKey, ...envelope, payloadDigest: digest(crypto, payload) })
-  return { ...envelope, type: signal.type, payload, signature: crypto.sign(identity.privKey, text) }
-}
-
-/** Checks the signature of an offer or answer by the key known for its sender, and unpacks it. Throws `bad-signature` or `malformed-signal`. */
-export function openDescription(parties: Parties, signal: Signal & { readonly type: 'offer' | 'answer' }): RtcSignal {
-  const { identity, crypto, hubKey, session, other } = parties
-  const payloadDigest = digest(crypto, signal.payload)
-  const text = descriptionText(signal.type, { hubKey, session, from: other, to: identity.pubKey, payloadDigest })
-  if (!isBase64Of(signal.signature, 64) || !crypto.verify(other, text, signal.signature)) {
-    const message = `the ${signal.type} is not signed by the key of the peer it claims to be from: the hub, or somebody in between, changed it`
-    throw new LighthouseError('bad-signature', message)
-  }
-  const sdp = crypto.unpackSdp(signal.payload.sdp)
-  if (sdp === undefined) throw new LighthouseError('malformed-signal', `the ${signal.type} does not unpack`)
-  return { type: signal.type, sdp }
-}
-
-const refusals: Readonly<Record<SignalRefusal, (what: string) => LighthouseError>> = {
-  offline: what => new LighthouseError('peer-offline', `${what} is not online; ask its owner to start it`),
-  'unknown-peer': what => new LighthouseError('unknown-nickname', `the hub does not know ${what}`),
-  'no-coins': () =>
-    new LighthouseError('no-coins', 'your wallet holds less than one coin; share something to earn more'),
-  'rate-limited': () => new LighthouseError('rate-limited', 'the hub asks to slow down; try again in a minute'),
-  malformed: () =>
-    new LighthouseError('hub-protocol', 'the hub did not understand the signal; is it of the same version?'),
-}
-
-/** Sends a signal and errors when the hub refuses it; emits nothing, completes when it is delivered. */
-export function deliver$(connection: SignalConnection, signal: Signal, what: string): Observable<never> {
-  return connection
-    .send$(signal)
-    .pipe(concatMap(ack => ('error' in ack ? throwError(() => refuse(ack.error.code, what)) : EMPTY)))
-}
-
-function refuse(code: SignalRefusal, what: string): LighthouseError {
-  return (Object.hasOwn(refusals, code) ? refusals[code] : refusals.malformed)(what)
+export interface NegotiationOptions {
+  readonly rtc: RtcPort
+  readonly hubSession: HubSession
+  /** Every signal for this peer, hot. */
+  readonly signal$: Observable<Signal>
+  readonly iceServers: readonly IceServer[]
+  readonly relayOnly: boolean
 }
 
 /**
@@ -100,7 +60,7 @@ function refuse(code: SignalRefusal, what: string): LighthouseError {
  *
  * @param hub how far the address of the hub reaches.
  */
-export function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSignal> {
+function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSignal> {
   return signal$ =>
     defer(() => {
       let left = maxRemoteCandidates
@@ -120,41 +80,113 @@ export function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSign
     })
 }
 
-/**
- * The other side's signals of this session: at most one answer, checked, and candidates. A goodbye before `opened$` emits is
- * an error, `peer-refused`; later ones end nothing, since the hub could forge them.
- */
-export function remoteSignals$(
-  parties: Parties,
+/** The other side's signals of this session. Of answers the first is looked at, and no other. */
+function remoteEvent$(
+  context: SignalContext,
   signal$: Observable<Signal>,
-  onAnswer: (payload: DescriptionPayload) => void,
-  opened$: Observable<unknown>,
-): Observable<RtcSignal> {
-  return defer(() => {
-    const own$ = signal$.pipe(
-      filter(({ session, from: sender }) => session === parties.session && sender === parties.other),
-    )
-    const answer$ = own$.pipe(
-      filter((signal): signal is Signal & { type: 'answer' } => signal.type === 'answer'),
+  offer: Offer | undefined,
+): Observable<Event> {
+  const own$ = signal$.pipe(
+    filter(({ session, from: sender }) => session === context.session && sender === context.other),
+  )
+  const description$ = offer === undefined ? own$.pipe(filter(({ type }) => type === 'answer')) : of(offer)
+  return merge(
+    description$.pipe(
+      filter((signal): signal is Signal & { type: 'offer' | 'answer' } => 'signature' in signal),
       take(1),
-      mergeMap(signal => {
-        const description = openDescription(parties, signal)
-        onAnswer(signal.payload)
-        return of(description)
+      map((signal): Event => {
+        return { type: 'description', signal: openDescription(context, signal), mux: signal.payload.mux ?? {} }
+      }),
+    ),
+    own$.pipe(
+      mergeMap((signal): Observable<Event> => {
+        if (signal.type === 'candidate') {
+          return of({ type: 'candidate', signal: { type: 'candidate', ...signal.payload } })
+        }
+        return signal.type === 'bye' ? of({ type: 'bye', reason: signal.payload.reason }) : EMPTY
+      }),
+    ),
+  )
+}
+
+/**
+ * One negotiation with WebRTC and the hub.
+ *
+ *     WebRTC, signals of the other side ──▶ scan(stepNegotiation) ──▶ states
+ *       ▲                                       │
+ *       └──────── effect$: hand over, send ─────┘
+ *
+ * Emits states from `connecting` on, and the path. Errors with the reason when the connection is over or cannot be made; says
+ * goodbye when it ends before the channel is open. Buffers nothing.
+ */
+export function negotiate$(
+  options: NegotiationOptions,
+  context: SignalContext,
+  offer: Offer | undefined,
+): Observable<ConnectionState<ByteChannel> | PathEvent> {
+  const { rtc, hubSession, signal$, iceServers, relayOnly } = options
+  const { identity, session, other: pubKey, hubKey } = context
+  const initiator = offer === undefined
+
+  const rtcEvent$ = (effect$: Observable<Effect>): Observable<Event> => {
+    const remote$ = effect$.pipe(
+      filter(effect => effect.type === 'hand-over'),
+      map(({ signal }) => signal),
+      throughGate(hubScope(identity.host)),
+    )
+    const ended$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
+    const made$ = rtc.connect$({
+      initiator,
+      iceServers: [...iceServers, ...hubSession.iceServers],
+      relayOnly,
+      remote$,
+    })
+    return concat(
+      made$.pipe(catchError((error: unknown) => throwError(() => toLighthouseError('webrtc-failed', error)))),
+      ended$,
+    ).pipe(
+      map((event): Event => {
+        if (event.type === 'signal') return { type: 'local', signal: event.signal }
+        if (event.type === 'open') return { type: 'opened', channel: event.channel }
+        return event.type === 'engine' ? { ...event, greets: event.greets && !initiator } : event
       }),
     )
-    const candidate$ = own$.pipe(
-      filter((signal): signal is Signal & { type: 'candidate' } => signal.type === 'candidate'),
-      map(({ payload }): RtcSignal => ({ type: 'candidate', ...payload })),
-    )
-    const bye$ = own$.pipe(
-      filter((signal): signal is Signal & { type: 'bye' } => signal.type === 'bye'),
-      takeUntil(opened$),
-      take(1),
-      mergeMap(({ payload }) =>
-        throwError(() => new LighthouseError('peer-refused', payload.reason || 'the other peer refused')),
+  }
+  const undelivered$ = (effect$: Observable<Effect>): Observable<Event> =>
+    effect$.pipe(
+      filter(effect => effect.type === 'send'),
+      mergeMap(({ signal, mux }) =>
+        deliver$(hubSession.connection, toSignal(context, signal, mux), 'the other peer').pipe(
+          catchError((error: unknown) => of<Event>({ type: 'undelivered', reason: toInternalError(error) })),
+        ),
       ),
     )
-    return merge(answer$, candidate$, bye$)
+  const toStates = (effect: Effect): readonly (ConnectionState<ByteChannel> | PathEvent)[] => {
+    if (effect.type === 'fail') throw effect.reason
+    if (effect.type === 'path') return [effect]
+    if (effect.type === 'connecting') return [{ ...effect, session, pubKey }]
+    return effect.type === 'open' ? [{ ...effect, session, pubKey, hubKey }] : []
+  }
+
+  return defer(() => {
+    let state = newNegotiation(initiator ? 'offering' : 'answering')
+    const effect$ = new Subject<Effect>()
+    return merge(undelivered$(effect$), rtcEvent$(effect$), remoteEvent$(context, signal$, offer)).pipe(
+      // The one place where effects become events again: these come after the other effects of their step.
+      observeOn(queueScheduler),
+      scan(([before], event): Step => (event.type === 'path' ? [before, [event]] : stepNegotiation(before, event)), [
+        state,
+        [],
+      ] as Step),
+      tap(([newest]) => (state = newest)),
+      mergeMap(([, effects]) => effects),
+      tap(effect => effect$.next(effect)),
+      mergeMap(toStates),
+      finalize(() => {
+        const goodbye = goodbyeOf(state)
+        if (goodbye === undefined) return
+        sayBye(hubSession.connection, { session, from: identity.pubKey, to: pubKey }, goodbye)
+      }),
+    )
   })
 }
