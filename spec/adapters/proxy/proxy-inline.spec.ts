@@ -164,7 +164,7 @@ describe('/inline/:nickname/*', () => {
     expect(body).not.toContain('href')
   })
 
-  it('passes no address out of the share on in other headers', async () => {
+  it('passes no address on in other headers', async () => {
     await upstream((_req, res) => {
       res.writeHead(201, {
         Location: 'http://other.example/',
@@ -176,12 +176,7 @@ describe('/inline/:nickname/*', () => {
     })
     const { status, headers } = await ask(proxy.port, '/inline/bob/')
     expect(status).toBe(201)
-    expect(headers).not.toHaveProperty('location')
-    expect(headers).toMatchObject({
-      'content-location': '/inline/bob/a',
-      link: '</inline/bob/b>; rel=next',
-      refresh: '3; url=/inline/bob/proxy/carol/',
-    })
+    for (const name of ['location', 'content-location', 'link', 'refresh']) expect(headers).not.toHaveProperty(name)
   })
 
   it('takes powers over this origin from what others serve', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
-import { inlineLink, inlineLinks, inlineRefresh, redirectElsewhere } from '../../../src/protocol/http/inline-links.js'
+import { inlineLink, redirectElsewhere } from '../../../src/protocol/http/inline-links.js'
 
 const origin = 'http://127.0.0.1:42001'
 const place = { nickname: 'bob', origin, path: '/films/list?page=1' }
@@ -77,48 +77,6 @@ describe('inlineLink', () => {
         expect(seen.pathname).toMatch(/^\/inline\/bob\//)
       }),
     )
-  })
-})
-
-describe('inlineRefresh', () => {
-  it.each([
-    ['5', '5'],
-    [' 5.5 ', '5'],
-    ['0; url=next', '0; url=/inline/bob/films/next'],
-    ['0;URL = "/proxy/carol/"', '0; url=/inline/bob/proxy/carol/'],
-    ["3, url='/x'y", '3; url=/inline/bob/x'],
-    ['3 /x', '3; url=/inline/bob/x'],
-    ['3; /x', '3; url=/inline/bob/x'],
-    ['3;', '3'],
-    [`1; url=${origin}/y`, '1; url=/inline/bob/y'],
-  ])('%j becomes %j', (value, refresh) => {
-    expect(inlineRefresh(value, place)).toBe(refresh)
-  })
-
-  it.each(['', 'url=/x', 'soon', ...outside.map(reference => `0; url=${reference}`)])('%j is dropped', value => {
-    expect(inlineRefresh(value, place)).toBeUndefined()
-  })
-})
-
-describe('inlineLinks', () => {
-  it.each([
-    ['</x>; rel=next', '</inline/bob/x>; rel=next'],
-    ['</x>;rel="a, <b>; c";title="\\"";x', '</inline/bob/x>;rel="a, <b>; c";title="\\"";x'],
-    ['</x>; rel=prev, <y>; rel=next', '</inline/bob/x>; rel=prev, </inline/bob/films/y>; rel=next'],
-    ['<http://other.example/>; rel=preload, </x>', '</inline/bob/x>'],
-    ['</proxy/carol/>; rel=prefetch', '</inline/bob/proxy/carol/>; rel=prefetch'],
-    ['nonsense, </x>; a=b=c, "</y>"', '</inline/bob/x>; a=b=c, </inline/bob/y>'],
-  ])('%j becomes %j', (value, links) => {
-    expect(inlineLinks(value, place)).toBe(links)
-  })
-
-  it.each(['', 'nonsense', '<', ...outside.map(reference => `<${reference}>; rel=preload`)])('%j is dropped', value => {
-    expect(inlineLinks(value, place)).toBeUndefined()
-  })
-
-  it('takes no time for long nonsense', () => {
-    const value = `<x>${'; a="\\'.repeat(2_000)}`
-    expect(inlineLinks(value, place)).toBe('</inline/bob/films/x>; a="\\; a="')
   })
 })
 

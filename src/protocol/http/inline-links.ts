@@ -1,6 +1,6 @@
 /**
- * Addresses in the headers of a peer's answer, as the client of `/inline/nickname/…` has to see them. What leads into
- * the peer's share is put under the mount; what leads anywhere else is not passed on, since the client would follow it
+ * The address in a peer's answer (`Location`), as the client of `/inline/nickname/…` has to see it. One that leads into
+ * the peer's share is put under the mount; one that leads anywhere else is not passed on, since the client would follow it
  * as if this origin had sent it: to other peers, to other services of this machine, to other sites.
  */
 
@@ -32,29 +32,6 @@ export function inlineLink(reference: string, place: InlinePlace): string | unde
   const target = resolveLink(reference, place)
   if (target === undefined || target.origin !== place.origin) return undefined
   return `/inline/${place.nickname}${target.pathname}${target.search}${target.hash}`
-}
-
-/** A `Refresh` (HTML standard, shared declarative refresh steps). Without an address it is about this page. */
-export function inlineRefresh(value: string, place: InlinePlace): string | undefined {
-  const match = /^\s*(\d+)[\d.]*\s*(?:[;,]\s*)?(?:url\s*=\s*)?(?:"([^"]*)|'([^']*)|(.*))/is.exec(value)
-  if (match === null) return undefined
-  const [, seconds, doubly, singly, plain] = match
-  const reference = (doubly ?? singly ?? plain ?? '').trim()
-  if (reference === '') return seconds
-  const link = inlineLink(reference, place)
-  return link === undefined ? undefined : `${seconds}; url=${link}`
-}
-
-/** One link of a `Link` header with its parameters (RFC 8288, section 3). */
-const linkValue = /<([^<>]*)>((?:\s*;\s*[^\s=;,"<>]+(?:\s*=\s*(?:"(?:[^"\\]|\\.)*"|[^\s";,<>]*))?)*)/g
-
-/** A `Link` header with the links that lead into the share. */
-export function inlineLinks(value: string, place: InlinePlace): string | undefined {
-  const links = [...value.matchAll(linkValue)].flatMap(([, reference = '', parameters = '']) => {
-    const link = inlineLink(reference, place)
-    return link === undefined ? [] : [`<${link}>${parameters}`]
-  })
-  return links.length === 0 ? undefined : links.join(', ')
 }
 
 /** Where a redirect leads that must not be followed by itself; undefined when it is none, or leads into the share. */

@@ -2,7 +2,7 @@
  * Which headers pass between the user's browser and another person's server, where both appear on one origin
  * (`/inline/nickname/`).
  */
-import { type InlinePlace, inlineLink, inlineLinks, inlineRefresh } from './inline-links.js'
+import { type InlinePlace, inlineLink } from './inline-links.js'
 
 /** Headers as Node gives them: lower-case names. */
 export type HeaderMap = Readonly<Record<string, string | readonly string[] | undefined>>
@@ -38,7 +38,7 @@ export function requestHeaders(headers: HeaderMap, upgrades: boolean): PassedHea
   return upgrades ? { ...passed, ...webSocket } : passed
 }
 
-/** Each would let a remote answer act on this origin, or beyond the life of the connection. */
+/** Each would let a remote answer act on this origin, beyond the life of the connection, or by an address that leads elsewhere. */
 const powers = new Set([
   'set-cookie',
   'set-cookie2',
@@ -58,14 +58,9 @@ const powers = new Set([
   'use-as-dictionary',
   'accept-ch',
   'critical-ch',
-])
-
-/** Headers with addresses in them, and what becomes of these. */
-const addressed: ReadonlyMap<string, (value: string, place: InlinePlace) => string | undefined> = new Map([
-  ['location', inlineLink],
-  ['content-location', inlineLink],
-  ['refresh', inlineRefresh],
-  ['link', inlineLinks],
+  'content-location',
+  'link',
+  'refresh',
 ])
 
 /**
@@ -81,13 +76,12 @@ function documentPolicy(contentType: unknown): string {
 
 /**
  * What is passed on of another person's answer: without hop-by-hop headers, cookies, CORS and other powers over the
- * origin, with addresses inside the share only, and with the rules of this origin.
+ * origin, with a redirect inside the share only, and with the rules of this origin.
  */
 export function remoteHeaders(headers: HeaderMap, place: InlinePlace): PassedHeaders {
   const passed = endToEnd(headers)
   for (const [name, value] of Object.entries(passed)) {
-    const rewrite = addressed.get(name)
-    const kept = rewrite === undefined ? value : rewrite(String(value), place)
+    const kept = name === 'location' ? inlineLink(String(value), place) : value
     if (kept === undefined || powers.has(name) || name.startsWith('access-control-')) delete passed[name]
     else passed[name] = kept
   }
