@@ -3,12 +3,12 @@
  * answers. Used by the proxy and the data server; the rules are in the protocol.
  */
 import type { IncomingMessage } from 'node:http'
-import type { Duplex } from 'node:stream'
 import type { Socket } from 'node:net'
 import type { Request, RequestHandler, Response } from 'express'
 import { type GuardedRequest, judgeRequest, type GuardDecision } from '../../protocol/http/guard.js'
 import { contentSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
+import { sendUpgradeProblem } from './upgrade.node.js'
 import { localUser$ } from '../tcp/local-user.node.js'
 
 /** How a listener is guarded. */
@@ -113,23 +113,11 @@ export function guardUpgrade(req: IncomingMessage, socket: Socket, hosts: readon
   socket.on('error', () => socket.destroy())
   localUser$(socket).subscribe(user => {
     if (user === 'gone') return void socket.destroy()
-    if (user === 'other') return refuseUpgrade(socket, notYours)
+    if (user === 'other') return sendUpgradeProblem(req, socket, notYours)
     const verdict = judgeRequest(guardedRequest(req), hosts)
     if (verdict === 'allow') next()
-    else refuseUpgrade(socket, verdict === 'misdirected' ? misdirected : forbidden)
+    else sendUpgradeProblem(req, socket, verdict === 'misdirected' ? misdirected : forbidden)
   })
-}
-
-function refuseUpgrade(socket: Duplex, { status, title, detail }: Problem): void {
-  const text = `${title}. ${detail}\n`
-  const head = [
-    `HTTP/1.1 ${status} ${status === 421 ? 'Misdirected Request' : 'Forbidden'}`,
-    'Connection: close',
-    'Content-Type: text/plain; charset=utf-8',
-    'X-Content-Type-Options: nosniff',
-    `Content-Length: ${Buffer.byteLength(text)}`,
-  ]
-  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`, () => socket.destroy())
 }
 
 /**

@@ -4,29 +4,22 @@
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { defer, fromEvent, merge, type Observable, take, takeUntil, throwError, throwIfEmpty } from 'rxjs'
+import { fromEvent, merge, type Observable, takeUntil, throwIfEmpty } from 'rxjs'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { describeFailure } from '../../protocol/http/error-answers.js'
-import { isNickname } from '../../protocol/peer/nickname.js'
 import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { leaveBodyUnread } from '../http/unread-body.node.js'
+import { sendUpgradeProblem } from '../http/upgrade.node.js'
 import { watchHangUp } from './hang-up.node.js'
 import { proxyRequest, proxyUpgrade } from './http-proxy.node.js'
 import type { ProxyBackend } from './backend.js'
-import { sendFailure, sendUpgradeProblem } from './proxy-problem.node.js'
+import { sendFailure } from './proxy-problem.node.js'
 
-/** Emits the tunnel once, or errors; nothing is asked of anybody for what is not a nickname. */
 function tunnel$(peer: Pick<ProxyBackend, 'connect$'>, nickname: string): Observable<Tunnel> {
-  if (!isNickname(nickname)) {
-    return throwError(
-      () => new LighthouseError('malformed-nickname', 'A nickname is one or more of the letters a to z.'),
-    )
-  }
-  return defer(() => peer.connect$(nickname)).pipe(
-    take(1),
-    throwIfEmpty(() => new LighthouseError('webrtc-failed', 'The attempt ended without a connection.', { nickname })),
-  )
+  return peer
+    .connect$(nickname)
+    .pipe(throwIfEmpty(() => new LighthouseError('webrtc-failed', 'The attempt ended without a connection.')))
 }
 
 /** Answers requests under `/proxy` and `/inline`; false when it is neither. */
@@ -38,7 +31,7 @@ export function peerRequests(
     const target = parsePeerTarget(url)
     if (target === undefined) return false
     const { nickname, path, mount } = target
-    const fail = (error: unknown): void => sendFailure(req, res, error, isNickname(nickname) ? nickname : undefined)
+    const fail = (error: unknown): void => sendFailure(req, res, error, nickname)
     tunnel$(peer, nickname)
       .pipe(takeUntil(merge(stop$, fromEvent(res, 'close'))))
       .subscribe({
@@ -72,8 +65,7 @@ export function peerUpgrades(
     if (target === undefined) return false
     const { nickname, path } = target
     const fail = (error: unknown): void => {
-      const failure = toLighthouseError('webrtc-failed', error)
-      sendUpgradeProblem(req, socket, describeFailure(failure, isNickname(nickname) ? nickname : undefined))
+      sendUpgradeProblem(req, socket, describeFailure(toLighthouseError('webrtc-failed', error), nickname))
     }
     const stopWatching = watchHangUp(socket, () => socket.destroy())
     tunnel$(peer, nickname)
