@@ -6,6 +6,7 @@ import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
+import { assertNickname } from '../../src/protocol/peer/nickname.js'
 import type { Balance, ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
 
 export const link: ConnectionStats = {
@@ -61,6 +62,11 @@ export class FakeBackend implements ProxyBackend {
 
   connect$(nickname: string): Observable<Tunnel> {
     return new Observable(subscriber => {
+      try {
+        assertNickname(nickname)
+      } catch (error) {
+        return subscriber.error(error)
+      }
       this.asked.push(nickname)
       this.waiting += 1
       subscriber.add(() => (this.waiting -= 1))

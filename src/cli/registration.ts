@@ -11,7 +11,7 @@ import {
 import type { HubClient } from '../ports.js'
 import { LighthouseError, isLighthouseError } from '../protocol/errors.js'
 import { hubUrl, type Identity } from '../protocol/peer/metadata.js'
-import { isNickname } from '../protocol/peer/nickname.js'
+import { assertNickname } from '../protocol/peer/nickname.js'
 import { registerText } from '../protocol/signaling/signed-texts.js'
 import type { Parts } from './io.js'
 
@@ -22,14 +22,6 @@ export type Registration =
   | { readonly type: 'already' | 'renewed'; readonly identity: Identity }
   /** The home belongs to another registration; nothing was done. */
   | { readonly type: 'occupied'; readonly identity: Identity; readonly path: string }
-
-/** Throws `malformed-nickname`. */
-function checkNickname(nickname: string): void {
-  if (isNickname(nickname)) return
-  throw new LighthouseError('malformed-nickname', `"${nickname.slice(0, 80)}" is not a nickname`, {
-    nickname: nickname.slice(0, 80),
-  })
-}
 
 function isSame(identity: Identity, nickname: string, hub: URL): boolean {
   return identity.nickname === nickname && hubUrl(identity.host).origin === hub.origin
@@ -90,7 +82,7 @@ export async function register(
   nickname: string,
   invite?: string,
 ): Promise<Registration> {
-  checkNickname(nickname)
+  assertNickname(nickname)
   const hub = hubUrl(host)
   const existing = readMetadata(home)
   if (existing !== undefined) {

@@ -1,8 +1,7 @@
 import { formatCoins } from '../../protocol/coins/amount.js'
-import { isNickname } from '../../protocol/peer/nickname.js'
+import { assertNickname } from '../../protocol/peer/nickname.js'
 import { askPeer, readForgiven } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
-import { CommandFailure } from '../failure.js'
 import type { Context } from './context.js'
 
 /** The argument of `forgive`. */
@@ -12,9 +11,7 @@ export interface ForgiveValues {
 
 /** `forgive`: the running peer asks nothing more for what somebody owes it. */
 export async function forgiveCommand(context: Context, { nickname }: ForgiveValues): Promise<ExitCode> {
-  if (!isNickname(nickname)) {
-    throw new CommandFailure('usage', `"${nickname}" is no nickname: only the letters a to z`)
-  }
+  assertNickname(nickname)
   const { value: bytes } = await askPeer(context.home, 'POST', `/control/forgive/${nickname}`, readForgiven)
   const coins = formatCoins(bytes)
   const text = bytes === 0 ? `${nickname} owes nothing here.` : `${nickname} owes ${coins} coins less here.`

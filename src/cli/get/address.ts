@@ -1,5 +1,4 @@
-import { LighthouseError } from '../../protocol/errors.js'
-import { isNickname } from '../../protocol/peer/nickname.js'
+import { assertNickname } from '../../protocol/peer/nickname.js'
 import { CommandFailure } from '../failure.js'
 
 /** A file that somebody shares. */
@@ -38,7 +37,7 @@ export function parseFileAddress(text: string, windows = false): FileAddress {
     url ?? text,
   )!
   const nickname = url === undefined ? who : who.toLowerCase()
-  if (!isNickname(nickname)) throw new LighthouseError('malformed-nickname', `"${who}" is no nickname, in "${text}"`)
+  assertNickname(nickname)
   const parts = rest.split('/').slice(1)
   const names = url === undefined ? parts : parts.map(decode)
   const name = names.at(-1) ?? ''

@@ -2,7 +2,7 @@ import { defer, map, mergeMap, type Observable, type SchedulerLike } from 'rxjs'
 import type { HubClient } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
-import { isNickname } from '../../protocol/peer/nickname.js'
+import { assertNickname } from '../../protocol/peer/nickname.js'
 import type { Balance } from '../../protocol/peer/stats.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import { payable$ } from '../coins/payable.js'
@@ -39,8 +39,7 @@ export function createRequests(options: RequestsOptions): Requests {
   const wallet$ = payments.lookUp$(askBalance$(hub, identity.pubKey))
   const withOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
     defer(() => {
-      if (!isNickname(nickname))
-        throw new LighthouseError('malformed-nickname', `"${nickname}" is not a nickname: use only the letters a to z`)
+      assertNickname(nickname)
       if (nickname === identity.nickname)
         throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
       return work$()
