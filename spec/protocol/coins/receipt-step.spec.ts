@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { creditWindow, maxCreditBytes } from '../../../src/protocol/coins/credit.js'
-import { receiptAsked, receiptSettled, receiptStep, unknownLag } from '../../../src/protocol/coins/receipt-step.js'
+import { receiptAsked, receiptSettled, receiptStep, unknownLag } from '../../../src/protocol/coins/paid-session.js'
 
 const rich = 1e12
 

@@ -3,12 +3,12 @@ import { BehaviorSubject, Subject } from 'rxjs'
 import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { toBase64 } from '../../../src/protocol/base64.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { Settlement, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
+import type { SignedReceipt } from '../../../src/protocol/coins/receipt.js'
 import { receiptText } from '../../../src/protocol/signaling/signed-texts.js'
 import type { SpendingLimits } from '../../../src/protocol/coins/spending.js'
 import { unknownWallet, type Wallet } from '../../../src/protocol/coins/wallet.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
-import type { PaymentEvent } from '../../../src/streams/coins/payment-event.js'
+import type { PaymentEvent, Settled } from '../../../src/streams/coins/payment-event.js'
 import { createPaying } from '../../../src/streams/coins/paying.js'
 import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
 import { bob, carol, hub, self, sessionOf } from '../../support/receipts.js'
@@ -38,7 +38,7 @@ function world({
   const signed: SignedReceipt[] = []
   const wallet$ = new BehaviorSubject<Wallet>({ ...unknownWallet, hubKey: hub })
   const funds$ = new Subject<void>()
-  const settled$ = new Subject<Settlement>()
+  const said$ = new Subject<Settled>()
   const event$ = new Subject<PaymentEvent>()
   const note = (event: PaymentEvent): void => {
     if (event.type === 'receipts-failed') failures.push(event.reason)
@@ -49,7 +49,7 @@ function world({
   }
   const identity = identityOf(self)
   const { scheduler } = time
-  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler })
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler })
   event$.subscribe(note)
   paying.debt$.subscribe(note)
   /** What the hub says that the wallet holds. */
@@ -91,7 +91,7 @@ function world({
   /** As the payments do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
   const settle = (name: string, left: number): void => {
     const settlement = signedSettlement(name, store.session(sessionOf(name))!.receipt!.bytes, left)
-    settled$.next(settlement)
+    said$.next({ type: 'settled', settlement })
     fund(left)
     store.settle(settlement)
     funds$.next()

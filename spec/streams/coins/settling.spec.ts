@@ -207,7 +207,7 @@ describe('settling$', () => {
       const { give, questions, events, refused, asked, time } = world()
       const receipt = give('one', 100)
       questions[0]!.answer(refused(code))
-      expect(events).toEqual([{ type: 'receipt-refused', receipt, code, message: `because ${code}` }])
+      expect(events).toEqual([{ type: 'receipt-refused', receipt, moreBytes: 100, code, message: `because ${code}` }])
       time.advance(10_000)
       expect(asked()).toEqual(['one 100'])
       give('one', 200)

@@ -26,7 +26,7 @@ describe('toPeerEvents', () => {
 
   it('says of a refused receipt which session it was for, not what is signed in it', async () => {
     const receipt = signedReceipt('one', 5, bob, carol)
-    const refused: PeerReport = { type: 'receipt-refused', receipt, code: 'no-coins', message: 'm' }
+    const refused: PeerReport = { type: 'receipt-refused', moreBytes: 1, receipt, code: 'no-coins', message: 'm' }
     expect(await eventsOf([refused])).toEqual([
       { type: 'receipt-refused', session: receipt.session, code: 'no-coins', message: 'm' },
     ])

@@ -1,3 +1,6 @@
+import { parseCoins } from './amount.js'
+import type { Settlement } from './receipt.js'
+
 /** This peer's wallet as its hub said last. */
 export interface Wallet {
   /** The hub that this peer signed in at last. */
@@ -12,25 +15,32 @@ export interface Wallet {
 
 export const unknownWallet: Wallet = { hubKey: undefined, balanceBytes: undefined, atMs: 0, seq: 0 }
 
-/** What a hub says about a wallet. */
+/** What is heard of a wallet. */
 export type WalletNews =
-  /** Signed in. What another hub said counts for nothing there. */
-  | { readonly type: 'hub'; readonly hubKey: string }
+  /** Signed in, or out. What another hub said counts for nothing. */
+  | { readonly type: 'session'; readonly session: { readonly hubKey: string } | undefined }
   /** Said at a sign-in: counts, and blocks are counted anew, since a hub that was restored may have begun lower. */
-  | { readonly type: 'signed-in'; readonly balanceBytes: number }
-  /** Said with a settlement: counts unless a later block came before, as it may from several processes of a hub. */
-  | { readonly type: 'settled'; readonly balanceBytes: number; readonly seq: number }
+  | { readonly type: 'balance'; readonly bytes: number }
+  /** Counts unless a later block came before, as it may from several processes of a hub. */
+  | { readonly type: 'settled'; readonly settlement: Settlement }
   /** The answer to a question: counts unless something newer came while it was on its way. */
-  | { readonly type: 'looked-up'; readonly balanceBytes: number; readonly asked: Wallet }
+  | { readonly type: 'looked-up'; readonly bytes: number; readonly asked: Wallet }
 
 /** The wallet after news: the same one where something newer is known. */
 export function newer(wallet: Wallet, news: WalletNews, nowMs: number): Wallet {
-  if (news.type === 'hub') {
-    return news.hubKey === wallet.hubKey ? wallet : { ...unknownWallet, hubKey: news.hubKey }
+  switch (news.type) {
+    case 'session': {
+      const { hubKey = wallet.hubKey } = news.session ?? {}
+      return hubKey === wallet.hubKey ? wallet : { ...unknownWallet, hubKey }
+    }
+    case 'balance':
+      return { ...wallet, balanceBytes: news.bytes, atMs: nowMs, seq: 0 }
+    case 'looked-up':
+      return news.asked === wallet ? { ...wallet, balanceBytes: news.bytes, atMs: nowMs } : wallet
+    case 'settled': {
+      const { coins, seq } = news.settlement
+      const balanceBytes = parseCoins(coins)
+      return balanceBytes === undefined || seq < wallet.seq ? wallet : { ...wallet, balanceBytes, atMs: nowMs, seq }
+    }
   }
-  const { balanceBytes } = news
-  const said = { ...wallet, balanceBytes, atMs: nowMs }
-  if (news.type === 'signed-in') return { ...said, seq: 0 }
-  if (news.type === 'looked-up') return news.asked === wallet ? said : wallet
-  return news.seq < wallet.seq ? wallet : { ...said, seq: news.seq }
 }

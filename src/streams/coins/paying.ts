@@ -4,7 +4,6 @@ import {
   connect,
   defer,
   distinctUntilChanged,
-  EMPTY,
   filter,
   finalize,
   ignoreElements,
@@ -25,14 +24,14 @@ import type { CryptoPort } from '../../ports.js'
 import type { ConsumerStore } from '../../ports/receipts.js'
 import { fromBase64 } from '../../protocol/base64.js'
 import { newPaidSession, type PaidSessionEvent, stepOf, stepPaidSession } from '../../protocol/coins/paid-session.js'
-import type { Receipt, Settlement } from '../../protocol/coins/receipt.js'
+import type { Receipt } from '../../protocol/coins/receipt.js'
 import { signable, type SpendingLimits, type SpendingStop } from '../../protocol/coins/spending.js'
 import type { Wallet } from '../../protocol/coins/wallet.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import { receiptText } from '../../protocol/signaling/signed-texts.js'
 import type { SessionEvent } from '../mux/session-reports.js'
-import { type PaymentEvent, storeFailure, storeFailure$ } from './payment-event.js'
+import { attempt$, type PaymentEvent, type Settled, storeFailure } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 
 export interface PayingOptions {
@@ -45,7 +44,7 @@ export interface PayingOptions {
   /** Emits when there may be more to sign with. Hot. */
   readonly funds$: Observable<unknown>
   /** Settlements as the hub says them. Hot. */
-  readonly settled$: Observable<Settlement>
+  readonly said$: Observable<Settled>
   /** Receipts go here as they are signed, and what the store failed in where no connection could be ended for it. */
   readonly event$: Subject<PaymentEvent>
   readonly scheduler: SchedulerLike
@@ -94,7 +93,7 @@ function streamEnded$(event$: Observable<SessionEvent>): Observable<unknown> {
  * end of its session too: it stays a debt, and the seeder gives nothing beyond its credit window before it is paid.
  */
 export function createPaying(options: PayingOptions): Paying {
-  const { identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler } = options
+  const { identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler } = options
   const { pubKey: consumer } = identity
 
   const spending = (seeder: string, receivedBytes: number, signedBytes: number, own: SpendingLimits) => {
@@ -150,10 +149,9 @@ export function createPaying(options: PayingOptions): Paying {
     // Where the owner limits what a connection may cost, a debt waits for one to that seeder.
     debt$: funds$.pipe(
       switchMap(() =>
-        defer(() => {
+        attempt$((): void => {
           if (stop() === undefined && limits.connectionBytes === undefined) payDebts()
-          return EMPTY
-        }).pipe(catchError(storeFailure$)),
+        }),
       ),
     ),
     session({ hubKey, session, pubKey: seeder }) {
@@ -181,9 +179,9 @@ export function createPaying(options: PayingOptions): Paying {
               const step$ = merge(
                 own$.pipe(filter(event => event.type === 'bytes' || event.type === 'traffic')),
                 receipt$.pipe(map(({ bytes }): PaidSessionEvent => ({ type: 'signed', bytes }))),
-                settled$.pipe(
-                  filter(settlement => settlement.session === session),
-                  map(({ bytes }): PaidSessionEvent => ({ type: 'settled', bytes })),
+                said$.pipe(
+                  filter(({ settlement }) => settlement.session === session),
+                  map(({ settlement }): PaidSessionEvent => ({ type: 'settled', bytes: settlement.bytes })),
                 ),
               )
               const ended$ = streamEnded$(own$).pipe(share())

@@ -1,4 +1,4 @@
-import { type Observable, of } from 'rxjs'
+import { catchError, defer, EMPTY, type Observable, of } from 'rxjs'
 import type { ReceiptRefusal, Settlement, SignedReceipt } from '../../protocol/coins/receipt.js'
 import type { Wallet } from '../../protocol/coins/wallet.js'
 import { type LighthouseError, toLighthouseError } from '../../protocol/errors.js'
@@ -13,6 +13,8 @@ export interface StoreFailure {
 export interface ReceiptRefused {
   readonly type: 'receipt-refused'
   readonly receipt: SignedReceipt
+  /** What it would have moved. */
+  readonly moreBytes: number
   readonly code: ReceiptRefusal
   readonly message: string
 }
@@ -29,17 +31,20 @@ export type PaymentEvent =
   | { readonly type: 'receipt'; readonly receipt: SignedReceipt }
   /** What a key may be sent has grown; it has paid so much in all. */
   | { readonly type: 'credit'; readonly consumer: string; readonly paidBytes: number }
-  | { readonly type: 'looked-up'; readonly balanceBytes: number; readonly asked: Wallet }
+  | { readonly type: 'looked-up'; readonly bytes: number; readonly asked: Wallet }
   | Settled
   | ReceiptRefused
   | StoreFailure
 
-/** What the store threw, as an event. */
+/** What the store threw, as an event: that is reported, and the peer goes on. */
 export function storeFailure(error: unknown): StoreFailure {
   return { type: 'receipts-failed', reason: toLighthouseError('store-failed', error, 'receipts') }
 }
 
-/** For `catchError`: what the store cannot do is reported, and the peer goes on. */
-export function storeFailure$(error: unknown): Observable<StoreFailure> {
-  return of(storeFailure(error))
+/** Does something with the store on subscription. Emits what comes of it, if anything does, or what the store failed in. */
+export function attempt$<T>(work: () => T): Observable<Exclude<T, undefined | void> | StoreFailure> {
+  return defer(() => {
+    const result = work()
+    return result === undefined ? EMPTY : of(result as Exclude<T, undefined | void>)
+  }).pipe(catchError((error: unknown) => of(storeFailure(error))))
 }

@@ -1,17 +1,16 @@
 import {
   BehaviorSubject,
-  catchError,
   concat,
   concatMap,
   defer,
   distinctUntilChanged,
-  EMPTY,
   filter,
   ignoreElements,
   map,
   merge,
   type Observable,
   of,
+  scan,
   type SchedulerLike,
   share,
   skip,
@@ -19,10 +18,10 @@ import {
   tap,
 } from 'rxjs'
 import type { CryptoPort, HubClient } from '../../ports.js'
-import type { Moved, ReceiptStore } from '../../ports/receipts.js'
+import type { ReceiptStore } from '../../ports/receipts.js'
 import type { Settlement } from '../../protocol/coins/receipt.js'
 import type { SpendingLimits, SpendingStop } from '../../protocol/coins/spending.js'
-import { unknownWallet, type Wallet } from '../../protocol/coins/wallet.js'
+import { newer, unknownWallet, type Wallet } from '../../protocol/coins/wallet.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import type { HubSession, SignalingEvent } from '../signaling/signaling.js'
 import { affordable$ } from './affordable.js'
@@ -30,16 +29,9 @@ import { creditSession } from './crediting.js'
 import { Credits } from './credits.js'
 import { missedPayments$ } from './missed-payments.js'
 import { createPaying } from './paying.js'
-import {
-  type PaymentEvent,
-  type ReceiptRefused,
-  storeFailure,
-  storeFailure$,
-  type StoreFailure,
-} from './payment-event.js'
+import { attempt$, type PaymentEvent, type ReceiptRefused, storeFailure, type StoreFailure } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 import { settling$ } from './settling.js'
-import { walletChanges$ } from './wallet.js'
 
 export interface PaymentsOptions {
   readonly identity: Identity
@@ -82,12 +74,6 @@ export interface Payments {
   readonly report$: Observable<PaymentReport>
 }
 
-/** A settlement as the hub says it, and then as the store has it, if it moved anything. */
-type SettlementEvent =
-  | { readonly type: 'said'; readonly settlement: Settlement }
-  | { readonly type: 'moved'; readonly settlement: Settlement; readonly moved: Moved }
-  | StoreFailure
-
 /**
  * The coins of a peer.
  *
@@ -103,32 +89,31 @@ export function createPayments(options: PaymentsOptions): Payments {
   const event$ = new Subject<PaymentEvent>()
   const refused$ = event$.pipe(filter(event => event.type === 'receipt-refused'))
 
+  /** A settlement as the hub says it, and then what it moved in the store. */
   const settlement$ = merge(hubEvent$, event$).pipe(
     filter(event => event.type === 'settled'),
-    concatMap(({ settlement }) =>
+    concatMap(said =>
       concat(
-        of<SettlementEvent>({ type: 'said', settlement }),
-        defer((): Observable<SettlementEvent> => {
-          const moved = store.settle(settlement)
-          return moved === undefined ? EMPTY : of({ type: 'moved', settlement, moved })
-        }).pipe(catchError(storeFailure$)),
+        of(said),
+        attempt$(() => store.settle(said.settlement)).pipe(
+          map(moved => ('type' in moved ? moved : { type: 'moved' as const, ...moved })),
+        ),
       ),
     ),
     share(),
   )
-  const settled$ = settlement$.pipe(
-    filter(event => event.type === 'said'),
-    map(({ settlement }) => settlement),
-  )
-  const moved$ = settlement$.pipe(
-    filter(event => event.type === 'moved'),
-    map(({ moved }) => moved),
-  )
+  const said$ = settlement$.pipe(filter(event => event.type === 'settled'))
+  const moved$ = settlement$.pipe(filter(event => event.type === 'moved'))
 
   const wallet$ = new BehaviorSubject(unknownWallet)
-  // From what is said, before the store has it: what was signed must not be counted as free in between.
-  const lookedUp$ = event$.pipe(filter(event => event.type === 'looked-up'))
-  const walletChange$ = walletChanges$({ hubEvent$, settled$, lookedUp$, scheduler }).pipe(
+  const walletChange$ = merge(
+    hubEvent$.pipe(filter(event => event.type === 'session' || event.type === 'balance')),
+    // Before the store has it: what was signed must not be counted as free in between.
+    said$,
+    event$.pipe(filter(event => event.type === 'looked-up')),
+  ).pipe(
+    scan((wallet, news) => newer(wallet, news, scheduler.now()), unknownWallet),
+    distinctUntilChanged(),
     share({ connector: () => wallet$ }),
   )
   const balanceBytes$ = wallet$.pipe(
@@ -137,14 +122,14 @@ export function createPayments(options: PaymentsOptions): Payments {
     filter(bytes => bytes !== undefined),
   )
 
-  /** The hub will not settle what it refuses for other reasons than coins: that does not count as signed any more. */
+  /** What the hub refuses for other reasons than coins it will not settle: that does not count as signed any more. */
   const givenUp$ = refused$.pipe(
     filter(({ code }) => code !== 'no-coins'),
     concatMap(({ receipt }) =>
-      defer(() => {
+      attempt$(() => {
         store.giveUp(receipt.session)
-        return of({ type: 'given-up' as const })
-      }).pipe(catchError(storeFailure$)),
+        return { type: 'given-up' as const }
+      }),
     ),
     share(),
   )
@@ -153,21 +138,10 @@ export function createPayments(options: PaymentsOptions): Payments {
     moved$.pipe(filter(({ consumer }) => consumer === identity.pubKey)),
     givenUp$,
   )
-  // Of this peer's own receipts: of the wallets of others nothing is known here.
-  const short$ = refused$.pipe(
-    filter(({ code, receipt }) => code === 'no-coins' && receipt.consumer === identity.pubKey),
-    map(({ receipt }) => receipt.bytes - (store.session(receipt.session)?.settlement?.bytes ?? 0)),
-  )
-
   const credits = new Credits({ store, event$, clock: scheduler })
   const earned$ = moved$.pipe(
     filter(({ consumer }) => consumer !== identity.pubKey),
-    concatMap(({ consumer, bytes }) =>
-      defer(() => {
-        credits.settled(consumer, bytes)
-        return EMPTY
-      }).pipe(catchError(storeFailure$)),
-    ),
+    concatMap(({ consumer, bytes }) => attempt$(() => credits.settled(consumer, bytes))),
   )
   const receipt$ = merge(
     event$.pipe(
@@ -176,9 +150,14 @@ export function createPayments(options: PaymentsOptions): Payments {
     ),
     missedPayments$({ hubSession$, hub, store, scheduler }),
   ).pipe(share())
+  // Of this peer's own receipts: of the wallets of others nothing is known here.
+  const short$ = refused$.pipe(
+    filter(({ code, receipt }) => code === 'no-coins' && receipt.consumer === identity.pubKey),
+    map(({ moreBytes }) => moreBytes),
+  )
   const again$ = affordable$(short$, balanceBytes$)
   const failure$ = merge(settlement$, givenUp$).pipe(filter(event => event.type === 'receipts-failed'))
-  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, settled$, event$, scheduler })
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler })
   const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
 
   /** What the store cannot do is reported; the peer goes on. */
@@ -201,13 +180,13 @@ export function createPayments(options: PaymentsOptions): Payments {
       defer(() => {
         const asked = wallet$.value
         return balance$.pipe(
-          map(balanceBytes => {
-            event$.next({ type: 'looked-up', balanceBytes, asked })
-            return wallet$.value.balanceBytes ?? balanceBytes
+          map(bytes => {
+            event$.next({ type: 'looked-up', bytes, asked })
+            return wallet$.value.balanceBytes ?? bytes
           }),
         )
       }),
-    settled$,
+    settled$: said$.pipe(map(({ settlement }) => settlement)),
     refusal: consumer => attempt(() => credits.refusal(consumer), undefined),
     hasPaid: consumer => attempt(() => credits.hasPaid(consumer), false),
     forgive: consumer => credits.forgive(consumer),

@@ -32,7 +32,7 @@ import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { isSameSettlement, type ReceiptRefusal, type SignedReceipt } from '../../protocol/coins/receipt.js'
 import { settledText } from '../../protocol/signaling/signed-texts.js'
 import type { HubSession } from '../signaling/signaling.js'
-import { type ReceiptRefused, type Settled, storeFailure$, type StoreFailure } from './payment-event.js'
+import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } from './payment-event.js'
 
 /**
  * Before a receipt that the hub could not take now is offered again: half a second, doubled up to eight. Well within the
@@ -97,9 +97,9 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
   const ask$ = (hub: HubSession, receipt: SignedReceipt): Observable<SettlingEvent> =>
     hub.connection.settle$(receipt).pipe(
       concatMap((ack): Observable<SettlingEvent> => {
+        const known = store.session(receipt.session)?.settlement
         if ('settled' in ack) {
           const { settled } = ack
-          const known = store.session(receipt.session)?.settlement
           const genuine =
             settled.session === receipt.session &&
             settled.bytes >= receipt.bytes &&
@@ -111,7 +111,8 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         const { code, message } = ack.error
         if (passing.includes(code)) throw new LighthouseError('hub-unreachable', message)
         if (code === 'no-coins') short$.next()
-        return of({ type: 'receipt-refused', receipt, code, message })
+        const moreBytes = receipt.bytes - (known?.bytes ?? 0)
+        return of({ type: 'receipt-refused', receipt, moreBytes, code, message })
       }),
     )
 
@@ -133,7 +134,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         catchError((error: unknown) => (isLighthouseError(error, 'hub-protocol') ? EMPTY : throwError(() => error))),
         takeUntil(hubSession$.pipe(filter(session => session !== hub))),
       )
-    }).pipe(catchError(storeFailure$))
+    }).pipe(catchError((error: unknown) => of(storeFailure(error))))
 
   const submit$ = (receipt: SignedReceipt): Observable<SettlingEvent> => bring$(receipt, isSettled)
 
@@ -145,13 +146,13 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         return from(last.filter(wanted)).pipe(mergeMap(submit$, oldAtOnce))
       })
       return page$.pipe(repeat({ delay: () => (last.length < pageReceipts ? EMPTY : timer(0, scheduler)) }))
-    }).pipe(catchError(storeFailure$))
+    }).pipe(catchError((error: unknown) => of(storeFailure(error))))
 
   /** A refusal says nothing new about what is settled already. */
   const owing$ = defer(() => from(store.ofDebtors(maxAsked).filter(isSettled))).pipe(
     mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
     filter(({ type }) => type !== 'receipt-refused'),
-    catchError(storeFailure$),
+    catchError((error: unknown) => of(storeFailure(error))),
   )
   const sparsely$ = defer(() =>
     short$.pipe(
