@@ -23,7 +23,20 @@ const done = (bytes: number, moved = true): SettleResult => ({
 
 type Settle = (receipts: readonly SignedReceipt[]) => Promise<readonly SettleResult[]>
 
-function serve(settle: Settle = async receipts => receipts.map(({ bytes }) => done(bytes))) {
+/** A store that settles whatever fits: the first receipt of a session that does stands for those after it. */
+function settling(fits: (receipt: SignedReceipt) => boolean, code: 'not-a-party' | 'no-coins'): Settle {
+  return async receipts => {
+    const settled = new Map<string, number>()
+    return receipts.map(receipt => {
+      if (!fits(receipt)) return { type: 'refused', code }
+      const before = settled.get(receipt.session)
+      if (before === undefined) settled.set(receipt.session, receipt.bytes)
+      return done(before ?? receipt.bytes, before === undefined)
+    })
+  }
+}
+
+function serve(settle: Settle = settling(() => true, 'no-coins')) {
   const time = virtualTime()
   const [commits, delivered, noted, errors]: [SignedReceipt[][], [string, string, any][], string[], string[]] = [
     [],
@@ -102,7 +115,7 @@ describe('settlementService', () => {
     expect(time.pending()).toBe(0)
   })
 
-  it('settles all that come within 3 ms together, and of a session the highest alone', async () => {
+  it('settles all that come within 3 ms together, and of a session the highest first', async () => {
     const { time, submit, commits, acks, delivered, noted } = serve()
     submit(5, 1)
     time.advance(1)
@@ -115,11 +128,13 @@ describe('settlementService', () => {
     await heard()
     expect(commits.map(receipts => receipts.map(({ session, bytes }) => [session, bytes]))).toEqual([
       [
-        [sessionOf(1).session, 7],
         [sessionOf(2).session, 9],
+        [sessionOf(1).session, 7],
+        [sessionOf(1).session, 6],
+        [sessionOf(1).session, 5],
       ],
     ])
-    expect(acks.map(ack => 'settled' in ack && ack.settled.bytes)).toEqual([7, 7, 7, 9])
+    expect(acks.map(ack => 'settled' in ack && ack.settled.bytes)).toEqual([9, 7, 7, 7])
     expect(delivered).toHaveLength(4)
     expect(noted.filter(what => what === 'settlement')).toHaveLength(2)
   })
@@ -131,24 +146,15 @@ describe('settlementService', () => {
   ] as const)(
     "lets no stranger's higher receipt stand for the one of the session: another %s",
     async (_who, others) => {
-      const { time, submit, commits, acks, delivered } = serve(async receipts =>
-        receipts.map(({ consumer, seeder, bytes }) =>
-          consumer === alice.pubKey && seeder === bob.pubKey ? done(bytes) : { type: 'refused', code: 'not-a-party' },
-        ),
-      )
+      const isTheirs = ({ consumer, seeder }: SignedReceipt): boolean =>
+        consumer === alice.pubKey && seeder === bob.pubKey
+      const { time, submit, acks, delivered } = serve(settling(isTheirs, 'not-a-party'))
       submit(5, 1)
       submit(9_000_000, 1, others[0].pubKey, others)
       submit(7, 1, bob.pubKey)
       time.advance(3)
       await heard()
-      const sides = [
-        [7, alice.pubKey, bob.pubKey],
-        [9_000_000, ...others.map(({ pubKey }) => pubKey)],
-      ]
-      expect(commits.map(receipts => receipts.map(({ bytes, consumer, seeder }) => [bytes, consumer, seeder]))).toEqual(
-        [sides],
-      )
-      expect(acks.map(ack => ('settled' in ack ? ack.settled.bytes : ack.error.code))).toEqual([7, 7, 'not-a-party'])
+      expect(acks.map(ack => ('settled' in ack ? ack.settled.bytes : ack.error.code))).toEqual(['not-a-party', 7, 7])
       expect(delivered.map(([key, , { bytes }]) => [key, bytes])).toEqual([
         [alice.pubKey, 7],
         [bob.pubKey, 7],
@@ -197,23 +203,17 @@ describe('settlementService', () => {
   })
 
   it('pays a lower receipt where the wallet does not hold the highest', async () => {
-    const { time, submit, commits, acks } = serve(async receipts =>
-      receipts.map(({ bytes }) => (bytes <= 5 ? done(bytes) : { type: 'refused', code: 'no-coins' })),
-    )
+    const { time, submit, commits, acks } = serve(settling(({ bytes }) => bytes <= 5, 'no-coins'))
+    submit(3, 1)
     submit(9, 1)
     submit(5, 1)
-    submit(3, 1)
     submit(2, 2)
     submit(8, 3)
     time.advance(3)
     await heard()
-    await heard()
-    expect(commits.map(receipts => receipts.map(({ bytes }) => bytes))).toEqual([
-      [9, 2, 8],
-      [3, 5, 9],
-    ])
+    expect(commits.map(receipts => receipts.map(({ bytes }) => bytes))).toEqual([[9, 8, 5, 3, 2]])
     const outcomes = acks.map(ack => ('settled' in ack ? ack.settled.bytes : ack.error.code))
-    expect(outcomes).toEqual([2, 'no-coins', 3, 5, 'no-coins'])
+    expect(outcomes).toEqual(['no-coins', 'no-coins', 5, 5, 2])
   })
 
   it.each(['not-a-party', 'unknown-session', 'no-coins'] as const)('hands on %s, in words', async code => {

@@ -35,36 +35,6 @@ export function admitReceipt(
   return verify(receipt.consumer, receiptText(receipt), receipt.signature) ? { receipt } : { refused: 'bad-signature' }
 }
 
-/** Receipts of one session between the same two parties. */
-export interface SessionReceipts<Item> {
-  /** The highest of them: what settles all. */
-  readonly highest: SignedReceipt
-  /** In the order in which they came. */
-  readonly items: readonly Item[]
-}
-
-/**
- * Puts receipts of the same session and parties together, in the order in which the sessions came up: only the highest
- * counts, so a batch writes one block for each.
- */
-export function collapseReceipts<Item extends { readonly receipt: SignedReceipt }>(
-  items: readonly Item[],
-): readonly SessionReceipts<Item>[] {
-  const groups = new Map<string, { highest: SignedReceipt; items: Item[] }>()
-  for (const item of items) {
-    const { receipt } = item
-    // None of the parts contains a space.
-    const name = `${receipt.session} ${receipt.consumer} ${receipt.seeder}`
-    const group = groups.get(name)
-    if (group === undefined) groups.set(name, { highest: receipt, items: [item] })
-    else {
-      group.items.push(item)
-      if (receipt.bytes > group.highest.bytes) group.highest = receipt
-    }
-  }
-  return [...groups.values()]
-}
-
 /** The hub's word to one of the parties. `sign` by the hub's key. */
 export function settlementFor(
   party: 'consumer' | 'seeder',

@@ -1,14 +1,11 @@
 import {
   catchError,
-  concatMap,
   defer,
   EMPTY,
   finalize,
   from,
   ignoreElements,
-  map,
   type Observable,
-  of,
   type SchedulerLike,
   Subject,
   tap,
@@ -22,12 +19,7 @@ import type { HubLogger } from '../../ports/logger.js'
 import type { HubMetrics } from '../../ports/metrics.js'
 import type { HubStore, KeyPair } from '../../ports/store.js'
 import type { SettleResult } from '../../protocol/settlement/settlement.js'
-import {
-  collapseReceipts,
-  receiptRefusalAck,
-  type SessionReceipts,
-  settlementFor,
-} from '../../protocol/settlement/receipt-rules.js'
+import { receiptRefusalAck, settlementFor } from '../../protocol/settlement/receipt-rules.js'
 
 /** How long the first receipt of a batch waits for others: less than anybody notices, and some syncs of a fast disk. */
 const gatherMs = 3
@@ -74,30 +66,7 @@ export interface SettlementParts {
   readonly metrics: HubMetrics
 }
 
-type Group = SessionReceipts<SettlementRequest>
 type Settled = SettleResult & { readonly type: 'settled' }
-
-/** Tells the parties of one session; what is signed for a party is signed once. */
-function tell({ highest, items }: Group, result: Settled, { keys, crypto, bus, metrics }: SettlementParts): void {
-  const { session, consumer, seeder } = highest
-  const made = new Map<string, Settlement>()
-  const settlementOf = (party: string): Settlement => {
-    const known = made.get(party)
-    if (known !== undefined) return known
-    const role = party === consumer ? 'consumer' : 'seeder'
-    const settlement = settlementFor(role, session, result, text => crypto.sign(keys.privKey, text))
-    made.set(party, settlement)
-    return settlement
-  }
-  for (const { sender, acknowledge } of items) {
-    metrics.receipt(result.moved ? 'settled' : 'repeated')
-    acknowledge({ settled: settlementOf(sender) })
-  }
-  // A repetition is the sender's affair. Who is not there learns it when it sends the receipt itself.
-  if (!result.moved) return
-  metrics.settlement()
-  for (const party of [consumer, seeder]) void bus.deliver(party, 'settled', settlementOf(party))
-}
 
 function refuse(requests: readonly SettlementRequest[], code: ReceiptRefusal, metrics: HubMetrics): void {
   for (const { acknowledge } of requests) {
@@ -106,57 +75,57 @@ function refuse(requests: readonly SettlementRequest[], code: ReceiptRefusal, me
   }
 }
 
-/**
- * Answers a batch. Where the wallet does not hold what the highest receipt of a session moves, one of the others may
- * still be paid: those are given back, to be settled one by one.
- */
+/** Answers a batch, and tells the parties of what has moved. */
 function answer(
-  groups: readonly Group[],
+  requests: readonly SettlementRequest[],
   results: readonly SettleResult[],
-  parts: SettlementParts,
-): readonly SettlementRequest[] {
-  return groups.flatMap((group, index): readonly SettlementRequest[] => {
+  { keys, crypto, bus, metrics }: SettlementParts,
+): void {
+  const signed = new Map<string, Settlement>()
+  /** What is signed for one party of a session is signed once: the results of a session say the same. */
+  const settlementOf = (party: string, { session, consumer }: SignedReceipt, result: Settled): Settlement => {
+    const role = party === consumer ? 'consumer' : 'seeder'
+    const known = signed.get(`${session} ${role}`)
+    const settlement = known ?? settlementFor(role, session, result, text => crypto.sign(keys.privKey, text))
+    signed.set(`${session} ${role}`, settlement)
+    return settlement
+  }
+  for (const [index, request] of requests.entries()) {
+    const { receipt, sender, acknowledge } = request
     const result = results[index]
-    if (result?.type === 'settled') tell(group, result, parts)
-    else if (result?.code === 'no-coins' && group.items.some(({ receipt }) => receipt.bytes < group.highest.bytes)) {
-      return group.items
-    } else refuse(group.items, result?.code ?? 'unavailable', parts.metrics)
-    return []
-  })
+    if (result?.type !== 'settled') {
+      refuse([request], result?.code ?? 'unavailable', metrics)
+      continue
+    }
+    metrics.receipt(result.moved ? 'settled' : 'repeated')
+    acknowledge({ settled: settlementOf(sender, receipt, result) })
+    // A repetition is the sender's affair. Who is not there learns it when it sends the receipt itself.
+    if (!result.moved) continue
+    metrics.settlement()
+    for (const party of [receipt.consumer, receipt.seeder]) {
+      void bus.deliver(party, 'settled', settlementOf(party, receipt, result))
+    }
+  }
 }
 
-/** One transaction over what stands for each group. Emits the results, in order, when they are durable. */
-function commit$(groups: readonly Group[], parts: SettlementParts): Observable<readonly SettleResult[]> {
-  const { store, scheduler, clock, metrics } = parts
+/** One transaction. Never emits, never errors. */
+function settle$(batched: readonly SettlementRequest[], parts: SettlementParts): Observable<never> {
+  const { store, scheduler, clock, logger, metrics } = parts
+  // The highest first: it settles the others of its session, or one of them is paid where the wallet does not hold it.
+  const requests = batched.toSorted((one, other) => other.receipt.bytes - one.receipt.bytes)
+  const receipts = requests.map(({ receipt }) => receipt)
   return defer(() => {
     const startedMs = clock.now()
-    const receipts = groups.map(({ highest }) => highest)
     return from(store.settle(receipts, scheduler.now())).pipe(
       timeout({ first: settleTimeoutMs, scheduler }),
       tap(() => metrics.settlementBatch({ receipts: receipts.length, seconds: (clock.now() - startedMs) / 1000 })),
     )
-  })
-}
-
-/** Settles groups and answers them. Emits the requests that were given back. Never errors. */
-function settleGroups$(groups: readonly Group[], parts: SettlementParts): Observable<readonly SettlementRequest[]> {
-  const { logger, metrics } = parts
-  return commit$(groups, parts).pipe(
-    map(results => answer(groups, results, parts)),
+  }).pipe(
+    tap(results => answer(requests, results, parts)),
     catchError((error: unknown) => {
-      logger.error({ err: error, sessions: groups.length }, 'receipts could not be settled')
-      for (const { items } of groups) refuse(items, 'unavailable', metrics)
-      return of([])
-    }),
-  )
-}
-
-function settleRequests$(requests: readonly SettlementRequest[], parts: SettlementParts): Observable<never> {
-  return settleGroups$(collapseReceipts(requests), parts).pipe(
-    concatMap(back => {
-      const ascending = back.toSorted((one, other) => one.receipt.bytes - other.receipt.bytes)
-      const single = ascending.map((request): Group => ({ highest: request.receipt, items: [request] }))
-      return single.length === 0 ? EMPTY : settleGroups$(single, parts)
+      logger.error({ err: error, receipts: receipts.length }, 'receipts could not be settled')
+      refuse(requests, 'unavailable', metrics)
+      return EMPTY
     }),
     ignoreElements(),
   )
@@ -173,15 +142,15 @@ function settleRequests$(requests: readonly SettlementRequest[], parts: Settleme
  * answered     --------abc---d-▶
  * ```
  *
- * Receipts of one session in one batch are settled as the highest of them, and all are acknowledged with that. Holds at
- * most 4,096 receipts.
+ * Of the receipts of one session in one batch the highest that the wallet holds is settled, and all up to that are acknowledged
+ * with it. Holds at most 4,096 receipts.
  */
 export function settlementService(parts: SettlementParts): SettlementService {
   const request$ = new Subject<SettlementRequest>()
   let pending = 0
   const bounds = { maxMs: gatherMs, maxItems: maxBatchReceipts, scheduler: parts.scheduler }
   const work$ = (requests: readonly SettlementRequest[]): Observable<never> =>
-    settleRequests$(requests, parts).pipe(
+    settle$(requests, parts).pipe(
       finalize(() => {
         pending -= requests.length
       }),
