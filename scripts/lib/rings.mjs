@@ -54,7 +54,7 @@ const RINGS = [
   },
   {
     name: 'hub/app',
-    files: /^hub\/(app|assembly|opening|options|serving)\.ts$/,
+    files: /^hub\/(app|opening|options|serving)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports(\.ts|\/)/, /^hub\//],
     packages: 'rxjs',
     node: 'always',

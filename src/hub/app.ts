@@ -1,21 +1,17 @@
 /**
  * The composition root of a hub, and the package's entry `lighthouse-peer/hub`.
  */
-import type { Socket } from 'node:net'
-import { asyncScheduler, concatMap, defer, merge, type Observable, of, switchMap, take } from 'rxjs'
+import { asyncScheduler, concatMap, defer, map, type Observable, switchMap, take } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { verifyOptions, whole } from '../protocol/options.js'
 import { blockHash } from './adapters/store/block-hash.js'
-import { listen$ } from './adapters/http/http-listener.js'
-import { type Assembly, assemble, silent } from './assembly.js'
-import { type HubOptions, type HubSettings, readHubOptions } from './options.js'
+import { type HubOptions, readHubOptions } from './options.js'
 import { maxInvites } from './protocol/signaling/registry.js'
 import { makeInvites } from './streams/http/invites.js'
 import { checkLedgerHead$ } from './streams/settlement/ledger-head.js'
 import { ownKeys$ } from './streams/store/own-keys.js'
-import { pruneSessions$ } from './streams/settlement/session-pruning.js'
-import { openShared$, openStore$, ownDatabase } from './opening.js'
-import { attach$ } from './serving.js'
+import { openShared$, openStore$, ownDatabase, silent } from './opening.js'
+import { serve$ } from './serving.js'
 
 export type { HubOptions } from './options.js'
 export type { HubRateLimits } from './protocol/limits/limit-options.js'
@@ -38,21 +34,6 @@ export interface Hub {
 function reachableUrl(host: string, port: number): string {
   const name = host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host
   return `http://${name.includes(':') ? `[${name}]` : name}:${port}`
-}
-
-function serve$(assembly: Assembly, settings: HubSettings, options: HubOptions): Observable<Hub> {
-  const { context, settlement, places, trustsProxy } = assembly
-  const addressOf = ({ remoteAddress = '' }: Socket): string | undefined =>
-    trustsProxy(remoteAddress, 0) ? undefined : remoteAddress
-  const onGivenUp = (): void => context.metrics.limited('connections')
-  return listen$({ ...settings, places, addressOf, onGivenUp }).pipe(
-    switchMap(listening => {
-      const { port, address } = listening
-      const hub: Hub = { url: reachableUrl(settings.host, port), port, address, hubKey: context.keys.pubKey }
-      const work$ = merge(settlement.settle$, pruneSessions$(context), attach$(listening, assembly, settings, options))
-      return merge(work$, of(hub))
-    }),
-  )
 }
 
 /**
@@ -83,9 +64,13 @@ export function createHub$(options: HubOptions = {}): Observable<Hub> {
           concatMap(() => ownKeys$(store, own, () => crypto.generateKeyPair(), logger)),
           switchMap(keys =>
             openShared$(settings, keys.pubKey, options).pipe(
-              switchMap(({ bus, limiters }) =>
-                serve$(assemble(store, keys, bus, limiters, settings, options), settings, options),
-              ),
+              switchMap(shared => serve$({ ...shared, store, keys }, settings, options)),
+              map(({ port, address }) => ({
+                url: reachableUrl(settings.host, port),
+                port,
+                address,
+                hubKey: keys.pubKey,
+              })),
             ),
           ),
         ),

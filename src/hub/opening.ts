@@ -9,7 +9,6 @@ import { postgresStore$ } from './adapters/store/postgres-store.js'
 import { SessionBus } from './adapters/bus/session-bus.js'
 import { type RedisClient, redisClient$ } from './adapters/redis/redis-client.js'
 import { sqliteStore$ } from './adapters/store/sqlite-store.js'
-import { silent } from './assembly.js'
 import type { HubOptions, HubSettings } from './options.js'
 import type { HubBus } from './ports/bus.js'
 import type { RateLimiters } from './ports/limits.js'
@@ -17,6 +16,9 @@ import type { HubLogger } from './ports/logger.js'
 import type { HubStore } from './ports/store.js'
 import { keepConnected } from './streams/keep-connected.js'
 import { openOwn$, type OwnDatabase } from './streams/store/own-keys.js'
+
+/** Where nobody wants to know. */
+export const silent: HubLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** The database of the hub; its own, or nobody's yet. */
 export function openStore$({ database }: HubSettings, own: OwnDatabase, logger: HubLogger): Observable<HubStore> {

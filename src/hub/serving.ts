@@ -1,96 +1,164 @@
-/** What a hub serves: its routes and its signaling. */
+/** What a running hub is made of, around what was opened: its limits, its settlement, and the routes and signaling of its listener. */
+import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
-import { defer, finalize, mergeMap, type Observable } from 'rxjs'
+import type { Socket } from 'node:net'
+import { asyncScheduler, defer, finalize, merge, mergeMap, type Observable, of, switchMap } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import type { LedgerHead } from '../protocol/signaling/signal.js'
 import { clientAddress } from './adapters/http/client-address.js'
-import { connectionLimiter } from './adapters/limits/connection-limiter.js'
-import { downloadLimit } from './adapters/limits/download-limit.js'
 import { hubRoutes } from './adapters/http/express-routes.js'
-import type { HttpListening } from './adapters/http/http-listener.js'
+import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
+import { maxConnections } from './adapters/http/open-files.js'
+import { trustedProxies } from './adapters/http/trusted-proxies.js'
 import { addressKey } from './adapters/limits/address-key.js'
 import { addressLimit } from './adapters/limits/address-limit.js'
+import { connectionLimiter } from './adapters/limits/connection-limiter.js'
+import { downloadLimit } from './adapters/limits/download-limit.js'
+import { EventLoopLag } from './adapters/metrics/event-loop-lag.js'
+import { prometheusMetrics } from './adapters/metrics/prometheus.js'
 import { socketIoServer$ } from './adapters/signaling/socket-io.server.js'
-import type { Assembly } from './assembly.js'
+import { type Shared, silent } from './opening.js'
 import type { HubOptions, HubSettings } from './options.js'
+import type { HubStore, KeyPair } from './ports/store.js'
+import type { ByOrigin } from './protocol/limits/by-origin.js'
+import { ConcurrencyLimiter } from './protocol/limits/concurrency-limiter.js'
+import { ConnectionPlaces } from './protocol/limits/connection-places.js'
+import type { HubRateLimits } from './protocol/limits/limit-options.js'
+import { iceServersFor } from './protocol/signaling/ice.js'
 import { healthCheck } from './streams/http/health.js'
-import { serveSocket$ } from './streams/signaling/hub-session.js'
-import { inviteHash, makeInvites } from './streams/http/invites.js'
+import { makeInvites } from './streams/http/invites.js'
+import { hubLimiters } from './streams/limits/hub-limiters.js'
 import { signedHead } from './streams/settlement/ledger-head.js'
-import { addressRateLimiter } from './streams/limits/address-rate-limiter.js'
+import { pruneSessions$ } from './streams/settlement/session-pruning.js'
+import { maxPendingReceipts, settlementService } from './streams/settlement/settlement.js'
+import type { HubContext } from './streams/signaling/context.js'
+import { serveSocket$ } from './streams/signaling/hub-session.js'
+import { countedStore } from './streams/store/counted-store.js'
+import { provenStore } from './streams/store/proven-store.js'
+
+/** A hub's database, its key, and what its processes share. */
+export interface Opened extends Shared {
+  readonly store: HubStore
+  readonly keys: KeyPair
+}
 
 function packageVersion(): string {
   const text = readFileSync(new URL('../../../package.json', import.meta.url), 'utf8')
   return (JSON.parse(text) as { readonly version: string }).version
 }
 
-/** Attaches routes and signaling as long as it is subscribed to. Never emits. */
-export function attach$(
-  { server }: HttpListening,
-  assembly: Assembly,
-  settings: HubSettings,
-  options: HubOptions,
-): Observable<never> {
-  const { context, gate, limiters, places, trustsProxy, downloads, lag } = assembly
-  const { store, keys, bus, metrics, logger, scheduler } = context
-  const { crypto = nodeCrypto } = options
+/** Serves as long as it is subscribed to. Emits once, when it listens. */
+export function serve$(opened: Opened, settings: HubSettings, options: HubOptions): Observable<HttpListening> {
+  const { keys, bus, limiters: shared } = opened
+  const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
   const { limits, controlToken: token } = settings
-  return defer((): Observable<never> => {
-    const byAddress = (
-      name: 'registrations' | 'lookups',
-      perMinute: number,
-      onLimit: () => void,
-    ): ReturnType<typeof addressLimit> =>
-      addressLimit(perMinute, limiters(name, { burst: perMinute, perSecond: perMinute / 60 }), () => {
-        metrics.limited(name)
-        onLimit()
-      })
-    const registrationsByKey = limiters('registrations-by-key', limits.registrations)
-    const head = (): Promise<LedgerHead | null> =>
-      signedHead(store, keys, (privKey, text) => crypto.sign(privKey, text))
-    const invites = async (count: number): Promise<readonly string[]> => {
-      const codes = await makeInvites(count, store, crypto, scheduler.now())
-      metrics.invites(codes.length)
-      return codes
-    }
-    const routes = hubRoutes({
-      store,
-      hubKey: keys.pubKey,
-      version: packageVersion(),
-      grantBytes: settings.grantBytes,
-      registration: settings.registration,
-      inviteHash: code => inviteHash(code, crypto),
-      verify: (pubKey, text, signature) => crypto.verify(pubKey, text, signature),
-      health: healthCheck({ store, bus, head, scheduler, logger }),
-      control: token === undefined ? undefined : { token, makeInvites: invites },
-      nowMs: () => scheduler.now(),
-      metrics,
-      logger,
-      trustsProxy,
-      registrationLimit: byAddress('registrations', limits.registrationsPerMinute, () =>
-        metrics.registration('rate-limited'),
-      ),
-      lookupLimit: byAddress('lookups', limits.lookupsPerMinute, () => undefined),
-      downloadLimit: downloadLimit(limits.downloads, downloads, () => metrics.limited('downloads')),
-      async mayRegister(pubKey) {
-        const { allowed } = await registrationsByKey.take(pubKey)
-        if (!allowed) metrics.limited('registrations-by-key')
-        return allowed
-      },
+  const bound = (name: keyof HubRateLimits): ByOrigin<number> => ({
+    others: limits.others[name],
+    loopback: limits.loopback[name],
+  })
+  const sockets = new ConcurrencyLimiter(bound('socketsPerAddress'), addressKey)
+  const downloads = new ConcurrencyLimiter(bound('downloadsPerAddress'), addressKey)
+  const perAddress = bound('connectionsPerAddress')
+  const places = new ConnectionPlaces<Socket>({ total: maxConnections(), perAddress }, addressKey)
+  const lag = new EventLoopLag()
+  const metrics = prometheusMetrics({
+    signedIn: () => bus.size,
+    sockets: () => sockets.size,
+    pendingReceipts: () => settlement.pending,
+    maxPendingReceipts,
+    downloads: () => downloads.size,
+    openInvites: () => opened.store.openInvites(),
+    bus: () => bus.state,
+    lagSeconds: () => lag.take(),
+  })
+  const store = provenStore(
+    countedStore(opened.store, operation => metrics.storeError(operation)),
+    clock,
+  )
+  const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
+
+  const limiters = hubLimiters(shared, limits, addressKey)
+  const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
+  const context: HubContext = {
+    store,
+    keys,
+    crypto,
+    bus,
+    limiters,
+    settlement,
+    iceServersFor: pubKey => iceServersFor(pubKey, settings, scheduler.now(), hmac),
+    clock,
+    scheduler,
+    logger,
+    metrics,
+  }
+
+  const trustsProxy = trustedProxies(settings.trustProxy)
+  const byAddress = (
+    name: 'registrations' | 'lookups',
+    perMinute: number,
+    onLimit = (): void => undefined,
+  ): ReturnType<typeof addressLimit> =>
+    addressLimit(perMinute, shared(name, { burst: perMinute, perSecond: perMinute / 60 }), () => {
+      metrics.limited(name)
+      onLimit()
     })
-    const addressOf = (request: IncomingMessage): string => clientAddress(request, trustsProxy)
-    const handshakes = addressRateLimiter(limiters, 'handshakes', limits.handshakes, addressKey)
-    const door = connectionLimiter({ gate, places, addressOf, handshakes, metrics })
-    // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
-    server.on('request', routes)
-    lag.start()
-    return socketIoServer$(server, door).pipe(
+  const head = (): Promise<LedgerHead | null> => signedHead(store, keys, crypto.sign.bind(crypto))
+  const routes = hubRoutes({
+    store,
+    crypto,
+    hubKey: keys.pubKey,
+    version: packageVersion(),
+    grantBytes: settings.grantBytes,
+    registration: settings.registration,
+    health: healthCheck({ store, bus, head, scheduler, logger }),
+    control:
+      token === undefined
+        ? undefined
+        : {
+            token,
+            async makeInvites(count) {
+              const codes = await makeInvites(count, store, crypto, scheduler.now())
+              metrics.invites(codes.length)
+              return codes
+            },
+          },
+    nowMs: () => scheduler.now(),
+    metrics,
+    logger,
+    trustsProxy,
+    registrationLimit: byAddress('registrations', limits.others.registrationsPerMinute, () =>
+      metrics.registration('rate-limited'),
+    ),
+    lookupLimit: byAddress('lookups', limits.others.lookupsPerMinute),
+    downloadLimit: downloadLimit(downloads, () => metrics.limited('downloads')),
+    async mayRegister(pubKey) {
+      const { allowed } = await limiters.registrations.take(pubKey)
+      if (!allowed) metrics.limited('registrations-by-key')
+      return allowed
+    },
+  })
+  const addressOf = (request: IncomingMessage): string => clientAddress(request, trustsProxy)
+  const limiter = connectionLimiter({ sockets, places, addressOf, handshakes: limiters.handshakes, metrics })
+
+  const attach$ = ({ server }: HttpListening): Observable<never> =>
+    defer(() => {
+      // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
+      server.on('request', routes)
+      lag.start()
+      return socketIoServer$(server, limiter)
+    }).pipe(
       mergeMap(socket => serveSocket$(socket, context)),
       finalize(() => {
         server.off('request', routes)
         lag.stop()
       }),
     )
-  })
+  return listen$({
+    ...settings,
+    places,
+    addressOf: ({ remoteAddress = '' }) => (trustsProxy(remoteAddress, 0) ? undefined : remoteAddress),
+    onGivenUp: () => metrics.limited('connections'),
+  }).pipe(switchMap(listening => merge(settlement.settle$, pruneSessions$(context), attach$(listening), of(listening))))
 }

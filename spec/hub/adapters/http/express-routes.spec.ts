@@ -17,17 +17,17 @@ import { cleanup, newAccount, postRegistration, registration } from '../../suppo
 
 async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => undefined as void) {
   const logger = { info: jest.fn(), warn: jest.fn(), error: jest.fn() }
+  const bus = new SessionBus('hub', 'process', asyncScheduler, true)
   const routes = hubRoutes({
     store: store as HubStore,
     hubKey: 'key',
     version: '1.2.3',
     grantBytes: 1,
-    verify: (...args) => nodeCrypto.verify(...args),
+    crypto: nodeCrypto,
     registration: 'open',
-    inviteHash: code => nodeCrypto.sha256(code),
     health: healthCheck({
       store: { check: async () => undefined, ...store },
-      bus: new SessionBus('hub', 'process', asyncScheduler, true),
+      bus,
       head: async () => null,
       scheduler: asyncScheduler,
       logger,
@@ -38,7 +38,7 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
       ...{ signedIn: () => 0, sockets: () => 0, pendingReceipts: () => 0, maxPendingReceipts: 1, downloads: () => 0 },
       ...{
         openInvites: broken,
-        bus: () => new SessionBus('hub', 'process', asyncScheduler, true).state,
+        bus: () => bus.state,
         lagSeconds: () => 0,
       },
     }),
@@ -46,7 +46,10 @@ async function serve(store: Partial<HubStore>, downloads = 32, onLimit = () => u
     trustsProxy: () => false,
     registrationLimit: (_request, _response, next) => next(),
     lookupLimit: (_request, _response, next) => next(),
-    downloadLimit: downloadLimit({ others: 1, loopback: downloads }, new ConcurrencyLimiter(), onLimit),
+    downloadLimit: downloadLimit(
+      new ConcurrencyLimiter({ others: 1, loopback: downloads }, address => address),
+      onLimit,
+    ),
     mayRegister: async () => true,
   })
   const server = createServer(routes).listen(0, '127.0.0.1')

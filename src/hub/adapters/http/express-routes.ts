@@ -8,6 +8,7 @@ import express, {
   type Response,
 } from 'express'
 import helmet from 'helmet'
+import type { CryptoPort } from '../../../ports.js'
 import { formatCoins } from '../../../protocol/coins/amount.js'
 import { isNickname } from '../../../protocol/peer/nickname.js'
 import { isPublicKey } from '../../../protocol/signaling/signal.js'
@@ -17,6 +18,7 @@ import {
   registrationProblem,
   type RegistrationPolicy,
 } from '../../protocol/signaling/registry.js'
+import type { HealthReport } from '../../ports/health.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubMetrics, RegistrationOutcome } from '../../ports/metrics.js'
 import type { HubStore, RegistrationResult } from '../../ports/store.js'
@@ -35,13 +37,6 @@ const takenDetails: Readonly<Record<(RegistrationResult & { type: 'taken' })['wh
   both: 'This key is registered under this nickname already. There is nothing left to do.',
 }
 
-/** What works now, as a look at it has found. */
-interface HealthReport {
-  readonly database: 'ok' | 'failing'
-  readonly bus: 'ok' | 'failing'
-  readonly head: object | null
-}
-
 /** What the routes need. */
 export interface RoutesContext {
   readonly store: HubStore
@@ -49,9 +44,7 @@ export interface RoutesContext {
   readonly version: string
   readonly grantBytes: number
   readonly registration: RegistrationPolicy
-  /** What an invite is kept as. */
-  readonly inviteHash: (code: string) => string
-  readonly verify: (pubKey: string, text: string, signature: string) => boolean
+  readonly crypto: Pick<CryptoPort, 'sha256' | 'verify'>
   /** Says within two seconds what works. */
   readonly health: () => Promise<HealthReport>
   /** The operator's routes; undefined where there are none. */
@@ -69,7 +62,7 @@ export interface RoutesContext {
 }
 
 function register(context: RoutesContext): RequestHandler {
-  const { store, verify, grantBytes, registration, inviteHash, nowMs, metrics, logger } = context
+  const { store, crypto, grantBytes, registration, nowMs, metrics, logger } = context
   return async (request, response) => {
     const refuse = (status: number, outcome: RegistrationOutcome, detail: string, code: string = outcome): void => {
       metrics.registration(outcome)
@@ -82,14 +75,14 @@ function register(context: RoutesContext): RequestHandler {
     }
     const unwelcome = policyProblem(registration, parsed)
     if (unwelcome !== undefined) return refuse(403, unwelcome.code, unwelcome.detail)
-    const problem = registrationProblem(parsed, verify)
+    const problem = registrationProblem(parsed, crypto.verify.bind(crypto))
     if (problem !== undefined) return refuse(400, problem.code, problem.detail)
     const { nickname, pub_key: pubKey, signature, invite } = parsed
     // After the proof, so that nobody locks a key out that is not his.
     if (!(await context.mayRegister(pubKey)))
       return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
     // Where everybody may come a code is not used up.
-    const code = registration === 'invite' && invite !== undefined ? { inviteHash: inviteHash(invite) } : {}
+    const code = registration === 'invite' && invite !== undefined ? { inviteHash: crypto.sha256(invite) } : {}
     const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs: nowMs(), ...code })
     if (result.type === 'refused') return refuse(403, inviteRefusal.code, inviteRefusal.detail)
     if (result.type === 'taken') {

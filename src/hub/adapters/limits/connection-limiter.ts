@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import type { RateLimiter } from '../../ports/limits.js'
 import type { HubMetrics } from '../../ports/metrics.js'
-import type { ConnectionGate } from '../../protocol/limits/connection-gate.js'
+import type { ConcurrencyLimiter } from '../../protocol/limits/concurrency-limiter.js'
 import type { ConnectionPlaces } from '../../protocol/limits/connection-places.js'
 
 /** Who decides about connections before anything of them is kept. */
@@ -19,7 +19,7 @@ export interface ConnectionLimiter {
 
 /** What a connection limiter goes by. */
 export interface ConnectionLimiterParts {
-  readonly gate: ConnectionGate
+  readonly sockets: ConcurrencyLimiter
   readonly places: Pick<ConnectionPlaces<Socket>, 'use'>
   readonly addressOf: (request: IncomingMessage) => string
   /** By address. */
@@ -28,12 +28,12 @@ export interface ConnectionLimiterParts {
 }
 
 /**
- * Asks the gate about each connection, and keeps a place for it at once: requests that arrive together are judged before
+ * Judges each connection, and keeps a place for it at once: requests that arrive together are judged before
  * the first of them is a connection. Once admitted a handshake needs no I/O, so that whoever has not come in when the event
  * loop turns never will, and its place is free again.
  */
 export function connectionLimiter({
-  gate,
+  sockets,
   places: below,
   addressOf,
   handshakes,
@@ -49,11 +49,11 @@ export function connectionLimiter({
     addressOf,
     async admits(request) {
       const address = addressOf(request)
-      if (gate.isFull(address)) {
+      if (sockets.isFull(address)) {
         metrics.limited('sockets')
         return false
       }
-      const leave = gate.enter(address)
+      const leave = sockets.enter(address)
       if (!(await handshakes.take(address)).allowed) {
         leave()
         metrics.limited('handshakes')
@@ -64,6 +64,6 @@ export function connectionLimiter({
       return true
     },
     keep: socket => below.use(socket, 'kept'),
-    entered: request => take(request) ?? gate.enter(addressOf(request)),
+    entered: request => take(request) ?? sockets.enter(addressOf(request)),
   }
 }

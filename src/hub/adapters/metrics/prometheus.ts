@@ -29,18 +29,19 @@ const secondsBuckets = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1,
 
 /** Counts in a registry of its own, so that two hubs in one process do not add up. */
 export function prometheusMetrics(gauges: HubGauges): HubMetrics {
-  const { signedIn, sockets, pendingReceipts, maxPendingReceipts, downloads, openInvites, bus, lagSeconds } = gauges
   const register = new Registry()
-  const registers = [register]
-  const counter = <Label extends string>(name: string, help: string, label: Label): Counter<Label> =>
-    new Counter({ name: `lighthouse_hub_${name}`, help, labelNames: [label], registers })
+  const named = (name: string, help: string): { name: string; help: string; registers: Registry[] } => ({
+    name: `lighthouse_hub_${name}`,
+    help,
+    registers: [register],
+  })
+  const counter = <Label extends string>(name: string, help: string, ...labelNames: Label[]): Counter<Label> =>
+    new Counter({ ...named(name, help), labelNames })
   const histogram = (name: string, help: string, buckets: number[]): Histogram =>
-    new Histogram({ name: `lighthouse_hub_${name}`, help, buckets, registers })
-  const gauge = (name: string, help: string, ask: () => number | Promise<number>): void => {
-    const made = new Gauge({
-      name: `lighthouse_hub_${name}`,
-      help,
-      registers,
+    new Histogram({ ...named(name, help), buckets })
+  const gauge = (name: string, help: string, ask: () => number | Promise<number>): Gauge =>
+    new Gauge({
+      ...named(name, help),
       async collect() {
         try {
           this.set(await ask())
@@ -50,57 +51,46 @@ export function prometheusMetrics(gauges: HubGauges): HubMetrics {
         }
       },
     })
-    register.registerMetric(made)
-  }
   /** What is counted elsewhere. */
-  const total = (name: string, help: string, ask: () => number): void => {
-    const made = new Counter({
-      name: `lighthouse_hub_${name}`,
-      help,
-      registers,
+  const total = (name: string, help: string, ask: () => number): Counter =>
+    new Counter({
+      ...named(name, help),
       collect() {
         this.reset()
         this.inc(ask())
       },
     })
-    register.registerMetric(made)
-  }
   const registrations = counter('registrations_total', 'Requests to register, by outcome.', 'outcome')
   const logins = counter(
     'logins_total',
-    'Signaling sessions that were authenticated, refused or replaced by a newer one.',
+    'Signaling sessions authenticated, refused or replaced by a newer one.',
     'outcome',
   )
   const signals = counter('signals_total', 'Signals received, by what became of them.', 'outcome')
   const receipts = counter('receipts_total', 'Receipts received, by what became of them.', 'outcome')
   const limited = counter('limited_total', 'What a limit on an address or a key has refused, by limit.', 'limit')
   const storeErrors = counter('store_errors_total', 'Calls of the database that failed, by call.', 'operation')
-  const settlements = new Counter({
-    name: 'lighthouse_hub_settlements_total',
-    help: 'Times that coins moved from a consumer to a seeder.',
-    registers,
-  })
+  const settlements = counter('settlements_total', 'Times that coins moved from a consumer to a seeder.')
   const batchReceipts = histogram(
     'settlement_batch_receipts',
-    'Sessions that were settled in one transaction.',
+    'Receipts that were judged in one transaction.',
     batchBuckets,
   )
   const batchSeconds = histogram('settlement_batch_seconds', 'How long one transaction took.', secondsBuckets)
-  gauge('signed_in_peers', 'Peers that are signed in now.', signedIn)
-  gauge('sockets', 'Connections to the signaling server, signed in or not.', sockets)
-  gauge('pending_receipts', 'Receipts that wait or are being settled.', pendingReceipts)
-  gauge('pending_receipts_limit', 'How many receipts may wait; more are refused.', () => maxPendingReceipts)
-  gauge('ledger_downloads', 'Downloads of the ledger that are under way.', downloads)
-  gauge('open_invites', 'Invites that nobody has used.', openInvites)
-  gauge('bus_connected', '1 while the other processes can be reached, or there are none.', () =>
-    bus().isConnected ? 1 : 0,
-  )
+  const invites = counter('invites_made_total', 'Invites that were made.')
+  gauge('signed_in_peers', 'Peers that are signed in now.', gauges.signedIn)
+  gauge('sockets', 'Connections to the signaling server, signed in or not.', gauges.sockets)
+  gauge('pending_receipts', 'Receipts that wait or are being settled.', gauges.pendingReceipts)
+  gauge('pending_receipts_limit', 'How many receipts may wait; more are refused.', () => gauges.maxPendingReceipts)
+  gauge('ledger_downloads', 'Downloads of the ledger that are under way.', gauges.downloads)
+  gauge('open_invites', 'Invites that nobody has used.', gauges.openInvites)
+  const { bus } = gauges
+  gauge('bus_connected', '1 while other processes can be reached, or there are none.', () => Number(bus().isConnected))
   gauge('bus_pending_questions', 'Questions to other processes that wait for an answer.', () => bus().pending)
   total('bus_congested_total', 'Questions not asked, since too much was waiting for the bus.', () => bus().congested)
   total('bus_timeouts_total', 'Questions that no other process answered in time.', () => bus().timedOut)
   gauge('resident_memory_bytes', 'Memory of this process.', () => memoryUsage.rss())
-  gauge('event_loop_lag_seconds', 'The longest pause of this process since the last scrape.', lagSeconds)
-  const invites = new Counter({ name: 'lighthouse_hub_invites_made_total', help: 'Invites that were made.', registers })
+  gauge('event_loop_lag_seconds', 'The longest pause of this process since the last scrape.', gauges.lagSeconds)
   return {
     registration: outcome => registrations.inc({ outcome }),
     invites: count => invites.inc(count),

@@ -1,17 +1,11 @@
 import { Client } from 'pg'
 import { Observable } from 'rxjs'
-import { LighthouseError } from '../../../protocol/errors.js'
 import type { LedgerDatabase, LedgerRow } from '../../protocol/settlement/ledger-rows.js'
+import { postgresFailed } from './postgres-connections.js'
 
 /** For the connection, and for each statement, which reads one page. */
 const connectTimeoutMs = 5_000
 const statementTimeoutMs = 30_000
-
-function failed(error: unknown): LighthouseError {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error
-  const reason = first instanceof Error ? first.message || first.name : String(first)
-  return new LighthouseError('store-failed', `The PostgreSQL database cannot be read: ${reason}`, {}, { cause: error })
-}
 
 /** Whole numbers of 64 bits come as text, and beyond the safe integers they must be seen as such. */
 function withBigInts({ seq, time, bytes, ...row }: LedgerRow): LedgerRow {
@@ -36,7 +30,7 @@ async function connect(url: string, onLost: (error: unknown) => void): Promise<C
 /** Connects to a hub's PostgreSQL to read, and closes on unsubscription. Errors with `store-failed`. */
 export function postgresLedger$(url: string): Observable<LedgerDatabase> {
   return new Observable<LedgerDatabase>(subscriber => {
-    const lost = (error: unknown): void => subscriber.error(failed(error))
+    const lost = (error: unknown): void => subscriber.error(postgresFailed(error, 'read'))
     const connecting = connect(url, lost)
     subscriber.add(() => {
       // Whether the connection was made or not, nobody is left to tell how its end went.
@@ -47,7 +41,7 @@ export function postgresLedger$(url: string): Observable<LedgerDatabase> {
         try {
           return (await client.query<Row>(sql, values)).rows
         } catch (error) {
-          throw failed(error)
+          throw postgresFailed(error, 'read')
         }
       }
       subscriber.next({

@@ -54,9 +54,9 @@ function reasonOf(error: unknown): string {
 }
 
 /** Our own errors as they are, all others as `store-failed`. */
-function failed(error: unknown): LighthouseError {
+export function postgresFailed(error: unknown, what = 'read or written'): LighthouseError {
   if (error instanceof LighthouseError) return error
-  const message = `The PostgreSQL database cannot be read or written: ${reasonOf(error)}`
+  const message = `The PostgreSQL database cannot be ${what}: ${reasonOf(error)}`
   return new LighthouseError('store-failed', message, {}, { cause: error })
 }
 
@@ -115,7 +115,7 @@ export class PostgresConnections {
         throw error
       }
     } catch (error) {
-      throw failed(error)
+      throw postgresFailed(error)
     }
   }
 

@@ -1,27 +1,37 @@
-/** Counts what is open, by whom, and in all. */
+import { type ByOrigin, isLoopback } from './by-origin.js'
+
+/** Counts what is open, by address and in all. Addresses of the machine itself have a bound of their own. */
 export class ConcurrencyLimiter {
   readonly #open = new Map<string, number>()
-  #total = 0
+  #size = 0
+
+  /** `keyOf` says what an address is counted under. */
+  constructor(
+    private readonly bounds: ByOrigin<number>,
+    private readonly keyOf: (address: string) => string,
+  ) {}
 
   /** In all. */
   get size(): number {
-    return this.#total
+    return this.#size
   }
 
-  /** Of this one. */
-  of(key: string): number {
-    return this.#open.get(key) ?? 0
+  /** Whether this address has all that it may have. */
+  isFull(address: string): boolean {
+    const bound = isLoopback(address) ? this.bounds.loopback : this.bounds.others
+    return (this.#open.get(this.keyOf(address)) ?? 0) >= bound
   }
 
-  /** One more is open. Call what it returns once, when that is over. */
-  enter(key: string): () => void {
-    this.#open.set(key, this.of(key) + 1)
-    this.#total += 1
+  /** One more of this address is open. Call what it returns once, when that is over. */
+  enter(address: string): () => void {
+    const key = this.keyOf(address)
+    this.#open.set(key, (this.#open.get(key) ?? 0) + 1)
+    this.#size += 1
     return () => {
-      const left = this.of(key) - 1
+      const left = (this.#open.get(key) ?? 0) - 1
       if (left > 0) this.#open.set(key, left)
       else this.#open.delete(key)
-      this.#total -= 1
+      this.#size -= 1
     }
   }
 }

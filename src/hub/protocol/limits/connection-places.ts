@@ -1,4 +1,4 @@
-import { type ByOrigin, isLoopback } from './by-origin.js'
+import type { ByOrigin } from './by-origin.js'
 import { ConcurrencyLimiter } from './concurrency-limiter.js'
 import { Groups } from './groups.js'
 
@@ -26,7 +26,7 @@ interface Place {
  */
 export class ConnectionPlaces<Connection> {
   readonly #places = new Map<Connection, Place>()
-  readonly #open = new ConcurrencyLimiter()
+  readonly #open: ConcurrencyLimiter
   /** Those that may have to go, by address, oldest first. */
   readonly #groups = new Groups<Connection>()
 
@@ -34,7 +34,9 @@ export class ConnectionPlaces<Connection> {
   constructor(
     private readonly bounds: PlaceBounds,
     private readonly keyOf: (address: string) => string,
-  ) {}
+  ) {
+    this.#open = new ConcurrencyLimiter(bounds.perAddress, keyOf)
+  }
 
   get size(): number {
     return this.#places.size
@@ -42,14 +44,12 @@ export class ConnectionPlaces<Connection> {
 
   /** One more came, from this address, or from a proxy. Returns the one that has to go for it, itself perhaps. */
   enter(connection: Connection, address: string | undefined): Connection | undefined {
-    const key = address === undefined ? undefined : this.keyOf(address)
-    const leave = key === undefined ? (): void => undefined : this.#open.enter(key)
-    this.#places.set(connection, { key, leave, use: key === undefined ? 'kept' : 'idle' })
-    if (address !== undefined && key !== undefined) {
+    if (address === undefined) this.#places.set(connection, { key: address, leave: () => undefined, use: 'kept' })
+    else {
+      const [key, isFull] = [this.keyOf(address), this.#open.isFull(address)]
+      this.#places.set(connection, { key, leave: this.#open.enter(address), use: 'idle' })
       this.#groups.add(key, connection)
-      const { perAddress } = this.bounds
-      const bound = isLoopback(address) ? perAddress.loopback : perAddress.others
-      if (this.#open.of(key) > bound) return this.#leastOf(this.#groups.of(key), connection)
+      if (isFull) return this.#leastOf(this.#groups.of(key), connection)
     }
     return this.size > this.bounds.total ? this.#leastOf(this.#groups.largest, connection) : undefined
   }

@@ -1,6 +1,5 @@
 import { optional, type OptionRules, verifyOptions, whole } from '../../../protocol/options.js'
 import type { ByOrigin } from './by-origin.js'
-import type { RateLimit } from './rate-limit.js'
 
 /**
  * How much one address or key may ask; whole numbers from 1. An address is that of the client as `trustProxy` tells it,
@@ -53,23 +52,7 @@ export interface HubRateLimits {
 }
 
 /** The limits as they are kept to. */
-export interface HubLimits {
-  readonly registrationsPerMinute: number
-  readonly lookupsPerMinute: number
-  readonly downloads: ByOrigin<number>
-  /** By key. */
-  readonly registrations: RateLimit
-  readonly logins: RateLimit
-  readonly signals: RateLimit
-  readonly offers: RateLimit
-  readonly receipts: RateLimit
-  readonly offersByTarget: RateLimit
-  readonly offersByAddress: ByOrigin<RateLimit>
-  readonly receiptsByAddress: ByOrigin<RateLimit>
-  readonly connections: ByOrigin<number>
-  readonly sockets: ByOrigin<number>
-  readonly handshakes: ByOrigin<RateLimit>
-}
+export type HubLimits = ByOrigin<Required<HubRateLimits>>
 
 /** What holds where nothing else is said. */
 const defaultLimits = {
@@ -118,30 +101,6 @@ const limitRules = Object.fromEntries(
 export function limitsFrom(options: HubRateLimits): HubLimits {
   verifyOptions(options, limitRules, 'rateLimits')
   const given: HubRateLimits = Object.fromEntries(Object.entries(options).filter(([, limit]) => limit !== undefined))
-  const limits = { ...defaultLimits, ...given }
-  const loopback = { ...limits, ...defaultLoopbackLimits, ...given }
-  const byOrigin = <Bound>(bound: (of: Required<HubRateLimits>) => Bound): ByOrigin<Bound> => ({
-    others: bound(limits),
-    loopback: bound(loopback),
-  })
-  const aMinute = (count: number): RateLimit => ({ burst: count, perSecond: count / 60 })
-  return {
-    registrationsPerMinute: limits.registrationsPerMinute,
-    lookupsPerMinute: limits.lookupsPerMinute,
-    downloads: byOrigin(of => of.downloadsPerAddress),
-    registrations: aMinute(limits.registrationsPerMinutePerKey),
-    logins: aMinute(limits.loginsPerMinute),
-    signals: { burst: limits.signalBurst, perSecond: limits.signalsPerSecond },
-    offers: { burst: limits.offerBurst, perSecond: limits.offersPerMinute / 60 },
-    offersByTarget: { burst: limits.offerBurstPerTarget, perSecond: limits.offersPerMinutePerTarget / 60 },
-    receipts: { burst: limits.receiptBurst, perSecond: limits.receiptsPerSecond },
-    offersByAddress: byOrigin(of => ({ burst: of.offerBurstPerAddress, perSecond: of.offersPerMinutePerAddress / 60 })),
-    receiptsByAddress: byOrigin(of => ({
-      burst: of.receiptBurstPerAddress,
-      perSecond: of.receiptsPerSecondPerAddress,
-    })),
-    connections: byOrigin(of => of.connectionsPerAddress),
-    sockets: byOrigin(of => of.socketsPerAddress),
-    handshakes: byOrigin(of => aMinute(of.handshakesPerMinute)),
-  }
+  const others = { ...defaultLimits, ...given }
+  return { others, loopback: { ...others, ...defaultLoopbackLimits, ...given } }
 }

@@ -1,9 +1,4 @@
-/** An ICE server as it travels: RTCIceServer's shape. */
-export interface IceServerEntry {
-  readonly urls: string | readonly string[]
-  readonly username?: string
-  readonly credential?: string
-}
+import type { IceServerShape } from '../../../protocol/signaling/ice-servers.js'
 
 /** A TURN service that shares a secret with the hub (coturn's `use-auth-secret`), so that credentials can expire. */
 export interface TurnOptions {
@@ -23,10 +18,10 @@ const defaultTtlSeconds = 43_200
  */
 export function iceServersFor(
   pubKey: string,
-  settings: { readonly iceServers: readonly IceServerEntry[]; readonly turn: TurnOptions | undefined },
+  settings: { readonly iceServers: readonly IceServerShape[]; readonly turn: TurnOptions | undefined },
   nowMs: number,
   hmacSha1: (secret: string, text: string) => string,
-): readonly IceServerEntry[] {
+): readonly IceServerShape[] {
   const { iceServers, turn } = settings
   if (turn === undefined) return iceServers
   const expiry = Math.floor(nowMs / 1000) + (turn.ttlSeconds ?? defaultTtlSeconds)

@@ -15,14 +15,14 @@ const maxWaiting = 512
  * receipts. Holds at most 512 receipts that wait to be counted.
  */
 export function settleReceipts$(socket: HubSocket, pubKey: string, context: HubContext): Observable<never> {
-  const { keys, crypto, metrics, receiptLimits, settlement } = context
+  const { keys, crypto, metrics, limiters, settlement } = context
   const party = { pubKey, address: socket.address }
   const verify = (key: string, text: string, signature: string): boolean => crypto.verify(key, text, signature)
   const judge = async (message: unknown): Promise<ReturnType<typeof admitReceipt>> => {
     // By key and address, so that connecting again gains nothing; before anything is measured or checked, which is what costs.
-    const limit = await receiptLimits.refusal(party)
+    const limit = await limiters.receipt(party)
     if (limit === undefined) return admitReceipt(message, { sender: pubKey, hubKey: keys.pubKey, verify })
-    metrics.limited(limit === 'key' ? 'receipts' : 'receipts-by-address')
+    metrics.limited(limit)
     return { refused: 'rate-limited' }
   }
   return defer(() => {

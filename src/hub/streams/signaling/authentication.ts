@@ -22,7 +22,7 @@ function claimedKey(auth: unknown): string {
 }
 
 function challenge$(pubKey: string, socket: HubSocket, context: HubContext): Observable<string> {
-  const { crypto, keys, loginLimits, metrics } = context
+  const { crypto, keys, limiters, metrics } = context
   return defer(() => {
     // Made here and held by this subscription alone: it fits this socket, once.
     const challenge = crypto.randomId(challengeBytes)
@@ -32,7 +32,7 @@ function challenge$(pubKey: string, socket: HubSocket, context: HubContext): Obs
         const proven = typeof answer === 'string' && crypto.verify(pubKey, authText(keys.pubKey, challenge), answer)
         if (!proven) throw notAuthenticated('The signature over the challenge does not verify. Sign it with your key.')
         // After the proof, so that nobody locks a key out that is not his.
-        if ((await loginLimits.take(pubKey)).allowed) return pubKey
+        if ((await limiters.logins.take(pubKey)).allowed) return pubKey
         metrics.limited('logins')
         throw new LighthouseError('hub-unreachable', 'This key signs in too often. Wait a minute, then try again.')
       }),

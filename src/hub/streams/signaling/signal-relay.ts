@@ -2,7 +2,6 @@ import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable
 import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signaling/signal.js'
 import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../../protocol/signaling/relay.js'
 import type { Delivery } from '../../ports/bus.js'
-import type { LimitName } from '../../ports/limits.js'
 import type { HubSocket, IncomingSignal } from '../../ports/socket.js'
 import type { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
 import type { HubContext } from './context.js'
@@ -82,7 +81,7 @@ export function relaySignals$(
   context: HubContext,
   answers: AnswerAllowance,
 ): Observable<never> {
-  const { metrics, signalLimits, offerLimits, targetLimits } = context
+  const { metrics, limiters } = context
   const party = { pubKey, address: socket.address }
   return defer(() => {
     let pendingBytes = 0
@@ -101,20 +100,13 @@ export function relaySignals$(
       finish(pending, refusalAck('rate-limited'))
       return []
     }
-    const limitOf = async (signal: Signal): Promise<LimitName | undefined> => {
-      if (signal.type !== 'offer') return undefined
-      // What a key may do comes first: offers that it has not got cost their target nothing.
-      const beyond = await offerLimits.refusal(party)
-      if (beyond !== undefined) return beyond === 'key' ? 'offers' : 'offers-by-address'
-      return (await targetLimits.take(pubKey, signal.to)) ? undefined : 'offers-by-target'
-    }
     const judge = async ({ incoming, isReply }: Pending): Promise<Signal | SignalRefusal> => {
-      const mayTalk = isReply || (await signalLimits.take(pubKey)).allowed
+      const mayTalk = isReply || (await limiters.signals.take(pubKey)).allowed
       const signal = mayTalk ? admitSignal(incoming.message, pubKey) : undefined
       if (mayTalk && signal === undefined) return 'malformed'
-      const limit = signal === undefined ? 'signals' : await limitOf(signal)
-      if (limit === undefined) return signal!
-      metrics.limited(limit)
+      const limit = signal?.type === 'offer' ? await limiters.offer(party, signal.to) : undefined
+      if (signal !== undefined && limit === undefined) return signal
+      metrics.limited(limit ?? 'signals')
       return 'rate-limited'
     }
     const admit = async (pending: Pending): Promise<readonly Accepted[]> => {

@@ -1,0 +1,74 @@
+import type { LimitName, RateLimiter, RateLimiters } from '../../ports/limits.js'
+import { isLoopback } from '../../protocol/limits/by-origin.js'
+import type { HubLimits, HubRateLimits } from '../../protocol/limits/limit-options.js'
+import type { RateLimit } from '../../protocol/limits/rate-limit.js'
+import { targetRateLimiter } from './target-rate-limiter.js'
+
+/** Who asks: a key that has signed in, and where it comes from. */
+export interface Party {
+  readonly pubKey: string
+  readonly address: string
+}
+
+/**
+ * The rate limits of a hub. Keys cost nothing where everybody may register, addresses do: so offers and receipts, which cost more, are
+ * limited by both, and a key beyond its own limit costs its neighbours nothing.
+ */
+export interface HubLimiters {
+  /** By address. */
+  readonly handshakes: Pick<RateLimiter, 'take'>
+  /** By key. */
+  readonly registrations: Pick<RateLimiter, 'take'>
+  readonly logins: Pick<RateLimiter, 'take'>
+  readonly signals: Pick<RateLimiter, 'take'>
+  /** Which limit an offer to this key meets; undefined when none. */
+  offer(party: Party, to: string): Promise<LimitName | undefined>
+  receipt(party: Party): Promise<LimitName | undefined>
+}
+
+/** `keyOf` says what an address is counted under. */
+export function hubLimiters(
+  limiters: RateLimiters,
+  { others, loopback }: HubLimits,
+  keyOf: (address: string) => string,
+): HubLimiters {
+  const aMinute = (count: number): RateLimit => ({ burst: count, perSecond: count / 60 })
+  /** Addresses of the machine itself have a rate of their own. */
+  const byAddress = (
+    name: LimitName,
+    rateOf: (limits: Required<HubRateLimits>) => RateLimit,
+  ): Pick<RateLimiter, 'take'> => {
+    const [ofOthers, ofLoopback] = [limiters(name, rateOf(others)), limiters(`${name}-loopback`, rateOf(loopback))]
+    return { take: address => (isLoopback(address) ? ofLoopback : ofOthers).take(keyOf(address)) }
+  }
+  const offers = limiters('offers', { burst: others.offerBurst, perSecond: others.offersPerMinute / 60 })
+  const offersByAddress = byAddress('offers-by-address', limits => ({
+    burst: limits.offerBurstPerAddress,
+    perSecond: limits.offersPerMinutePerAddress / 60,
+  }))
+  const offersByTarget = targetRateLimiter(limiters, {
+    burst: others.offerBurstPerTarget,
+    perSecond: others.offersPerMinutePerTarget / 60,
+  })
+  const receipts = limiters('receipts', { burst: others.receiptBurst, perSecond: others.receiptsPerSecond })
+  const receiptsByAddress = byAddress('receipts-by-address', limits => ({
+    burst: limits.receiptBurstPerAddress,
+    perSecond: limits.receiptsPerSecondPerAddress,
+  }))
+  return {
+    handshakes: byAddress('handshakes', limits => aMinute(limits.handshakesPerMinute)),
+    registrations: limiters('registrations-by-key', aMinute(others.registrationsPerMinutePerKey)),
+    logins: limiters('logins', aMinute(others.loginsPerMinute)),
+    signals: limiters('signals', { burst: others.signalBurst, perSecond: others.signalsPerSecond }),
+    async offer({ pubKey, address }, to) {
+      // What a key may do comes first: offers that it has not got cost their target nothing.
+      if (!(await offers.take(pubKey)).allowed) return 'offers'
+      if (!(await offersByAddress.take(address)).allowed) return 'offers-by-address'
+      return (await offersByTarget.take(pubKey, to)) ? undefined : 'offers-by-target'
+    },
+    async receipt({ pubKey, address }) {
+      if (!(await receipts.take(pubKey)).allowed) return 'receipts'
+      return (await receiptsByAddress.take(address)).allowed ? undefined : 'receipts-by-address'
+    },
+  }
+}
