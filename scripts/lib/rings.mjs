@@ -25,7 +25,7 @@ const RINGS = [
   },
   {
     name: 'app',
-    files: /^(app|peer-options|peer-options-rules)\.ts$/,
+    files: /^(app|peer-options|peer-options-rules|mux|mux-tcp)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports(\.ts|\/)/],
     packages: 'rxjs',
     node: 'never',

@@ -152,7 +152,7 @@ describe('WebRTC connections in another process', () => {
     const connection = scene()
     const { channel } = openedChannel(connection)
     channel.send(new Uint8Array(300_000))
-    expect(connection.outcomes).toMatchObject([{ code: 'webrtc-failed' }])
+    expect(connection.outcomes).toMatchObject([{ code: 'invalid-option' }])
     expect(connection.rtc.link.open).toBe(false)
   })
 

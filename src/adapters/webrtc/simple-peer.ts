@@ -3,15 +3,10 @@ import SimplePeer from 'simple-peer'
 import type { IceServer, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../../ports.js'
 import { LighthouseError, wrapError } from '../../protocol/errors.js'
 import { channelOf } from './channel.js'
+import { defaultHighWaterBytes, maxEarlyBytes } from './data-channel.js'
 import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './native-connection.js'
 import { path$ } from './path.js'
 import { signalGate } from './signal-gate.js'
-
-/**
- * Bytes handed to the channel ahead of what has left it. Far below the 16 MiB past which wrtc drops silently, deep
- * enough that a look every other millisecond keeps 100 MB/s going; what is deeper only delays small requests.
- */
-const defaultHighWaterBytes = 256 * 1024
 
 /**
  * How long an open connection is kept after it was let go of, in milliseconds, for the last words to arrive and the other side
@@ -20,9 +15,6 @@ const defaultHighWaterBytes = 256 * 1024
  * Twice the round trip of most paths.
  */
 export const lingerMs = 300
-
-/** What arrived before anybody listened: more than the first windows of a few streams is an attack. */
-const maxEarlyBytes = 1024 * 1024
 
 function toPeer(signal: RtcSignal): SimplePeer.SignalData {
   if (signal.type !== 'candidate') return signal
@@ -98,7 +90,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           },
         }
         const peer = new SimplePeer(options)
-        const { channel, dispose } = channelOf(peer, highWaterBytes)
+        const channel = channelOf(peer, highWaterBytes)
         let opened = false
 
         const gate = signalGate(initiator && candidatesAfterAnswer, signal =>
@@ -135,7 +127,6 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         })
         subscriber.add(() => {
           remote.unsubscribe()
-          dispose()
           if (!opened || peer.destroyed) {
             peer.destroy()
             return

@@ -16,7 +16,7 @@ import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
 import type { SessionPayment } from '../coins/session-payment.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
 import { session$ } from './session.js'
-import type { SessionEvent } from './session-reports.js'
+import { isMuxReport, type MuxReport } from './session-reports.js'
 import type { OpenConnection } from '../signaling/while-open.js'
 
 export interface CarryOptions {
@@ -77,7 +77,7 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
         scheduler,
       })
       const paid$ = payment === undefined ? carried$ : carried$.pipe(payment.follow)
-      return merge(path$, paid$.pipe(filter(isReported)))
+      return merge(path$, paid$.pipe(filter(isMuxReport)))
     }),
     catchError((error: unknown) => throwError(() => toInternalError(error))),
     connect(reported$ =>
@@ -103,16 +103,9 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
   )
 }
 
-type Reported = Extract<SessionEvent, { type: 'streams' | 'traffic' | 'resets' }>
-
-/** Whether it is reported of a connection: the bytes of each message are for the coins alone. */
-function isReported(event: SessionEvent): event is Reported {
-  return event.type === 'streams' || event.type === 'traffic' || event.type === 'resets'
-}
-
 function apply(
   stats: ConnectionStats,
-  event: Exclude<Reported, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
+  event: Exclude<MuxReport, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
 ): ConnectionStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }

@@ -20,22 +20,11 @@ import type { StreamReset } from './stream-sockets.js'
 /** Streams that are reset are reported together, so that a flood of them is a line in a log each 10 s and not one each. */
 const resetReportMs = 10_000
 
-/** What a session reports. Bytes are payload; rates a second. */
-export type SessionEvent =
+/** What a multiplexed connection carries. Bytes are payload; rates a second. */
+export type MuxReport =
   | { readonly type: 'streams'; readonly open: number }
-  /** Payload bytes in all: handed to the channel, received, and of these to be paid for now. Whenever one has grown. */
-  | {
-      readonly type: 'bytes'
-      readonly sentBytes: number
-      readonly receivedBytes: number
-      readonly payableBytes: number
-    }
-  /** Whether data waits for credit and for nothing else. */
-  | { readonly type: 'awaiting-credit'; readonly on: boolean }
   /** Streams that were reset for reasons of one code, the newest of which this is: at once, then at most every 10 s. */
   | ({ readonly type: 'resets'; readonly count: number } & StreamReset)
-  /** A receipt that the other side sent. Not checked. */
-  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
   | {
       readonly type: 'traffic'
       readonly receivedBytes: number
@@ -46,6 +35,26 @@ export type SessionEvent =
       /** Whole seconds since anything arrived. */
       readonly silentSeconds: number
     }
+
+/** What a session reports: also what paying needs. */
+export type SessionEvent =
+  | MuxReport
+  /** Payload bytes in all: handed to the channel, received, and of these to be paid for now. Whenever one has grown. */
+  | {
+      readonly type: 'bytes'
+      readonly sentBytes: number
+      readonly receivedBytes: number
+      readonly payableBytes: number
+    }
+  /** Whether data waits for credit and for nothing else. */
+  | { readonly type: 'awaiting-credit'; readonly on: boolean }
+  /** A receipt that the other side sent. Not checked. */
+  | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
+
+/** Whether it says what is carried: the rest is for paying. */
+export function isMuxReport(event: SessionEvent): event is MuxReport {
+  return event.type === 'streams' || event.type === 'traffic' || event.type === 'resets'
+}
 
 function perSecond(state$: Observable<MuxState>, bytesOf: (state: MuxState) => number, scheduler: SchedulerLike) {
   return state$.pipe(
