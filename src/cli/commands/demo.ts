@@ -8,7 +8,6 @@ import {
   exhaustMap,
   filter,
   firstValueFrom,
-  from,
   ignoreElements,
   lastValueFrom,
   merge,
@@ -25,8 +24,7 @@ import { LighthouseError, isLighthouseError, toLighthouseError } from '../../pro
 import type { PeerStats } from '../../protocol/peer/stats.js'
 import { askPeer, failureIn, readStats, unlessSilent } from '../control.js'
 import { describeChanges } from '../demo/changes.js'
-import { type ExitedProcess, type ProcessGroup, createProcessGroup } from '../demo/process-group.js'
-import type { Message, Program } from '../demo/program.js'
+import { type ExitedProcess, type Message, ProcessGroup, type Program } from '../demo/process-group.js'
 import { type DemoAddresses, demoLinks, demoScreen, pickFile } from '../demo/screen.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
@@ -176,7 +174,7 @@ function followChanges$({ output }: Context, aliceHome: string): Observable<neve
 
 function perform$(context: Context, group: ProcessGroup, home: string, engine: EngineName): Observable<never> {
   const { output } = context
-  const lost$ = from(group.exited).pipe(
+  const lost$ = group.exited$.pipe(
     mergeMap(exited => throwError(() => new CommandFailure('demo-failed', describeExit(exited)))),
   )
   const shown$ = defer(() => assemble(group, context, home, engine)).pipe(
@@ -199,7 +197,7 @@ export async function demoCommand(context: Context, { engine = 'auto' }: DemoVal
     return output.fail({ code: 'invalid-option', message: `--port-base ${String(globals.portBase)}: ${rule}` })
   }
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-demo-')))
-  const group = createProcessGroup(entry, childEnvironment(io.env))
+  const group = new ProcessGroup(entry, childEnvironment(io.env))
   try {
     await lastValueFrom(perform$(context, group, home, engine).pipe(takeUntil(io.interrupt$)), {
       defaultValue: undefined,
