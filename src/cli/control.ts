@@ -1,5 +1,5 @@
 import { type ErrorCode, LighthouseError, errorCodes } from '../protocol/errors.js'
-import { isRecord } from '../protocol/json.js'
+import { membersOf, parseMembers } from '../protocol/json.js'
 import { parseCoins } from '../protocol/coins/amount.js'
 import type { PeerStats } from '../protocol/peer/stats.js'
 import { askLocal, type LocalReply } from './ask-local.js'
@@ -31,18 +31,9 @@ function isRefused(error: unknown): boolean {
 
 /** The failure that a program says by one of our codes: in a problem document (RFC 9457), or with `--json`. */
 export function failureIn(value: unknown): LighthouseError | undefined {
-  const { code, detail, message = detail } = isRecord(value) ? value : {}
+  const { code, detail, message = detail } = membersOf(value)
   if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
   return new LighthouseError(code as ErrorCode, typeof message === 'string' ? message : code)
-}
-
-function problemIn(body: string): LighthouseError | undefined {
-  try {
-    return failureIn(JSON.parse(body))
-  } catch {
-    // No problem document: the status has to do.
-    return undefined
-  }
 }
 
 /**
@@ -81,7 +72,7 @@ async function ask<T>(
     if (error instanceof SyntaxError) throw notAnswering('it does not speak as a peer does')
     throw error
   }
-  throw problemIn(reply.body) ?? notAnswering(`it answers with status ${reply.status}`)
+  throw failureIn(parseMembers(reply.body)) ?? notAnswering(`it answers with status ${reply.status}`)
 }
 
 /** Asks the peer that runs in `home`; `read` takes the body of an answer with a good status. Rejects as above. */
@@ -129,9 +120,9 @@ export async function askTunnel(
 
 /** The body of `/stats`. Throws SyntaxError when it is something else. */
 export function readStats(body: string): PeerStats {
-  const stats = JSON.parse(body) as Partial<PeerStats> | null
-  if (typeof stats?.nickname !== 'string' || !Array.isArray(stats.connections)) throw new SyntaxError('not /stats')
-  return stats as PeerStats
+  const stats = parseMembers(body)
+  if (typeof stats.nickname !== 'string' || !Array.isArray(stats.connections)) throw new SyntaxError('not /stats')
+  return stats as unknown as PeerStats
 }
 
 /** The body of `/coins`. */
@@ -143,14 +134,14 @@ export interface CoinsAnswer {
 
 /** The body of an answer to `/control/forgive/NICK`: how many bytes were owed. Throws SyntaxError when it is something else. */
 export function readForgiven(body: string): number {
-  const { bytes } = (JSON.parse(body) ?? {}) as { readonly bytes?: unknown }
+  const { bytes } = parseMembers(body)
   if (typeof bytes !== 'number') throw new SyntaxError('not /control/forgive')
   return bytes
 }
 
 /** The body of `/coins`. Throws SyntaxError when it is something else. */
 export function readCoins(body: string): CoinsAnswer {
-  const { coins, asOf } = (JSON.parse(body) ?? {}) as { readonly coins?: unknown; readonly asOf?: unknown }
+  const { coins, asOf } = parseMembers(body)
   const bytes = parseCoins(String(coins))
   if (bytes === undefined) throw new SyntaxError('not /coins')
   return { bytes, asOf: typeof asOf === 'string' ? asOf : undefined }

@@ -1,5 +1,6 @@
 import { readPrivateFile, writePrivateFile } from '../adapters/store/private-file.node.js'
 import { LighthouseError } from '../protocol/errors.js'
+import { parseMembers } from '../protocol/json.js'
 import { askLocal } from './ask-local.js'
 
 /** A hub on this machine answers within milliseconds; after this long it hangs. */
@@ -29,15 +30,11 @@ export function writeHubControl(databasePath: string, control: HubControl): void
 export function readHubControl(databasePath: string): HubControl | undefined {
   const content = readPrivateFile(controlPath(databasePath), 'store-failed')
   if (content === undefined) return undefined
-  try {
-    const { url, controlToken } = (JSON.parse(content) ?? {}) as Record<string, unknown>
-    const usable = typeof url === 'string' && url.startsWith('http://') && URL.canParse(url)
-    if (!usable || typeof controlToken !== 'string' || !/^[\x21-\x7e]{32,256}$/.test(controlToken)) return undefined
-    return { url, controlToken }
-  } catch {
-    // Only ever written whole, so somebody else changed it: as good as none.
-    return undefined
-  }
+  // Only ever written whole, so what is no such file was changed by somebody else: as good as none.
+  const { url, controlToken } = parseMembers(content)
+  const usable = typeof url === 'string' && url.startsWith('http://') && URL.canParse(url)
+  if (!usable || typeof controlToken !== 'string' || !/^[\x21-\x7e]{32,256}$/.test(controlToken)) return undefined
+  return { url, controlToken }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from '../adapters/store/private-file.node.js'
+import { parseMembers } from '../protocol/json.js'
 
 /** Which process runs the peer of a home, and how to talk to it. */
 export interface RunFile {
@@ -17,17 +18,8 @@ export function runPath(home: string): string {
 }
 
 function parse(text: string): RunFile | undefined {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    // It is only ever written whole, so somebody else changed it: as good as none.
-    return undefined
-  }
-  const { pid, url, controlToken, startedAt } = (typeof value === 'object' && value !== null ? value : {}) as Record<
-    string,
-    unknown
-  >
+  // It is only ever written whole, so what cannot be read was changed by somebody else: as good as none.
+  const { pid, url, controlToken, startedAt } = parseMembers(text)
   const isUrl = url === null || (typeof url === 'string' && /^http:\/\/127\.0\.0\.1:\d{1,5}\/?$/.test(url))
   if (!Number.isInteger(pid) || (pid as number) < 1 || !isUrl) return undefined
   if (typeof controlToken !== 'string' || !/^[\x21-\x7e]{1,256}$/.test(controlToken)) return undefined

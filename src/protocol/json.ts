@@ -24,3 +24,17 @@ export function isShallow(value: Json | undefined, levels: number): boolean {
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
+
+/** The members of a value that is an object; of anything else none. */
+export function membersOf(value: unknown): Readonly<Record<string, unknown>> {
+  return isRecord(value) ? value : {}
+}
+
+/** The members of the object that a text says in JSON; none where it says something else, or is not JSON. */
+export function parseMembers(text: string): Readonly<Record<string, unknown>> {
+  try {
+    return membersOf(JSON.parse(text))
+  } catch {
+    return {}
+  }
+}

@@ -3,10 +3,11 @@ import { fromFetch } from 'rxjs/fetch'
 import type { HubClient } from '../../ports.js'
 import { parseCoins } from '../../protocol/coins/amount.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { parseMembers } from '../../protocol/json.js'
 import { maxLedgerLineBytes } from '../../protocol/ledger/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
 import { isPublicKey, parseHead } from '../../protocol/signaling/signal.js'
-import { type ConnectionFailure, unreachableReason } from '../../protocol/signaling/hub-failure.js'
+import { type ConnectionFailure, hubWords, unreachableReason } from '../../protocol/signaling/hub-failure.js'
 
 /** From the request to the last byte of the answer. */
 const answerTimeoutMs = 10_000
@@ -63,20 +64,8 @@ async function* readLines(response: Response): AsyncGenerator<readonly string[]>
   if (splitter.rest + decoder.decode() !== '') throw invalidResponse(url, 'a ledger that ends in the middle of a line')
 }
 
-function parseJson(text: string): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(text)
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-  } catch {
-    // Not JSON: no member of it is there, which is what the callers look for.
-    return {}
-  }
-}
-
-/** The hub's own sentence, made fit for a terminal. */
 function sentence({ text, status }: Answer): string {
-  const { detail } = parseJson(text)
-  return typeof detail === 'string' ? detail.replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, 300) : `status ${status}`
+  return hubWords(parseMembers(text).detail, `status ${status}`)
 }
 
 /** Errors for answers that mean the same on every route. */
@@ -145,7 +134,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
   const health$ = <Value>(read: (answer: Answer, hubKey: string) => Value): Observable<Value> =>
     ask$('/v1/health').pipe(
       map(answer => {
-        const { hub_key: hubKey } = parseJson(answer.text)
+        const { hub_key: hubKey } = parseMembers(answer.text)
         if (isPublicKey(hubKey)) return read(answer, hubKey)
         throw answer.status === 200 ? invalidResponse(origin, 'something else') : unexpected(origin, answer)
       }),
@@ -163,7 +152,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
       }).pipe(
         map(answer => {
           if (answer.status === 403) {
-            const field = parseJson(answer.text).code === 'invite-needed' ? { field: 'invite' } : {}
+            const field = parseMembers(answer.text).code === 'invite-needed' ? { field: 'invite' } : {}
             throw new LighthouseError('registration-refused', sentence(answer), { nickname, ...field })
           }
           if (answer.status === 409) throw new LighthouseError('registration-refused', sentence(answer), { nickname })
@@ -176,7 +165,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
       health$((answer, hubKey) => {
         // While its database cannot be read it has no head to show, which does not make its ledger empty.
         if (answer.status !== 200) throw unexpected(origin, answer)
-        const { head } = parseJson(answer.text)
+        const { head } = parseMembers(answer.text)
         const parsed = parseHead(head)
         if (parsed === undefined && head !== undefined && head !== null)
           throw invalidResponse(origin, 'a head that is not one')

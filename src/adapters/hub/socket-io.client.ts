@@ -2,9 +2,10 @@ import { Observable } from 'rxjs'
 import { io, type Socket } from 'socket.io-client'
 import type { SignalConnection, SignalTransport, SignalTransportEvent } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
+import { membersOf } from '../../protocol/json.js'
 import { parseReceiptAck, type ReceiptAck } from '../../protocol/coins/receipt.js'
 import { maxSignalBytes, type SignalAck, signalRefusals } from '../../protocol/signaling/signal.js'
-import { type ConnectionFailure, unreachableReason } from '../../protocol/signaling/hub-failure.js'
+import { type ConnectionFailure, hubWords, unreachableReason } from '../../protocol/signaling/hub-failure.js'
 
 /** For the connection, and for the acknowledgement of a signal: half of the 20 s within which a peer must be reached. */
 const answerTimeoutMs = 10_000
@@ -18,27 +19,18 @@ const receiptTimeoutMs = 16_000
 /** Twice the largest signal, as the hub has it. A hub that sends more loses the connection. */
 const maxPacketBytes = 2 * maxSignalBytes
 
-/** Words of the hub are shown to people: no control characters, no more than a sentence. */
-function words(value: unknown, otherwise: string): string {
-  return typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, 200) : otherwise
-}
-
-function membersOf(value: unknown): Record<string, unknown> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
-}
-
 function parseAck(value: unknown): SignalAck | undefined {
   const { delivered, error } = membersOf(value)
   if (delivered === true) return { delivered }
   const { code, message } = membersOf(error)
   const known = signalRefusals.find(refusal => refusal === code)
-  return known && { error: { code: known, message: words(message, known) } }
+  return known && { error: { code: known, message: hubWords(message, known) } }
 }
 
 function parseReceiptAnswer(value: unknown): ReceiptAck | undefined {
   const ack = parseReceiptAck(value)
   if (ack === undefined || 'settled' in ack) return ack
-  return { error: { code: ack.error.code, message: words(ack.error.message, ack.error.code) } }
+  return { error: { code: ack.error.code, message: hubWords(ack.error.message, ack.error.code) } }
 }
 
 function unreachable(url: string, reason: string, cause?: unknown): LighthouseError {
@@ -87,8 +79,8 @@ function connectionOf(socket: Socket, url: string): SignalConnection {
 function refusal(url: string, body: unknown): LighthouseError {
   const { code, message } = membersOf(body)
   return code === 'not-authenticated'
-    ? new LighthouseError('not-authenticated', `The hub at ${url} refused: ${words(message, 'no reason given')}`)
-    : unreachable(url, words(message, 'it cannot serve this session now'))
+    ? new LighthouseError('not-authenticated', `The hub at ${url} refused: ${hubWords(message, 'no reason given')}`)
+    : unreachable(url, hubWords(message, 'it cannot serve this session now'))
 }
 
 /**

@@ -4,6 +4,7 @@
 import { join } from 'node:path'
 import type { TrustStore } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
+import { isRecord, membersOf } from '../../protocol/json.js'
 import { isPublicKey } from '../../protocol/signaling/signal.js'
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from './private-file.node.js'
 
@@ -16,7 +17,7 @@ export function trustPath(home: string): string {
 }
 
 function readKeys(value: unknown): Map<string, string> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  if (!isRecord(value)) return undefined
   const entries = Object.entries(value)
   return entries.every((entry): entry is [string, string] => isPublicKey(entry[1])) ? new Map(entries) : undefined
 }
@@ -30,7 +31,7 @@ function parse(path: string, text: string): Known {
   } catch (cause) {
     throw new LighthouseError('store-failed', `"${path}" is not JSON. ${next}`, {}, { cause })
   }
-  const { version, hub, peer } = (typeof value === 'object' && value !== null ? value : {}) as Record<string, unknown>
+  const { version, hub, peer } = membersOf(value)
   const known = { hub: readKeys(hub), peer: readKeys(peer) }
   if (version !== 1 || known.hub === undefined || known.peer === undefined) {
     throw new LighthouseError('store-failed', `"${path}" does not hold remembered keys. ${next}`)

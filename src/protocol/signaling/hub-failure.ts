@@ -1,4 +1,4 @@
-/** Why a hub cannot be reached, in words that say what to do. */
+/** What a hub says of a failure, and why it cannot be reached, in words that say what to do. */
 import { isLocalAddress } from '../peer/metadata.js'
 
 /** What the system or a library says about a failed connection, as far as it says anything. */
@@ -38,4 +38,9 @@ export function unreachableReason(origin: string, { code, message }: ConnectionF
   if (notHttp.test(String(code))) return `this address does not speak HTTP. Check host and port`
   if (closedCodes.includes(code)) return `it closed the connection (${text}). If it speaks HTTPS, use https://${host}`
   return text
+}
+
+/** Words of a hub, as they are shown to people: no control characters, at most 200 characters. */
+export function hubWords(value: unknown, otherwise: string): string {
+  return typeof value === 'string' ? value.replace(/[\p{Cc}\p{Cf}]/gu, ' ').slice(0, 200) : otherwise
 }
