@@ -1,7 +1,6 @@
 import type { LedgerEntry } from './ledger-line.js'
-import type { Settlement, SignedReceipt } from '../coins/receipt.js'
-import type { LedgerHead } from '../signaling/signal.js'
-import { headText, receiptText, settledText } from '../signaling/signed-texts.js'
+import type { SignedReceipt } from '../coins/receipt.js'
+import { receiptText } from '../signaling/signed-texts.js'
 
 /** What a hub can be shown to have done to its ledger. */
 export const evidenceKinds = [
@@ -37,14 +36,9 @@ export interface Evidence {
   readonly lines: readonly LedgerEntry[]
 }
 
-/** A hub's head as its statement. */
-export function headStatement(hubKey: string, { seq, hash, signature }: LedgerHead): Statement {
-  return { by: hubKey, text: headText(seq, hash), signature }
-}
-
-/** A settlement as the hub's statement. */
-export function settlementStatement(hubKey: string, settlement: Settlement): Statement {
-  return { by: hubKey, text: settledText(settlement), signature: settlement.signature }
+/** A statement without what else is known of it. */
+export function statementOf({ by, text, signature }: Statement): Statement {
+  return { by, text, signature }
 }
 
 /** A receipt as its consumer's statement. */

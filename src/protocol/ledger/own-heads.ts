@@ -1,8 +1,7 @@
 import type { Evidence } from './evidence.js'
-import { earlyEnd, headFork, lineFork } from './consistency.js'
+import { earlyEnd, fork, headBlock, lineFork, type SignedBlock } from './signed-block.js'
 import type { LedgerEntry } from './ledger-line.js'
 import type { LedgerHead } from '../signaling/signal.js'
-import { headText } from '../signaling/signed-texts.js'
 
 /** What somebody keeps of the heads of one hub. */
 export interface OwnHeadsOptions {
@@ -16,7 +15,7 @@ export interface OwnHeadsOptions {
 export class OwnHeads {
   /** Heads that were the line with their number. */
   count = 0
-  readonly #newest: LedgerHead | undefined
+  readonly #newest: SignedBlock | undefined
 
   constructor(private readonly options: OwnHeadsOptions) {
     this.#newest = options.newest && this.#signed([options.newest])[0]
@@ -24,21 +23,18 @@ export class OwnHeads {
 
   /** Takes the next line, whether or not the chain is right. Returns what is wrong with it. */
   step(entry: LedgerEntry): Evidence | undefined {
-    const { hubKey, headsAt } = this.options
     if (this.#newest === undefined || entry.seq > this.#newest.seq) return undefined
-    const kept = this.#signed(headsAt(entry.seq))
-    const found =
-      kept.map(head => headFork(hubKey, head, kept)).find(each => each !== undefined) ??
-      kept.map(head => lineFork(hubKey, entry, head)).find(each => each !== undefined)
+    const kept = this.#signed(this.options.headsAt(entry.seq))
+    const found = [...kept.slice(1).map(head => fork(kept[0]!, head)), ...kept.map(head => lineFork(entry, head))].find(
+      each => each !== undefined,
+    )
     if (found === undefined) this.count += kept.length
     return found
   }
 
   /** What is wrong with a ledger that ends with this block. */
   end(seq: number): Evidence | undefined {
-    return this.#newest === undefined || this.#newest.seq <= seq
-      ? undefined
-      : earlyEnd(this.options.hubKey, seq, this.#newest)
+    return this.#newest === undefined || this.#newest.seq <= seq ? undefined : earlyEnd(seq, this.#newest)
   }
 
   /** The highest number of which a head is kept. */
@@ -47,8 +43,8 @@ export class OwnHeads {
   }
 
   /** What proves something. */
-  #signed(heads: readonly LedgerHead[]): readonly LedgerHead[] {
+  #signed(heads: readonly LedgerHead[]): readonly SignedBlock[] {
     const { hubKey, verify } = this.options
-    return heads.filter(({ seq, hash, signature }) => verify(hubKey, headText(seq, hash), signature))
+    return heads.map(head => headBlock(hubKey, head)).filter(({ by, text, signature }) => verify(by, text, signature))
   }
 }

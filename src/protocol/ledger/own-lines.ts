@@ -1,7 +1,8 @@
-import { type Evidence, type EvidenceKind, receiptStatement, type Statement, settlementStatement } from './evidence.js'
+import { type Evidence, type EvidenceKind, receiptStatement, type Statement, statementOf } from './evidence.js'
 import { formatCoins } from '../coins/amount.js'
 import type { LedgerEntry } from './ledger-line.js'
 import type { Settlement, SignedReceipt } from '../coins/receipt.js'
+import { settledBlock } from './signed-block.js'
 import { isSession } from '../signaling/signal.js'
 import { receiptText } from '../signaling/signed-texts.js'
 
@@ -21,7 +22,7 @@ export interface OwnLinesOptions {
 
 function statementsOf(hubKey: string, held: HeldSettlement): readonly Statement[] {
   const receipt = held.receipt === undefined ? [] : [receiptStatement(held.receipt)]
-  return [settlementStatement(hubKey, held), ...receipt]
+  return [statementOf(settledBlock(hubKey, held)), ...receipt]
 }
 
 /** What a settlement promised about its block, in words. */

@@ -17,7 +17,7 @@ import type { Evidence, EvidenceKind } from '../../protocol/ledger/evidence.js'
 import type { Settlement } from '../../protocol/coins/receipt.js'
 import { type LedgerHead, parseHead, type Signal } from '../../protocol/signaling/signal.js'
 import { storeFailure, type StoreFailure } from '../coins/payment-event.js'
-import { SignedStatements, type SignedStatementsOptions } from './signed-statements.js'
+import { SignedBlocks, type SignedBlocksOptions } from './signed-blocks.js'
 
 /** Findings of one kind that are reported. A hundred small ones must not hide a large one of another kind. */
 const maxOfKind = 100
@@ -33,7 +33,7 @@ export type AuditEvent =
   | StoreFailure
 
 /** The observables are hot; what they emit without a subscription is missed. */
-export interface StatementAuditOptions extends SignedStatementsOptions {
+export interface StatementAuditOptions extends SignedBlocksOptions {
   /** The session with the hub, undefined while there is none. Replays the current one. */
   readonly session$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   /** Every signal for this peer: offers and answers carry heads. */
@@ -95,22 +95,22 @@ function report({ messages }: Reported, event: AuditEvent): Reported {
 export function statementAudit$(options: StatementAuditOptions): Observable<AuditEvent> {
   const { session$, signal$, settled$ } = options
   return defer(() => {
-    let statements: SignedStatements | undefined
+    let blocks: SignedBlocks | undefined
     return session$.pipe(
       switchMap(session => {
         if (session === undefined) return EMPTY
         const { hubKey, head } = session
         // What was remembered of this hub before counts on.
-        const hub = statements?.hubKey === hubKey ? statements : new SignedStatements(hubKey, options)
-        statements = hub
+        const hub = blocks?.hubKey === hubKey ? blocks : new SignedBlocks(hubKey, options)
+        blocks = hub
         return merge(
-          compare$(hubKey, () => hub.onShownHead(head)),
+          compare$(hubKey, () => hub.shown(head)),
           signal$.pipe(
             map(headOf),
             filter(other => other !== undefined),
-            concatMap(other => compare$(hubKey, () => hub.onHead(other))),
+            concatMap(other => compare$(hubKey, () => hub.head(other))),
           ),
-          settled$.pipe(concatMap(settlement => compare$(hubKey, () => hub.onSettlement(settlement)))),
+          settled$.pipe(concatMap(settlement => compare$(hubKey, () => hub.settlement(settlement)))),
         )
       }),
       scan(report, { messages: new Map(), event: undefined } as Reported),
