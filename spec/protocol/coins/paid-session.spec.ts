@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import {
   newPaidSession,
   type PaidSessionEvent,
-  stepOf,
+  receiptStep,
   stepPaidSession,
 } from '../../../src/protocol/coins/paid-session.js'
 
@@ -34,7 +34,7 @@ describe('stepPaidSession', () => {
       type: 'settled',
       bytes: 500_000,
     })
-    expect([stepOf(newPaidSession, 0), stepOf(quick, 0)]).toEqual([500_000, 740_000])
+    expect([receiptStep(newPaidSession, 0), receiptStep(quick, 0)]).toEqual([500_000, 740_000])
   })
 
   it('never counts more than was received, nor less than before', () => {

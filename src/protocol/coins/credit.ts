@@ -101,11 +101,6 @@ export function limitOf(credit: Credit, session: string): number {
   return sentBytes + Math.min(creditLeft(credit), Math.max(0, credit.announcedBytes - credit.servedBytes))
 }
 
-/** `limitOf` every live session. */
-export function limits(credit: Credit): ReadonlyMap<string, number> {
-  return new Map([...credit.sessions.keys()].map(session => [session, limitOf(credit, session)]))
-}
-
 /**
  * What the receipt store has to be told as served now, or undefined when it need not be told. Told early enough that no
  * session waits, and never beyond what the window allows, so that a crash takes no key out of its window.

@@ -25,18 +25,3 @@ export type ConnectionState<Channel> =
       readonly agreement: MuxAgreement
     }
   | { readonly type: 'closed'; readonly reason: LighthouseError }
-
-type StateType = ConnectionState<unknown>['type']
-
-const next: Readonly<Record<StateType, readonly StateType[]>> = {
-  resolving: ['offering', 'closed'],
-  offering: ['connecting', 'closed'],
-  connecting: ['open', 'closed'],
-  open: ['closed'],
-  closed: [],
-}
-
-/** Whether a connection in state `from` may go to `to`. A connection begins as `resolving` or, answering, `connecting`. */
-export function mayFollow(from: StateType | undefined, to: StateType): boolean {
-  return from === undefined ? to === 'resolving' || to === 'connecting' || to === 'closed' : next[from].includes(to)
-}

@@ -23,7 +23,12 @@ import { receiptPace } from '../../operators/receipt-pace.js'
 import type { CryptoPort } from '../../ports.js'
 import type { ConsumerStore } from '../../ports/receipts.js'
 import { fromBase64 } from '../../protocol/base64.js'
-import { newPaidSession, type PaidSessionEvent, stepOf, stepPaidSession } from '../../protocol/coins/paid-session.js'
+import {
+  newPaidSession,
+  type PaidSessionEvent,
+  receiptStep,
+  stepPaidSession,
+} from '../../protocol/coins/paid-session.js'
 import type { Receipt } from '../../protocol/coins/receipt.js'
 import { signable, type SpendingLimits, type SpendingStop } from '../../protocol/coins/spending.js'
 import type { Wallet } from '../../protocol/coins/wallet.js'
@@ -190,7 +195,7 @@ export function createPaying(options: PayingOptions): Paying {
                 tap(newest => (paid = newest)),
                 map(({ countableBytes }) => countableBytes),
                 distinctUntilChanged(),
-                receiptPace(() => stepOf(paid, paidBefore), { flush$: ended$, scheduler }),
+                receiptPace(() => receiptStep(paid, paidBefore), { flush$: ended$, scheduler }),
                 // What cannot be signed now is looked at again when coins arrive.
                 switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
                 tap(due => {

@@ -1,9 +1,19 @@
-import { catchError, concat, concatMap, defer, type Observable, of, type SchedulerLike, tap } from 'rxjs'
+import {
+  catchError,
+  concat,
+  concatMap,
+  defer,
+  type MonoTypeOperatorFunction,
+  type Observable,
+  of,
+  pipe,
+  type SchedulerLike,
+} from 'rxjs'
 import { connectWithin } from '../../operators/connect-within.js'
 import type { ByteChannel, CryptoPort, HubClient, TrustStore } from '../../ports.js'
 import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
-import { type ConnectionState, mayFollow } from '../../protocol/signaling/connection-state.js'
+import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
 import type { LedgerHead, Offer } from '../../protocol/signaling/signal.js'
 import { keyOf$ } from './key-of.js'
 import { negotiate$, type NegotiationOptions, type PathEvent } from './negotiation.js'
@@ -30,24 +40,17 @@ function contextOf(options: ConnectionOptions, session: string, other: string): 
   return { identity, crypto, hubKey: hubSession.hubKey, head: head?.() ?? hubSession.head, session, other }
 }
 
-const phaseReached = (event: ConnectionEvent | undefined): string => event?.type ?? 'resolving'
-
-/** The one place where a connection's state changes: a step that the table does not have is a defect, not a state. */
-function lifecycle(what: string, scheduler: SchedulerLike) {
-  return (source: Observable<ConnectionEvent>): Observable<ConnectionEvent> =>
-    defer(() => {
-      let current: ConnectionState<ByteChannel>['type'] | undefined
-      return source.pipe(
-        connectWithin({ isOpen: ({ type }) => type === 'open', phaseOf: phaseReached, what, scheduler }),
-        catchError((error: unknown) => of<ConnectionEvent>({ type: 'closed', reason: toInternalError(error) })),
-        tap(event => {
-          if (event.type === 'path') return
-          if (!mayFollow(current, event.type))
-            throw new Error(`connection went from ${current ?? 'nothing'} to ${event.type}`)
-          current = event.type
-        }),
-      )
-    })
+/** Ends with `closed`: 20 s after the start, unless it is open by then. */
+function lifecycle(what: string, scheduler: SchedulerLike): MonoTypeOperatorFunction<ConnectionEvent> {
+  return pipe(
+    connectWithin({
+      isOpen: ({ type }) => type === 'open',
+      phaseOf: event => event?.type ?? 'resolving',
+      what,
+      scheduler,
+    }),
+    catchError((error: unknown) => of<ConnectionEvent>({ type: 'closed', reason: toInternalError(error) })),
+  )
 }
 
 /**
