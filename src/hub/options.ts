@@ -76,20 +76,16 @@ export type DatabaseAddress =
   { readonly type: 'sqlite'; readonly path: string } | { readonly type: 'postgres'; readonly url: string }
 
 /** Options that were checked, with their defaults. */
-export interface HubSettings {
-  readonly host: string
-  readonly port: number
+export interface HubSettings extends Required<
+  Pick<HubOptions, 'host' | 'port' | 'acceptNew' | 'registration' | 'iceServers' | 'trustProxy'>
+> {
   readonly database: DatabaseAddress
   readonly keyMarker: string | undefined
-  readonly acceptNew: boolean
   readonly redisUrl: string | undefined
-  readonly registration: RegistrationPolicy
   readonly controlToken: string | undefined
   readonly grantBytes: number
-  readonly iceServers: readonly IceServer[]
   readonly turn: TurnOptions | undefined
   readonly limits: HubLimits
-  readonly trustProxy: boolean | number | string
 }
 
 const maxInitialCoins = 1_000_000

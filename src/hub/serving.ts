@@ -5,12 +5,10 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { asyncScheduler, defer, finalize, merge, mergeMap, type Observable, of, switchMap } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
-import type { LedgerHead } from '../protocol/signaling/signal.js'
-import { clientAddress } from './adapters/http/client-address.js'
 import { hubRoutes } from './adapters/http/express-routes.js'
 import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
 import { maxConnections } from './adapters/http/open-files.js'
-import { trustedProxies } from './adapters/http/trusted-proxies.js'
+import { clientAddress, trustedProxies } from './adapters/http/trusted-proxies.js'
 import { addressKey } from './adapters/limits/address-key.js'
 import { addressLimit } from './adapters/limits/address-limit.js'
 import { connectionLimiter } from './adapters/limits/connection-limiter.js'
@@ -104,7 +102,6 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
       metrics.limited(name)
       onLimit()
     })
-  const head = (): Promise<LedgerHead | null> => signedHead(store, keys, crypto.sign.bind(crypto))
   const routes = hubRoutes({
     store,
     crypto,
@@ -112,7 +109,7 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
     version: packageVersion(),
     grantBytes: settings.grantBytes,
     registration: settings.registration,
-    health: healthCheck({ store, bus, head, scheduler, logger }),
+    health: healthCheck({ ...context, head: () => signedHead(context) }),
     control:
       token === undefined
         ? undefined

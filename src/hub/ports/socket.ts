@@ -2,16 +2,10 @@ import type { Observable } from 'rxjs'
 import type { ReceiptAck } from '../../protocol/coins/receipt.js'
 import type { SignalAck } from '../../protocol/signaling/signal.js'
 
-/** A signal as it came over a socket, with the way to acknowledge it. */
-export interface IncomingSignal {
+/** A signal or a receipt as it came over a socket, with the way to acknowledge it. */
+export interface Incoming<Ack> {
   readonly message: unknown
-  acknowledge(ack: SignalAck): void
-}
-
-/** A receipt as it came over a socket, with the way to acknowledge it. */
-export interface IncomingReceipt {
-  readonly message: unknown
-  acknowledge(ack: ReceiptAck): void
+  acknowledge(ack: Ack): void
 }
 
 /** One connection of the signaling server. */
@@ -21,9 +15,9 @@ export interface HubSocket {
   /** Where its client is, as far as known. */
   readonly address: string
   /** Not buffered: what arrives without a subscriber is dropped. */
-  readonly signal$: Observable<IncomingSignal>
+  readonly signal$: Observable<Incoming<SignalAck>>
   /** Not buffered either. Ends with the socket. */
-  readonly receipt$: Observable<IncomingReceipt>
+  readonly receipt$: Observable<Incoming<ReceiptAck>>
   /** Emits once and completes when the connection is over. */
   readonly closed$: Observable<void>
   /** Sends the challenge on subscription and emits what the peer acknowledges it with, once. */

@@ -2,11 +2,12 @@ import { describe, expect, it } from '@jest/globals'
 import { asyncScheduler, NEVER, of, Subject, VirtualTimeScheduler } from 'rxjs'
 import { nodeCrypto } from '../../../../src/adapters/crypto/crypto.node.js'
 import type { HubContext } from '../../../../src/hub/streams/signaling/context.js'
-import type { HubSocket, IncomingSignal } from '../../../../src/hub/ports/socket.js'
+import type { HubSocket, Incoming } from '../../../../src/hub/ports/socket.js'
 import type { HubStore } from '../../../../src/hub/ports/store.js'
 import { SessionBus } from '../../../../src/hub/adapters/bus/session-bus.js'
 import { receiptRefusalAck } from '../../../../src/hub/protocol/settlement/receipt-rules.js'
 import { serveSocket$ } from '../../../../src/hub/streams/signaling/hub-session.js'
+import type { SignalAck } from '../../../../src/protocol/signaling/signal.js'
 import { authText } from '../../../../src/protocol/signaling/signed-texts.js'
 import { description, newAccount } from '../../support.js'
 import { notedMetrics } from '../support/noted-metrics.js'
@@ -50,7 +51,7 @@ function contextWith(
 }
 
 function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
-  const signal$ = new Subject<IncomingSignal>()
+  const signal$ = new Subject<Incoming<SignalAck>>()
   const closed$ = new Subject<void>()
   const sent: [string, any][] = []
   let backlogged = false
@@ -85,7 +86,7 @@ function fakeSocket(keys: { pubKey: string; privKey: string }, answers = true) {
   return socket
 }
 
-function ackOf(socket: { signal$: Subject<IncomingSignal> }, message: unknown): Promise<any> {
+function ackOf(socket: { signal$: Subject<Incoming<SignalAck>> }, message: unknown): Promise<any> {
   return new Promise(acknowledge => socket.signal$.next({ message, acknowledge }))
 }
 

@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { type RequestHandler, Router } from 'express'
 import { maxInvites } from '../../protocol/signaling/registry.js'
-import { sendJsonProblem } from './problem.js'
+import { sendMalformed } from './problem.js'
 
 /** What the operator's own routes need. */
 export interface ControlContext {
@@ -22,7 +22,7 @@ function invites({ makeInvites }: ControlContext): RequestHandler {
     const { count = '1' } = request.query
     const wanted = typeof count === 'string' && /^\d{1,4}$/.test(count) ? Number(count) : 0
     if (wanted < 1 || wanted > maxInvites) {
-      return sendJsonProblem(response, 400, 'malformed', `Ask with ?count= and a number from 1 to ${maxInvites}.`)
+      return sendMalformed(response, `Ask with ?count= and a number from 1 to ${maxInvites}.`)
     }
     response.status(201).json({ invites: await makeInvites(wanted) })
   }

@@ -12,12 +12,7 @@ import type { CryptoPort } from '../../../ports.js'
 import { formatCoins } from '../../../protocol/coins/amount.js'
 import { isNickname } from '../../../protocol/peer/nickname.js'
 import { isPublicKey } from '../../../protocol/signaling/signal.js'
-import {
-  inviteRefusal,
-  policyProblem,
-  registrationProblem,
-  type RegistrationPolicy,
-} from '../../protocol/signaling/registry.js'
+import { admitRegistration, inviteRefusal, type RegistrationPolicy } from '../../protocol/signaling/registry.js'
 import type { HealthReport } from '../../ports/health.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubMetrics, RegistrationOutcome } from '../../ports/metrics.js'
@@ -25,8 +20,7 @@ import type { HubStore, RegistrationResult } from '../../ports/store.js'
 import { type ControlContext, controlRoutes } from './control-routes.js'
 import type { TrustsProxy } from './trusted-proxies.js'
 import { ledgerLines } from './ledger-lines.js'
-import { sendJsonProblem } from './problem.js'
-import { parseRegistration } from './registration-body.js'
+import { sendJsonProblem, sendMalformed } from './problem.js'
 
 /** A registration has about 250 bytes. */
 const maxBodyBytes = 4_096
@@ -68,23 +62,16 @@ function register(context: RoutesContext): RequestHandler {
       metrics.registration(outcome)
       sendJsonProblem(response, status, code, detail)
     }
-    const parsed = parseRegistration(request.body)
-    if (parsed === undefined) {
-      const rule = 'Send JSON {"pub_key", "nickname", "signature"}, three strings, as application/json.'
-      return refuse(400, 'malformed', rule)
-    }
-    const unwelcome = policyProblem(registration, parsed)
-    if (unwelcome !== undefined) return refuse(403, unwelcome.code, unwelcome.detail)
-    const problem = registrationProblem(parsed, crypto.verify.bind(crypto))
-    if (problem !== undefined) return refuse(400, problem.code, problem.detail)
-    const { nickname, pub_key: pubKey, signature, invite } = parsed
+    const admitted = admitRegistration(request.body, registration, crypto.verify.bind(crypto))
+    if ('status' in admitted) return refuse(admitted.status, admitted.code, admitted.detail)
+    const { nickname, pub_key: pubKey, signature, invite } = admitted
     // After the proof, so that nobody locks a key out that is not his.
     if (!(await context.mayRegister(pubKey)))
       return refuse(429, 'rate-limited', 'This key asks too often. Wait a minute.')
     // Where everybody may come a code is not used up.
     const code = registration === 'invite' && invite !== undefined ? { inviteHash: crypto.sha256(invite) } : {}
     const result = await store.register({ nickname, pubKey, signature, grantBytes, timeMs: nowMs(), ...code })
-    if (result.type === 'refused') return refuse(403, inviteRefusal.code, inviteRefusal.detail)
+    if (result.type === 'refused') return refuse(inviteRefusal.status, inviteRefusal.code, inviteRefusal.detail)
     if (result.type === 'taken') {
       const what = result.what === 'nickname' ? 'nickname-taken' : 'key-taken'
       return refuse(409, 'taken', takenDetails[result.what], what)
@@ -99,12 +86,7 @@ function resolve({ store }: RoutesContext): RequestHandler {
   return async (request, response) => {
     const nickname = String(request.params.nickname)
     if (!isNickname(nickname)) {
-      return sendJsonProblem(
-        response,
-        400,
-        'malformed',
-        'A nickname is one or more of the letters a to z. Check the spelling.',
-      )
+      return sendMalformed(response, 'A nickname is one or more of the letters a to z. Check the spelling.')
     }
     const pubKey = await store.resolve(nickname)
     if (pubKey === undefined) {
@@ -120,12 +102,7 @@ function coins({ store }: RoutesContext): RequestHandler {
     // A plus that was not escaped arrives as a space, and base64 has none of those.
     const pubKey = typeof query === 'string' ? query.replaceAll(' ', '+') : ''
     if (!isPublicKey(pubKey)) {
-      return sendJsonProblem(
-        response,
-        400,
-        'malformed',
-        'Ask with ?pub_key= and the base64 of a public key, URL-encoded.',
-      )
+      return sendMalformed(response, 'Ask with ?pub_key= and the base64 of a public key, URL-encoded.')
     }
     const bytes = await store.balance(pubKey)
     if (bytes === undefined)
@@ -139,7 +116,7 @@ function ledger({ store, logger }: RoutesContext): RequestHandler {
     const { after = '0' } = request.query
     const seq = typeof after === 'string' && /^\d{1,15}$/.test(after) ? Number(after) : undefined
     if (seq === undefined) {
-      return sendJsonProblem(response, 400, 'malformed', 'Ask with ?after= and a block number: 0 for the whole ledger.')
+      return sendMalformed(response, 'Ask with ?after= and a block number: 0 for the whole ledger.')
     }
     response.type('application/x-ndjson')
     try {
@@ -176,20 +153,11 @@ function failure({ logger, metrics }: RoutesContext): ErrorRequestHandler {
       if (request.method === 'POST') metrics.registration('malformed')
       if (status === 413)
         return sendJsonProblem(response, 413, 'malformed', `A request has at most ${maxBodyBytes} bytes. Send less.`)
-      return sendJsonProblem(
-        response,
-        400,
-        'malformed',
-        'The request cannot be read. Check its JSON, its encoding and its URL.',
-      )
+      return sendMalformed(response, 'The request cannot be read. Check its JSON, its encoding and its URL.')
     }
     logger.error({ err: error }, 'a request failed')
-    sendJsonProblem(
-      response,
-      503,
-      'unavailable',
-      'The hub cannot do this now. Try again in a moment; nothing was changed.',
-    )
+    const detail = 'The hub cannot do this now. Try again in a moment; nothing was changed.'
+    sendJsonProblem(response, 503, 'unavailable', detail)
   }
 }
 

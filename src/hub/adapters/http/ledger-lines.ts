@@ -1,3 +1,4 @@
+import { ledgerLineText } from '../../../protocol/ledger/ledger-line.js'
 import type { HubStore } from '../../ports/store.js'
 
 /** Blocks read at once. About 150 KiB of text, which is what a slow reader makes the hub hold. */
@@ -10,7 +11,7 @@ export async function* ledgerLines(store: HubStore, after: number): AsyncGenerat
     const page = await store.blocksAfter(seq, pageBlocks)
     const last = page.at(-1)
     if (last === undefined) return
-    yield page.map(line => `${JSON.stringify(line)}\n`).join('')
+    yield page.map(line => `${ledgerLineText(line)}\n`).join('')
     seq = last.seq
   }
 }

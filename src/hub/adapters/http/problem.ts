@@ -8,3 +8,8 @@ export function sendJsonProblem(response: Response, status: number, code: string
     .type('application/problem+json')
     .send(JSON.stringify({ type: 'about:blank', title: STATUS_CODES[status], status, code, detail }))
 }
+
+/** Answers a request that is not understood. */
+export function sendMalformed(response: Response, detail: string): void {
+  sendJsonProblem(response, 400, 'malformed', detail)
+}

@@ -2,8 +2,7 @@ import type { ClientBase } from 'pg'
 import type { SignedReceipt } from '../../../protocol/coins/receipt.js'
 import type { ChainState, LedgerLine } from '../../protocol/settlement/ledger.js'
 import type { SettlementBasis, SettlementPlan } from '../../protocol/settlement/settlement.js'
-import { toRow } from './block-row.js'
-import { selectSessions, type SessionRow, toSession } from './session-row.js'
+import { selectSessions, type SessionRow, toRow, toSession } from './rows.js'
 
 const blockColumns = [
   ['seq', 'bigint'],

@@ -12,7 +12,7 @@ import {
 import { planSettlement, type SessionParties, type SettleResult } from '../../protocol/settlement/settlement.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubStore, KeyPair, RegistrationResult } from '../../ports/store.js'
-import { type BlockRow, toLine } from './block-row.js'
+import { type BlockRow, toLine } from './rows.js'
 import { PostgresConnections } from './postgres-connections.js'
 import { lockChain, migratePostgres } from './postgres-schema.js'
 import { blockValues, insertBlocks, readBasis, writePlan } from './postgres-settlement.js'

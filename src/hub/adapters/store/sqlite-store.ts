@@ -13,8 +13,7 @@ import {
 import { planSettlement, type SessionParties, type SettleResult } from '../../protocol/settlement/settlement.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubStore, KeyPair, RegistrationResult } from '../../ports/store.js'
-import { type BlockRow, toLine, toRow } from './block-row.js'
-import { selectSessions, type SessionRow, toSession } from './session-row.js'
+import { type BlockRow, selectSessions, type SessionRow, toLine, toRow, toSession } from './rows.js'
 import { closeStore, openStore, storeFailed } from './sqlite-file.js'
 
 /**

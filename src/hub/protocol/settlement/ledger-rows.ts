@@ -1,15 +1,7 @@
 /** A block as a hub's tables hold it. Nothing of it is trusted: a disk or a hand may have changed any of it. */
-export interface LedgerRow {
-  readonly seq: unknown
-  readonly prev_hash: unknown
-  readonly time: unknown
-  readonly kind: unknown
-  readonly payer: unknown
-  readonly payee: unknown
-  readonly bytes: unknown
-  readonly receipt: unknown
-  readonly hash: unknown
-}
+export type LedgerRow = Readonly<
+  Record<'seq' | 'prev_hash' | 'time' | 'kind' | 'payer' | 'payee' | 'bytes' | 'receipt' | 'hash', unknown>
+>
 
 /** Numbers as they are written by hand, whatever the library made of them. */
 function json(value: unknown): string {

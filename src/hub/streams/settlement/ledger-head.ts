@@ -3,16 +3,14 @@ import { LighthouseError } from '../../../protocol/errors.js'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
 import { headText } from '../../../protocol/signaling/signed-texts.js'
 import { type BlockHash, type ChainState, emptyChain, verifyNext } from '../../protocol/settlement/ledger.js'
-import type { HubStore, KeyPair } from '../../ports/store.js'
+import type { HubStore } from '../../ports/store.js'
+import type { HubContext } from '../signaling/context.js'
 
 /** The ledger's head as the hub vouches for it, or null while the ledger is empty. */
-export async function signedHead(
-  store: HubStore,
-  keys: KeyPair,
-  sign: (privKey: string, text: string) => string,
-): Promise<LedgerHead | null> {
+export async function signedHead(context: Pick<HubContext, 'store' | 'keys' | 'crypto'>): Promise<LedgerHead | null> {
+  const { store, keys, crypto } = context
   const head = await store.head()
-  return head === undefined ? null : { ...head, signature: sign(keys.privKey, headText(head.seq, head.hash)) }
+  return head === undefined ? null : { ...head, signature: crypto.sign(keys.privKey, headText(head.seq, head.hash)) }
 }
 
 /** How many blocks are looked at when the hub opens. */

@@ -1,6 +1,7 @@
 import { concatMap, defer, filter, ignoreElements, type Observable } from 'rxjs'
+import type { ReceiptAck } from '../../../protocol/coins/receipt.js'
 import { admitReceipt, receiptRefusalAck } from '../../protocol/settlement/receipt-rules.js'
-import type { HubSocket, IncomingReceipt } from '../../ports/socket.js'
+import type { HubSocket, Incoming } from '../../ports/socket.js'
 import type { HubContext } from '../signaling/context.js'
 
 /** A peer hands in what it signed or has checked: one that verifies wrongly is an accident, more are not. */
@@ -27,7 +28,7 @@ export function settleReceipts$(socket: HubSocket, pubKey: string, context: HubC
   }
   return defer(() => {
     let [badSignatures, waiting] = [0, 0]
-    const hasRoom = ({ acknowledge }: IncomingReceipt): boolean => {
+    const hasRoom = ({ acknowledge }: Incoming<ReceiptAck>): boolean => {
       if (waiting < maxWaiting) {
         waiting += 1
         return true
@@ -37,7 +38,7 @@ export function settleReceipts$(socket: HubSocket, pubKey: string, context: HubC
       acknowledge(receiptRefusalAck('rate-limited'))
       return false
     }
-    const take = async ({ message, acknowledge }: IncomingReceipt): Promise<void> => {
+    const take = async ({ message, acknowledge }: Incoming<ReceiptAck>): Promise<void> => {
       const judged = await judge(message)
       waiting -= 1
       if ('receipt' in judged) return settlement.submit({ receipt: judged.receipt, sender: pubKey, acknowledge })

@@ -30,10 +30,8 @@ function replace(socket: HubSocket, { metrics }: HubContext): void {
 }
 
 function welcome$(socket: HubSocket, pubKey: string, context: HubContext): Observable<void> {
-  const { store, keys, crypto, iceServersFor, metrics, logger } = context
-  return defer(() =>
-    forkJoin({ balance: store.balance(pubKey), head: signedHead(store, keys, crypto.sign.bind(crypto)) }),
-  ).pipe(
+  const { store, iceServersFor, metrics, logger } = context
+  return defer(() => forkJoin({ balance: store.balance(pubKey), head: signedHead(context) })).pipe(
     map(({ balance = 0, head }) => {
       metrics.login('authenticated')
       socket.keep()

@@ -1,8 +1,8 @@
-import { catchError, concatMap, defer, ignoreElements, mergeMap, type Observable, of, tap } from 'rxjs'
+import { concatMap, defer, ignoreElements, mergeMap, type Observable } from 'rxjs'
 import { maxSignalBytes, type Signal, type SignalAck, type SignalRefusal } from '../../../protocol/signaling/signal.js'
 import { admitSignal, jsonBytes, refusalAck, relayRefusal } from '../../protocol/signaling/relay.js'
 import type { Delivery } from '../../ports/bus.js'
-import type { HubSocket, IncomingSignal } from '../../ports/socket.js'
+import type { HubSocket, Incoming } from '../../ports/socket.js'
 import type { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
 import type { HubContext } from './context.js'
 
@@ -13,7 +13,7 @@ const maxPendingBytes = 1_048_576
 const overheadBytes = 256
 
 interface Pending {
-  readonly incoming: IncomingSignal
+  readonly incoming: Incoming<SignalAck>
   readonly bytes: number
   /** Whether it answers an offer and so costs nobody's budget. */
   readonly isReply: boolean
@@ -41,31 +41,25 @@ async function record(signal: Signal, { store, scheduler }: HubContext): Promise
   return true
 }
 
-function deliver$(signal: Signal, context: HubContext): Observable<SignalAck> {
+async function forward(signal: Signal, context: HubContext): Promise<SignalAck> {
   const { store, bus, logger, metrics } = context
-  return defer(async () => {
-    const signedIn = await bus.isSignedIn(signal.to)
+  try {
+    const targetSignedIn = await bus.isSignedIn(signal.to)
     const [known, senderBytes = 0] = await Promise.all([
-      signedIn ? 0 : store.balance(signal.to),
+      targetSignedIn ? 0 : store.balance(signal.to),
       signal.type === 'offer' ? store.balance(signal.from) : 0,
     ])
-    const code = relayRefusal(signal.type, {
-      targetRegistered: known !== undefined,
-      targetSignedIn: signedIn,
-      senderBytes,
-    })
+    const code = relayRefusal(signal.type, { targetRegistered: known !== undefined, targetSignedIn, senderBytes })
     if (code !== undefined) return refusalAck(code)
     if (!(await record(signal, context))) return refusalAck('malformed')
     const delivery = await bus.deliver(signal.to, 'signal', signal)
     if (delivery === 'congested') metrics.limited('congested-readers')
     return deliveryAcks[delivery]
-  }).pipe(
+  } catch (error) {
     // Of this signal alone: what takes it for passing is right, and the session goes on.
-    catchError((error: unknown) => {
-      logger.error({ err: error, type: signal.type }, 'a signal could not be forwarded')
-      return of(refusalAck('rate-limited'))
-    }),
-  )
+    logger.error({ err: error, type: signal.type }, 'a signal could not be forwarded')
+    return refusalAck('rate-limited')
+  }
 }
 
 /**
@@ -91,7 +85,7 @@ export function relaySignals$(
       incoming.acknowledge(ack)
     }
     // Refused here and now, so that a flood never reaches the queues behind this.
-    const enter = (incoming: IncomingSignal): readonly Pending[] => {
+    const enter = (incoming: Incoming<SignalAck>): readonly Pending[] => {
       const bytes = overheadBytes + Math.min(jsonBytes(incoming.message), maxSignalBytes)
       const pending = { incoming, bytes, isReply: answers.take(incoming.message) }
       pendingBytes += bytes
@@ -120,7 +114,7 @@ export function relaySignals$(
       // In order, and apart from the store: who is refused does not wait for it.
       concatMap(admit),
       mergeMap(accepted => accepted),
-      concatMap(accepted => deliver$(accepted.signal, context).pipe(tap(ack => finish(accepted, ack)))),
+      concatMap(async accepted => finish(accepted, await forward(accepted.signal, context))),
       ignoreElements(),
     )
   })

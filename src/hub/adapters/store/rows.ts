@@ -1,4 +1,21 @@
+import type { LedgerLine } from '../../protocol/settlement/ledger.js'
 import type { SessionState } from '../../protocol/settlement/settlement.js'
+
+/** A block as the tables of both databases hold it; the receipt as JSON text, whose member order is part of the hash. */
+export interface BlockRow extends Omit<LedgerLine, 'from' | 'to' | 'receipt'> {
+  readonly payer: string | null
+  readonly payee: string
+  readonly receipt: string | null
+}
+
+export function toLine({ payer, payee, receipt, ...row }: BlockRow): LedgerLine {
+  return { ...row, from: payer, to: payee, receipt: receipt === null ? null : JSON.parse(receipt) }
+}
+
+/** The opposite of `toLine`. */
+export function toRow({ from, to, receipt, ...line }: LedgerLine): BlockRow {
+  return { ...line, payer: from, payee: to, receipt: receipt === null ? null : JSON.stringify(receipt) }
+}
 
 /** A session as both databases show it: the table's columns and, where it is settled, the hash of its last block. */
 export interface SessionRow {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { parseRegistration } from '../../../../src/hub/adapters/http/registration-body.js'
+import { parseRegistration } from '../../../../src/hub/protocol/signaling/registry.js'
 
 const body = { pub_key: 'key', nickname: 'ann', signature: 'signature' }
 
