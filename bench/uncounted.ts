@@ -9,7 +9,7 @@ import type { HubState } from '../src/protocol/peer/stats.js'
 import { answerConnection$, type ConnectionOptions, offerConnection$ } from '../src/streams/signaling/connection.js'
 import { peerState$ } from '../src/streams/peer/peer-state.js'
 import { seeding$ } from '../src/streams/serving/seeding.js'
-import { type HubSession, signaling$, signedIn$ } from '../src/streams/signaling/signaling.js'
+import { type HubConnection, signaling$, signedIn$ } from '../src/streams/signaling/signaling.js'
 import { createTunnels } from '../src/streams/tunnels/tunnels.js'
 
 /** What the bench needs of a peer, counted or not. */
@@ -26,18 +26,18 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
   return new Observable(subscriber => {
     const environment = environmentOf(options, options.rtc)
     const { share: shared, ports, clock, scheduler } = environment
-    const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
+    const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
     const state$ = new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 })
     const signaling = signaling$({ ...environment, random: Math.random }).pipe(share())
     const signal$ = signaling.pipe(
       filter(event => event.type === 'signal'),
       map(({ signal }) => signal),
     )
-    const optionsOf = (hubSession: HubSession): ConnectionOptions => ({ ...environment, hubSession, signal$ })
+    const optionsOf = (hubConnection: HubConnection): ConnectionOptions => ({ ...environment, hubConnection, signal$ })
     const tunnels = createTunnels({
       offer$: name =>
-        signedIn$(state$, session$, scheduler).pipe(
-          switchMap(hubSession => offerConnection$(optionsOf(hubSession), name)),
+        signedIn$(state$, hubConnection$, scheduler).pipe(
+          switchMap(hubConnection => offerConnection$(optionsOf(hubConnection), name)),
         ),
       listen$: nodeTcp.listen$,
       ports: ports.tunnels,
@@ -46,7 +46,8 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
     })
     const served$ = seeding$({
       offer$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
-      answer$: offer => (session$.value === undefined ? NEVER : answerConnection$(optionsOf(session$.value), offer)),
+      answer$: offer =>
+        hubConnection$.value === undefined ? NEVER : answerConnection$(optionsOf(hubConnection$.value), offer),
       dial: shared?.type === 'tcp' ? () => nodeTcp.dial({ host: shared.host, port: shared.port }) : undefined,
       refuse: (_offer, reason) => subscriber.error(new Error(reason)),
       clock,
@@ -54,7 +55,7 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
     })
     const heard$ = signaling.pipe(
       tap(event => {
-        if (event.type === 'session') session$.next(event.session)
+        if (event.type === 'hub-connection') hubConnection$.next(event.hub)
         if (event.type === 'state') state$.next(event.state)
       }),
     )

@@ -45,7 +45,7 @@ import type { ConnectionOptions } from './streams/signaling/connection.js'
 import { createConnections } from './streams/signaling/connections.js'
 import { createReachability } from './streams/signaling/reachability.js'
 import { chosenRtc } from './streams/signaling/rtc-choice.js'
-import { type HubSession, signaling$ } from './streams/signaling/signaling.js'
+import { type HubConnection, signaling$ } from './streams/signaling/signaling.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
 import { usingValue$ } from './streams/using-value.js'
 
@@ -68,7 +68,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const state$ = new BehaviorSubject(initialPeerState)
   const views = viewsOf(state$)
 
-  const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
+  const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
   const signaling = connectable(signaling$({ ...environment, random: Math.random }).pipe(counted()))
   const signal$ = signaling.pipe(
     filter(event => event.type === 'signal'),
@@ -76,22 +76,22 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   )
   const kept = { identity, crypto, store }
   const limits = environment.spending
-  const payments = createPayments({ ...kept, limits, hubSession$: session$, hubEvent$: signaling, hub, scheduler })
-  const audit$ = statementAudit$({ ...kept, session$, signal$, settled$: payments.settled$ })
-  const iceServers$ = session$.pipe(
-    filter(session => session !== undefined),
+  const payments = createPayments({ ...kept, limits, hubConnection$, hubEvent$: signaling, hub, scheduler })
+  const audit$ = statementAudit$({ ...kept, hubConnection$, signal$, settled$: payments.settled$ })
+  const iceServers$ = hubConnection$.pipe(
+    filter(connection => connection !== undefined),
     map(({ iceServers }) => [...environment.iceServers, ...iceServers]),
   )
   const reachability = createReachability({ ...environment, iceServers$ })
-  const through = (hubSession: HubSession): ConnectionOptions => ({
+  const through = (hubConnection: HubConnection): ConnectionOptions => ({
     ...environment,
     rtc: overTcp === undefined ? rtc : chosenRtc({ usual: rtc, overTcp, udp$: reachability.udp$, scheduler }),
-    hubSession,
+    hubConnection,
     signal$,
-    head: () => store.newestHead(hubSession.hubKey),
+    head: () => store.newestHead(hubConnection.hubKey),
     objection: other => unpayable(payments, other),
   })
-  const connections = createConnections({ through, signal$, session$, hubState$: views.state$, scheduler })
+  const connections = createConnections({ through, signal$, hubConnection$, hubState$: views.state$, scheduler })
   const tunnels = createTunnels({
     offer$: name => connections.offer$(name).pipe(counted()),
     listen$: nodeTcp.listen$,
@@ -137,7 +137,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
       reachability.report$.pipe(defects.contained(), takeUntil(closing$)),
       signaling.pipe(
         tap(event => {
-          if (event.type === 'session') session$.next(event.session)
+          if (event.type === 'hub-connection') hubConnection$.next(event.hub)
         }),
       ),
       // Last, when all of them listen.

@@ -112,12 +112,12 @@ export async function rawConsumer(hubUrl: string, nickname: string, rtc: RtcPort
   const event$ = signaling$({ ...environment, random: Math.random }).pipe(share())
   const session = firstValueFrom(
     event$.pipe(
-      map(event => (event.type === 'session' ? event.session : undefined)),
-      filter(hubSession => hubSession !== undefined),
+      map(event => (event.type === 'hub-connection' ? event.hub : undefined)),
+      filter(hubConnection => hubConnection !== undefined),
     ),
   )
   const all = event$.subscribe()
-  const hubSession = await session
+  const hubConnection = await session
   const signal$ = event$.pipe(
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
@@ -129,7 +129,7 @@ export async function rawConsumer(hubUrl: string, nickname: string, rtc: RtcPort
         const subscription = new Subscription()
         all.add(subscription)
         subscription.add(
-          offerConnection$({ ...environment, hubSession, signal$ }, name).subscribe(event => {
+          offerConnection$({ ...environment, hubConnection, signal$ }, name).subscribe(event => {
             if (event.type === 'open') resolve(carry(event.channel, event.agreement, subscription))
             if (event.type === 'closed') reject(event.reason)
           }),

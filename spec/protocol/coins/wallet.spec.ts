@@ -3,9 +3,9 @@ import fc from 'fast-check'
 import { formatCoins } from '../../../src/protocol/coins/amount.js'
 import { newer, unknownWallet, type Wallet, type WalletNews } from '../../../src/protocol/coins/wallet.js'
 
-const session = (hubKey?: string): WalletNews => ({
-  type: 'session',
-  session: hubKey === undefined ? undefined : { hubKey },
+const signedIn = (hubKey?: string): WalletNews => ({
+  type: 'hub-connection',
+  hub: hubKey === undefined ? undefined : { hubKey },
 })
 const balance = (bytes: number): WalletNews => ({ type: 'balance', bytes })
 const settled = (bytes: number, seq: number, coins = formatCoins(bytes)): WalletNews => {
@@ -22,7 +22,7 @@ const balances = (...news: readonly WalletNews[]) => after(...news).map(({ balan
 
 describe('a wallet', () => {
   it('is what was said last, and when', () => {
-    expect(after(session('H'), balance(10), settled(4, 7))).toEqual([
+    expect(after(signedIn('H'), balance(10), settled(4, 7))).toEqual([
       { ...unknownWallet, hubKey: 'H' },
       { hubKey: 'H', balanceBytes: 10, atMs: 1, seq: 0 },
       { hubKey: 'H', balanceBytes: 4, atMs: 2, seq: 7 },
@@ -38,7 +38,7 @@ describe('a wallet', () => {
   })
 
   it('is unknown at another hub, and stays known while this one is away', () => {
-    expect(balances(session('H'), balance(5), session(), session('H'), session('O'))).toEqual([
+    expect(balances(signedIn('H'), balance(5), signedIn(), signedIn('H'), signedIn('O'))).toEqual([
       undefined,
       5,
       5,

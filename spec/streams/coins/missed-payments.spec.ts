@@ -16,7 +16,7 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
   const store = memoryReceipts(b.pubKey)
   store.keepHead(hubKey, ledger.head(3))
   const asked: number[] = []
-  const hubSession$ = new BehaviorSubject<{ hubKey: string; head: LedgerHead | undefined } | undefined>(undefined)
+  const hubConnection$ = new BehaviorSubject<{ hubKey: string; head: LedgerHead | undefined } | undefined>(undefined)
   const hub = {
     ledger$: (after: number) =>
       defer(() => {
@@ -25,7 +25,7 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
       }),
   }
   const missed: SignedReceipt[] = []
-  const subscription = missedPayments$({ hubSession$, hub, store, scheduler: time.scheduler }).subscribe(receipt =>
+  const subscription = missedPayments$({ hubConnection$, hub, store, scheduler: time.scheduler }).subscribe(receipt =>
     missed.push(receipt),
   )
   return {
@@ -35,8 +35,8 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
       store.serve(consumer.pubKey, 2_000_000)
     },
     other: c,
-    signIn: () => hubSession$.next({ hubKey, head: ledger.head() }),
-    signOut: () => hubSession$.next(undefined),
+    signIn: () => hubConnection$.next({ hubKey, head: ledger.head() }),
+    signOut: () => hubConnection$.next(undefined),
   }
 }
 

@@ -21,7 +21,7 @@ function peer({ wallet = 5_000_000, signed = 0, limits = {} }: Given = {}): Coin
   if (signed > 0) store.keep(signedReceipt('one', signed, bob, self))
   const hub = playHub(time, {})
   const here = coinPeer(time, hub, self, { store, limits })
-  here.hear({ type: 'session', session: hub.session(self) })
+  here.hear({ type: 'hub-connection', hub: hub.connection(self) })
   here.hear({ type: 'balance', bytes: wallet })
   return here
 }

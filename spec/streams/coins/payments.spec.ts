@@ -346,7 +346,7 @@ describe('two peers that pay', () => {
     for (const { subscription } of [connection.client, connection.server, here, there]) subscription.unsubscribe()
     time.advance(10)
     expect(time.pending()).toBe(0)
-    expect([here.hubSession$.observed, there.hubSession$.observed]).toEqual([false, false])
+    expect([here.hubConnection$.observed, there.hubConnection$.observed]).toEqual([false, false])
     expect([...here.outcomes, ...there.outcomes]).toEqual([])
   })
 })
@@ -407,7 +407,7 @@ describe('createPayments', () => {
     here.signIn()
     here.signOut()
     const restarted = coinPeer(time, hub, consumer, { store: here.store })
-    restarted.hear({ type: 'session', session: hub.session(consumer) })
+    restarted.hear({ type: 'hub-connection', hub: hub.connection(consumer) })
     restarted.hear({ type: 'balance', bytes: 1_000_000 })
     restarted.hear({ type: 'settled', settlement: signedSettlement('unknown', 400_000, 600_000) })
     // Of these 600,000 all are signed away in the other session.
@@ -484,7 +484,7 @@ describe('createPayments', () => {
     const { time, hub, here } = peers(1_000_000)
     hub.silent = true
     here.store.keep(signedReceipt('old', 400_000, seeder, consumer))
-    here.hubSession$.next(hub.session(consumer))
+    here.hubConnection$.next(hub.connection(consumer))
     time.advance(100)
     expect(here.reports.map(report => 'bytes' in report && report.bytes)).toEqual([1_000_000, 600_000])
     expect(here.store.session(sessionOf('old'))!.settlement!.bytes).toBe(400_000)

@@ -5,7 +5,7 @@ import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { settling$, type SettlingEvent } from '../../../src/streams/coins/settling.js'
-import type { HubSession } from '../../../src/streams/signaling/signaling.js'
+import type { HubConnection } from '../../../src/streams/signaling/signaling.js'
 import { bob, carol, hub, self, sessionOf } from '../../support/receipts.js'
 import { playCrypto, signedReceipt, signedSettlement } from '../support/coins.js'
 import { virtualTime } from '../support/virtual-time.js'
@@ -23,11 +23,11 @@ interface Question {
 function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 'away' = 'signed in') {
   const time = virtualTime()
   const questions: Question[] = []
-  const session = (hubKey = hub): HubSession => ({
+  const session = (hubKey = hub): HubConnection => ({
     hubKey,
     iceServers: [],
     head: undefined,
-    connection: {
+    socket: {
       send$: () => NEVER,
       settle$: receipt =>
         new Observable((subscriber: Subscriber<ReceiptAck>) => {
@@ -45,7 +45,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
         }),
     },
   })
-  const hubSession$ = new BehaviorSubject<HubSession | undefined>(begin === 'signed in' ? session() : undefined)
+  const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(begin === 'signed in' ? session() : undefined)
   const receipt$ = new Subject<SignedReceipt>()
   const again$ = new Subject<void>()
   const events: SettlingEvent[] = []
@@ -54,7 +54,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     receipt$,
     again$,
     pubKey: self,
-    hubSession$,
+    hubConnection$,
     store,
     crypto: playCrypto(),
     scheduler: time.scheduler,
@@ -80,7 +80,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     time,
     store,
     questions,
-    hubSession$,
+    hubConnection$,
     receipt$,
     again$,
     events,
@@ -125,26 +125,26 @@ describe('settling$', () => {
   })
 
   it('keeps nothing while the hub is away, and brings at the sign-in what the store has, then what comes', () => {
-    const { give, asked, hubSession$, session } = world(undefined, 'away')
+    const { give, asked, hubConnection$, session } = world(undefined, 'away')
     give('one', 100)
     give('one', 200)
     give('two', 50)
     expect(asked()).toEqual([])
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toEqual(['two 50', 'one 200'])
     give('one', 300)
     expect(asked()).toEqual(['two 50', 'one 200', 'one 300'])
   })
 
   it('brings again at each sign-in what was not settled: the hub went away, or its word was lost', () => {
-    const { give, asked, questions, hubSession$, session, settled } = world()
+    const { give, asked, questions, hubConnection$, session, settled } = world()
     give('one', 100)
     questions[0]!.fail(away)
-    hubSession$.next(undefined)
-    hubSession$.next(session())
+    hubConnection$.next(undefined)
+    hubConnection$.next(session())
     expect(asked()).toEqual(['one 100', 'one 100'])
     questions[1]!.answer(settled('one', 100))
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toHaveLength(2)
   })
 
@@ -164,8 +164,8 @@ describe('settling$', () => {
   })
 
   it('leaves another hub’s receipts alone', () => {
-    const { give, asked, hubSession$, session } = world(undefined, 'away')
-    hubSession$.next(session(carol))
+    const { give, asked, hubConnection$, session } = world(undefined, 'away')
+    hubConnection$.next(session(carol))
     give('one', 100)
     expect(asked()).toEqual([])
   })
@@ -190,14 +190,14 @@ describe('settling$', () => {
     ['for another session', () => ({ settled: signedSettlement('two', 100, 0) })],
     ['for less', () => ({ settled: signedSettlement('one', 99, 0) })],
   ])('takes no settlement %s; the receipt stays due', (_name, forge) => {
-    const { give, questions, events, asked, store, hubSession$, session } = world()
+    const { give, questions, events, asked, store, hubConnection$, session } = world()
     const receipt = give('one', 100)
     questions[0]!.answer(forge(receipt))
     expect(events).toEqual([])
     expect(store.due(10)).toEqual([receipt])
     give('one', 200)
     expect(asked()).toEqual(['one 100', 'one 200'])
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toEqual(['one 100', 'one 200', 'one 200'])
   })
 
@@ -233,7 +233,7 @@ describe('settling$', () => {
   )
 
   it('tries again what it got no answer to, as long as it is signed in at the same hub', () => {
-    const { give, questions, settled, asked, time, events, hubSession$, session } = world()
+    const { give, questions, settled, asked, time, events, hubConnection$, session } = world()
     give('one', 100)
     questions[0]!.fail(away)
     time.advance(500)
@@ -242,7 +242,7 @@ describe('settling$', () => {
     expect(events.map(({ type }) => type)).toEqual(['settled'])
     give('two', 100)
     questions[2]!.fail(away)
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toEqual(['one 100', 'one 100', 'two 100', 'two 100'])
     questions[3]!.answer(settled('two', 100))
     time.advance(60_000)
@@ -282,13 +282,13 @@ describe('settling$', () => {
   })
 
   it('gives up trying again when the hub goes away, and begins anew with the sign-in', () => {
-    const { give, questions, refused, asked, time, hubSession$, session } = world()
+    const { give, questions, refused, asked, time, hubConnection$, session } = world()
     give('one', 100)
     questions[0]!.answer(refused('unavailable'))
-    hubSession$.next(undefined)
+    hubConnection$.next(undefined)
     time.advance(60_000)
     expect(asked()).toHaveLength(1)
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toHaveLength(2)
   })
 
@@ -318,7 +318,7 @@ describe('settling$', () => {
         return memory.session(session)
       },
     }
-    const { give, events, asked, outcomes, hubSession$, session } = world(store)
+    const { give, events, asked, outcomes, hubConnection$, session } = world(store)
     give('one', 100)
     expect(events).toEqual([
       { type: 'receipts-failed', reason: full },
@@ -326,25 +326,25 @@ describe('settling$', () => {
     ])
     broken.now = false
     give('one', 200)
-    hubSession$.next(session())
+    hubConnection$.next(session())
     expect(asked()).toEqual(['one 200', 'one 200'])
     expect(outcomes).toEqual([])
   })
 
   it('lets everything go when it is unsubscribed from', () => {
-    const { give, questions, refused, subscription, time, hubSession$, receipt$ } = world()
+    const { give, questions, refused, subscription, time, hubConnection$, receipt$ } = world()
     give('one', 100)
     give('two', 100)
     questions[1]!.answer(refused('unavailable'))
     subscription.unsubscribe()
     expect(questions.map(({ open }) => open)).toEqual([false, false])
-    expect([time.pending(), hubSession$.observed, receipt$.observed]).toEqual([0, false, false])
+    expect([time.pending(), hubConnection$.observed, receipt$.observed]).toEqual([0, false, false])
   })
 })
 
 describe('what is unsettled', () => {
   it('is brought once more when this peer can pay for it, and not while the hub is away', () => {
-    const { give, store, questions, refused, settled, asked, again$, hubSession$, events } = world()
+    const { give, store, questions, refused, settled, asked, again$, hubConnection$, events } = world()
     give('one', 100)
     questions[0]!.answer(refused('no-coins'))
     store.keep(signedReceipt('of carol', 100, self, carol))
@@ -353,7 +353,7 @@ describe('what is unsettled', () => {
     questions[1]!.answer(settled('one', 100))
     expect(events.map(({ type }) => type)).toEqual(['receipt-refused', 'settled'])
     again$.next()
-    hubSession$.next(undefined)
+    hubConnection$.next(undefined)
     give('two', 50)
     again$.next()
     expect(asked()).toHaveLength(2)
@@ -375,7 +375,7 @@ describe('what is unsettled', () => {
   })
 
   it('is offered again ever less often when a wallet did not hold it', () => {
-    const { time, give, questions, refused, settled, asked, hubSession$, session } = world()
+    const { time, give, questions, refused, settled, asked, hubConnection$, session } = world()
     give('one', 100)
     questions[0]!.answer(refused('no-coins'))
     const waits: number[] = []
@@ -387,7 +387,7 @@ describe('what is unsettled', () => {
       questions.at(-1)!.answer(refused('no-coins'))
     }
     expect(waits).toEqual([5, 10, 20, 40, 80, 80, 80, 80])
-    hubSession$.next(session())
+    hubConnection$.next(session())
     questions.at(-1)!.answer(settled('one', 100))
     const before = asked().length
     time.advance(86_400_000)
@@ -449,11 +449,11 @@ describe('a receipt that a hub answers within the call', () => {
       receipt$,
       again$: NEVER,
       pubKey: self,
-      hubSession$: new BehaviorSubject<HubSession | undefined>({
+      hubConnection$: new BehaviorSubject<HubConnection | undefined>({
         hubKey: hub,
         iceServers: [],
         head: undefined,
-        connection: {
+        socket: {
           send$: () => NEVER,
           settle$: ({ bytes }) => {
             asked.push(bytes)

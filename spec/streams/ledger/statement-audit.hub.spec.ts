@@ -40,9 +40,9 @@ function watch(hub: HostileHub, keys: Keys, store = memoryReceipts(keys.pubKey))
     ...{ transport: socketIoTransport(hub.url), identity, crypto: nodeCrypto, trust: createMemoryTrust() },
     ...{ scheduler: asyncScheduler, random: () => 0 },
   }).pipe(share())
-  const session$ = event$.pipe(
-    filter(event => event.type === 'session'),
-    map(({ session }) => session),
+  const hubConnection$ = event$.pipe(
+    filter(event => event.type === 'hub-connection'),
+    map(({ hub: connection }) => connection),
     startWith(undefined),
     shareReplay({ bufferSize: 1, refCount: true }),
   )
@@ -57,10 +57,15 @@ function watch(hub: HostileHub, keys: Keys, store = memoryReceipts(keys.pubKey))
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
   )
-  const subscription = statementAudit$({ identity, crypto: nodeCrypto, store, session$, signal$, settled$ }).subscribe(
-    audit$,
-  )
-  subscription.add(session$.subscribe(session => session && connection$.next(session.connection)))
+  const subscription = statementAudit$({
+    identity,
+    crypto: nodeCrypto,
+    store,
+    hubConnection$,
+    signal$,
+    settled$,
+  }).subscribe(audit$)
+  subscription.add(hubConnection$.subscribe(session => session && connection$.next(session.socket)))
   subscription.add(settled$.subscribe(settlement => store.settle(settlement)))
   held.push(subscription)
   return {

@@ -19,10 +19,10 @@ function scene(change: Partial<StatementAuditOptions> = {}) {
   const hubKey = ledger.hub.pubKey
   const signal$ = new Subject<Signal>()
   const settled$ = new Subject<Settlement>()
-  const session$ = new Subject<{ hubKey: string; head: LedgerHead | undefined } | undefined>()
+  const hubConnection$ = new Subject<{ hubKey: string; head: LedgerHead | undefined } | undefined>()
   const store = memoryReceipts(people[0].pubKey)
   const options: StatementAuditOptions = {
-    ...{ identity: people[0], crypto: nodeCrypto, store, session$, signal$, settled$ },
+    ...{ identity: people[0], crypto: nodeCrypto, store, hubConnection$, signal$, settled$ },
     ...change,
   }
   const start = () => {
@@ -34,9 +34,9 @@ function scene(change: Partial<StatementAuditOptions> = {}) {
     return { events, subscription }
   }
   return {
-    ...{ ledger, people, hubKey, session$, store, start, ...start() },
-    signIn: (head: LedgerHead | undefined = ledger.head()): void => session$.next({ hubKey, head }),
-    signOut: (): void => session$.next(undefined),
+    ...{ ledger, people, hubKey, hubConnection$, store, start, ...start() },
+    signIn: (head: LedgerHead | undefined = ledger.head()): void => hubConnection$.next({ hubKey, head }),
+    signOut: (): void => hubConnection$.next(undefined),
     /** As a running peer hears of it: compared first, then kept. */
     settle(settlement: Settlement): void {
       settled$.next(settlement)
@@ -94,13 +94,13 @@ describe('statementAudit$', () => {
   })
 
   it('does nothing without a session, and ends with its source', () => {
-    const { events, offer, ledger, store, hubKey, session$, subscription, signIn } = scene()
+    const { events, offer, ledger, store, hubKey, hubConnection$, subscription, signIn } = scene()
     offer(ledger.head())
-    session$.next(undefined)
+    hubConnection$.next(undefined)
     expect([events, store.newestHead(hubKey)]).toEqual([[], undefined])
     signIn()
-    session$.next(undefined)
-    session$.complete()
+    hubConnection$.next(undefined)
+    hubConnection$.complete()
     expect(subscription.closed).toBe(true)
   })
 
@@ -197,9 +197,9 @@ describe('statementAudit$', () => {
     [
       'no head where there was one',
       'rollback',
-      ({ signIn, session$, hubKey }) => {
+      ({ signIn, hubConnection$, hubKey }) => {
         signIn()
-        session$.next({ hubKey, head: undefined })
+        hubConnection$.next({ hubKey, head: undefined })
       },
     ],
     [

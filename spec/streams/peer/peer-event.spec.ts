@@ -38,7 +38,7 @@ describe('toPeerEvents', () => {
       { type: 'balance', bytes: 5 },
       { type: 'attempt', nickname: 'bob' },
       { type: 'tunnel', tunnel },
-      { type: 'session', session: undefined },
+      { type: 'hub-connection', hub: undefined },
       { type: 'resets', with: 'bob', session: 's', reason, count: 2 },
       { type: 'left-out', hub: 'h', kind: 'fork' },
       { type: 'unchecked', hub: 'h', reason },

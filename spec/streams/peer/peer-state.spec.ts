@@ -36,7 +36,7 @@ describe('peerState$', () => {
       { type: 'state', state: { type: 'authenticated' } },
       { type: 'balance', bytes: 7 },
       { type: 'balance', bytes: 5 },
-      { type: 'session', session: undefined },
+      { type: 'hub-connection', hub: undefined },
     )
     expect(state).toMatchObject({ hub: { type: 'authenticated' }, coins: 5 })
   })

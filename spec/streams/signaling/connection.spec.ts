@@ -72,11 +72,11 @@ function world(greets: { readonly a?: boolean; readonly b?: boolean } = {}) {
       trust,
       hub: client,
       rtc,
-      hubSession: {
+      hubConnection: {
         hubKey,
         iceServers: [{ urls: 'stun:hub' }],
         head: undefined,
-        connection: { send$, settle$: () => NEVER },
+        socket: { send$, settle$: () => NEVER },
       },
       signal$: inboxes.get(identity.pubKey)!,
       iceServers: [{ urls: 'stun:own' }],
@@ -163,7 +163,7 @@ describe('a connection', () => {
     const known = world()
     let newest = 7
     Object.assign(known.a.options, { head: () => head(newest) })
-    Object.assign(known.b.options, { hubSession: { ...known.b.options.hubSession, head: head(3) } })
+    Object.assign(known.b.options, { hubConnection: { ...known.b.options.hubConnection, head: head(3) } })
     const { offering, answering } = known.negotiate()
     expect(heads(known.sent)).toEqual([head(7), head(3)])
     for (const { subscription } of [offering, answering]) subscription.unsubscribe()

@@ -6,7 +6,7 @@ import type { HubState } from '../../../src/protocol/peer/stats.js'
 import type { Offer, Signal, SignalAck } from '../../../src/protocol/signaling/signal.js'
 import type { ConnectionOptions } from '../../../src/streams/signaling/connection.js'
 import { createConnections } from '../../../src/streams/signaling/connections.js'
-import type { HubSession } from '../../../src/streams/signaling/signaling.js'
+import type { HubConnection } from '../../../src/streams/signaling/signaling.js'
 import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { virtualTime } from '../support/virtual-time.js'
@@ -28,23 +28,23 @@ function world({
     },
     settle$: () => NEVER,
   }
-  const hubSession: HubSession = { hubKey: 'hub-key', iceServers: [], head: undefined, connection }
+  const hubConnection: HubConnection = { hubKey: 'hub-key', iceServers: [], head: undefined, socket: connection }
   const signal$ = new Subject<Signal>()
-  const through = (session: HubSession): ConnectionOptions => ({
+  const through = (session: HubConnection): ConnectionOptions => ({
     identity,
     crypto: nodeCrypto,
     trust: createMemoryTrust(),
     hub: { resolve$: nickname => of(nickname === 'bob' ? 'bob-key' : undefined) },
     rtc: { name: 'none', connect$: () => NEVER },
-    hubSession: session,
+    hubConnection: session,
     signal$,
     iceServers: [],
     relayOnly: false,
     scheduler,
   })
   const state: HubState = { type: signedIn ? 'authenticated' : 'connecting', attempt: 1 }
-  const session$ = new BehaviorSubject(signedIn ? hubSession : undefined)
-  const connections = createConnections({ through, signal$, session$, hubState$: of(state), scheduler })
+  const hubConnection$ = new BehaviorSubject(signedIn ? hubConnection : undefined)
+  const connections = createConnections({ through, signal$, hubConnection$, hubState$: of(state), scheduler })
   return { connections, sent, signal$, pending, advance }
 }
 

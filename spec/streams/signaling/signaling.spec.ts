@@ -6,7 +6,7 @@ import { LighthouseError } from '../../../src/protocol/errors.js'
 import { settledText } from '../../../src/protocol/signaling/signed-texts.js'
 import type { HubState } from '../../../src/protocol/peer/stats.js'
 import {
-  type HubSession,
+  type HubConnection,
   type SignalingEvent,
   signaling$,
   signedIn$,
@@ -44,25 +44,25 @@ function start({
   })
   const state = (): HubState | undefined =>
     events.flatMap(event => (event.type === 'state' ? [event.state] : [])).at(-1)
-  const session = (): HubSession | undefined =>
-    events.flatMap(event => (event.type === 'session' ? [event.session] : [])).at(-1)
+  const connected = (): HubConnection | undefined =>
+    events.flatMap(event => (event.type === 'hub-connection' ? [event.hub] : [])).at(-1)
   const signIn = (): void => {
     transport.link.emit(hub.challengeFor(identity.pubKey))
     transport.link.emit(hub.welcome)
   }
-  return { time, transport, events, outcomes, subscription, state, session, signIn }
+  return { time, transport, events, outcomes, subscription, state, connected, signIn }
 }
 
 describe('signaling$', () => {
-  it('signs in: checks the hub, proves its key, then says session, state and coins', () => {
+  it('signs in: checks the hub, proves its key, then says connection, state and balance', () => {
     const { transport, events, signIn, outcomes } = start()
     expect(transport.link.pubKey).toBe(identity.pubKey)
     signIn()
     expect(hub.accepted(identity.pubKey)).toBe(true)
-    const session = { hubKey: hub.pubKey, iceServers: [], head: undefined, connection: hub.connection }
+    const connection = { hubKey: hub.pubKey, iceServers: [], head: undefined, socket: hub.connection }
     expect(events).toEqual([
       { type: 'state', state: { type: 'connecting', attempt: 1 } },
-      { type: 'session', session },
+      { type: 'hub-connection', hub: connection },
       { type: 'state', state: { type: 'authenticated' } },
       { type: 'balance', bytes: 61_947_635 },
     ])
@@ -70,10 +70,10 @@ describe('signaling$', () => {
   })
 
   it('takes what it can use of a strange welcome', () => {
-    const { transport, events, session } = start()
+    const { transport, events, connected } = start()
     transport.link.emit(hub.challengeFor(identity.pubKey))
     transport.link.emit({ ...hub.welcome, coins: { evil: 1 }, iceServers: [{ urls: 'http://victim/' }], head: 'x' })
-    expect(session()).toMatchObject({ iceServers: [], head: undefined })
+    expect(connected()).toMatchObject({ iceServers: [], head: undefined })
     expect(events.some(({ type }) => type === 'balance')).toBe(false)
   })
 
@@ -82,11 +82,11 @@ describe('signaling$', () => {
     ['192.168.1.7:3000', ['stun:stun.example', 'turn:192.168.1.1']],
     ['127.0.0.1:3000', ['stun:stun.example', 'turn:192.168.1.1', 'stun:127.0.0.1']],
   ])('lets a hub at %s name ICE servers no nearer than itself', (host, urls) => {
-    const { transport, session } = start({ host })
+    const { transport, connected } = start({ host })
     transport.link.emit(hub.challengeFor(identity.pubKey))
     const named = ['stun:stun.example', 'turn:192.168.1.1', 'stun:127.0.0.1', 'stun:224.0.0.1']
     transport.link.emit({ ...hub.welcome, iceServers: named.map(url => ({ urls: url })) })
-    expect(session()?.iceServers).toEqual(urls.map(url => ({ urls: [url] })))
+    expect(connected()?.iceServers).toEqual(urls.map(url => ({ urls: [url] })))
   })
 
   it('takes a defect for one, and not for a hub that is away: says so with its place, and tries again', () => {
@@ -154,17 +154,17 @@ describe('signaling$', () => {
   })
 
   it('does not believe a hub that says authenticated without a challenge', () => {
-    const { transport, state, session } = start()
+    const { transport, state, connected } = start()
     transport.link.emit(hub.welcome)
-    expect(session()).toBeUndefined()
+    expect(connected()).toBeUndefined()
     expect(state()).toMatchObject({ type: 'waiting', code: 'hub-protocol' })
   })
 
   it('stops for good when it is replaced', () => {
-    const { transport, state, session, signIn, time, outcomes } = start()
+    const { transport, state, connected, signIn, time, outcomes } = start()
     signIn()
     transport.link.emit({ type: 'replaced' })
-    expect(session()).toBeUndefined()
+    expect(connected()).toBeUndefined()
     expect(state()).toMatchObject({ type: 'stopped', code: 'session-replaced' })
     time.advance(3_600_000)
     expect([transport.links.length, outcomes.length, time.pending()]).toEqual([1, 0, 0])
@@ -177,10 +177,10 @@ describe('signaling$', () => {
   })
 
   it('waits longer after each loss, up to eight seconds, and begins anew after a sign-in', () => {
-    const { transport, state, session, signIn, time } = start({ random: () => 0.999999 })
+    const { transport, state, connected, signIn, time } = start({ random: () => 0.999999 })
     const waits = Array.from({ length: 7 }, () => {
       transport.link.fail(lost)
-      expect(session()).toBeUndefined()
+      expect(connected()).toBeUndefined()
       const waiting = state()
       const { retryInMs } = waiting as HubState & { type: 'waiting' }
       const links = transport.links.length
@@ -319,11 +319,11 @@ describe('signaling$', () => {
 })
 
 describe('signedIn$', () => {
-  const session: HubSession = { hubKey: hub.pubKey, iceServers: [], head: undefined, connection: hub.connection }
-  const ask = (state$: Observable<HubState>, session$: Observable<HubSession | undefined>) => {
+  const connection: HubConnection = { hubKey: hub.pubKey, iceServers: [], head: undefined, socket: hub.connection }
+  const ask = (state$: Observable<HubState>, hubConnection$: Observable<HubConnection | undefined>) => {
     const time = virtualTime()
     const heard: unknown[] = []
-    const subscription = signedIn$(state$, session$, time.scheduler).subscribe({
+    const subscription = signedIn$(state$, hubConnection$, time.scheduler).subscribe({
       next: value => heard.push(value),
       error: (error: LighthouseError) => heard.push(error.code),
       complete: () => heard.push('complete'),
@@ -331,20 +331,20 @@ describe('signedIn$', () => {
     return { time, heard, subscription }
   }
 
-  it('gives the session at once when there is one', () => {
-    const { heard, time } = ask(of({ type: 'authenticated' }), of(session))
-    expect(heard).toEqual([session, 'complete'])
+  it('gives the connection at once when there is one', () => {
+    const { heard, time } = ask(of({ type: 'authenticated' }), of(connection))
+    expect(heard).toEqual([connection, 'complete'])
     expect(time.pending()).toBe(0)
   })
 
   it('waits for a sign-in that is under way', () => {
-    const session$ = new BehaviorSubject<HubSession | undefined>(undefined)
-    const { heard, time } = ask(new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 }), session$)
+    const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
+    const { heard, time } = ask(new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 }), hubConnection$)
     time.advance(1499)
     expect(heard).toEqual([])
-    session$.next(session)
-    expect(heard).toEqual([session, 'complete'])
-    expect(session$.observed).toBe(false)
+    hubConnection$.next(connection)
+    expect(heard).toEqual([connection, 'complete'])
+    expect(hubConnection$.observed).toBe(false)
   })
 
   it('loses patience after a second and a half', () => {
@@ -356,7 +356,7 @@ describe('signedIn$', () => {
   })
 
   it('says at once that the hub is away, or why the peer was turned out', () => {
-    const none$ = new BehaviorSubject<HubSession | undefined>(undefined)
+    const none$ = new BehaviorSubject<HubConnection | undefined>(undefined)
     const waiting: HubState = { type: 'waiting', retryInMs: 500, code: 'hub-protocol', message: '' }
     expect(ask(of(waiting), none$).heard).toEqual(['hub-unreachable'])
     const stopped: HubState = { type: 'stopped', code: 'session-replaced', message: '' }
@@ -364,7 +364,7 @@ describe('signedIn$', () => {
   })
 
   it('lets go when it is unsubscribed from', () => {
-    const none$ = new BehaviorSubject<HubSession | undefined>(undefined)
+    const none$ = new BehaviorSubject<HubConnection | undefined>(undefined)
     const { subscription, time } = ask(of({ type: 'connecting', attempt: 1 }), none$)
     subscription.unsubscribe()
     expect([none$.observed, time.pending()]).toEqual([false, 0])

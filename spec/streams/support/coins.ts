@@ -15,7 +15,7 @@ import { createPayments, type PaymentReport, type Payments } from '../../../src/
 import type { SessionPayment } from '../../../src/streams/coins/session-payment.js'
 import { carry$ } from '../../../src/streams/mux/carry.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
-import type { HubSession, SignalingEvent } from '../../../src/streams/signaling/signaling.js'
+import type { HubConnection, SignalingEvent } from '../../../src/streams/signaling/signaling.js'
 import type { MemoryChannel } from '../../support/memory-channel.js'
 import { hub as hubKey, sessionOf } from '../../support/receipts.js'
 import type { VirtualTime } from './virtual-time.js'
@@ -91,7 +91,7 @@ export interface PlayHub {
   honest: boolean
   /** Whether it says nothing but its answers. */
   silent: boolean
-  session(pubKey: string): HubSession
+  connection(pubKey: string): HubConnection
   /** What peers that are signed in hear. */
   readonly said$: Observable<{ readonly to: string; readonly coins: number; readonly settlement?: Settlement }>
 }
@@ -152,11 +152,11 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
       add(pubKey, bytes)
       said$.next({ to: pubKey, coins: wallet(pubKey) })
     },
-    session: pubKey => ({
+    connection: pubKey => ({
       hubKey,
       iceServers: [],
       head: undefined,
-      connection: {
+      socket: {
         send$: () => of({ delivered: true as const }),
         settle$: receipt => defer(() => of(settle(pubKey, receipt))).pipe(delay(5, time.scheduler)),
       },
@@ -173,7 +173,7 @@ export interface CoinPeer {
   hear(event: SignalingEvent): void
   readonly store: ReceiptStore
   readonly crypto: ReturnType<typeof playCrypto>
-  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
   readonly reports: readonly PaymentReport[]
   /** Errors of the payments, or their end: there should be none. */
   readonly outcomes: readonly unknown[]
@@ -191,7 +191,7 @@ export function coinPeer(
 ): CoinPeer {
   const { store = memoryReceipts(pubKey, () => time.scheduler.now()), limits = {} } = options
   const crypto = playCrypto()
-  const hubSession$ = new BehaviorSubject<HubSession | undefined>(undefined)
+  const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
   const hubEvent$ = new Subject<SignalingEvent>()
   const hear = (event: SignalingEvent): void => hubEvent$.next(event)
   const payments = createPayments({
@@ -201,7 +201,7 @@ export function coinPeer(
     crypto,
     store,
     limits,
-    hubSession$,
+    hubConnection$,
     scheduler: time.scheduler,
   })
   const reports: PaymentReport[] = []
@@ -213,15 +213,15 @@ export function coinPeer(
   })
   subscription.add(
     hub.said$.subscribe(({ to, coins, settlement }) => {
-      if (to !== pubKey || hubSession$.value === undefined) return
+      if (to !== pubKey || hubConnection$.value === undefined) return
       hear({ type: 'balance', bytes: coins })
       if (settlement !== undefined) hear({ type: 'settled', settlement })
     }),
   )
   const signIn = (): void => {
-    const session = hub.session(pubKey)
-    hubSession$.next(session)
-    hear({ type: 'session', session })
+    const connection = hub.connection(pubKey)
+    hubConnection$.next(connection)
+    hear({ type: 'hub-connection', hub: connection })
     hear({ type: 'balance', bytes: hub.wallet(pubKey) })
   }
   return {
@@ -230,12 +230,12 @@ export function coinPeer(
     hear,
     store,
     crypto,
-    hubSession$,
+    hubConnection$,
     reports,
     outcomes,
     subscription,
     signIn,
-    signOut: () => hubSession$.next(undefined),
+    signOut: () => hubConnection$.next(undefined),
   }
 }
 

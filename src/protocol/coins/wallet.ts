@@ -18,7 +18,7 @@ export const unknownWallet: Wallet = { hubKey: undefined, balanceBytes: undefine
 /** What is heard of a wallet. */
 export type WalletNews =
   /** Signed in, or out. What another hub said counts for nothing. */
-  | { readonly type: 'session'; readonly session: { readonly hubKey: string } | undefined }
+  | { readonly type: 'hub-connection'; readonly hub: { readonly hubKey: string } | undefined }
   /** Said at a sign-in: counts, and blocks are counted anew, since a hub that was restored may have begun lower. */
   | { readonly type: 'balance'; readonly bytes: number }
   /** Counts unless a later block came before, as it may from several processes of a hub. */
@@ -29,8 +29,8 @@ export type WalletNews =
 /** The wallet after news: the same one where something newer is known. */
 export function newer(wallet: Wallet, news: WalletNews, nowMs: number): Wallet {
   switch (news.type) {
-    case 'session': {
-      const { hubKey = wallet.hubKey } = news.session ?? {}
+    case 'hub-connection': {
+      const { hubKey = wallet.hubKey } = news.hub ?? {}
       return hubKey === wallet.hubKey ? wallet : { ...unknownWallet, hubKey }
     }
     case 'balance':

@@ -30,7 +30,7 @@ const patienceMs = 60_000
 const maxSessions = 100
 
 export interface MissedPaymentsOptions {
-  readonly hubSession$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
+  readonly hubConnection$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   readonly hub: Pick<HubClient, 'ledger$'>
   readonly store: Pick<SettlingStore & StatementStore, 'unreceipted' | 'newestHead'>
   readonly scheduler: SchedulerLike
@@ -43,16 +43,16 @@ export interface MissedPaymentsOptions {
  * cannot be read stays a debt.
  */
 export function missedPayments$(options: MissedPaymentsOptions): Observable<SignedReceipt> {
-  const { hubSession$, hub, store, scheduler } = options
-  return hubSession$.pipe(
+  const { hubConnection$, hub, store, scheduler } = options
+  return hubConnection$.pipe(
     distinctUntilChanged(),
-    switchMap(session =>
+    switchMap(connection =>
       defer(() => {
-        const head = session?.head
+        const head = connection?.head
         const sessions = head === undefined ? [] : store.unreceipted(maxSessions)
-        if (session === undefined || head === undefined || sessions.length === 0) return EMPTY
+        if (connection === undefined || head === undefined || sessions.length === 0) return EMPTY
         const wanted = new Set(sessions)
-        const before = store.newestHead(session.hubKey, head.seq)?.seq ?? 0
+        const before = store.newestHead(connection.hubKey, head.seq)?.seq ?? 0
         return hub.ledger$(Math.max(before, head.seq - maxBlocks)).pipe(
           concatMap(lines => from(lines)),
           map(parseLedgerLine),

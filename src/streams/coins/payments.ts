@@ -23,7 +23,7 @@ import type { Settlement } from '../../protocol/coins/receipt.js'
 import type { SpendingLimits, SpendingStop } from '../../protocol/coins/spending.js'
 import { newer, unknownWallet, type Wallet } from '../../protocol/coins/wallet.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
-import type { HubSession, SignalingEvent } from '../signaling/signaling.js'
+import type { HubConnection, SignalingEvent } from '../signaling/signaling.js'
 import { affordable$ } from './affordable.js'
 import { creditSession } from './crediting.js'
 import { Credits } from './credits.js'
@@ -38,7 +38,7 @@ export interface PaymentsOptions {
   readonly crypto: CryptoPort
   readonly store: ReceiptStore
   readonly limits: SpendingLimits
-  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
   /** What the hub says. Hot. */
   readonly hubEvent$: Observable<SignalingEvent>
   readonly hub: Pick<HubClient, 'ledger$'>
@@ -85,7 +85,7 @@ export interface Payments {
  * events. Throws `store-failed` when the store cannot be read.
  */
 export function createPayments(options: PaymentsOptions): Payments {
-  const { identity, crypto, store, limits, hubSession$, hubEvent$, hub, scheduler } = options
+  const { identity, crypto, store, limits, hubConnection$, hubEvent$, hub, scheduler } = options
   const event$ = new Subject<PaymentEvent>()
   const refused$ = event$.pipe(filter(event => event.type === 'receipt-refused'))
 
@@ -107,7 +107,7 @@ export function createPayments(options: PaymentsOptions): Payments {
 
   const wallet$ = new BehaviorSubject(unknownWallet)
   const walletChange$ = merge(
-    hubEvent$.pipe(filter(event => event.type === 'session' || event.type === 'balance')),
+    hubEvent$.pipe(filter(event => event.type === 'hub-connection' || event.type === 'balance')),
     // Before the store has it: what was signed must not be counted as free in between.
     said$,
     event$.pipe(filter(event => event.type === 'looked-up')),
@@ -148,7 +148,7 @@ export function createPayments(options: PaymentsOptions): Payments {
       filter(event => event.type === 'receipt'),
       map(({ receipt }) => receipt),
     ),
-    missedPayments$({ hubSession$, hub, store, scheduler }),
+    missedPayments$({ hubConnection$, hub, store, scheduler }),
   ).pipe(share())
   // Of this peer's own receipts: of the wallets of others nothing is known here.
   const short$ = refused$.pipe(
@@ -158,7 +158,7 @@ export function createPayments(options: PaymentsOptions): Payments {
   const again$ = affordable$(short$, balanceBytes$)
   const failure$ = merge(settlement$, givenUp$).pipe(filter(event => event.type === 'receipts-failed'))
   const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler })
-  const signedIn$ = hubSession$.pipe(map(session => session !== undefined))
+  const signedIn$ = hubConnection$.pipe(map(connection => connection !== undefined))
 
   /** What the store cannot do is reported; the peer goes on. */
   const attempt = <T>(work: () => T, otherwise: T): T => {
@@ -199,7 +199,7 @@ export function createPayments(options: PaymentsOptions): Payments {
           paying.debt$,
           earned$,
           failure$,
-          settling$({ receipt$, again$, pubKey: identity.pubKey, hubSession$, store, crypto, scheduler }),
+          settling$({ receipt$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }),
         ).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),

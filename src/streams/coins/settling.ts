@@ -31,7 +31,7 @@ import type { SettlingStore } from '../../ports/receipts.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { isSameSettlement, type ReceiptRefusal, type SignedReceipt } from '../../protocol/coins/receipt.js'
 import { settledText } from '../../protocol/signaling/signed-texts.js'
-import type { HubSession } from '../signaling/signaling.js'
+import type { HubConnection } from '../signaling/signaling.js'
 import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } from './payment-event.js'
 
 /**
@@ -69,7 +69,7 @@ export interface SettlingOptions {
   readonly again$: Observable<unknown>
   /** This peer's key. */
   readonly pubKey: string
-  readonly hubSession$: BehaviorSubject<HubSession | undefined>
+  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
   readonly store: SettlingStore
   readonly crypto: CryptoPort
   readonly scheduler: SchedulerLike
@@ -87,15 +87,15 @@ const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
  * here: it is in the store. Holds a page of the store. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
-  const { receipt$, again$, pubKey, hubSession$, store, crypto, scheduler } = options
+  const { receipt$, again$, pubKey, hubConnection$, store, crypto, scheduler } = options
   const short$ = new Subject<void>()
 
   const isSettled = ({ session, bytes }: SignedReceipt): boolean =>
     (store.session(session)?.settlement?.bytes ?? 0) >= bytes
 
   /** The hub's answer: an event or nothing. Errors with `hub-unreachable` when it is worth to ask again. */
-  const ask$ = (hub: HubSession, receipt: SignedReceipt): Observable<SettlingEvent> =>
-    hub.connection.settle$(receipt).pipe(
+  const ask$ = (hub: HubConnection, receipt: SignedReceipt): Observable<SettlingEvent> =>
+    hub.socket.settle$(receipt).pipe(
       concatMap((ack): Observable<SettlingEvent> => {
         const known = store.session(receipt.session)?.settlement
         if ('settled' in ack) {
@@ -119,7 +119,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
   /** Until the hub has answered for good, or is another one or away: then the next sign-in brings the receipt. */
   const bring$ = (receipt: SignedReceipt, isDone: (newest: SignedReceipt) => boolean): Observable<SettlingEvent> =>
     defer(() => {
-      const hub = hubSession$.value
+      const hub = hubConnection$.value
       if (hub === undefined || hub.hubKey !== receipt.hub_key) return EMPTY
       return defer(() => {
         const newest = store.session(receipt.session)?.receipt ?? receipt
@@ -132,7 +132,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         }),
         // Not what was asked for: the next sign-in brings the receipt again.
         catchError((error: unknown) => (isLighthouseError(error, 'hub-protocol') ? EMPTY : throwError(() => error))),
-        takeUntil(hubSession$.pipe(filter(session => session !== hub))),
+        takeUntil(hubConnection$.pipe(filter(connection => connection !== hub))),
       )
     }).pipe(catchError((error: unknown) => of(storeFailure(error))))
 
@@ -161,7 +161,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
     ),
   )
   const own$ = again$.pipe(switchMap(() => due$(({ consumer }) => consumer === pubKey)))
-  const old$ = hubSession$.pipe(
+  const old$ = hubConnection$.pipe(
     distinctUntilChanged(),
     switchMap(hub =>
       hub === undefined

@@ -34,8 +34,8 @@ export type AuditEvent =
 
 /** The observables are hot; what they emit without a subscription is missed. */
 export interface StatementAuditOptions extends SignedBlocksOptions {
-  /** The session with the hub, undefined while there is none. Replays the current one. */
-  readonly session$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
+  /** Undefined while there is none. Replays the current one. */
+  readonly hubConnection$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   /** Every signal for this peer: offers and answers carry heads. */
   readonly signal$: Observable<Signal>
   /** Settlements whose signature was checked, before the store has them. */
@@ -81,25 +81,25 @@ function report({ messages }: Reported, event: AuditEvent): Reported {
  * Compares what a hub signs: the head that it shows at each sign-in, the heads that other peers attach to offers and answers, and
  * this peer's settlements, with each other, with those in the store, and with this peer's own receipts.
  *
- *     session$          s--------------s------
+ *     hubConnection$    c--------------c------
  *     signal$           ----h------h----------
  *     settled$          ------x-------x-------
  *     statementAudit$   -----------e-----e----      e evidence
  *
  * Reports a fork, a rollback and a settlement beyond what was signed for, each once, and of each kind a hundred. It does not
- * follow the ledger's blocks: `ledger verify` does. Completes with `session$` and never errors. Holds 4,096 settlements and
+ * follow the ledger's blocks: `ledger verify` does. Completes with `hubConnection$` and never errors. Holds 4,096 settlements and
  * what it has reported.
  *
  * @see docs/PROTOCOL.md section 5
  */
 export function statementAudit$(options: StatementAuditOptions): Observable<AuditEvent> {
-  const { session$, signal$, settled$ } = options
+  const { hubConnection$, signal$, settled$ } = options
   return defer(() => {
     let blocks: SignedBlocks | undefined
-    return session$.pipe(
-      switchMap(session => {
-        if (session === undefined) return EMPTY
-        const { hubKey, head } = session
+    return hubConnection$.pipe(
+      switchMap(connection => {
+        if (connection === undefined) return EMPTY
+        const { hubKey, head } = connection
         // What was remembered of this hub before counts on.
         const hub = blocks?.hubKey === hubKey ? blocks : new SignedBlocks(hubKey, options)
         blocks = hub

@@ -66,7 +66,7 @@ function eventOf(report: PeerReport): PeerEvent | undefined {
       return report
     case 'attempt':
     case 'balance':
-    case 'session':
+    case 'hub-connection':
     case 'settled':
     case 'signal':
     case 'stats':

@@ -55,7 +55,7 @@ function apply(state: PeerState, report: PeerReport): PeerState {
       const attempts = 'nickname' in report ? without(state.attempts, report.nickname) : state.attempts
       return { ...state, attempts, connections }
     }
-    case 'session':
+    case 'hub-connection':
     case 'resets':
     case 'defect':
     case 'signal':

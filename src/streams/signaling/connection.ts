@@ -36,8 +36,8 @@ export interface ConnectionOptions extends NegotiationOptions {
 }
 
 function contextOf(options: ConnectionOptions, session: string, other: string): SignalContext {
-  const { identity, crypto, hubSession, head } = options
-  return { identity, crypto, hubKey: hubSession.hubKey, head: head?.() ?? hubSession.head, session, other }
+  const { identity, crypto, hubConnection, head } = options
+  return { identity, crypto, hubKey: hubConnection.hubKey, head: head?.() ?? hubConnection.head, session, other }
 }
 
 /** Ends with `closed`: 20 s after the start, unless it is open by then. */

@@ -4,14 +4,14 @@ import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
 import { answerConnection$, type ConnectionEvent, type ConnectionOptions, offerConnection$ } from './connection.js'
 import { keyOf$ } from './key-of.js'
-import { type HubSession, signedIn$ } from './signaling.js'
+import { type HubConnection, signedIn$ } from './signaling.js'
 
 export interface ConnectionsOptions {
   /** What a connection through that hub needs. */
-  readonly through: (hubSession: HubSession) => ConnectionOptions
+  readonly through: (hubConnection: HubConnection) => ConnectionOptions
   /** Every signal for this peer, hot. */
   readonly signal$: Observable<Signal>
-  readonly session$: BehaviorSubject<HubSession | undefined>
+  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
   readonly hubState$: Observable<HubState>
   readonly scheduler: SchedulerLike
 }
@@ -33,22 +33,24 @@ export interface Connections {
 export function createConnections({
   through,
   signal$,
-  session$,
+  hubConnection$,
   hubState$,
   scheduler,
 }: ConnectionsOptions): Connections {
   const signedInTo$ = <T>(work$: (options: ConnectionOptions) => Observable<T>): Observable<T> =>
-    signedIn$(hubState$, session$, scheduler).pipe(switchMap(hubSession => work$(through(hubSession))))
+    signedIn$(hubState$, hubConnection$, scheduler).pipe(switchMap(hubConnection => work$(through(hubConnection))))
   return {
     offer$: nickname => signedInTo$(options => offerConnection$(options, nickname)),
     incoming$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
     answer$: offer =>
-      defer(() => (session$.value === undefined ? EMPTY : answerConnection$(through(session$.value), offer))),
+      defer(() =>
+        hubConnection$.value === undefined ? EMPTY : answerConnection$(through(hubConnection$.value), offer),
+      ),
     refuse({ session, from: to }, reason) {
-      const hubSession = session$.value
-      if (hubSession === undefined) return
-      const from = through(hubSession).identity.pubKey
-      sayBye(hubSession.connection, { session, from, to }, reason)
+      const hubConnection = hubConnection$.value
+      if (hubConnection === undefined) return
+      const from = through(hubConnection).identity.pubKey
+      sayBye(hubConnection.socket, { session, from, to }, reason)
     },
     keyOf$: nickname => signedInTo$(options => keyOf$(options, nickname)),
   }

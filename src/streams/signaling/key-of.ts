@@ -8,20 +8,20 @@ export interface KeyOptions {
   readonly identity: Pick<Identity, 'pubKey'>
   readonly trust: TrustStore
   readonly hub: Pick<HubClient, 'resolve$'>
-  readonly hubSession: { readonly hubKey: string }
+  readonly hubConnection: { readonly hubKey: string }
 }
 
 /**
  * The key behind a nickname: resolved by the hub, checked against the one remembered. Emits it once and completes. Errors with
  * `unknown-nickname`, `own-nickname`, `key-changed`, or as the hub's answer fails.
  */
-export function keyOf$({ identity, trust, hub, hubSession }: KeyOptions, nickname: string): Observable<string> {
+export function keyOf$({ identity, trust, hub, hubConnection }: KeyOptions, nickname: string): Observable<string> {
   return hub.resolve$(nickname).pipe(
     map(pubKey => {
       if (pubKey === undefined)
         throw new LighthouseError('unknown-nickname', `nobody has the nickname "${nickname}"`, { nickname })
       if (pubKey === identity.pubKey) throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
-      const known = trust.check('peer', `${hubSession.hubKey}/${nickname}`, pubKey)
+      const known = trust.check('peer', `${hubConnection.hubKey}/${nickname}`, pubKey)
       if (known !== undefined) {
         const message = `the key of "${nickname}" has changed; ask them before you forget the old one`
         throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey })

@@ -36,7 +36,7 @@ import {
 } from '../../protocol/signaling/negotiation.js'
 import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
-import type { HubSession } from './signaling.js'
+import type { HubConnection } from './signaling.js'
 import { deliver$, openDescription, type SignalContext, toSignal } from './signed-signals.js'
 
 /** Where the bytes of a connection go. */
@@ -47,7 +47,7 @@ type Step = readonly [Negotiation, readonly Effect[]]
 
 export interface NegotiationOptions {
   readonly rtc: RtcPort
-  readonly hubSession: HubSession
+  readonly hubConnection: HubConnection
   /** Every signal for this peer, hot. */
   readonly signal$: Observable<Signal>
   readonly iceServers: readonly IceServer[]
@@ -124,7 +124,7 @@ export function negotiate$(
   context: SignalContext,
   offer: Offer | undefined,
 ): Observable<ConnectionState<ByteChannel> | PathEvent> {
-  const { rtc, hubSession, signal$, iceServers, relayOnly } = options
+  const { rtc, hubConnection, signal$, iceServers, relayOnly } = options
   const { identity, session, other: pubKey, hubKey } = context
   const initiator = offer === undefined
 
@@ -137,7 +137,7 @@ export function negotiate$(
     const ended$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
     const made$ = rtc.connect$({
       initiator,
-      iceServers: [...iceServers, ...hubSession.iceServers],
+      iceServers: [...iceServers, ...hubConnection.iceServers],
       relayOnly,
       remote$,
     })
@@ -156,7 +156,7 @@ export function negotiate$(
     effect$.pipe(
       filter(effect => effect.type === 'send'),
       mergeMap(({ signal, mux }) =>
-        deliver$(hubSession.connection, toSignal(context, signal, mux), 'the other peer').pipe(
+        deliver$(hubConnection.socket, toSignal(context, signal, mux), 'the other peer').pipe(
           catchError((error: unknown) => of<Event>({ type: 'undelivered', reason: toInternalError(error) })),
         ),
       ),
@@ -185,7 +185,7 @@ export function negotiate$(
       finalize(() => {
         const goodbye = goodbyeOf(state)
         if (goodbye === undefined) return
-        sayBye(hubSession.connection, { session, from: identity.pubKey, to: pubKey }, goodbye)
+        sayBye(hubConnection.socket, { session, from: identity.pubKey, to: pubKey }, goodbye)
       }),
     )
   })

@@ -38,16 +38,16 @@ import { authText, hubChallengeText, settledText } from '../../protocol/signalin
 import type { HubState } from '../../protocol/peer/stats.js'
 
 /** What a peer has while it is signed in. */
-export interface HubSession {
+export interface HubConnection {
   readonly hubKey: string
   readonly iceServers: readonly IceServer[]
   readonly head: LedgerHead | undefined
-  readonly connection: SignalConnection
+  readonly socket: SignalConnection
 }
 
 export type SignalingEvent =
   | { readonly type: 'state'; readonly state: HubState }
-  | { readonly type: 'session'; readonly session: HubSession | undefined }
+  | { readonly type: 'hub-connection'; readonly hub: HubConnection | undefined }
   /** What the wallet holds at the sign-in. */
   | { readonly type: 'balance'; readonly bytes: number }
   | { readonly type: 'signal'; readonly signal: Signal }
@@ -101,16 +101,15 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
         }
         case 'authenticated': {
           if (hubKey === undefined) throw new LighthouseError('hub-protocol', 'the hub sent no challenge; is it a hub?')
-          const { connection } = event
           const bytes = parseCoins(String(event.coins))
-          const session = {
+          const hub = {
             hubKey,
             iceServers: parseIceServers(event.iceServers, hubScope(identity.host)),
             head: parseHead(event.head),
-            connection,
+            socket: event.connection,
           }
           return [
-            { type: 'session', session },
+            { type: 'hub-connection', hub },
             { type: 'state', state: { type: 'authenticated' } },
             ...(bytes === undefined ? [] : [{ type: 'balance' as const, bytes }]),
           ]
@@ -145,10 +144,10 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
  * The peer's standing with its hub: signs in, stays, and comes back by itself.
  *
  *     transport      --challenge--authenticated--signal--#   ----challenge--…
- *     signaling$()   s-----------(session state balance)--signal--(session state)----…      waits with jittered back-off
+ *     signaling$()   s-----------(connection state balance)--signal--(connection state)----…      waits with jittered back-off
  *
  * Never completes by itself and never errors: a lost hub is a state, and so is the end (`stopped`: replaced by a newer
- * session, a changed or unproved hub key, a key that the hub does not know). Signals that are malformed or not for this
+ * connection, a changed or unproved hub key, a key that the hub does not know). Signals that are malformed or not for this
  * peer are dropped. Buffers nothing.
  *
  * @see docs/PROTOCOL.md section 3
@@ -160,12 +159,12 @@ export function signaling$(options: SignalingOptions): Observable<SignalingEvent
     const state = (value: HubState): SignalingEvent => ({ type: 'state', state: value })
     const once$ = defer(() => concat(of(state({ type: 'connecting', attempt: failures + 1 })), attempt$(options))).pipe(
       tap(event => {
-        if (event.type === 'session') failures = 0
+        if (event.type === 'hub-connection') failures = 0
       }),
       catchError((cause: unknown) => {
         const error = toInternalError(cause)
         const { code, message } = error
-        const gone: SignalingEvent = { type: 'session', session: undefined }
+        const gone: SignalingEvent = { type: 'hub-connection', hub: undefined }
         const told: readonly SignalingEvent[] = code === 'internal' ? [{ type: 'defect', reason: error }] : []
         if (isLighthouseError(error, ...finalCodes)) return of(gone, state({ type: 'stopped', code, message }))
         failures++
@@ -186,24 +185,24 @@ export function signaling$(options: SignalingOptions): Observable<SignalingEvent
 export const signInPatienceMs = 1500
 
 /**
- * The current session with the hub, once. Errors with the reason when there is none: at once while the hub is known to be
+ * The current connection to the hub, once. Errors with the reason when there is none: at once while the hub is known to be
  * away or the peer was turned out, after 1.5 s while it is signing in.
  */
 export function signedIn$(
   state$: Observable<HubState>,
-  session$: Observable<HubSession | undefined>,
+  hubConnection$: Observable<HubConnection | undefined>,
   scheduler: SchedulerLike,
-): Observable<HubSession> {
+): Observable<HubConnection> {
   const away = (): LighthouseError =>
     new LighthouseError('hub-unreachable', 'the hub cannot be reached; it is tried again by itself')
-  return combineLatest([state$, session$]).pipe(
-    map(([state, session]) => {
-      if (session !== undefined) return session
+  return combineLatest([state$, hubConnection$]).pipe(
+    map(([state, connection]) => {
+      if (connection !== undefined) return connection
       if (state.type === 'stopped') throw new LighthouseError(state.code, state.message)
       if (state.type === 'waiting') throw away()
       return undefined
     }),
-    filter(session => session !== undefined),
+    filter(connection => connection !== undefined),
     timeout({ first: signInPatienceMs, scheduler, with: () => throwError(away) }),
     take(1),
   )
