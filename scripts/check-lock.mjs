@@ -31,7 +31,9 @@ for (const [path, entry] of Object.entries(packages)) {
       )
   }
   if (entry.resolved !== undefined && entry.link !== true) findings.push(`${path}: records a download address`)
-  if (path !== '' && entry.integrity === undefined && entry.link !== true) findings.push(`${path}: has no integrity`)
+  // A folder of this repository, which a link leads to, is not downloaded.
+  const isOwn = entry.link === true || !path.includes('node_modules/')
+  if (!isOwn && entry.integrity === undefined) findings.push(`${path}: has no integrity`)
   if (entry.hasInstallScript === true && allowScripts[nameOf(path)] === undefined) {
     findings.push(`${path}: has an install script; decide about it in allowScripts of package.json`)
   }

@@ -23,7 +23,7 @@ const REQUIRED = [
   /^docs\/.+/,
   /^media\/.+/,
 ]
-const UNWANTED = [/^dist\/(?!src\/)/, /tsbuildinfo/, /\.spec\./, /(?<!\.d)\.ts$/, /metadata\.json$/]
+const UNWANTED = [/^dist\/(?!src\/)/, /tsbuildinfo/, /\.spec\./, /(?<!\.d)\.ts$/, /metadata\.json$/, /^docs\/api\//]
 
 const findings = []
 

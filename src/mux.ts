@@ -22,7 +22,7 @@ import { isMuxReport, type MuxReport } from './streams/mux/session-reports.js'
 export { type MemoryChannel, type MemoryChannelOptions, memoryChannelPair } from './adapters/memory/channel-pair.js'
 export { rtcChannel$, type RtcDataChannel } from './adapters/webrtc/data-channel.js'
 export type { ByteChannel, ByteSocket, MonotonicClock, SocketEvent, WriteResult } from './ports.js'
-export { type ErrorCode, type ErrorDetails, isLighthouseError, LighthouseError } from './protocol/errors.js'
+export { type ErrorCode, errorCodes, type ErrorDetails, isLighthouseError, LighthouseError } from './protocol/errors.js'
 export type { MuxAgreement, MuxVersion } from './protocol/mux/frame.js'
 export type { StreamReset } from './streams/mux/stream-sockets.js'
 export type { MuxReport }

@@ -7,6 +7,7 @@ import type { LedgerHead, Signal, SignalAck } from './protocol/signaling/signal.
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
 export interface MonotonicClock {
+  /** Milliseconds, never fewer than before. */
   now(): number
 }
 
@@ -88,6 +89,7 @@ export interface IceServer {
   readonly credential?: string
 }
 
+/** One side of a connection to be made. */
 export interface RtcOptions {
   readonly initiator: boolean
   readonly iceServers: readonly IceServer[]
@@ -103,6 +105,7 @@ export interface RtcOptions {
  */
 export interface RtcPort {
   readonly name: string
+  /** Makes one connection, on subscription. */
   connect$(options: RtcOptions): Observable<RtcEvent>
 }
 
@@ -124,6 +127,7 @@ export type SignalTransportEvent =
       readonly challenge: unknown
       readonly hubKey: unknown
       readonly signature: unknown
+      /** Sends the signature of the challenge. */
       readonly respond: (signature: string) => void
     }
   | {
@@ -147,6 +151,7 @@ export interface SignalConnection {
 
 /** Cold: each subscription is one connection. Completes never by itself; errors with `hub-unreachable` when it is lost. */
 export interface SignalTransport {
+  /** Signs in with this key, which it shows by `respond`. */
   connect$(pubKey: string): Observable<SignalTransportEvent>
 }
 
@@ -156,6 +161,7 @@ export interface HubClient {
   resolve$(nickname: string): Observable<string | undefined>
   /** Bytes in a wallet, or undefined when the hub does not know the key. */
   balance$(pubKey: string): Observable<number | undefined>
+  /** Gives a nickname to a key, which signed for it. Completes when it is registered. */
   register$(request: {
     readonly pubKey: string
     readonly nickname: string
@@ -163,6 +169,7 @@ export interface HubClient {
     /** A code from the hub's operator, where the hub asks for one. */
     readonly invite?: string
   }): Observable<void>
+  /** Whether the hub is there, and whose it is. */
   health$(): Observable<{ readonly hubKey: string }>
   /** The hub's key and the newest head that it vouches for (unchecked), undefined while its ledger is empty. Errors when it cannot read it. */
   head$(): Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined }>
@@ -185,6 +192,7 @@ export interface CryptoPort {
   sha256(text: string): string
   /** base64url of `bytes` fresh random bytes. */
   randomId(bytes: number): string
+  /** A fresh Ed25519 pair, private key in NaCl's form. */
   generateKeyPair(): { readonly pubKey: string; readonly privKey: string }
   /** gzip, then base64. */
   packSdp(sdp: string): string
@@ -206,12 +214,15 @@ export interface KeyMarker {
   readonly path: string
   /** Undefined where there is none. */
   read(): string | undefined
+  /** Says that it is the database of this key. */
   write(pubKey: string): void
+  /** What stands for a key in the file. */
   fingerprint(pubKey: string): string
 }
 
-/** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`. */
+/** Connections of this machine's TCP. */
 export interface TcpPort {
+  /** Opens a listener; emits its port once it is bound and then every connection. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`. */
   listen$(options: { readonly port: number; readonly host: string }): Observable<TcpListenEvent>
   /** Dials at once; a failure arrives on `event$`. */
   dial(options: {
@@ -222,5 +233,6 @@ export interface TcpPort {
   }): ByteSocket
 }
 
+/** What a listener emits. */
 export type TcpListenEvent =
   { readonly type: 'listening'; readonly port: number } | { readonly type: 'socket'; readonly socket: ByteSocket }

@@ -25,7 +25,7 @@ const RINGS = [
   },
   {
     name: 'app',
-    files: /^(app|peer-options|peer-options-rules|mux|mux-tcp)\.ts$/,
+    files: /^(index|app|peer-options|peer-options-rules|mux|mux-tcp)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports(\.ts|\/)/],
     packages: 'rxjs',
     node: 'never',
@@ -54,7 +54,7 @@ const RINGS = [
   },
   {
     name: 'hub/app',
-    files: /^hub\/(app|opening|options|serving)\.ts$/,
+    files: /^hub\/(index|app|opening|options|serving)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports(\.ts|\/)/, /^hub\//],
     packages: 'rxjs',
     node: 'always',

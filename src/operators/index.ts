@@ -13,9 +13,23 @@ export { type Metered, meter } from './meter.js'
 export { multiplex } from './multiplex.js'
 export { pack, type PackOptions } from './pack.js'
 export { receiptIntervalMs, receiptPace } from './receipt-pace.js'
-export { type ErrorCode, type ErrorDetails, LighthouseError, isLighthouseError } from '../protocol/errors.js'
+export {
+  type ErrorCode,
+  errorCodes,
+  type ErrorDetails,
+  LighthouseError,
+  isLighthouseError,
+} from '../protocol/errors.js'
 export { streamIds } from '../protocol/mux/step.js'
 export { defaultMuxConfig } from '../protocol/mux/config.js'
-export type { MuxConfig, MuxEffect, MuxEvent, MuxState, MuxTransition } from '../protocol/mux/state.js'
-export type { Frame, MuxAgreement, MuxVersion } from '../protocol/mux/frame.js'
+export type {
+  ControlFrame,
+  MuxConfig,
+  MuxEffect,
+  MuxEvent,
+  MuxState,
+  MuxTransition,
+  StreamState,
+} from '../protocol/mux/state.js'
+export type { Frame, FramedReceipt, MuxAgreement, MuxVersion } from '../protocol/mux/frame.js'
 export type { TunnelDecision, TunnelEvent } from '../protocol/tunnels/tunnel-lru.js'

@@ -17,6 +17,7 @@ export interface KeptSession extends SessionParties {
 export interface SessionStore {
   /** Keeps who the parties of a session are, so that settlements can be credited to them even where no receipt came here. */
   open(session: SessionParties & { readonly session: string }): void
+  /** Undefined where nothing is kept of it. */
   session(session: string): KeptSession | undefined
   /**
    * Keeps the highest receipt of each session, signed by this peer or given to it. A lower one changes nothing, nor does
@@ -33,8 +34,9 @@ export interface ConsumerStore extends SessionStore {
   owe(debt: Receipt): void
   /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
   owed(hubKey: string): readonly Receipt[]
-  /** Bytes signed since the minute of `sinceMs` (wall clock), and for one seeder since ever. */
+  /** Bytes signed since the minute of `sinceMs` (wall clock). */
   signedSince(sinceMs: number): number
+  /** Bytes signed for one seeder since ever. */
   signedFor(seeder: string): number
 }
 

@@ -14,12 +14,19 @@ export interface TcpSocket {
   readonly connecting: boolean
   readonly readable: boolean
   readonly writable: boolean
+  /** Bytes that arrived. */
   on(event: 'data', listener: (bytes: Uint8Array) => void): unknown
+  /** Why it broke. */
   on(event: 'error', listener: (error: Error) => void): unknown
+  /** When it is there, the other side has ended it, or it is over. */
   on(event: 'connect' | 'end' | 'close', listener: () => void): unknown
+  /** Calls back when the system has the bytes, or with the reason why not. */
   write(bytes: Uint8Array, written: (error?: Error | null) => void): unknown
+  /** Stops reading. */
   pause(): unknown
+  /** Reads again. */
   resume(): unknown
+  /** Ends it at once. */
   destroy(): unknown
 }
 

@@ -22,9 +22,13 @@ export interface RtcDataChannel {
   readonly bufferedAmount: number
   bufferedAmountLowThreshold: number
   binaryType: string
+  /** Throws where it is not open, or its buffer is full. */
   send(data: Uint8Array): void
+  /** Closes it once what was sent has left. */
   close(): void
+  /** For `open`, `message`, `bufferedamountlow`, `error` and `close`. */
   addEventListener(type: string, listener: (event: { readonly data?: unknown }) => void): void
+  /** Takes a listener away. */
   removeEventListener(type: string, listener: (event: { readonly data?: unknown }) => void): void
 }
 

@@ -46,6 +46,7 @@ export const receiptRefusals = [
   'rate-limited',
   'unavailable',
 ] as const
+/** One of these. */
 export type ReceiptRefusal = (typeof receiptRefusals)[number]
 
 /** The hub's acknowledgement of a receipt; not before it is durable. */

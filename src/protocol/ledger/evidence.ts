@@ -17,6 +17,7 @@ export const evidenceKinds = [
   /** A line gives coins that nothing covers. */
   'credit',
 ] as const
+/** One of these. */
 export type EvidenceKind = (typeof evidenceKinds)[number]
 
 /** Something that somebody signed; anybody can check it. */

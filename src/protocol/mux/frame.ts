@@ -23,6 +23,7 @@ export const rcpBytes = 72
 /** Highest stream ID: it is 32 bits wide. */
 export const maxStreamId = 0xffff_ffff
 
+/** Versions of the frame: 2 has windows, 1 has not. */
 export type MuxVersion = 1 | 2
 
 /** What both sides agreed in offer and answer. */

@@ -68,6 +68,7 @@ export interface StreamState {
   readonly updDue: boolean
 }
 
+/** A multiplexer: everything that `step` goes by. */
 export interface MuxState {
   readonly config: MuxConfig
   readonly streams: ReadonlyMap<number, StreamState>
@@ -103,6 +104,7 @@ export interface MuxState {
   readonly failed: boolean
 }
 
+/** A frame without data that waits to be sent. */
 export type ControlFrame = {
   readonly command: 'syn' | 'fin' | 'upd' | 'rst' | 'nop' | 'rcp'
   readonly streamId: number

@@ -39,7 +39,8 @@ export interface CandidatePayload {
   readonly sdpMLineIndex: number | null
 }
 
-interface Envelope {
+/** What every signal has: which connection it is about, and the keys of both sides. */
+export interface Envelope {
   readonly session: string
   readonly from: string
   readonly to: string
@@ -56,6 +57,7 @@ export type Offer = Signal & { readonly type: 'offer' }
 
 /** The codes with which the hub refuses a signal. */
 export const signalRefusals = ['offline', 'unknown-peer', 'no-coins', 'rate-limited', 'malformed'] as const
+/** One of these. */
 export type SignalRefusal = (typeof signalRefusals)[number]
 
 /** The hub's acknowledgement of a signal. */

@@ -17,6 +17,7 @@ export const maxInvites = 1_000
 
 /** Who may register: everybody, who has a code from the operator, or nobody. */
 export const registrationPolicies = ['open', 'invite', 'closed'] as const
+/** One of these. */
 export type RegistrationPolicy = (typeof registrationPolicies)[number]
 
 /** Why a registration is refused before the registry is asked, in words that say what to do. */

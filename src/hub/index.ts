@@ -1,0 +1,23 @@
+/**
+ * The hub's entry (`lighthouse-peer/hub`).
+ */
+export {
+  createHub$,
+  createInvites$,
+  type Hub,
+  type HubLogger,
+  type HubOptions,
+  type HubRateLimits,
+  type InviteOptions,
+  type RegistrationPolicy,
+  type TurnOptions,
+} from './app.js'
+export type { CryptoPort, IceServer, KeyMarker, MonotonicClock } from '../ports.js'
+export {
+  type ErrorCode,
+  errorCodes,
+  type ErrorDetails,
+  isLighthouseError,
+  LighthouseError,
+} from '../protocol/errors.js'
+export { registrationPolicies } from './protocol/signaling/registry.js'
