@@ -173,6 +173,7 @@ describe('the file of a receipt store', () => {
       `INSERT INTO sessions (session, began_ms, settled_bytes, coins, seq, hash, hub_signature)
         VALUES ('pushed', 1, 5, '1.000000', 3, 'a', 'b');
       DROP INDEX sessions_uncompared;
+      DROP INDEX sessions_unsettled;
       ALTER TABLE sessions DROP COLUMN compared;
       ALTER TABLE sessions DROP COLUMN charged_seq;
       ALTER TABLE sessions DROP COLUMN charged_bytes;
@@ -228,7 +229,7 @@ describe('the file of a receipt store', () => {
     const first = await open(path)
     first.store.keep(receipt('one', 700, { consumer: bob }))
     first.close()
-    await alter(path, 'UPDATE sessions SET given_up = 1; PRAGMA user_version = 4')
+    await alter(path, 'DROP INDEX sessions_unsettled; UPDATE sessions SET given_up = 1; PRAGMA user_version = 4')
     const { store, close } = await open(path)
     expect(store.due(10)).toEqual([])
     store.keep(receipt('one', 700, { consumer: bob }))

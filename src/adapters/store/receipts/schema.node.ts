@@ -77,6 +77,8 @@ const migrations = [
   CREATE INDEX sessions_owed ON sessions (id) WHERE owed_bytes > bytes AND (bytes > given_up OR settled_bytes >= given_up);
   CREATE INDEX sessions_due ON sessions (id) WHERE bytes > settled_bytes AND bytes > given_up;
   `,
+  // What a key has signed and not settled is asked for at each receipt, however many receipts of others are due.
+  'CREATE INDEX sessions_unsettled ON sessions (consumer, hub_key) WHERE bytes > settled_bytes AND bytes > given_up',
 ]
 
 /**
