@@ -516,6 +516,34 @@ describe('createPayments', () => {
     expect(settled).toEqual([`${sessionOf('old')} 400000`, `${sessionOf('strange')} 500`])
   })
 
+  it('passes on a settlement before the store has it, to whoever listens first or last', () => {
+    const { here } = peers(1_000_000)
+    const before: unknown[] = []
+    const listen = () =>
+      here.payments.settled$.subscribe(({ session }) => before.push(here.store.session(session)?.settlement))
+    // Ends and listens anew, as an audit does that starts before the payments.
+    here.subscription.unsubscribe()
+    const first = listen()
+    first.add(here.payments.report$.subscribe())
+    listen()
+    here.store.keep(signedReceipt('old', 400_000, seeder, consumer))
+    here.hear({ type: 'settled', settlement: signedSettlement('old', 400_000, 600_000) })
+    expect(before).toEqual([undefined, undefined])
+    expect(here.store.session(sessionOf('old'))!.settlement!.bytes).toBe(400_000)
+    first.unsubscribe()
+  })
+
+  it('counts nothing as free that a settlement takes off the wallet', () => {
+    const { time, here, there } = peers(1_000_000)
+    here.store.keep(signedReceipt('old', 1_000_000, seeder, consumer))
+    connect({ time, here, there }, 'one').fetch(300_000).run(1_000)
+    expect(here.store.session(sessionOf('one'))?.receipt).toBeUndefined()
+    here.hear({ type: 'settled', settlement: signedSettlement('old', 1_000_000, 0, 9) })
+    expect(here.store.session(sessionOf('one'))?.receipt).toBeUndefined()
+    here.hear({ type: 'balance', bytes: 200_000 })
+    expect(here.store.session(sessionOf('one'))!.receipt!.bytes).toBe(200_000)
+  })
+
   it('takes the wallet alone from a settlement of a session that it was never party to', () => {
     const { here } = peers(0)
     here.hear({ type: 'settled', settlement: signedSettlement('strange', 500, 7_000_000) })
