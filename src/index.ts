@@ -35,7 +35,7 @@ export type {
   Moved,
   ReceiptStore,
   SeederStore,
-  SessionParties,
+  SessionKeys,
   SessionStore,
   SettlingStore,
   StatementStore,

@@ -1,14 +1,15 @@
 import type { Receipt, Settlement, SignedReceipt } from '../protocol/coins/receipt.js'
 import type { LedgerHead } from '../protocol/signaling/signal.js'
 
-/** Who pays whom in a session. */
-export interface SessionParties {
+/** A session with the keys of its parties. */
+export interface SessionKeys {
+  readonly session: string
   readonly seeder: string
   readonly consumer: string
 }
 
 /** A payment session, with its highest receipt and settlement. */
-export interface KeptSession extends SessionParties {
+export interface KeptSession extends SessionKeys {
   readonly receipt: SignedReceipt | undefined
   readonly settlement: Settlement | undefined
 }
@@ -16,7 +17,7 @@ export interface KeptSession extends SessionParties {
 /** The payment sessions of a peer. */
 export interface SessionStore {
   /** Keeps who the parties of a session are, so that settlements can be credited to them even where no receipt came here. */
-  open(session: SessionParties & { readonly session: string }): void
+  open(session: SessionKeys): void
   /** Undefined where nothing is kept of it. */
   session(session: string): KeptSession | undefined
   /**
@@ -57,7 +58,7 @@ export interface SeederStore extends SessionStore {
 }
 
 /** By how many bytes a settlement is ahead of the one before. */
-export interface Moved extends SessionParties {
+export interface Moved extends SessionKeys {
   readonly bytes: number
 }
 
@@ -74,12 +75,10 @@ export interface SettlingStore extends SessionStore {
    */
   due(limit: number, before?: string): readonly SignedReceipt[]
   /**
-   * As seeder, of keys that were served more than they have paid: the highest receipts of their sessions among the newest
-   * thousand, newest first, at most `limit`. Settled ones too: the hub may have settled more than it could tell this peer.
+   * As seeder, of keys that were served more than they have paid: their sessions among the newest thousand, newest first, without
+   * those given up. Settled ones too: the hub may have settled more than it could tell this peer.
    */
-  ofDebtors(limit: number): readonly SignedReceipt[]
-  /** As seeder, of such keys: sessions of which no receipt came and nothing is settled, newest first. */
-  unreceipted(limit: number): readonly string[]
+  ofDebtors(): readonly KeptSession[]
   /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
   giveUp(session: string): void
 }

@@ -32,7 +32,7 @@ const maxSessions = 100
 export interface MissedPaymentsOptions {
   readonly hubConnection$: Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined } | undefined>
   readonly hub: Pick<HubClient, 'ledger$'>
-  readonly store: Pick<SettlingStore & StatementStore, 'unreceipted' | 'newestHead'>
+  readonly store: Pick<SettlingStore & StatementStore, 'ofDebtors' | 'newestHead'>
   readonly scheduler: SchedulerLike
 }
 
@@ -49,9 +49,9 @@ export function missedPayments$(options: MissedPaymentsOptions): Observable<Sign
     switchMap(connection =>
       defer(() => {
         const head = connection?.head
-        const sessions = head === undefined ? [] : store.unreceipted(maxSessions)
-        if (connection === undefined || head === undefined || sessions.length === 0) return EMPTY
-        const wanted = new Set(sessions)
+        const unpaid = head === undefined ? [] : store.ofDebtors().filter(kept => !kept.receipt && !kept.settlement)
+        if (connection === undefined || head === undefined || unpaid.length === 0) return EMPTY
+        const wanted = new Set(unpaid.slice(0, maxSessions).map(({ session }) => session))
         const before = store.newestHead(connection.hubKey, head.seq)?.seq ?? 0
         return hub.ledger$(Math.max(before, head.seq - maxBlocks)).pipe(
           concatMap(lines => from(lines)),

@@ -148,8 +148,14 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       return page$.pipe(repeat({ delay: () => (last.length < pageReceipts ? EMPTY : timer(0, scheduler)) }))
     }).pipe(catchError((error: unknown) => of(storeFailure(error))))
 
+  const settledOfDebtors = (): readonly SignedReceipt[] =>
+    store
+      .ofDebtors()
+      .flatMap(({ receipt }) => receipt ?? [])
+      .filter(isSettled)
+      .slice(0, maxAsked)
   /** A refusal says nothing new about what is settled already. */
-  const owing$ = defer(() => from(store.ofDebtors(maxAsked).filter(isSettled))).pipe(
+  const owing$ = defer(() => from(settledOfDebtors())).pipe(
     mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
     filter(({ type }) => type !== 'receipt-refused'),
     catchError((error: unknown) => of(storeFailure(error))),

@@ -1,10 +1,9 @@
-import type { KeptSession, SessionParties } from '../../../ports/receipts.js'
+import type { KeptSession, SessionKeys } from '../../../ports/receipts.js'
 import type { Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 
 /** A session as the store's table has it: its highest receipt beside its highest settlement, as far as there are any. */
-export interface KeptRow extends SessionParties {
+export interface KeptRow extends SessionKeys {
   readonly id: number
-  readonly session: string
   readonly hub_key: string
   readonly bytes: number
   readonly signature: string
@@ -30,7 +29,7 @@ export function toSettlement(row: KeptRow): Settlement | undefined {
   return bytes === 0 ? undefined : { session, bytes, coins, seq, hash, signature }
 }
 
-export function toSession(row: KeptRow): KeptSession {
-  const { seeder, consumer } = row
-  return { seeder, consumer, receipt: toReceipt(row), settlement: toSettlement(row) }
+export function toKept(row: KeptRow): KeptSession {
+  const { session, seeder, consumer } = row
+  return { session, seeder, consumer, receipt: toReceipt(row), settlement: toSettlement(row) }
 }

@@ -1,7 +1,7 @@
-import type { ConsumerAccount, KeptSession, Moved, ReceiptStore, SessionParties } from '../../../ports/receipts.js'
+import type { ConsumerAccount, KeptSession, Moved, ReceiptStore, SessionKeys } from '../../../ports/receipts.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
-import { type KeptRow, toReceipt, toSession, toSettlement } from './rows.js'
+import { type KeptRow, toReceipt, toKept, toSettlement } from './rows.js'
 import type { SqliteConnection } from '../sqlite/connection.node.js'
 
 /** Settlements that are read at a time: half a megabyte. */
@@ -30,27 +30,24 @@ export class SqliteReceiptStore implements ReceiptStore {
     private readonly now: () => number,
   ) {}
 
-  open({ session, seeder, consumer }: SessionParties & { readonly session: string }): void {
-    this.sql.transaction(() => this.#known(session, { seeder, consumer }))
+  open(session: SessionKeys): void {
+    this.sql.transaction(() => this.#known(session))
   }
 
   session(session: string): KeptSession | undefined {
     const row = this.#session(session)
-    return row && toSession(row)
+    return row && toKept(row)
   }
 
   keep(receipt: SignedReceipt): void {
     const { hub_key, session, seeder, consumer, bytes, signature } = receipt
     if (seeder !== this.pubKey && consumer !== this.pubKey) return
     this.sql.transaction(() => {
-      const row = this.#known(session, { seeder, consumer })
+      const row = this.#known({ session, seeder, consumer })
       if (row === undefined || bytes <= row.bytes) return
       this.sql.run(
         'UPDATE sessions SET hub_key = ?, bytes = ?, signature = ? WHERE id = ?',
-        hub_key,
-        bytes,
-        signature,
-        row.id,
+        ...[hub_key, bytes, signature, row.id],
       )
       if (consumer === this.pubKey) this.#signed(seeder, bytes - row.bytes)
     })
@@ -68,7 +65,7 @@ export class SqliteReceiptStore implements ReceiptStore {
         ...[bytes, coins, seq, hash, signature, session],
       )
       this.#paid(consumer, ahead)
-      return { seeder, consumer, bytes: ahead }
+      return { session, seeder, consumer, bytes: ahead }
     })
   }
 
@@ -79,19 +76,11 @@ export class SqliteReceiptStore implements ReceiptStore {
     return this.sql.all<KeptRow>(sql, ...values).flatMap(row => toReceipt(row) ?? [])
   }
 
-  ofDebtors(limit: number): readonly SignedReceipt[] {
+  ofDebtors(): readonly KeptSession[] {
     // By the order of arrival, so that no number of sessions makes it slow.
     const sql = `SELECT newest.* FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
-      JOIN consumers ON pub_key = consumer
-      WHERE seeder = ? AND bytes > 0 AND ${alive} AND served > paid ORDER BY id DESC LIMIT ?`
-    return this.sql.all<KeptRow>(sql, newestSessions, this.pubKey, limit).flatMap(row => toReceipt(row) ?? [])
-  }
-
-  unreceipted(limit: number): readonly string[] {
-    const sql = `SELECT session FROM (SELECT * FROM sessions ORDER BY id DESC LIMIT ?) AS newest
-      JOIN consumers ON pub_key = consumer
-      WHERE seeder = ? AND bytes = 0 AND settled_bytes = 0 AND served > paid ORDER BY id DESC LIMIT ?`
-    return this.sql.all<KeptRow>(sql, newestSessions, this.pubKey, limit).map(({ session }) => session)
+      JOIN consumers ON pub_key = consumer WHERE seeder = ? AND ${alive} AND served > paid ORDER BY id DESC`
+    return this.sql.all<KeptRow>(sql, newestSessions, this.pubKey).map(toKept)
   }
 
   unsettledBytes(consumer: string, hubKey: string): number {
@@ -101,7 +90,7 @@ export class SqliteReceiptStore implements ReceiptStore {
 
   owe({ hub_key, session, seeder, consumer, bytes }: Receipt): void {
     this.sql.transaction(() => {
-      const row = this.#known(session, { seeder, consumer })
+      const row = this.#known({ session, seeder, consumer })
       if (row === undefined || bytes <= row.bytes) return
       this.sql.run('UPDATE sessions SET hub_key = ?, owed_bytes = ? WHERE id = ?', hub_key, bytes, row.id)
     })
@@ -210,7 +199,7 @@ export class SqliteReceiptStore implements ReceiptStore {
   }
 
   /** The session with these parties, as it is or new. Undefined when it has others. */
-  #known(session: string, { seeder, consumer }: SessionParties): KeptRow | undefined {
+  #known({ session, seeder, consumer }: SessionKeys): KeptRow | undefined {
     const row = this.#session(session)
     if (row !== undefined) return row.seeder === seeder && row.consumer === consumer ? row : undefined
     this.sql.run(
