@@ -76,7 +76,7 @@ export interface SettlingStore extends SessionStore {
   due(limit: number, before?: string): readonly SignedReceipt[]
   /**
    * As seeder, of keys that were served more than they have paid: their sessions among the newest thousand, newest first, without
-   * those given up. Settled ones too: the hub may have settled more than it could tell this peer.
+   * those given up. Settled ones too: the hub may have settled more than this peer was notified of.
    */
   ofDebtors(): readonly KeptSession[]
   /** The hub will not settle this session as it is (it does not know it): its receipts so far are evidence, and no longer due. */
@@ -100,7 +100,7 @@ export interface StatementStore {
 }
 
 /**
- * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what it was
- * told survives the end of the process. Errors are thrown as `store-failed`.
+ * What a peer keeps about coins: receipts, settlements, heads of the ledger, and who owes what. Synchronous; what is
+ * stored survives the end of the process. Errors are thrown as `store-failed`.
  */
 export interface ReceiptStore extends ConsumerStore, SeederStore, SettlingStore, StatementStore {}

@@ -38,7 +38,7 @@ function world({
   const signed: SignedReceipt[] = []
   const wallet$ = new BehaviorSubject<Wallet>({ ...unknownWallet, hubKey: hub })
   const funds$ = new Subject<void>()
-  const said$ = new Subject<Settled>()
+  const received$ = new Subject<Settled>()
   const event$ = new Subject<PaymentEvent>()
   const note = (event: PaymentEvent): void => {
     if (event.type === 'receipts-failed') failures.push(event.reason)
@@ -49,7 +49,7 @@ function world({
   }
   const identity = identityOf(self)
   const { scheduler } = time
-  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler })
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
   event$.subscribe(note)
   paying.debt$.subscribe(note)
   /** What the hub says that the wallet holds. */
@@ -91,7 +91,7 @@ function world({
   /** As the payments do when the hub has settled the newest receipt of a session, from a wallet that held so much. */
   const settle = (name: string, left: number): void => {
     const settlement = signedSettlement(name, store.session(sessionOf(name))!.receipt!.bytes, left)
-    said$.next({ type: 'settled', settlement })
+    received$.next({ type: 'settled', settlement })
     fund(left)
     store.settle(settlement)
     funds$.next()

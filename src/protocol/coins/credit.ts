@@ -1,6 +1,6 @@
 /**
  * The seeder's credit window for one consumer key: how much it may take before it has paid. Plain data in, plain data
- * out; who lets bytes go tells it first and asks again.
+ * out: a sender records what it sent, and asks again before it sends more.
  *
  *     served − paid ≤ W = creditWindow(paid)
  *
@@ -15,7 +15,7 @@ const creditShare = 16
 /** However much was paid: 0.4 s at 40 MB/s, more than settling takes on a slow path. */
 export const maxCreditBytes = 16 * bytesPerCoin
 /**
- * How far ahead of sending the account on disk is told at least, so a crash of the seeder adds at most this, or an eighth
+ * How far ahead of sending the account on disk is updated at least, so a crash of the seeder adds at most this, or an eighth
  * of the window, to a debt and never loses one. Each announcement cuts what is sent in one go, which costs a key that
  * takes much a fifth of its rate.
  */
@@ -53,7 +53,7 @@ export function openSession(credit: Credit, session: string): Credit {
   return credit.sessions.has(session) ? credit : { ...credit, sessions: new Map(credit.sessions).set(session, 0) }
 }
 
-/** This session has sent so much in all. What was told before, or of a session that is not live, changes nothing. */
+/** This session has sent so much in all. A lower total, or a session that is not live, changes nothing. */
 export function sent(credit: Credit, session: string, bytesTotal: number): Credit {
   const before = credit.sessions.get(session)
   if (before === undefined || bytesTotal <= before) return credit
@@ -102,8 +102,8 @@ export function limitOf(credit: Credit, session: string): number {
 }
 
 /**
- * What the receipt store has to be told as served now, or undefined when it need not be told. Told early enough that no
- * session waits, and never beyond what the window allows, so that a crash takes no key out of its window.
+ * What the receipt store has to record as served now, or undefined where it has enough. Early enough that no session
+ * waits, and never beyond what the window allows, so that a crash takes no key out of its window.
  *
  *     const due = announcement(credit)
  *     if (due !== undefined) {
@@ -122,7 +122,7 @@ export function announcement(credit: Credit): number | undefined {
   return announcedBytes - servedBytes <= ahead / 2 ? due : undefined
 }
 
-/** The receipt store was told that so much was served. */
+/** The receipt store has recorded that so much was served. */
 export function announced(credit: Credit, servedBytes: number): Credit {
   return { ...credit, announcedBytes: servedBytes }
 }

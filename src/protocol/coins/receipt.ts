@@ -31,7 +31,7 @@ export interface Settlement {
   readonly signature: string
 }
 
-/** Whether two settlements say the same; the wallets in them are as large as each was when it was sent. */
+/** Whether two settlements are the same, whatever the balances in them were when each was sent. */
 export function isSameSettlement(one: Settlement, other: Settlement): boolean {
   return one.session === other.session && one.bytes === other.bytes && one.seq === other.seq && one.hash === other.hash
 }

@@ -18,7 +18,7 @@ export interface Spending {
   readonly receivedBytes: number
   /** The highest receipt signed in this session. */
   readonly signedBytes: number
-  /** The wallet as the hub told it last. */
+  /** The balance that the hub sent last. */
   readonly walletBytes: number
   /** Signed and not settled, over all sessions, this one included: it will come off that wallet. */
   readonly unsettledBytes: number
@@ -32,7 +32,7 @@ export interface Spending {
 export interface Signable {
   /** The highest receipt that may be signed now; never below what is signed. */
   readonly bytes: number
-  /** Why it is less than what was received. Where both hold the owner's limit is told: coins would not change it. */
+  /** Why it is less than what was received. Where both are reasons it is the owner's limit: coins would not change that. */
   readonly stop: SpendingStop | undefined
 }
 

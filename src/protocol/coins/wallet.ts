@@ -1,13 +1,13 @@
 import { parseCoins } from './amount.js'
 import type { Settlement } from './receipt.js'
 
-/** This peer's wallet as its hub said last. */
+/** This peer's wallet, as its hub described it last. */
 export interface Wallet {
   /** The hub that this peer signed in at last. */
   readonly hubKey: string | undefined
-  /** Undefined until that hub has said. */
+  /** Undefined until that hub has sent it. */
   readonly balanceBytes: number | undefined
-  /** When it said so, in milliseconds. */
+  /** When the balance was received, in milliseconds. */
   readonly atMs: number
   /** The block of the newest settlement that counted since the sign-in. */
   readonly seq: number
@@ -15,11 +15,11 @@ export interface Wallet {
 
 export const unknownWallet: Wallet = { hubKey: undefined, balanceBytes: undefined, atMs: 0, seq: 0 }
 
-/** What is heard of a wallet. */
+/** What is received about a wallet. */
 export type WalletNews =
-  /** Signed in, or out. What another hub said counts for nothing. */
+  /** Signed in, or out. What another hub sent does not count. */
   | { readonly type: 'hub-connection'; readonly hub: { readonly hubKey: string } | undefined }
-  /** Said at a sign-in: counts, and blocks are counted anew, since a hub that was restored may have begun lower. */
+  /** Sent at a sign-in: counts, and blocks are counted anew, since a hub that was restored may have begun lower. */
   | { readonly type: 'balance'; readonly bytes: number }
   /** Counts unless a later block came before, as it may from several processes of a hub. */
   | { readonly type: 'settled'; readonly settlement: Settlement }

@@ -28,7 +28,7 @@ export interface Statement {
   readonly signature: string
 }
 
-/** What was found, in words, with what shows it; docs/PROTOCOL.md section 5 says how well. */
+/** What was detected, in words, with what proves it; docs/PROTOCOL.md section 5 says how well. */
 export interface Evidence {
   readonly kind: EvidenceKind
   readonly message: string

@@ -6,10 +6,10 @@ import { settledBlock } from './signed-block.js'
 import { isSession } from '../signaling/signal.js'
 import { receiptText } from '../signaling/signed-texts.js'
 
-/** A settlement with the receipt that is held for it, if one is. */
+/** A settlement with the receipt that is kept for it, if one is. */
 type HeldSettlement = Settlement & { readonly receipt: SignedReceipt | undefined }
 
-/** Whose lines are looked at, and with what. */
+/** Whose lines are audited, and against what. */
 export interface OwnLinesOptions {
   readonly pubKey: string
   readonly hubKey: string
@@ -36,7 +36,7 @@ function keepsPromise(entry: LedgerEntry, { seq, hash, session, bytes }: Settlem
   return entry.seq === seq && entry.hash === hash && receipt?.session === session && receipt.bytes === bytes
 }
 
-/** What there is to say about a line that is not the one that a settlement was signed for. */
+/** Evidence of a line that is not the one that a settlement was signed for. */
 function brokenPromise(hubKey: string, entry: LedgerEntry, held: HeldSettlement): Evidence {
   const isSame = entry.receipt?.session === held.session
   const kind: EvidenceKind = isSame ? 'changed' : 'missing'

@@ -23,7 +23,7 @@ interface Own {
 export type Negotiation =
   /** Nobody else knows of it. */
   | (Own & { readonly type: 'making' })
-  /** The other side has made an offer, which was not looked at yet. */
+  /** The other side has made an offer, which has not been checked yet. */
   | (Own & { readonly type: 'called' })
   | (Own & { readonly type: 'offered' })
   /** Each side has the other's description. */
@@ -59,7 +59,7 @@ export type NegotiationEffect<Signal, Channel> =
 /** The state after an event, and what has to be done. */
 export type NegotiationStep<Signal, Channel> = readonly [Negotiation, readonly NegotiationEffect<Signal, Channel>[]]
 
-/** What to say to the other side when a connection ends in this state; undefined where it needs to hear nothing. */
+/** The reason to send to the other side when a connection ends in this state; undefined where none is sent. */
 export function goodbyeOf(state: Negotiation): string | undefined {
   if (state.type === 'failed') return state.goodbye
   return state.type === 'making' || state.type === 'open' ? undefined : 'the attempt was given up'
@@ -67,7 +67,7 @@ export function goodbyeOf(state: Negotiation): string | undefined {
 
 function fail(state: Negotiation, reason: LighthouseError): NegotiationStep<never, never> {
   const usual = goodbyeOf(state)
-  // What this side does not accept is said in words; why its network fails is nobody's business.
+  // The other side learns what this one does not accept, and not why its network fails.
   const goodbye = usual !== undefined && reason.code === 'peer-refused' ? reason.message : usual
   return [{ type: 'failed', goodbye }, [{ type: 'fail', reason }]]
 }

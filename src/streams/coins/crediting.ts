@@ -114,7 +114,7 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
       defer(() => {
         store.open({ session, seeder, consumer })
         credits.update(consumer, credit => openSession(credit, session))
-        /** The newest receipt that was not looked at. */
+        /** The newest receipt that has not been checked. */
         let given: FramedReceipt | undefined
         const keepGiven = (): boolean => {
           const newest = given

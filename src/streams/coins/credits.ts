@@ -47,12 +47,12 @@ export class Credits {
     return credit === undefined ? 0 : limitOf(credit, session)
   }
 
-  /** What a step announces is on disk before anything of it is sent. */
+  /** Takes a step. What it announces is on disk before any of it is sent. */
   update(consumer: string, step: (credit: Credit) => Credit): void {
     const { store, event$ } = this.options
     const before = this.of(consumer)
     const credit = step(before)
-    // Before the store is told, which may fail: what was sent is a debt all the same.
+    // Before the store is written, which may fail: what was sent is a debt all the same.
     this.#keep(consumer, credit)
     const due = announcement(credit)
     try {
@@ -60,7 +60,7 @@ export class Credits {
       store.serve(consumer, due)
       this.#keep(consumer, announced(credit, due))
     } finally {
-      // Who paid has paid, also where the store could not be told of what may be sent now.
+      // A key that has paid has paid, even where the store could not be written.
       const { paidBytes } = credit
       if (due !== undefined || paidBytes > before.paidBytes) event$.next({ type: 'credit', consumer, paidBytes })
     }

@@ -26,7 +26,7 @@ const maxBlocks = 10_000
 /** For reading them. */
 const patienceMs = 60_000
 
-/** Sessions that are looked for. */
+/** Sessions whose receipts are searched for. */
 const maxSessions = 100
 
 export interface MissedPaymentsOptions {
@@ -63,7 +63,7 @@ export function missedPayments$(options: MissedPaymentsOptions): Observable<Sign
           takeUntil(timer(patienceMs, scheduler)),
         )
       }).pipe(
-        // A hub that cannot be reached, or a store: both are told by whoever needs them next.
+        // A hub or a store that fails: the next one that needs it reports that.
         catchError(() => EMPTY),
       ),
     ),

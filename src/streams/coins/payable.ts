@@ -4,8 +4,8 @@ import { LighthouseError } from '../../protocol/errors.js'
 import type { Payments } from './payments.js'
 
 /**
- * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Of a wallet that was never told
- * nothing is said. Throws what the store does.
+ * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Undefined while the balance is
+ * unknown.
  */
 export function unpayable(payments: Pick<Payments, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
   const limit = (what: string): LighthouseError =>
@@ -24,7 +24,7 @@ export function unpayable(payments: Pick<Payments, 'stop' | 'wallet'>, seeder?: 
 
 /**
  * Emits once when there is something to pay with, for the seeder with this key where it is known; else errors with why not. A
- * wallet that seems empty is looked at again first, with `balance$`: others may have paid in.
+ * wallet that seems empty is asked for again first, with `balance$`: others may have paid in.
  */
 export function payable$(
   payments: Pick<Payments, 'stop' | 'wallet'>,

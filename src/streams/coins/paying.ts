@@ -48,8 +48,8 @@ export interface PayingOptions {
   readonly wallet$: BehaviorSubject<Wallet>
   /** Emits when there may be more to sign with. Hot. */
   readonly funds$: Observable<unknown>
-  /** Settlements as the hub says them. Hot. */
-  readonly said$: Observable<Settled>
+  /** Settlements as they are received. Hot. */
+  readonly received$: Observable<Settled>
   /** Receipts go here as they are signed, and what the store failed in where no connection could be ended for it. */
   readonly event$: Subject<PaymentEvent>
   readonly scheduler: SchedulerLike
@@ -98,7 +98,7 @@ function streamEnded$(event$: Observable<SessionEvent>): Observable<unknown> {
  * end of its session too: it stays a debt, and the seeder gives nothing beyond its credit window before it is paid.
  */
 export function createPaying(options: PayingOptions): Paying {
-  const { identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler } = options
+  const { identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler } = options
   const { pubKey: consumer } = identity
 
   const spending = (seeder: string, receivedBytes: number, signedBytes: number, own: SpendingLimits) => {
@@ -184,7 +184,7 @@ export function createPaying(options: PayingOptions): Paying {
               const step$ = merge(
                 own$.pipe(filter(event => event.type === 'bytes' || event.type === 'traffic')),
                 receipt$.pipe(map(({ bytes }): PaidSessionEvent => ({ type: 'signed', bytes }))),
-                said$.pipe(
+                received$.pipe(
                   filter(({ settlement }) => settlement.session === session),
                   map(({ settlement }): PaidSessionEvent => ({ type: 'settled', bytes: settlement.bytes })),
                 ),
@@ -196,7 +196,7 @@ export function createPaying(options: PayingOptions): Paying {
                 map(({ countableBytes }) => countableBytes),
                 distinctUntilChanged(),
                 receiptPace(() => receiptStep(paid, paidBefore), { flush$: ended$, scheduler }),
-                // What cannot be signed now is looked at again when coins arrive.
+                // What cannot be signed now is tried again when coins arrive.
                 switchMap(due => merge(of(due), funds$.pipe(map(() => due)))),
                 tap(due => {
                   pay(due)

@@ -25,7 +25,7 @@ export interface Settled {
   readonly settlement: Settlement
 }
 
-/** What happens to this peer's coins otherwise than by what the hub says of itself. */
+/** What happens to this peer's coins, besides what the hub sends unasked. */
 export type PaymentEvent =
   /** Signed by this peer, or given to it and not brought to the hub in time. It is kept. */
   | { readonly type: 'receipt'; readonly receipt: SignedReceipt }

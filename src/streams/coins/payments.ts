@@ -39,13 +39,13 @@ export interface PaymentsOptions {
   readonly store: ReceiptStore
   readonly limits: SpendingLimits
   readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
-  /** What the hub says. Hot. */
+  /** What the hub sends. Hot. */
   readonly hubEvent$: Observable<SignalingEvent>
   readonly hub: Pick<HubClient, 'ledger$'>
   readonly scheduler: SchedulerLike
 }
 
-/** What is reported of coins. `balance` each time that the hub says what counts. */
+/** What is reported of coins. `balance` for each balance from the hub that counts. */
 export type PaymentReport = { readonly type: 'balance'; readonly bytes: number } | ReceiptRefused | StoreFailure
 
 /** What this peer owes and pays, what it is owed and gets. */
@@ -56,19 +56,19 @@ export interface Payments {
   readonly serve: (session: PayableSession) => SessionPayment
   readonly wallet: Wallet
   /**
-   * Asks for the balance with `balance$`, and emits what counts then: the answer, or what was said while it was on its way, which
-   * is newer. Errors as the question does.
+   * Asks for the balance with `balance$`, and emits what counts then: the answer, or a balance that was received meanwhile,
+   * which is newer. Errors as the question does.
    */
   lookUp$(balance$: Observable<number>): Observable<number>
-  /** Why this key is not served now, in words for its owner. Undefined when it is, or the store cannot say. */
+  /** Why this key is not served now, in words for its owner. Undefined when it is, or the store fails. */
   readonly refusal: (consumer: string) => string | undefined
-  /** Whether this key has paid for something here. False where the store cannot say. */
+  /** Whether this key has paid for something here. False where the store fails. */
   readonly hasPaid: (consumer: string) => boolean
   /** Asks nothing more for what this key owes here. Returns how many bytes that was. Throws `store-failed`. */
   forgive(consumer: string): number
   /** Every settlement whose signature was checked, before the store has it, also those that move nothing. Hot. */
   readonly settled$: Observable<Settlement>
-  /** Why nothing can be paid for now; for one seeder where its key is given. Undefined when it can, or the store cannot say. */
+  /** Why nothing can be paid for now; for one seeder where its key is given. Undefined when it can, or the store fails. */
   readonly stop: (seeder?: string) => SpendingStop | undefined
   /** Runs while subscribed (once): brings receipts to the hub. Never completes, never errors. */
   readonly report$: Observable<PaymentReport>
@@ -89,27 +89,27 @@ export function createPayments(options: PaymentsOptions): Payments {
   const event$ = new Subject<PaymentEvent>()
   const refused$ = event$.pipe(filter(event => event.type === 'receipt-refused'))
 
-  /** A settlement as the hub says it, and then what it moved in the store. */
+  /** A settlement as it is received, and then what it moved in the store. */
   const settlement$ = merge(hubEvent$, event$).pipe(
     filter(event => event.type === 'settled'),
-    concatMap(said =>
+    concatMap(received =>
       concat(
-        of(said),
-        attempt$(() => store.settle(said.settlement)).pipe(
+        of(received),
+        attempt$(() => store.settle(received.settlement)).pipe(
           map(moved => ('type' in moved ? moved : { type: 'moved' as const, ...moved })),
         ),
       ),
     ),
     share(),
   )
-  const said$ = settlement$.pipe(filter(event => event.type === 'settled'))
+  const received$ = settlement$.pipe(filter(event => event.type === 'settled'))
   const moved$ = settlement$.pipe(filter(event => event.type === 'moved'))
 
   const wallet$ = new BehaviorSubject(unknownWallet)
   const walletChange$ = merge(
     hubEvent$.pipe(filter(event => event.type === 'hub-connection' || event.type === 'balance')),
-    // Before the store has it: what was signed must not be counted as free in between.
-    said$,
+    // Before the store has them: what was signed must not be counted as free in between.
+    received$,
     event$.pipe(filter(event => event.type === 'looked-up')),
   ).pipe(
     scan((wallet, news) => newer(wallet, news, scheduler.now()), unknownWallet),
@@ -157,7 +157,7 @@ export function createPayments(options: PaymentsOptions): Payments {
   )
   const again$ = affordable$(short$, balanceBytes$)
   const failure$ = merge(settlement$, givenUp$).pipe(filter(event => event.type === 'receipts-failed'))
-  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, said$, event$, scheduler })
+  const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
   const signedIn$ = hubConnection$.pipe(map(connection => connection !== undefined))
 
   /** What the store cannot do is reported; the peer goes on. */
@@ -186,7 +186,7 @@ export function createPayments(options: PaymentsOptions): Payments {
           }),
         )
       }),
-    settled$: said$.pipe(map(({ settlement }) => settlement)),
+    settled$: received$.pipe(map(({ settlement }) => settlement)),
     refusal: consumer => attempt(() => credits.refusal(consumer), undefined),
     hasPaid: consumer => attempt(() => credits.hasPaid(consumer), false),
     forgive: consumer => credits.forgive(consumer),

@@ -36,7 +36,7 @@ import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } fr
 
 /**
  * Before a receipt that the hub could not take now is offered again: half a second, doubled up to eight. Well within the
- * 20 s for which a seeder holds its data, so that nobody is cut off for the wait after the hub can settle again.
+ * 20 s for which a seeder holds its data, so that nobody is disconnected for this wait once the hub can settle again.
  */
 function retryMs(attempts: number): number {
   return Math.min(8_000, 500 * 2 ** Math.min(attempts - 1, 4))
@@ -56,7 +56,7 @@ const maxAsked = 100
 
 /**
  * Before everything unsettled is offered once more after the hub refused some of it for want of coins, others' or this peer's
- * own: five minutes, doubled up to eighty. Nobody here hears when others' wallets grow.
+ * own: five minutes, doubled up to eighty. This peer is not notified when others' wallets grow.
  */
 function reofferMs(times: number): number {
   return 300_000 * 2 ** Math.min(times, 4)
@@ -82,8 +82,8 @@ const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
 
 /**
  * Brings receipts to the hub: one at a time for each session, always the newest, and at each sign-in all that the store has
- * unsettled, newest session first, so that a crash or a hub that was away loses no claim. What keys that owe have settled is
- * asked for then too: the hub tells a settlement to who is signed in, and to nobody later. While the hub is away nothing is kept
+ * unsettled, newest session first, so that no receipt is lost by a crash or while the hub is away. What keys that owe have settled is
+ * asked for then too: the hub notifies only parties that are signed in. While the hub is away nothing is kept
  * here: it is in the store. Holds a page of the store. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
@@ -126,7 +126,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         return isDone(newest) ? EMPTY : ask$(hub, newest)
       }).pipe(
         retry({
-          // Where the answer was lost, whether the receipt was settled is found out by asking again.
+          // Where the answer was lost, asking again shows whether the receipt was settled.
           delay: (error: unknown, attempts) =>
             isLighthouseError(error, 'hub-unreachable') ? timer(retryMs(attempts), scheduler) : throwError(() => error),
         }),
@@ -154,7 +154,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
       .flatMap(({ receipt }) => receipt ?? [])
       .filter(isSettled)
       .slice(0, maxAsked)
-  /** A refusal says nothing new about what is settled already. */
+  /** Refusals are ignored: these receipts are settled already. */
   const owing$ = defer(() => from(settledOfDebtors())).pipe(
     mergeMap(receipt => bring$(receipt, () => false), oldAtOnce),
     filter(({ type }) => type !== 'receipt-refused'),

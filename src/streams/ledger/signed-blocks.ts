@@ -35,8 +35,8 @@ export class SignedBlocks {
   ) {}
 
   /**
-   * The head that the hub shows as its newest at a sign-in. Throws `bad-signature` for one that it has not signed, which says
-   * nothing.
+   * The head that the hub shows as its newest at a sign-in. Throws `bad-signature` for one that it has not signed, which
+   * proves nothing.
    */
   shown(head: LedgerHead | undefined): readonly Evidence[] {
     const { hubKey } = this
@@ -97,7 +97,7 @@ export class SignedBlocks {
     return settlements.filter(each => each !== undefined).map(each => settledBlock(this.hubKey, each))
   }
 
-  /** The first of these that cannot be true beside the block. One that another hub signed says nothing about this one. */
+  /** The first of these that contradicts the block. What another hub signed proves nothing about this one. */
   #fork(others: readonly SignedBlock[], block: SignedBlock): Evidence | undefined {
     const other = others.find(each => fork(each, block) !== undefined && this.#isSigned(each))
     return other && fork(other, block)

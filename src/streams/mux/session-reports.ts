@@ -51,7 +51,7 @@ export type SessionEvent =
   /** A receipt that the other side sent. Not checked. */
   | { readonly type: 'receipt'; readonly receipt: FramedReceipt }
 
-/** Whether it says what is carried: the rest is for paying. */
+/** Whether it reports what is carried: the rest is for paying. */
 export function isMuxReport(event: SessionEvent): event is MuxReport {
   return event.type === 'streams' || event.type === 'traffic' || event.type === 'resets'
 }

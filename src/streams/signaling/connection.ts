@@ -28,7 +28,7 @@ export interface ConnectionOptions extends NegotiationOptions {
   readonly crypto: CryptoPort
   readonly trust: TrustStore
   readonly hub: Pick<HubClient, 'resolve$'>
-  /** The newest head of the ledger that this peer knows, for its descriptions. Default: what the hub said at the sign-in. */
+  /** The newest head of the ledger that this peer knows, for its descriptions. Default: the one of the sign-in. */
   readonly head?: () => LedgerHead | undefined
   /** Why no connection to the peer with this key is to be made, though its nickname was asked for. Default: there is no reason. */
   readonly objection?: (pubKey: string) => LighthouseError | undefined

@@ -80,7 +80,7 @@ function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSignal> {
     })
 }
 
-/** The other side's signals of this session. Of answers the first is looked at, and no other. */
+/** The other side's signals of this session. Only the first answer counts. */
 function remoteEvent$(
   context: SignalContext,
   signal$: Observable<Signal>,

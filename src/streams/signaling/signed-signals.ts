@@ -28,7 +28,7 @@ function digest(crypto: CryptoPort, payload: DescriptionPayload): string {
   return crypto.sha256(canonicalJson(payload as unknown as Json))
 }
 
-/** A local description or candidate as the signal that carries it, signed where the protocol says so. */
+/** A local description or candidate as the signal that carries it, signed where the protocol requires it. */
 export function toSignal(context: SignalContext, signal: RtcSignal, mux: MuxAbilities): Signal {
   const { identity, crypto, hubKey, head, session, other } = context
   const envelope = { session, from: identity.pubKey, to: other }

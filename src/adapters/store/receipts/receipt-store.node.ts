@@ -56,7 +56,7 @@ function failed(error: unknown, path: string): LighthouseError {
   return toLighthouseError('store-failed', error, prefix)
 }
 
-/** Throws where the marker tells of receipts that are gone. Before the file is opened, which would make it anew. */
+/** Throws where the marker shows that receipts are gone. Before the file is opened, which would create it. */
 function checkFile(path: string, marker: KeyMarker): void {
   const known = marker.read()
   const problem = known === undefined ? undefined : fileProblem(path)
@@ -109,8 +109,8 @@ function closeFile(database: Database): void {
   try {
     database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE')
   } catch {
-    // Nothing is lost by it: the log stays beside the file and is read when it is opened again. Whoever closes has nobody
-    // to tell, and a failure to open is told already.
+    // Nothing is lost: the log stays beside the file and is read when it is opened again. There is nobody left to report to,
+    // and a failure to open has been reported.
   } finally {
     closeDatabase(database)
   }
@@ -126,7 +126,7 @@ function closeStore({ database, lock: held }: OpenStore): void {
  * the file. Errors with `store-failed`: for a file that is damaged, of a newer version, another key's, or open in another
  * process, and for one that is gone where a marker beside it says that it was there. `:memory:` is a path too.
  *
- * All that a method was told when it returned survives the end of the process. A power cut may take what was told since
+ * What a method has stored when it returns survives the end of the process. A power cut may lose what was stored since
  * the log was synced last, every thousand pages or so; what is left is whole.
  */
 export function receiptStore$(

@@ -57,7 +57,7 @@ const migrations = [
     PRIMARY KEY (hub_key, seq, hash)
   ) STRICT, WITHOUT ROWID;
   `,
-  // What a hub said of sessions that this peer was never party to. Since then each has its parties from the start.
+  // What a hub sent about sessions to which this peer was never a party. Since then each has its parties from the start.
   'DELETE FROM sessions WHERE seeder IS NULL OR consumer IS NULL',
   // Since then unused: whether the settlement was compared with the block that it names.
   `
@@ -127,7 +127,7 @@ export function checkReceipts(database: Database, pubKey: string): void {
   checkOwner(database, pubKey)
 }
 
-/** What is said of a file that SQLite cannot make sense of. */
+/** The message about a file that SQLite cannot read. */
 export function damaged(finding: string): string {
   return `it is damaged (${finding.replaceAll(/\s+/g, ' ')}) and was left as it is. Restore it from a backup; or move it away and start with --accept-new, to begin anew: receipts in it are then not claimed, and what others owe you is forgotten`
 }

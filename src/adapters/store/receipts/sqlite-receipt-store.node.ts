@@ -10,7 +10,7 @@ const minuteMs = 60_000
 /** Numbers of blocks whose heads are kept for each hub. Peers that meet have seen heads of the same days. */
 const keptHeads = 1_000
 
-/** Sessions among which debts are looked into: more than a busy peer begins while it is away from its hub. */
+/** Sessions that are searched for debts: more than a busy peer begins while it is away from its hub. */
 const newestSessions = 1_000
 
 /** What the index `sessions_due` holds. */
