@@ -23,11 +23,11 @@ import { loadEngines } from '../src/adapters/webrtc/load.node.js'
 import { socketIoTransport } from '../src/adapters/hub/socket-io.client.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
+import { register$ } from '../src/register.js'
 import type { NetworkPort, SignalTransport } from '../src/ports.js'
 import { LighthouseError } from '../src/protocol/errors.js'
 import type { Identity } from '../src/protocol/peer/metadata.js'
 import type { ReceiptAck, SignedReceipt } from '../src/protocol/coins/receipt.js'
-import { registerText } from '../src/protocol/signaling/signed-texts.js'
 import { memoryReceipts } from './support/memory-receipts.node.js'
 import { backTo, resources } from './compliance/support/resources.js'
 import { failingStore } from './streams/support/coins.js'
@@ -42,17 +42,8 @@ let alice: Identity
 let bob: Identity
 const film = patternBytes(1, 0, 900_000)
 
-async function register(nickname: string): Promise<Identity> {
-  const keys = nodeCrypto.generateKeyPair()
-  const body = JSON.stringify({
-    pub_key: keys.pubKey,
-    nickname,
-    signature: nodeCrypto.sign(keys.privKey, registerText(nickname, keys.pubKey)),
-  })
-  const headers = { 'content-type': 'application/json', connection: 'close' }
-  const response = await fetch(`${hub.url}/v1/register`, { method: 'POST', headers, body })
-  expect(response.status).toBe(201)
-  return { ...keys, nickname, host: hub.url }
+function register(nickname: string): Promise<Identity> {
+  return lastValueFrom(register$({ host: hub.url, nickname }))
 }
 
 async function start(options: PeerOptions): Promise<{ readonly peer: Peer; readonly subscription: Subscription }> {

@@ -11,6 +11,7 @@ export {
   type Share,
   type Tunnel,
 } from './app.js'
+export { register$, type RegisterOptions } from './register.js'
 export type {
   ByteChannel,
   CryptoPort,

@@ -25,7 +25,7 @@ const RINGS = [
   },
   {
     name: 'app',
-    files: /^(index|app|peer-options|peer-options-rules|mux|mux-tcp)\.ts$/,
+    files: /^(index|app|register|peer-options|peer-options-rules|mux|mux-tcp)\.ts$/,
     may: [/^protocol\//, /^operators\//, /^streams\//, /^adapters\//, /^ports(\.ts|\/)/],
     packages: 'rxjs',
     node: 'never',

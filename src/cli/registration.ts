@@ -12,7 +12,7 @@ import type { HubClient } from '../ports.js'
 import { LighthouseError, isLighthouseError } from '../protocol/errors.js'
 import { hubUrl, type Identity } from '../protocol/peer/metadata.js'
 import { assertNickname } from '../protocol/peer/nickname.js'
-import { registerText } from '../protocol/signaling/signed-texts.js'
+import { registration$ } from '../streams/signaling/registration.js'
 import type { Parts } from './io.js'
 
 /** How a registration ended well. `taken-over` names the file of an older key pair that was moved out of the way. */
@@ -38,11 +38,8 @@ async function submit(
   identity: Identity,
   invite: string | undefined,
 ): Promise<'registered' | 'recovered'> {
-  const { nickname, pubKey, privKey } = identity
-  const signature = parts.crypto.sign(privKey, registerText(nickname, pubKey))
-  const request = { pubKey, nickname, signature, ...(invite === undefined ? {} : { invite: invite.trim() }) }
   try {
-    await firstValueFrom(client.register$(request), { defaultValue: undefined })
+    await firstValueFrom(registration$(client, parts.crypto, identity, invite), { defaultValue: undefined })
     return 'registered'
   } catch (error) {
     if (isLighthouseError(error, 'registration-refused') && (await isOurs(client, identity))) return 'recovered'

@@ -23,7 +23,7 @@ export interface RtcDataChannel {
   bufferedAmountLowThreshold: number
   binaryType: string
   /** Throws where it is not open, or its buffer is full. */
-  send(data: Uint8Array): void
+  send(data: Uint8Array<ArrayBuffer>): void
   /** Closes it once what was sent has left. */
   close(): void
   /** For `open`, `message`, `bufferedamountlow`, `error` and `close`. */
@@ -77,7 +77,8 @@ export function rtcChannel$(
       }),
       send(message) {
         try {
-          channel.send(message)
+          // Shared memory, which browsers refuse, throws here.
+          channel.send(message as Uint8Array<ArrayBuffer>)
         } catch (error) {
           throw toLighthouseError('channel-closed', error, 'data channel')
         }
