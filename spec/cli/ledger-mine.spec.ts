@@ -126,7 +126,7 @@ describe('ledger verify --mine', () => {
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, impostor.url], io)).toBe(7)
     expect(io.err()).toContain(
-      `is of the hub with the key ${impostor.keys.pubKey}, and this home knows its hub by ${hub.keys.pubKey}`,
+      `belongs to the hub with the key ${impostor.keys.pubKey}, but this home knows its hub by the key ${hub.keys.pubKey}`,
     )
     expect(io.err()).toContain('not one of 1 settlements that you hold')
     expect(evidenceIn(home)).toEqual([])
@@ -138,7 +138,7 @@ describe('ledger verify --mine', () => {
     const impostor = await startHub()
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, impostor.url], io)).toBe(7)
-    expect(io.err()).toContain(`knows its hub by ${hub.keys.pubKey}`)
+    expect(io.err()).toContain(`knows its hub by the key ${hub.keys.pubKey}`)
   })
 
   it('says how many settlements are of another hub', async () => {
@@ -154,7 +154,7 @@ describe('ledger verify --mine', () => {
     store.settle(other.settlement(other.transfer(receipt)))
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
-    expect(io.out()).toContain('Not compared: 1 settlement that another hub signed.')
+    expect(io.out()).toContain('Not compared: 1 settlement signed by another hub.')
   })
 
   it.each([
@@ -215,21 +215,21 @@ describe('ledger verify --mine', () => {
     writeFileSync(join(home, 'old.ndjson'), ledger.branch(5).text())
     const old = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, 'old.ndjson'], old)).toBe(0)
-    expect(old.out()).toContain('Not compared: 1 settlement of blocks behind its end.')
-    expect(old.out()).toContain('It ends before block 7, of which this home keeps the head.')
+    expect(old.out()).toContain('Not compared: 1 settlement of blocks after its end.')
+    expect(old.out()).toContain('It ends before block 7, whose head this home keeps.')
     expect(old.out()).toContain('2 lines about you, and 0 settlements that you hold: all as signed.')
     const other = smallLedger().ledger
     writeFileSync(join(home, 'other.ndjson'), other.text())
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, 'other.ndjson'], io)).toBe(2)
     expect(io.err()).toContain(
-      `is of the hub with the key ${other.hub.pubKey}, and this home knows its hub by ${ledger.hub.pubKey}`,
+      `belongs to the hub with the key ${other.hub.pubKey}, but this home knows its hub by the key ${ledger.hub.pubKey}`,
     )
     const nameless = ledger.branch(2)
     for (let seq = 3; seq < 8; seq += 1) nameless.grant(newKeys().pubKey)
     writeFileSync(join(home, 'nameless.ndjson'), nameless.text())
     expect(await run(['ledger', 'verify', '--mine', '--home', home, 'nameless.ndjson'], io)).toBe(2)
-    expect(io.err()).toContain('says whose ledger it is, and it does not fit what you hold')
+    expect(io.err()).toContain('does not name its hub, and does not match what you hold')
     expect(evidenceIn(home)).toEqual([])
   })
 
@@ -238,7 +238,7 @@ describe('ledger verify --mine', () => {
     hub.ledger.transfer(ledger.receipt(people[0], people[1], 'session-not-in-store', 5))
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home], io)).toBe(0)
-    expect(io.out()).toContain('1 line with your signature of which this home does not keep the receipt')
+    expect(io.out()).toContain('1 line with your signature for which this home has no receipt')
   })
 
   it('keeps a thousand findings and counts the rest', async () => {

@@ -93,7 +93,7 @@ describe('ledger verify', () => {
     ])
     const human = fakeOf(cwd)
     expect(await run(['ledger', 'verify', 'ledger.ndjson', '--fast'], human)).toBe(0)
-    expect(human.out()).toContain('7 blocks, every signature left out')
+    expect(human.out()).toContain('7 blocks, every signature skipped')
     expect(human.err()).toBe('')
   })
 
@@ -116,7 +116,7 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
 `,
     )
     expect(await said(ledger.branch(2).text())).toMatch(/^Hub key: not named in it\nNewest block: 2 of /m)
-    expect(await said('')).toMatch(/^Newest block: none\nIt has no block\.$/m)
+    expect(await said('')).toMatch(/^Newest block: none\nIt has no blocks\.$/m)
   })
 
   it('compares a ledger with the heads that this home keeps of its hub', async () => {
@@ -138,9 +138,7 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
     expect(await verify()).toMatch(/^0 The ledger[^]*It fits 2 heads that this home keeps\./)
     const other = ledger.branch(6)
     writeFileSync(join(home, 'old.ndjson'), other.text())
-    expect(await verify('old.ndjson')).toMatch(
-      /^0 The ledger[^]*It ends before block 7, of which this home keeps the head\./,
-    )
+    expect(await verify('old.ndjson')).toMatch(/^0 The ledger[^]*It ends before block 7, whose head this home keeps\./)
     hub.ledger = ledger.branch(6)
     hub.head = () => undefined
     expect(await verify()).toMatch(
@@ -161,13 +159,15 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
     hub.head = () => undefined
     const io = fakeOf(temporary())
     expect(await run(['ledger', 'verify', hub.url], io)).toBe(0)
-    expect(io.out()).toContain('The hub signed no head: whether the end is missing shows only against heads')
+    expect(io.out()).toContain('The hub signed no head, so a missing end shows only in comparison with heads')
     const home = homeOf(hub.url, people[0])
     const known = { version: 1, hub: { [hub.url]: newKeys().pubKey }, peer: {} }
     writeFileSync(join(home, 'known_peers.json'), JSON.stringify(known), { mode: 0o600 })
     const changed = fakeOf(home)
     expect(await run(['ledger', 'verify', '--home', home], changed)).toBe(7)
-    expect(changed.err()).toContain(`and this home knows its hub by ${known.hub[hub.url]}. Nothing was compared.`)
+    expect(changed.err()).toContain(
+      `but this home knows its hub by the key ${known.hub[hub.url]}. Nothing was compared.`,
+    )
   })
 
   it.each([
@@ -215,7 +215,7 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
     const json = fakeOf(temporary())
     expect(await run(['ledger', 'verify', hub.url, '--json'], json)).toBe(7)
     expect(json.messages().at(-1)).toMatchObject({
-      error: { code: 'ledger-broken', message: expect.stringContaining('not signed by its key') },
+      error: { code: 'ledger-broken', message: expect.stringContaining('not signed with its key') },
     })
   })
 
@@ -386,7 +386,7 @@ describe('ledger export', () => {
     const io = fakeOf(temporary())
     expect(await run(['ledger', 'export', hub.url], io)).toBe(7)
     expect(io.out()).toBe(hub.ledger.text())
-    expect(io.err()).toContain('it ends with block 4, and the hub signed block 7 as its head')
+    expect(io.err()).toContain('the ledger ends with block 4, but the hub signed block 7 as its head')
   })
 
   it('fails where the disk takes a part of it', () => {

@@ -184,7 +184,7 @@ describe('register, at a hub that starts with a new database', () => {
     expect([code, io.messages()]).toEqual([0, [{ registered: { nickname: 'alice', hub, pubKey, home } }]])
     expect(await (await fetch(`${at.url}/v1/resolve/alice`)).text()).toBe(pubKey)
     at = await startHub()
-    expect((await call()).io.out()).toContain('registered again, with the same key')
+    expect((await call()).io.out()).toContain('Registered again with the same key')
     at = await startHub()
     await registerAt(at, 'alice')
     const taken = await call()

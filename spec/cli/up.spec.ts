@@ -226,7 +226,7 @@ describe('up', () => {
     const io = fakeIo(temporary(), { parts: peer.parts })
     const { code } = await start(io, ['--home', registered()])
     peer.state$.next({ type: 'waiting', retryInMs: 1500, code: 'hub-unreachable', message: 'refused' })
-    expect(io.err()).toContain('next try in 2 s')
+    expect(io.err()).toContain('retrying in 2 s')
     expect(peer.alive()).toBe(true)
     io.interrupt$.next()
     expect(await code).toBe(0)

@@ -188,7 +188,7 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
     )
     await page.goto(url)
     await page.waitForURL(`${proxy.url}proxy/bob/`)
-    expect(await page.textContent('h1')).toBe('Another page asked for this')
+    expect(await page.textContent('h1')).toBe('Request from another site')
     expect(peer.asked).toEqual([])
   })
 

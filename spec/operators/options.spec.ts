@@ -73,7 +73,7 @@ describe('the options of the public operators', () => {
 
   it.each<[string, () => unknown]>([
     [
-      'left out',
+      'skipped',
       () => [connectWithin!({ isOpen }), keepAlive!({ tick }), meter!(), frame!(), deframe!(), receiptPace!(() => 1)],
     ],
     ['none', () => [meter!({}), frame!({}), receiptPace!(() => 1, {})]],

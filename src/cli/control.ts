@@ -49,7 +49,7 @@ async function ask<T>(
   const run = readRunFile(home)
   if (run === undefined || !isAlive(run.pid)) throw notRunning
   const notAnswering = (reason: string): CommandFailure =>
-    new CommandFailure('not-answering', `the peer (process ${run.pid}) cannot be asked: ${reason}`)
+    new CommandFailure('not-answering', `cannot ask the peer (process ${run.pid}): ${reason}`)
   if (run.url === null) {
     // A start that long ago is over; the process id belongs to somebody else by now.
     const age = Date.now() - Date.parse(run.startedAt)
@@ -63,13 +63,13 @@ async function ask<T>(
   })
   const reply = await answered.catch((error: unknown) => {
     // Nobody listens there any more: it was killed, and the process id is another's.
-    throw isRefused(error) ? notRunning : notAnswering(`it gave no answer within ${timeoutMs / 1000} s`)
+    throw isRefused(error) ? notRunning : notAnswering(`it did not answer within ${timeoutMs / 1000} s`)
   })
   try {
     const found = read(reply)
     if (found !== undefined) return { value: found.value, run }
   } catch (error) {
-    if (error instanceof SyntaxError) throw notAnswering('it does not speak as a peer does')
+    if (error instanceof SyntaxError) throw notAnswering('its answer is invalid')
     throw error
   }
   throw failureIn(parseMembers(reply.body)) ?? notAnswering(`it answers with status ${reply.status}`)

@@ -14,7 +14,7 @@ function describe(code: string | undefined, message: string, path: string): stri
     case 'EDQUOT':
       return `the disk is full: there is no room for "${path}"`
     case 'EFBIG':
-      return `"${path}" has become larger than its file system or your limits allow`
+      return `"${path}" is larger than its file system or your limits allow`
     case 'ENAMETOOLONG':
       return `the file system does not take a name as long as "${path}". Choose a shorter one with -o FILE`
     default:

@@ -3,27 +3,27 @@ import type { CommandCode, FailureCode } from './exit-codes.js'
 
 /** What the person can do about a failure, where the message itself does not say it. */
 export const nextSteps: Partial<Record<FailureCode, string>> = {
-  usage: 'Run "lighthouse-peer --help" to see what there is.',
+  usage: 'Run "lighthouse-peer --help" for the commands and their options.',
   'not-registered': 'Run: lighthouse-peer register --hub URL --nickname NAME',
   'not-authenticated': 'Register again: lighthouse-peer register --hub URL --nickname NAME',
-  'session-replaced': 'Stop the other one, or use another --home for another peer.',
+  'session-replaced': 'Stop the other peer, or use another --home.',
   'hub-unreachable': 'Check the address and that the hub is running.',
   'rate-limited': 'Wait a minute and try again.',
-  'malformed-nickname': 'A nickname is made of the letters a to z, at most 63.',
+  'malformed-nickname': 'Use 1 to 63 of the letters a to z.',
   'not-running': 'Start it with: lighthouse-peer up',
   'already-running': 'Stop it with: lighthouse-peer stop',
-  'not-answering': 'Try again; if it stays so, end the process and start it anew.',
+  'not-answering': 'Try again. If it still does not answer, end the process and start it again.',
   'key-changed':
-    'Ask the other side, over another channel, whether the key was really changed, before you forget the old one.',
-  'bad-signature': 'Somebody in between may have changed a message: do not use this hub until you know why.',
-  'ledger-broken': 'Keep what you have, and ask the operator of the hub.',
+    'Ask the other side, over another channel, whether the key really changed before you forget the old one.',
+  'bad-signature': 'Somebody may have tampered with a message. Do not use this hub until you know why.',
+  'ledger-broken': 'Keep your files, and ask the operator of the hub.',
   'spending-limit': 'Start the peer with a higher limit, or wait for the next day.',
-  'no-coins': 'Share something: serving others earns coins.',
-  'own-nickname': 'What you share is in your own folder.',
-  'no-such-file': 'Look at the folder on the dashboard, and write the name as it is there.',
+  'no-coins': 'Share something to earn coins.',
+  'own-nickname': 'Open your own folder instead.',
+  'no-such-file': 'Open the folder in a browser, and copy the name from there.',
   'file-changed': 'Run the same command again.',
-  'not-as-announced': 'Remove what is kept to begin anew; if it stays so, ask the other side.',
-  internal: 'This should not happen: please report it, with what you did and the log.',
+  'not-as-announced': 'Delete the partial file to start again. If it happens again, ask the other side.',
+  internal: 'This is a bug. Please report it, with what you did and the log.',
 }
 
 /** A failure in words. */

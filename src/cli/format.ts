@@ -10,14 +10,14 @@ export function formatHub(state: HubState): string {
     case 'connecting':
       return 'connecting'
     case 'waiting':
-      return `not reached (${state.message}); next try in ${Math.ceil(state.retryInMs / 1000)} s`
+      return `unreachable (${state.message}); retrying in ${Math.ceil(state.retryInMs / 1000)} s`
     case 'stopped':
       return `signed out: ${state.message}`
   }
 }
 
 const udpWords = {
-  unknown: 'not known, no STUN or TURN server was asked',
+  unknown: 'unknown: no STUN or TURN server was asked',
   open: 'open',
   blocked: 'blocked by this network; only TURN over TCP or TLS gets through',
 } as const
@@ -58,7 +58,7 @@ export function formatStatus(stats: PeerStats, url: string): string {
     ['nickname', stats.nickname],
     ['dashboard', url],
     ['hub', formatHub(stats.hub)],
-    ['coins', stats.coins === undefined ? 'not known yet' : formatCoins(stats.coins)],
+    ['coins', stats.coins === undefined ? 'unknown' : formatCoins(stats.coins)],
     ['UDP', udpWords[stats.udp]],
     ['up for', `${Math.floor(stats.uptimeMs / 1000)} s`],
     ['memory', formatBytes(stats.memory.rss)],

@@ -14,52 +14,52 @@ Exit codes:
   0 done   1 failure   2 usage   3 not registered or not authenticated   4 hub unreachable
   5 peer unreachable or timed out   6 out of coins   7 integrity failure
 
-Environment: every option names its variable. LIGHTHOUSE_HOME, LIGHTHOUSE_JSON, LIGHTHOUSE_PORT_BASE and
-LIGHTHOUSE_LOG_LEVEL hold for every command; NO_COLOR turns colours off.
-The home is --home, else the current directory when it has a metadata.json, else $LIGHTHOUSE_HOME, else the
+Environment: the help of each option names its variable. LIGHTHOUSE_HOME, LIGHTHOUSE_JSON, LIGHTHOUSE_PORT_BASE and
+LIGHTHOUSE_LOG_LEVEL apply to every command; NO_COLOR turns colours off.
+The home is --home, else the current directory if it has a metadata.json, else $LIGHTHOUSE_HOME, else the
 platform's configuration folder.
 
-"lighthouse-peer COMMAND --help" tells more.`,
+Run "lighthouse-peer COMMAND --help" for details and examples.`,
   demo: `
 Examples:
   $ lighthouse-peer demo                    then open http://127.0.0.1:42000/proxy/bob/
-  $ lighthouse-peer demo --port-base 43000  when another peer has the usual ports
+  $ lighthouse-peer demo --port-base 43000  when another peer uses the default ports
 
-Everything it makes is in a temporary folder, which goes with Ctrl-C.`,
+Everything is stored in a temporary folder, which is removed on Ctrl-C.`,
   hub: `
 Examples:
-  $ lighthouse-peer hub                     on this machine, port 3000, names and coins in the home's hub.db
+  $ lighthouse-peer hub                     on this machine, port 3000, with names and coins in hub.db in the home
   $ lighthouse-peer hub --host 0.0.0.0 --database sqlite:/var/lib/lighthouse/hub.db
   $ lighthouse-peer hub --registration invite   and then: lighthouse-peer hub invite
   $ lighthouse-peer hub --limit offers-per-minute=600 --limit sockets-per-address=256
   $ lighthouse-peer hub --stun stun:stun.example:3478 --turn turn:turn.example:3478 --turn-secret SECRET
 
-Peers speak plain http only to this machine and to private addresses: put a TLS proxy before a public hub, and say
---trust-proxy 1, so that limits hold for each client and not for the proxy.
-Several processes serve one community with --database postgres://… and --redis redis://….
-When the database of before is gone, empty or another hub's, the hub does not start: restore it, or say --accept-new.
-Give secrets as LIGHTHOUSE_TURN_SECRET and LIGHTHOUSE_DATABASE, so that no process list shows them. Several values of a
-variable are separated by commas.`,
+Peers use plain HTTP only with a hub on this machine or at a private address. Put a TLS proxy in front of a public hub and
+pass --trust-proxy 1, so that limits apply to each client and not to the proxy.
+To run several processes for one community, use --database postgres://… and --redis redis://….
+If the hub's database is missing, empty or another hub's, the hub does not start: restore it, or pass --accept-new.
+Pass secrets in LIGHTHOUSE_TURN_SECRET and LIGHTHOUSE_DATABASE, so that they do not appear in the process list. Separate
+several values of a variable with commas.`,
   'hub invite': `
 Examples:
-  $ lighthouse-peer hub invite              one code, for the hub whose database is the home's hub.db
+  $ lighthouse-peer hub invite              one code, for the hub whose database is hub.db in the home
   $ lighthouse-peer hub invite --count 10 --database sqlite:/var/lib/lighthouse/hub.db
 
-Works while the hub runs, and while it does not. Only digests are kept: write the codes down.`,
+Works whether or not the hub is running. Only digests are stored, so write the codes down.`,
   register: `
 Examples:
   $ lighthouse-peer register --hub hub.example:3000 --nickname alice
   $ lighthouse-peer register --hub http://127.0.0.1:3000 --nickname bob --home ~/bob
-  $ lighthouse-peer register --hub hub.example:3000 --nickname carol --invite CODE   where the operator gave you one
+  $ lighthouse-peer register --hub hub.example:3000 --nickname carol --invite CODE   if the operator gave you a code
 
-Writes metadata.json with your key to the home; whoever has that file is you. Repeat the command when it was
-interrupted, or when the hub has lost you: nothing is registered twice, and the key stays the same.`,
+Writes metadata.json with your private key to the home. Anybody who has that file can act as you. If the command was
+interrupted, or the hub has lost your registration, run it again: nothing is registered twice, and the key stays the same.`,
   up: `
 Examples:
   $ lighthouse-peer up                      share ./data, open the dashboard
   $ lighthouse-peer up --share ~/Films --no-open
-  $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service of this machine instead of a folder
-  $ lighthouse-peer up --json --port-base 0   for a program: the addresses first, then what happens, a line each`,
+  $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service on this machine instead of a folder
+  $ lighthouse-peer up --json --port-base 0   for programs: the addresses first, then one line for each event`,
   status: `
 Examples:
   $ lighthouse-peer status
@@ -70,57 +70,56 @@ Examples:
   $ lighthouse-peer coins --json`,
   get: `
 Examples:
-  $ lighthouse-peer get bob/films/film.mp4  as film.mp4 into the current folder
+  $ lighthouse-peer get bob/films/film.mp4  to film.mp4 in the current folder
   $ lighthouse-peer get 'bob/été, 100 %.ogg' -o ~/Music
   $ lighthouse-peer get lighthouse://bob/a%20b.mp4 -o b.mp4 --force
   $ lighthouse-peer get bob/films.tar -o - | tar -x
 
-Through the running peer, and paid for like everything: a coin for a megabyte. While it grows it is FILE.part, with
-FILE.part.json beside it (less of a very long name), and it gets its name when all of it is there. A file that is there already is left alone,
-unless you say --force. A connection that breaks is made again, until ten attempts in a row brought nothing. After
-Ctrl-C, or when the coins run out (exit code 6), the same command goes on where it stopped; a file that has changed
-since is fetched from its beginning. Exit code 7 means that what was sent is not what was announced.
+The download goes through the running peer and costs one coin a megabyte. Until it is complete it is stored as FILE.part,
+with FILE.part.json beside it (a very long name is shortened); then it gets its name. An existing file is not replaced
+unless you pass --force. If the connection breaks, get reconnects, and gives up after ten attempts in a row without data.
+After Ctrl-C, or when you run out of coins (exit code 6), run the same command again to resume. A file that has changed
+since is downloaded from the beginning. Exit code 7 means that the data does not match what was announced.
 
-With -o - the file goes to stdout as it comes, and everything else to stderr; a pipe or a device as FILE is written to
-likewise. It cannot be taken back: another run begins anew, and where the file changes in the middle it ends with exit
-code 7. Where the other side announces no length, --max is the most that is fetched unasked: on a terminal you are
-asked whether to go on, elsewhere that is the end.`,
+With -o - the file is written to stdout as it arrives, and everything else to stderr. FILE can also be a pipe or a device.
+Such output cannot be undone: another run starts from the beginning, and if the file changes during the download, get ends
+with exit code 7. If the other side does not announce a size, get stops at --max: on a terminal it asks whether to
+continue, otherwise it ends.`,
   forgive: `
 Examples:
   $ lighthouse-peer forgive bob             bob owes 0.350000 coins less here.
 
-Who took a megabyte on credit and has not paid is sent nothing more. What a broken connection lost on the way is a
-debt too, though nobody can sign for it, so that in the end it may be somebody honest who is told that coins are
-owed here. Whether to forgive them is yours to decide; receipts that you hold are settled all the same.`,
+A peer that has received a megabyte on credit without paying is sent nothing more. Bytes that were lost when a connection
+broke count as debt too, although nobody can sign for them, so an honest peer may end up owing you coins. This command
+writes the debt off. Receipts that you hold are settled all the same.`,
   ledger: `
 Examples:
-  $ lighthouse-peer ledger verify           is the ledger of my hub right?
+  $ lighthouse-peer ledger verify           check the ledger of your hub
   $ lighthouse-peer ledger export -o ledger.ndjson
 
-"lighthouse-peer ledger verify --help" tells more.`,
+Run "lighthouse-peer ledger verify --help" for details.`,
   'ledger verify': `
 Examples:
   $ lighthouse-peer ledger verify           the ledger of the hub that this home is registered at
-  $ lighthouse-peer ledger verify --mine    and is every line about me what I signed, and was promised?
+  $ lighthouse-peer ledger verify --mine    also compare every line about you with what you signed and received
   $ lighthouse-peer ledger verify https://hub.example --fast
   $ lighthouse-peer ledger verify sqlite:/var/lib/lighthouse/hub.db   while the hub is stopped
   $ lighthouse-peer ledger verify ledger.ndjson --json
 
-Follows the chain from its first block: numbers, hashes, shapes, every receipt with its signature, what each
-session had settled before, and that the wallets add up to the grants and none is below zero. The first block
-that is wrong is named, with exit code 7. At a hub's address the end must be the head that the hub signs now, and
-not before one that this home keeps; a SQLite file must be whole. --fast leaves the signatures of receipts out, which
-take most of the time.
---mine writes what proves a forged, changed or missing line to evidence-*.json in the home. It compares with the
-hub whose key the home remembers and no other; a file or database may end earlier, which is said and no evidence.`,
+Checks the chain from the first block: block numbers, hashes, formats, every receipt and its signature, the amount that
+each session had settled before, that the wallets add up to the grants, and that no wallet is negative. The first wrong
+block is named, with exit code 7. A hub's ledger must end with the head that the hub signs now, and not before a head that
+this home keeps; a SQLite file must be intact. --fast skips the signatures of receipts, which take most of the time.
+--mine writes evidence of forged, changed or missing lines to evidence-*.json in the home. It accepts only the hub whose
+key the home remembers. A file or database may end earlier; that is reported, and is not evidence.`,
   'ledger export': `
 Examples:
   $ lighthouse-peer ledger export -o ledger.ndjson      of the hub that this home is registered at
   $ lighthouse-peer ledger export https://hub.example | gzip > ledger.ndjson.gz
   $ lighthouse-peer ledger export postgres://hub@db/hub -o ledger.ndjson
 
-One block a line, as JSON. Nothing is checked on the way but that a hub goes up to the head that it signs (exit
-code 7 otherwise): verify the file afterwards.`,
+Writes one block a line, as JSON. Checks only that a hub's ledger reaches the head that the hub signs (exit code 7 if it
+does not): verify the file afterwards.`,
   stop: `
 Examples:
   $ lighthouse-peer stop

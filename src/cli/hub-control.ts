@@ -59,6 +59,6 @@ export async function askForInvites(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return undefined
     if (error instanceof LighthouseError) throw error
-    throw unreachable(`gave no answer within ${answerTimeoutMs / 1000} s`)
+    throw unreachable(`did not answer within ${answerTimeoutMs / 1000} s`)
   }
 }

@@ -45,12 +45,12 @@ export function hubReach(facts: ReachFacts): Reach {
   const warnings: string[] = []
   if (hosts.length === 0 && !facts.isBehindProxy) {
     warnings.push(
-      'Only this machine can reach this hub. For others, listen on an address of theirs too: --host 0.0.0.0 is all of them.',
+      'Only this machine can reach this hub. To let others connect, listen on more addresses: --host 0.0.0.0 means all of them.',
     )
   }
   if (!facts.hasIceServers) {
     warnings.push(
-      'No STUN server is named, so peers behind different routers will not reach each other. Name one: --stun stun:HOST:PORT.',
+      'No STUN server is set, so peers behind different routers cannot reach each other. Set one with --stun stun:HOST:PORT.',
     )
   }
   return { addresses: urls('http', true), withTls: urls('https', false), warnings }

@@ -152,7 +152,7 @@ export function readEnvironment(command: Command, env: Readonly<Record<string, s
 
 /** Options of every command. `--home` reads its variable later, since a metadata.json in the current directory goes before. */
 export const globalOptions = (): readonly Option[] => [
-  new Option('--home <dir>', 'keys, remembered peers and state of this peer (env: LIGHTHOUSE_HOME)'),
+  new Option('--home <dir>', 'folder with keys, remembered peers and state (env: LIGHTHOUSE_HOME)'),
   option('--json', 'machine-readable output on stdout', 'LIGHTHOUSE_JSON'),
   option(
     '--port-base <n>',
@@ -160,7 +160,7 @@ export const globalOptions = (): readonly Option[] => [
     'LIGHTHOUSE_PORT_BASE',
     parsePortBase,
   ),
-  option('--log-level <level>', 'what to log on stderr (default: warn)', 'LIGHTHOUSE_LOG_LEVEL').choices(logLevels),
+  option('--log-level <level>', 'log level on stderr (default: warn)', 'LIGHTHOUSE_LOG_LEVEL').choices(logLevels),
 ]
 
 /** What the options above come to. */
@@ -181,7 +181,7 @@ export const databaseOption = (): Option =>
 
 /** `--accept-new`, with what it is about. */
 export const acceptNewOption = (what: string): Option =>
-  option('--accept-new', `begin anew although ${what} of before cannot be found`, 'LIGHTHOUSE_ACCEPT_NEW')
+  option('--accept-new', `start anew although ${what} cannot be found`, 'LIGHTHOUSE_ACCEPT_NEW')
 
 /** `--engine`. */
 export const engineOption = (): Option =>

@@ -83,14 +83,16 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
         done(code, daemons.has(name))
       })
 
-  add<DemoValues>('demo', 'run a hub and two peers on this machine, to look at', demoCommand).addOption(engineOption())
+  add<DemoValues>('demo', 'run a hub and two peers on this machine as a demonstration', demoCommand).addOption(
+    engineOption(),
+  )
   const hub = add<HubValues>('hub', 'run a hub: names, signaling, coins', hubCommand)
     .addOption(option('--host <address>', 'address to listen on (default: 127.0.0.1)', 'LIGHTHOUSE_HOST'))
     .addOption(
       option('--port <n>', 'port to listen on, 0 lets the system choose (default: 3000)', 'LIGHTHOUSE_PORT', parsePort),
     )
     .addOption(databaseOption())
-    .addOption(acceptNewOption("the hub's database"))
+    .addOption(acceptNewOption("the hub's earlier database"))
     .addOption(option('--redis <url>', 'redis://…, for several hub processes on one PostgreSQL', 'LIGHTHOUSE_REDIS'))
     .addOption(
       option('--initial-coins <n>', 'coins of a new peer (default: 100)', 'LIGHTHOUSE_INITIAL_COINS', parseCoinCount),
@@ -103,7 +105,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(
       option(
         '--limit <name=n>',
-        `how much one address or key may ask, repeatable: ${limitSpellings().join(', ')}`,
+        `limit on requests of one address or key, repeatable: ${limitSpellings().join(', ')}`,
         'LIGHTHOUSE_LIMIT',
         collectLimit,
       ),
@@ -111,7 +113,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(
       option(
         '--trust-proxy <which>',
-        "how many proxies in front tell the client's address, or their addresses (default: none)",
+        'how many proxies are in front of the hub, or their addresses (default: none)',
         'LIGHTHOUSE_TRUST_PROXY',
         parseTrustProxy,
       ),
@@ -119,18 +121,18 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(option('--stun <url>', 'STUN server for the peers, repeatable', 'LIGHTHOUSE_STUN', collectStun))
     .addOption(option('--turn <url>', 'TURN server for the peers, repeatable', 'LIGHTHOUSE_TURN', collectTurn))
     .addOption(option('--turn-secret <secret>', 'secret shared with the TURN server', 'LIGHTHOUSE_TURN_SECRET'))
-  add<InviteValues>('invite', 'make codes that let people register', hubInviteCommand, hub)
+  add<InviteValues>('invite', 'create invitation codes', hubInviteCommand, hub)
     .addOption(option('--count <n>', 'how many (default: 1)', 'LIGHTHOUSE_COUNT', parseInviteCount))
     .configureHelp({
       showGlobalOptions: true,
       // Of the hub's own options only where its database is.
       visibleGlobalOptions: () => [...hub.options.filter(made => made.long === '--database'), ...program.options],
     })
-  add<RegisterValues>('register', 'make a key pair and register a nickname', registerCommand)
+  add<RegisterValues>('register', 'create a key pair and register a nickname', registerCommand)
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
     .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
-    .addOption(option('--invite <code>', 'where the hub asks for one', 'LIGHTHOUSE_INVITE'))
-  add<UpValues>('up', 'sign in, open the listeners, run until Ctrl-C', upCommand)
+    .addOption(option('--invite <code>', 'invitation code, if the hub requires one', 'LIGHTHOUSE_INVITE'))
+  add<UpValues>('up', 'sign in, open the listeners and run until Ctrl-C', upCommand)
     .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
     .addOption(
       option(
@@ -148,13 +150,13 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
       ),
     )
     .addOption(option('--max-day <coins>', 'most that a day (UTC) may cost', 'LIGHTHOUSE_MAX_DAY', parseSpending))
-    .addOption(acceptNewOption('the receipts'))
+    .addOption(acceptNewOption('earlier receipts'))
     .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
     .addOption(engineOption())
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)
-  add<GetValues>('get', 'fetch a file that somebody shares', getCommand)
+  add<GetValues>('get', 'download a file that somebody shares', getCommand)
     .argument('<file>', 'NICK/PATH, as in the listing, or lighthouse://NICK/PATH, percent-encoded')
     .addOption(
       option(
@@ -166,13 +168,13 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .addOption(
       option(
         '--max <size>',
-        'ask before more is fetched (default: 1GB where no length is announced)',
+        'ask before more is downloaded (default: 1GB if no size is announced)',
         'LIGHTHOUSE_MAX',
         parseSize,
       ),
     )
     .addOption(option('-f, --force', 'replace the file if it is there', 'LIGHTHOUSE_FORCE'))
-  add<ForgiveValues>('forgive', 'ask nothing more for what somebody owes the running peer', forgiveCommand).argument(
+  add<ForgiveValues>('forgive', 'write off what somebody owes the running peer', forgiveCommand).argument(
     '<nickname>',
     'letters a to z',
   )
@@ -182,10 +184,10 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
     .helpCommand(false)
     .helpOption('--help', 'print this help')
     .addHelpText('after', examples.ledger!)
-  add<LedgerVerifyValues>('verify', 'follow a ledger and find what is wrong', ledgerVerifyCommand, ledger)
+  add<LedgerVerifyValues>('verify', 'check a ledger', ledgerVerifyCommand, ledger)
     .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
-    .addOption(option('--mine', 'compare it with the receipts and settlements of this home', 'LIGHTHOUSE_MINE'))
-    .addOption(option('--fast', 'leave the signatures of receipts out', 'LIGHTHOUSE_FAST'))
+    .addOption(option('--mine', 'compare it with the receipts and settlements in this home', 'LIGHTHOUSE_MINE'))
+    .addOption(option('--fast', 'skip the signatures of receipts', 'LIGHTHOUSE_FAST'))
   add<LedgerExportValues>('export', 'write a ledger to a file or to stdout', ledgerExportCommand, ledger)
     .argument('[source]', "http(s)://HUB, sqlite:PATH, postgres://…, or a file (default: the home's hub)")
     .addOption(option('-o, --output <file>', 'a new file (default: stdout)', 'LIGHTHOUSE_OUTPUT'))

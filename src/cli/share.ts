@@ -41,7 +41,7 @@ export function parseShare(text: string | undefined, cwd: string): Share | undef
   throw new LighthouseError(
     'invalid-share',
     stats === undefined
-      ? `--share "${text}": there is no such folder, and it is not host:port with a port from 1 to 65535. Make the folder, or check the path`
+      ? `--share "${text}": there is no such folder, and it is not host:port with a port from 1 to 65535. Create the folder, or check the path`
       : `--share "${text}" is not a folder. Share the folder that it is in`,
   )
 }

@@ -11,7 +11,7 @@ export type OutputStream = Pick<NodeJS.WriteStream, 'write' | 'on' | 'writableLe
 /** Why `name` cannot be written. The reader of a pipe has closed it (EPIPE), or a terminal is gone (EIO): nobody is left to tell. */
 export function outputFailure(error: NodeJS.ErrnoException, name: string, isTTY = false): Error {
   return error.code === 'EPIPE' || (isTTY && error.code === 'EIO')
-    ? new CommandFailure('output-closed', `whoever read ${name} has closed it`)
+    ? new CommandFailure('output-closed', `the reader of ${name} has closed it`)
     : diskFailure(error, name)
 }
 

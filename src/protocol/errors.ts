@@ -45,7 +45,7 @@ export const errorCodes = {
   'spending-limit': 'connect',
   /** The hub limits how often this may be asked. Wait a moment. */
   'rate-limited': 'connect',
-  /** The hub cannot be reached or is not one. Check its address; it is tried again by itself. */
+  /** The hub cannot be reached or is not one. Check its address; it is tried again automatically. */
   'hub-unreachable': 'hub',
   /** The hub's answer is not what its protocol says. Check the address and its version. */
   'hub-protocol': 'hub',

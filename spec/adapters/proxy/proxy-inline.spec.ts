@@ -148,7 +148,7 @@ describe('/inline/:nickname/*', () => {
       expect(program.headers).not.toHaveProperty('location')
       expect(program.headers).not.toHaveProperty('refresh')
       expect(JSON.parse(program.body)).toMatchObject({
-        title: 'bob sends you elsewhere',
+        title: 'bob redirects you elsewhere',
         detail: expect.stringContaining(target),
       })
       const person = await ask(proxy.port, '/inline/bob/', { headers: { accept: 'text/html' } })

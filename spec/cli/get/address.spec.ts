@@ -15,7 +15,7 @@ describe('parseFileAddress', () => {
     ['lighthouse://bob/100 %.txt', '/100%20%25.txt', '100 %.txt'],
     ['lighthouse://bob/video?quality=1#t=3', '/video?quality=1', 'video'],
   ])('%s', (text, path, name) => {
-    if (path === '') return expect(() => parseFileAddress(text)).toThrow('is no path')
+    if (path === '') return expect(() => parseFileAddress(text)).toThrow('is not the path')
     expect(parseFileAddress(text)).toEqual({ nickname: 'bob', path, name, text: `lighthouse://bob${path}` })
   })
 
@@ -41,7 +41,7 @@ describe('parseFileAddress', () => {
 
   it('refuses a name that would mean something else on Windows', () => {
     expect(parseFileAddress('bob/a:b').name).toBe('a:b')
-    expect(() => parseFileAddress('bob/a:b', true)).toThrow('is no path')
-    expect(() => parseFileAddress('bob/a\\b', true)).toThrow('is no path')
+    expect(() => parseFileAddress('bob/a:b', true)).toThrow('is not the path')
+    expect(() => parseFileAddress('bob/a\\b', true)).toThrow('is not the path')
   })
 })

@@ -69,7 +69,7 @@ describe('Bound', () => {
     const { bound, asked } = boundOf({ max: 1_000, answers: [true] })
     await bound.begin(3_000_000)
     await bound.begin(3_000_000)
-    expect(asked).toEqual(['film.mp4 of bob has 3.0 MB, more than 1.0 kB. Go on?'])
+    expect(asked).toEqual(['film.mp4 from bob is 3.0 MB, more than 1.0 kB. Continue?'])
     const refused = boundOf({ max: 1_000 })
     await expect(refused.bound.begin(3_000_000)).rejects.toThrow(/more than 1\.0 kB\. .*--max/)
   })

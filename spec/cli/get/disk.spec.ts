@@ -54,7 +54,7 @@ describeIf(process.platform !== 'win32', 'needs limits as Unix has them')('with 
   it('leaves nothing behind where not even the note can be written', async () => {
     const cwd = temporary()
     const { code, err } = await shell(cwd, ['sh', '-c'], 'ulimit -f 0; exec GET')
-    expect([code, err]).toEqual([1, expect.stringMatching(/^error: "\S*film\.bin\.part" has become larger [^\n]+\n$/)])
+    expect([code, err]).toEqual([1, expect.stringMatching(/^error: "\S*film\.bin\.part" is larger [^\n]+\n$/)])
     expect(readdirSync(cwd)).toEqual([])
   })
 
@@ -63,7 +63,7 @@ describeIf(process.platform !== 'win32', 'needs limits as Unix has them')('with 
     const { code, err } = await shell(cwd, ['sh', '-c'], 'ulimit -f 1000; exec GET')
     expect([code, err]).toEqual([
       1,
-      expect.stringMatching(/^error: "\S*film\.bin\.part" has become [^\n]+ are kept in [^\n]+\n$/),
+      expect.stringMatching(/^error: "\S*film\.bin\.part" is larger [^\n]+ is kept in [^\n]+\n$/),
     ])
     expect(readdirSync(cwd)).toEqual(['film.bin.part', 'film.bin.part.json'])
     expect(await shell(cwd, ['sh', '-c'], 'exec GET')).toMatchObject({ code: 0 })
@@ -81,7 +81,7 @@ describeIf(canMount, 'needs a file system of its own (unshare, tmpfs)')('with a 
     [
       'full in the middle',
       '',
-      /^error: the disk is full: there is no room for "\S*film\.bin\.part"\. [^\n]+ are kept in [^\n]+\n$/,
+      /^error: the disk is full: there is no room for "\S*film\.bin\.part"\. [^\n]+ is kept in [^\n]+\n$/,
       'film.bin.part film.bin.part.json ',
     ],
     [

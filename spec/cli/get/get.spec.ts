@@ -199,7 +199,7 @@ describe('get, with what an earlier run left', () => {
     expect(bob.asked).toEqual([['/film.bin', 'bytes=100000-', tag]])
     expect(files()).toEqual(['film.bin'])
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
-    expect(io.err()).toBe('Going on at 100.0 kB.\n')
+    expect(io.err()).toBe('Resuming at 100.0 kB.\n')
   })
 
   it('begins anew when the file has changed, and says so', async () => {
@@ -283,7 +283,7 @@ describe('get, when the connection breaks', () => {
       ['/film.bin', 'bytes=100000-', tag],
     ])
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
-    expect(io.err()).toMatch(/^The transfer from bob broke off \(.*\)\. Trying again in 0\.\d s\.\n$/)
+    expect(io.err()).toMatch(/^The transfer from bob was interrupted \(.*\)\. Retrying in 0\.\d s\.\n$/)
   })
 
   it('waits for a peer that cannot be reached for a while', async () => {
@@ -293,7 +293,7 @@ describe('get, when the connection breaks', () => {
     expect(await get('bob/film.bin')).toBe(0)
     expect(bob.asked).toHaveLength(2)
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
-    expect(io.err()).toMatch(/It says peer-offline\. Trying again/)
+    expect(io.err()).toMatch(/It says peer-offline\. Retrying/)
   })
 
   it('starts over where nothing tells the version', async () => {
@@ -374,7 +374,7 @@ describe('get, when the connection breaks', () => {
     expect(files()).toEqual([])
   })
 
-  it('says on a terminal that nothing comes', async () => {
+  it('says on a terminal that the transfer has stalled', async () => {
     const silent: RequestListener = (_req, res) => {
       res.writeHead(200, { etag: tag, 'content-length': film.length })
       res.write(begun)
@@ -383,10 +383,10 @@ describe('get, when the connection breaks', () => {
     const write = io.stderr.write.bind(io.stderr)
     jest.spyOn(io.stderr, 'write').mockImplementation(text => {
       write(text)
-      if (/nothing for \d+ s/.test(text)) io.interrupt$.next()
+      if (/stalled for \d+ s/.test(text)) io.interrupt$.next()
     })
     expect(await get('bob/film.bin')).toBe(1)
-    expect(io.err()).toMatch(/\rfilm\.bin {2}100\.0 kB of 300\.0 kB {2}33 % {2}nothing for \d+ s/)
+    expect(io.err()).toMatch(/\rfilm\.bin {2}100\.0 kB of 300\.0 kB {2}33 % {2}stalled for \d+ s/)
   })
 
   it('takes silence for a break', async () => {
@@ -403,7 +403,7 @@ describe('get, when the connection breaks', () => {
         tap(event => event.type === 'waiting' && reasons.push(event.failure.message)),
       ),
     )
-    expect(reasons).toEqual(['the transfer from bob broke off (nothing came for 0.2 s)'])
+    expect(reasons).toEqual(['the transfer from bob was interrupted (no data for 0.2 s)'])
     expect(partial.length).toBe(film.length)
     await partial.close()
   })
@@ -418,7 +418,7 @@ describe('get, when the connection breaks', () => {
     afterBytes(begun.length, () => io.interrupt$.next())
     expect(await get('bob/film.bin')).toBe(1)
     expect(files()).toEqual(kept)
-    expect(io.err()).toMatch(/interrupted.*100\.0 kB of 300\.0 kB are kept in ".*film\.bin\.part".*goes on/)
+    expect(io.err()).toMatch(/interrupted.*100\.0 kB of 300\.0 kB is kept in ".*film\.bin\.part".*to resume/)
     expect(await get('bob/film.bin')).toBe(0)
     expect(bob.asked.at(-1)).toEqual(['/film.bin', 'bytes=100000-', tag])
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
@@ -430,9 +430,7 @@ describe('get, when coins are wanting', () => {
     const bob = new Bob([file()])
     const { get, files, io } = stageAt(await homeWith(bob, () => problem('no-coins', 402)))
     expect(await get('bob/film.bin')).toBe(6)
-    expect(io.err()).toMatch(
-      /out of coins: it says no-coins\. One coin buys one megabyte\..*serving others earns coins/,
-    )
+    expect(io.err()).toMatch(/out of coins: it says no-coins\. One coin buys one megabyte\..*to earn coins/)
     expect([bob.asked, files()]).toEqual([[], []])
   })
 
@@ -443,7 +441,7 @@ describe('get, when coins are wanting', () => {
     expect(await get('bob/film.bin', '--json')).toBe(6)
     expect(failure()).toEqual({
       code: 'no-coins',
-      message: expect.stringMatching(/^out of coins: .* The missing 200\.0 kB cost 0\.200000 coins\. 100\.0 kB of/),
+      message: expect.stringMatching(/^out of coins: .* The remaining 200\.0 kB costs 0\.200000 coins\. 100\.0 kB of/),
     })
     expect(files()).toEqual(kept)
     expect(await get('bob/film.bin', '--json')).toBe(0)
@@ -497,7 +495,7 @@ describe('get, when it cannot', () => {
 
   it.each<[string, RequestListener, number, RegExp]>([
     ['a folder', status(302, { location: './film.bin/' }), 2, /lighthouse:\/\/bob\/film\.bin: it is a folder/],
-    ['what is not there', status(404), 1, /no such file.*dashboard/],
+    ['what is not there', status(404), 1, /no such file.*in a browser/],
     ['an error', status(500), 1, /status 500/],
   ])('refuses %s in words', async (_what, answer, exit, words) => {
     const { get, files, io } = stageAt(await homeWith(new Bob([answer])))
@@ -509,9 +507,9 @@ describe('get, when it cannot', () => {
   it('says how to write a name that was copied from a browser', async () => {
     const { get, io } = stageAt(await homeWith(new Bob([status(404)])))
     expect(await get('bob/a%20b.bin')).toBe(1)
-    expect(io.err()).toContain('write "lighthouse://bob/a%20b.bin"')
+    expect(io.err()).toContain('use "lighthouse://bob/a%20b.bin"')
     expect(await get('lighthouse://bob/c%20d.bin')).toBe(1)
-    expect(io.err()).not.toContain('write "lighthouse://bob/c')
+    expect(io.err()).not.toContain('use "lighthouse://bob/c')
   })
 
   it.each<[string, readonly string[], number]>([
@@ -560,7 +558,7 @@ describe('get, when it cannot', () => {
     const full = diskFailure(Object.assign(new Error('write'), { code: 'ENOSPC' }), 'film.bin.part')
     jest.spyOn(PartialFile.prototype, 'append').mockRejectedValue(full)
     expect(await get('bob/film.bin')).toBe(1)
-    expect(io.err()).toMatch(/the disk is full.*100\.0 kB of 300\.0 kB are kept/)
+    expect(io.err()).toMatch(/the disk is full.*100\.0 kB of 300\.0 kB is kept/)
     expect(files()).toEqual(kept)
   })
 
@@ -689,7 +687,9 @@ describe('get without an announced length', () => {
     const { get, io } = stageAt(await homeWith(new Bob([endless])))
     afterBytes(undefined, () => io.interrupt$.next())
     expect(await get('bob/film.bin')).toBe(1)
-    expect(io.err()).toContain('bob does not say how long film.bin is: at most 1.0 GB are fetched unasked (--max).')
+    expect(io.err()).toContain(
+      'bob does not announce the size of film.bin. At most 1.0 GB will be downloaded without asking (--max).',
+    )
   })
 
   it('asks on a terminal whether to go on', async () => {
@@ -711,7 +711,7 @@ describe('get without an announced length', () => {
     const home = await homeWith(new Bob([file()]))
     const refused = stageAt(home)
     expect(await refused.get('bob/film.bin', '--max', '200kB')).toBe(1)
-    expect(refused.io.err()).toMatch(/film\.bin of bob has 300\.0 kB, more than 200\.0 kB\..*--max/)
+    expect(refused.io.err()).toMatch(/film\.bin from bob is 300\.0 kB, more than 200\.0 kB\..*--max/)
     expect(refused.files()).toEqual([])
     expect(await stageAt(home).get('bob/film.bin', '--max', '300kB')).toBe(0)
   })

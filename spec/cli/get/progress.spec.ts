@@ -11,7 +11,7 @@ describe('progressText', () => {
     expect(progressText({ ...film, rate: 1_000 })).toMatch(/2 h left$/)
     expect(progressText({ ...film, rate: 0 })).toMatch(/0 B\/s$/)
     expect(progressText({ ...film, size: undefined })).toBe('film.mp4  3.2 MB  1.5 MB/s')
-    expect(progressText({ ...film, silentSeconds: 12 })).toBe('film.mp4  3.2 MB of 10.0 MB  32 %  nothing for 12 s')
+    expect(progressText({ ...film, silentSeconds: 12 })).toBe('film.mp4  3.2 MB of 10.0 MB  32 %  stalled for 12 s')
     expect(progressText({ ...film, bytes: 0, size: 0, rate: undefined })).toBe('film.mp4  0 B of 0 B  100 %')
   })
 
@@ -52,7 +52,7 @@ describe('progressLine', () => {
       'film.mp4  1.0 MB of 10.0 MB  10 %  1.0 MB/s  9 s left\u001b[K',
       'film.mp4  3.0 MB of 10.0 MB  30 %  1.1 MB/s  7 s left\u001b[K',
       'film.mp4  3.0 MB of 10.0 MB  30 %  990.0 kB/s  8 s left\u001b[K',
-      'film.mp4  3.0 MB of 10.0 MB  30 %  nothing for 4 s\u001b[K',
+      'film.mp4  3.0 MB of 10.0 MB  30 %  stalled for 4 s\u001b[K',
       'film.mp4  4.0 MB of 10.0 MB  40 %  901.9 kB/s  7 s left\u001b[K',
       '\u001b[K',
     ])

@@ -93,10 +93,10 @@ describe('stepNegotiation', () => {
     const goodbye = (role: 'offering' | 'answering', ...events: Event[]) => goodbyeOf(run(role, events).state)
     expect([goodbye('offering'), goodbye('offering', undelivered)]).toEqual([undefined, undefined])
     expect([goodbye('offering', local(offer!)), goodbye('answering')]).toEqual(
-      Array(2).fill('the attempt was given up'),
+      Array(2).fill('the attempt was cancelled'),
     )
     expect(goodbye('answering', described(offer!, { versions: [] }))).toContain('no version')
-    expect(goodbye('offering', local(offer!), undelivered)).toBe('the attempt was given up')
+    expect(goodbye('offering', local(offer!), undelivered)).toBe('the attempt was cancelled')
     expect(goodbye('answering', described(offer!), opened)).toBeUndefined()
   })
 

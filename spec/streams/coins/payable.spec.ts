@@ -74,7 +74,7 @@ describe('payable$', () => {
   it('refuses at the limit of the day', () => {
     expect(outcome(peer({ signed: 2_000_000, limits: { dayBytes: 2_000_000 } }))).toEqual([
       'spending-limit',
-      expect.stringContaining('in a day'),
+      expect.stringContaining('for a day'),
     ])
   })
 

@@ -142,7 +142,7 @@ describe('seeding$', () => {
     expect([alive(), refused.length]).toEqual([servedLimits.making, 68])
     for (const { open } of connections.made) open()
     for (const key of keys.slice(32)) serve(key, 1)
-    expect([alive(), refused.at(-1)]).toEqual([160, 'this peer serves as many as it can; try again later'])
+    expect([alive(), refused.at(-1)]).toEqual([160, 'this peer is serving as many as it can; try again later'])
     for (let index = 0; index < 100; index++) serve(`rich ${index}`, 1)
     expect(alive()).toBe(servedLimits.total)
   })

@@ -37,7 +37,7 @@ const misdirected: Problem = {
 
 const forbidden: Problem = {
   status: 403,
-  title: 'Another page asked for this',
+  title: 'Request from another site',
   detail: 'The request came from a page of another origin, which may not use your peer.',
   next: 'If you want it, type the address into the address bar, or open it from the Lighthouse dashboard.',
 }
@@ -45,8 +45,8 @@ const forbidden: Problem = {
 const unconfirmed: Problem = {
   status: 403,
   title: 'Open this address?',
-  detail: 'Another page sent your browser here without a click of yours. Nothing has been done.',
-  next: 'Go on only if you expected this.',
+  detail: 'Another page sent your browser here without a click. Nothing has been done.',
+  next: 'Continue only if you expected this.',
 }
 
 /** What the guard looks at, from a Node request. */
@@ -74,7 +74,7 @@ export function guardedRequest(req: IncomingMessage): GuardedRequest {
 function confirm(req: Request, res: Response): void {
   // With the host, which has been checked: a path that begins with two slashes would lead elsewhere.
   const path = req.originalUrl.startsWith('/') ? req.originalUrl : '/'
-  const link = { href: `http://${req.headers.host}${path}`, text: 'Go on' }
+  const link = { href: `http://${req.headers.host}${path}`, text: 'Continue' }
   sendProblem(req, res, { ...unconfirmed, link })
 }
 

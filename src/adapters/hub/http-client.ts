@@ -29,7 +29,7 @@ interface Answer {
 function invalidResponse(url: string, what: string): LighthouseError {
   return new LighthouseError(
     'hub-protocol',
-    `${url} answered ${what}, which is not what a hub says. Check its address and version.`,
+    `${url} answered ${what}, which is not a hub's answer. Check its address and version.`,
   )
 }
 

@@ -73,5 +73,5 @@ const tooMany = {
   status: 503,
   title: 'Too many event streams',
   detail: `${maxEventStreams} clients are listening already.`,
-  next: 'Close a dashboard that you do not need, or ask GET /stats from time to time.',
+  next: 'Close a dashboard that you do not need, or poll GET /stats.',
 }

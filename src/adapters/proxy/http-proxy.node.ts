@@ -42,7 +42,7 @@ function lost({ tunnel }: ProxyHop, cause: Error): LighthouseError {
   const { nickname } = tunnel
   return new LighthouseError(
     'channel-closed',
-    `The tunnel to ${nickname} broke: ${cause.message}`,
+    `the tunnel to ${nickname} broke: ${cause.message}`,
     { nickname },
     { cause },
   )

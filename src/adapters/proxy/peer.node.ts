@@ -19,7 +19,7 @@ import { sendFailure } from './proxy-problem.node.js'
 function tunnel$(peer: Pick<ProxyBackend, 'connect$'>, nickname: string): Observable<Tunnel> {
   return peer
     .connect$(nickname)
-    .pipe(throwIfEmpty(() => new LighthouseError('webrtc-failed', 'The attempt ended without a connection.')))
+    .pipe(throwIfEmpty(() => new LighthouseError('webrtc-failed', 'the attempt ended without a connection')))
 }
 
 /** Answers requests under `/proxy` and `/inline`; false when it is neither. */

@@ -46,9 +46,9 @@ const wrongToken: Problem = {
 
 const broken: Problem = {
   status: 500,
-  title: 'Something went wrong here',
+  title: 'Internal error',
   detail: 'The request could not be handled.',
-  next: 'Try again. If it stays so, restart the peer and report what you asked for.',
+  next: 'Try again. If it happens again, restart the peer and report what you requested.',
 }
 
 const unreadableTarget: Problem = {
@@ -64,9 +64,9 @@ function methodNotAllowed(allow: string): RequestHandler {
     res.setHeader('Allow', allow)
     sendProblem(req, res, {
       status: 405,
-      title: `${req.method} is not for this address`,
-      detail: `It takes ${allow}.`,
-      next: `Ask again with ${allow.split(',')[0]!}.`,
+      title: `${req.method} is not allowed here`,
+      detail: `Allowed: ${allow}.`,
+      next: `Use ${allow.split(',')[0]!}.`,
     })
   }
 }
@@ -84,8 +84,8 @@ function confirmPeer(req: Request, res: Response): void {
   sendProblem(req, res, {
     status: 403,
     title: `Connect to ${whom}?`,
-    detail: `Another page sent your browser here without a click of yours. Nothing has been done yet.`,
-    next: `Going on connects you to ${whom}, and what you receive costs coins.`,
+    detail: `Another page sent your browser here without a click. Nothing has been done yet.`,
+    next: `Continuing connects you to ${whom}, and what you receive costs coins.`,
     link: { href: `http://${req.headers.host}${path}`, text: `Open ${whom}` },
   })
 }

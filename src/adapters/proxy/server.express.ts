@@ -24,7 +24,7 @@ export interface ProxyServerOptions {
 
 const upgradeOfNothing: Problem = {
   ...notFound,
-  detail: 'Nothing here takes this kind of connection.',
+  detail: 'Nothing here accepts this kind of connection.',
   next: 'Open WebSockets under /proxy/nickname/.',
 }
 

@@ -49,7 +49,7 @@ const missing: Problem = {
   status: 404,
   title: 'Nothing here',
   detail: 'There is no such file or folder in what is shared.',
-  next: 'Check the spelling, or go back to the folder and look again.',
+  next: 'Check the spelling, or open the folder and choose from the list.',
 }
 
 const malformed: Problem = {
@@ -62,7 +62,7 @@ const malformed: Problem = {
 const busy: Problem = {
   status: 503,
   title: 'Too busy',
-  detail: 'This computer has no more file handles to give.',
+  detail: 'This computer has run out of file handles.',
   next: 'Try again in a moment.',
 }
 
@@ -70,7 +70,7 @@ const failed: Problem = {
   status: 500,
   title: 'The file cannot be read',
   detail: 'The disk or the file system failed.',
-  next: 'Try again; if it stays, the owner of the folder has to look at the disk.',
+  next: 'Try again. If it happens again, the owner of the folder should check the disk.',
 }
 
 /** A request target's query with its question mark. Not parsed as a URL: in `//films/` the first name would be a host. */
@@ -180,7 +180,7 @@ async function openFolder({ path, home }: FolderServerOptions): Promise<SharedRo
   } catch (error) {
     if (error instanceof LighthouseError) throw error
     const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') return refuse('does not exist. Make the folder, or share another with --share.', error)
+    if (code === 'ENOENT') return refuse('does not exist. Create the folder, or share another with --share.', error)
     if (code === 'EACCES') return refuse('cannot be read. Give yourself permission, or share another folder.', error)
     return refuse(`cannot be shared (${code ?? 'unknown error'}). Share another folder.`, error)
   }

@@ -33,8 +33,8 @@ const reasons: Readonly<Record<LeftOutReason, string>> = {
   private: 'kept private by Lighthouse',
   unreadable: 'that cannot be read',
   encoding: 'with a name that is not UTF-8',
-  reserved: 'with a name that this system reserves',
-  link: 'linked to nothing that is shared',
+  reserved: 'with a name that is reserved on this system',
+  link: 'linked to something that is not shared',
   special: 'neither a file nor a folder',
 }
 

@@ -86,7 +86,7 @@ export function commitPending(home: string, identity: Identity): void {
   if (!createPrivateFile(metadataPath(home), formatMetadata(identity), 'invalid-metadata')) {
     throw new LighthouseError(
       'invalid-metadata',
-      `"${metadataPath(home)}" appeared meanwhile; the new key pair is in "${pendingPath(home)}". Keep one of them`,
+      `"${metadataPath(home)}" was created in the meantime; the new key pair is in "${pendingPath(home)}". Keep one of them`,
     )
   }
   discardPending(home)

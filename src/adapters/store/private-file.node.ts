@@ -81,7 +81,7 @@ export function readPrivateFile(path: string, code: ErrorCode): string | undefin
       throw new LighthouseError(code, reason)
     }
     if ((mode & constants.S_IFMT) !== constants.S_IFREG) refuse(`"${path}" is not a file`)
-    if (size > maxFileBytes) refuse(`"${path}" is far too large to be what it should`)
+    if (size > maxFileBytes) refuse(`"${path}" is too large`)
     const self = process.getuid?.()
     if (self !== undefined && self !== 0 && uid !== self) refuse(`"${path}" belongs to another user`)
     if (hasModes && (mode & 0o077) !== 0) {

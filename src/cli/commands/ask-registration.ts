@@ -26,7 +26,7 @@ async function registerAsking(
     return await register(io.parts, home, host, nickname)
   } catch (error) {
     if (!isLighthouseError(error, 'registration-refused') || error.details.field !== 'invite') throw error
-    output.notice('This hub takes members by invitation.')
+    output.notice('This hub requires an invitation.')
     const invite = await io.ask({
       message: 'Your invitation code?',
       placeholder: 'from whoever runs the hub',

@@ -8,6 +8,6 @@ export async function coinsCommand(context: Context): Promise<ExitCode> {
   const { bytes, asOf } = (await askPeer(context.home, 'GET', '/coins', readCoins)).value
   const away = asOf === undefined ? {} : { hub: 'away', asOf }
   context.output.result({ coins: formatCoins(bytes), bytes, ...away }, formatCoins(bytes))
-  if (asOf !== undefined) context.output.notice(`The hub is away; it said so at ${asOf}.`)
+  if (asOf !== undefined) context.output.notice(`The hub is unreachable. This was the balance at ${asOf}.`)
   return exitCodes.done
 }

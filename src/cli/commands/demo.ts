@@ -74,7 +74,7 @@ function failureOf(messages: readonly Message[]): LighthouseError | undefined {
 
 function describeExit({ program, ending }: ExitedProcess): string {
   const last = program.errorLines().join(' | ')
-  return `${program.name} ended (${ending})${last === '' ? '' : `; its last words: ${last}`}`
+  return `${program.name} ended (${ending})${last === '' ? '' : `; its last output: ${last}`}`
 }
 
 /** The first message of a type. Rejects when the program ends before, or says nothing of the kind for half a minute. */
@@ -202,7 +202,7 @@ export async function demoCommand(context: Context, { engine = 'auto' }: DemoVal
     await lastValueFrom(perform$(context, group, home, engine).pipe(takeUntil(io.interrupt$)), {
       defaultValue: undefined,
     })
-    output.notice('Ending …')
+    output.notice('Stopping …')
     return exitCodes.done
   } finally {
     await group.stop()

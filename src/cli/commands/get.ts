@@ -71,15 +71,15 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
   const tell = (event: DownloadEvent): void => {
     switch (event.type) {
       case 'began':
-        if (resumedFrom === undefined && event.from > 0) notice(`Going on at ${formatBytes(event.from)}.`)
+        if (resumedFrom === undefined && event.from > 0) notice(`Resuming at ${formatBytes(event.from)}.`)
         resumedFrom ??= event.from
         break
       case 'changed':
         resumedFrom = 0
-        notice(`${address.nickname} has another version of it now: it is fetched from its beginning.`)
+        notice(`${address.nickname} has another version of it now. Downloading from the beginning.`)
         break
       case 'waiting':
-        notice(`${toSentence(event.failure.message)} Trying again in ${(event.waitMs / 1000).toFixed(1)} s.`)
+        notice(`${toSentence(event.failure.message)} Retrying in ${(event.waitMs / 1000).toFixed(1)} s.`)
         break
       default:
         show()

@@ -47,7 +47,9 @@ function markerOption(database: string, context: Context): Pick<HubOptions, 'key
     return { keyMarker: join(context.home, `hub-${name}.fingerprint`) }
   } catch (error) {
     if (!isLighthouseError(error, 'invalid-option')) throw error
-    context.output.notice('Without a home the key of the hub is not noted: a database that is lost will not be missed.')
+    context.output.notice(
+      'Without a home the hub cannot store the fingerprint of its key, so a lost database will go unnoticed.',
+    )
     return {}
   }
 }
@@ -111,12 +113,12 @@ function announce({ io, output }: Context, hub: Hub, values: HubValues, database
     hasIceServers: [values.stun, values.turn].some(servers => (servers?.length ?? 0) > 0),
   })
   const text = [
-    `The hub is at ${output.bold(url)}, its key is ${fingerprint(hubKey)}`,
-    ...addresses.map(each => `Friends reach it with --hub ${output.bold(each)}`),
+    `The hub is at ${output.bold(url)}. Its key is ${fingerprint(hubKey)}`,
+    ...addresses.map(each => `Friends connect with --hub ${output.bold(each)}`),
     ...withTls.map(
-      each => `Friends reach it with --hub ${output.bold(each)} once there is TLS in front: docs/OPERATING.md`,
+      each => `Friends connect with --hub ${output.bold(each)} once TLS is in front of it: docs/OPERATING.md`,
     ),
-    printable(`Names and coins are in ${database}. Ctrl-C ends it.`),
+    printable(`Names and coins are stored in ${database}. Stop it with Ctrl-C.`),
   ]
   const id = { url, hubKey, fingerprint: fingerprint(hubKey), database, pid: io.pid }
   output.result({ type: 'ready', ...id, addresses, withTls, warnings }, text.join('\n'))

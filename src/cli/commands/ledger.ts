@@ -111,7 +111,7 @@ async function exportSource(
     const { blocks, last } = await lastValueFrom(written$, { defaultValue: { blocks: 0, last: 0 } })
     progress.clear()
     if (head !== undefined && last < head.seq) {
-      const message = `it ends with block ${last}, and the hub signed block ${head.seq} as its head`
+      const message = `the ledger ends with block ${last}, but the hub signed block ${head.seq} as its head`
       return output.fail({ code: 'ledger-broken', message })
     }
     if (target !== undefined)

@@ -18,7 +18,9 @@ function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, ful
   try {
     path = writeEvidence(home, evidence, Date.now())
   } catch (error) {
-    output.notice(`${said} The evidence could not be kept: ${error instanceof Error ? error.message : String(error)}.`)
+    output.notice(
+      `${said} The evidence could not be stored: ${error instanceof Error ? error.message : String(error)}.`,
+    )
     return
   }
   if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
@@ -26,7 +28,7 @@ function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, ful
   if (full.has(event.kind)) return output.notice(said)
   full.add(event.kind)
   output.notice(
-    `${said} It is not kept: a hundred files of evidence of the kind "${event.kind}" are there already. Move them away first.`,
+    `${said} It was not stored: there are already a hundred files of evidence of the kind "${event.kind}". Move them away first.`,
   )
 }
 
@@ -57,7 +59,7 @@ export function eventTeller(context: Context, log: Logger): (event: PeerEvent) =
         return keepEvidence(context, event, full)
       case 'evidence-left-out':
         log.warn(event, event.type)
-        return context.output.notice(`More of the kind "${event.kind}" was found than is said here.`)
+        return context.output.notice(`There are more findings of the kind "${event.kind}" than are shown here.`)
       case 'receipt-refused':
         return log.warn(event, event.type)
       case 'receipts-failed':

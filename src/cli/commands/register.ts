@@ -18,22 +18,22 @@ export function reportRegistration({ output, home }: Context, result: Registrati
     case 'occupied':
       return output.fail({
         code: 'already-registered',
-        message: `"${result.path}" belongs to ${nickname} at ${host}. Use another --home for another peer`,
+        message: `"${result.path}" belongs to ${nickname} at ${host}. Use another --home`,
       })
     case 'already':
       output.result(json, `Already registered as ${nickname} at ${printable(host)}.`)
       return exitCodes.done
     case 'renewed':
-      output.result(json, `${printable(host)} did not know ${nickname} any more: registered again, with the same key.`)
+      output.result(json, `${printable(host)} no longer knew ${nickname}. Registered again with the same key.`)
       return exitCodes.done
     case 'recovered':
     case 'registered':
       if (result.movedTo !== undefined) {
-        output.notice(`An unfinished registration was there; its key pair is in ${result.movedTo}.`)
+        output.notice(`There was an unfinished registration. Its key pair was moved to ${result.movedTo}.`)
       }
       output.result(
         json,
-        `Registered as ${nickname} at ${printable(host)}. The key is in ${printable(home)}: keep it to yourself, and keep a copy.`,
+        `Registered as ${nickname} at ${printable(host)}. Your private key is in ${printable(home)}: keep it secret, and back it up.`,
       )
       return exitCodes.done
   }

@@ -28,7 +28,7 @@ export async function stopCommand(context: Context): Promise<ExitCode> {
   if (!(await isGone(pid))) {
     return output.fail({
       code: 'still-running',
-      message: `the peer was asked to stop ${stopLimitMs / 1000} s ago, and process ${pid} is still there. End it yourself when it stays so`,
+      message: `the peer did not stop within ${stopLimitMs / 1000} s, and process ${pid} is still running. End it yourself`,
     })
   }
   output.result({ stopped: { pid } }, `Stopped (process ${pid}).`)

@@ -54,7 +54,7 @@ export interface UpValues extends EngineValues {
 }
 
 function alreadyRunning(home: string, { pid }: RunFile): CommandFailure {
-  return new CommandFailure('already-running', `process ${pid} runs the peer of "${home}" already`)
+  return new CommandFailure('already-running', `the peer of "${home}" is already running (process ${pid})`)
 }
 
 /**
@@ -72,7 +72,7 @@ function receipts$(home: string, identity: Identity, acceptNew = false): Observa
 
 function describeShare(share: Share, peer: Peer): string {
   if (share.type === 'tcp') return `Sharing ${share.host}:${share.port}`
-  return `Sharing ${share.path}${peer.addresses.data === undefined ? '' : `, to look at: ${peer.addresses.data}`}`
+  return `Sharing ${share.path}${peer.addresses.data === undefined ? '' : `: ${peer.addresses.data}`}`
 }
 
 function announce({ io, output, home }: Context, peer: Peer, share: Share | undefined): void {
@@ -84,7 +84,7 @@ function announce({ io, output, home }: Context, peer: Peer, share: Share | unde
     [
       `${nickname} is up. Dashboard: ${output.bold(proxy)}`,
       share === undefined ? 'Sharing nothing.' : printable(describeShare(share, peer)),
-      'Ctrl-C, or "lighthouse-peer stop", ends it.',
+      'Stop it with Ctrl-C or "lighthouse-peer stop".',
     ].join('\n'),
   )
 }

@@ -36,7 +36,7 @@ export function demoScreen(addresses: DemoAddresses, bold: (text: string) => str
     '',
     ...(film === undefined ? [] : ['Or in another terminal:', '', `  mpv ${film}`, `  curl -L -O ${film}`, '']),
     `The hub is at ${addresses.hub}, bob's own dashboard at ${addresses.bob}`,
-    'Ctrl-C ends everything and leaves nothing behind. What happens:',
+    'Press Ctrl-C to stop everything and remove its files. Activity:',
     '',
   ]
   return lines.join('\n')

@@ -45,7 +45,7 @@ export function parseFileAddress(text: string, windows = false): FileAddress {
     throw new CommandFailure('not-a-file', `"${text}" is a folder: name a file in it, as NICK/PATH`)
   }
   if (names.some(each => isNoName(each, false)) || isNoName(name, windows)) {
-    throw new CommandFailure('usage', `"${text}" is no path to a file`)
+    throw new CommandFailure('usage', `"${text}" is not the path of a file`)
   }
   const path = `${names.map(each => `/${encodeURIComponent(each)}`).join('')}${query}`
   return { nickname, path, name, text: `lighthouse://${nickname}${path}` }

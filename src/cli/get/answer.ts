@@ -44,17 +44,18 @@ function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): BodyAc
   const wrong = (what: string): CommandFailure => new CommandFailure('not-as-announced', what)
   const said = headers['content-range'] ?? ''
   const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(said)
-  if (held === undefined || range === null) throw wrong('a part was sent that nobody asked for')
+  if (held === undefined || range === null) throw wrong('it sent a range that was not requested')
   const [first, last] = [Number(range[1]), Number(range[2])]
   const { etag } = held.version
   const size = held.version.size ?? (range[3] === '*' ? last + 1 : Number(range[3]))
   if (first !== held.from || last !== size - 1 || (range[3] !== '*' && Number(range[3]) !== size)) {
-    throw wrong(`bytes ${held.from} to ${size - 1} of ${size} were asked for, and "${said}" was sent`)
+    throw wrong(`bytes ${held.from} to ${size - 1} of ${size} were requested, and it sent "${said}"`)
   }
-  if ((lengthOf(headers) ?? last - first + 1) !== last - first + 1) throw wrong(`"${said}" has another length`)
+  if ((lengthOf(headers) ?? last - first + 1) !== last - first + 1)
+    throw wrong(`the length of "${said}" does not match`)
   // Whoever sends a part has to say of what: what cannot be compared is not put together.
-  if (headers.etag === undefined) throw wrong('a part was sent without saying of which version it is')
-  if (headers.etag !== etag) throw wrong('the part is of another version of the file')
+  if (headers.etag === undefined) throw wrong('it sent a range without an ETag')
+  if (headers.etag !== etag) throw wrong('the range is from another version of the file')
   return { type: 'append', version: { etag, size } }
 }
 
@@ -76,7 +77,7 @@ export function judgeAnswer(status: number, headers: IncomingHttpHeaders, held: 
   if (status >= 300 && status < 400 && /^[^?#]*\/(?:[?#]|$)/.test(location ?? '')) {
     throw new CommandFailure('not-a-file', 'it is a folder, and get takes one file')
   }
-  if (status === 404) throw new CommandFailure('no-such-file', 'there is no such file in what is shared')
+  if (status === 404) throw new CommandFailure('no-such-file', 'there is no such file in the share')
   if (status >= 502 && status <= 504) {
     throw new CommandFailure('transfer-broken', `the other side cannot send it now (status ${status})`)
   }

@@ -37,13 +37,15 @@ export class Bound {
       if (this.#allowed === undefined) {
         this.#allowed = defaultMaxBytes
         const most = formatBytes(this.#allowed)
-        notice(`${nickname} does not say how long ${name} is: at most ${most} are fetched unasked (--max).`)
+        notice(
+          `${nickname} does not announce the size of ${name}. At most ${most} will be downloaded without asking (--max).`,
+        )
       }
       this.#limit = this.#allowed
       return
     }
     if (max !== undefined && size > Math.max(max, this.#allowed ?? 0)) {
-      await this.#ask(`${name} of ${nickname} has ${formatBytes(size)}, more than ${formatBytes(max)}.`)
+      await this.#ask(`${name} from ${nickname} is ${formatBytes(size)}, more than ${formatBytes(max)}.`)
       this.#allowed = size
     }
     this.#limit = size
@@ -58,13 +60,13 @@ export class Bound {
   async extend(bytes: number): Promise<void> {
     const { nickname, name } = this.options
     const limit = formatBytes(this.#limit)
-    await this.#ask(`${nickname} sends more than ${limit} of ${name} and has not said how long it is.`)
+    await this.#ask(`${nickname} has sent more than ${limit} of ${name} without announcing its size.`)
     this.#limit = Math.max(this.#limit, bytes, 1) * 2
     this.#allowed = this.#limit
   }
 
   async #ask(message: string): Promise<void> {
-    if (await this.options.ask?.(`${message} Go on?`)) return
-    throw new CommandFailure('too-large', `${message} To fetch more, give a higher --max`)
+    if (await this.options.ask?.(`${message} Continue?`)) return
+    throw new CommandFailure('too-large', `${message} To download more, pass a higher --max`)
   }
 }

@@ -9,19 +9,19 @@ import type { Destination } from './destination.js'
 function keptText({ keptIn, length, size }: Destination): string {
   if (keptIn === undefined) return ''
   const all = size === undefined ? '' : ` of ${formatBytes(size)}`
-  return ` ${formatBytes(length)}${all} are kept in "${keptIn}": the same command goes on from there.`
+  return ` ${formatBytes(length)}${all} is kept in "${keptIn}". Run the same command to resume.`
 }
 
 /** What the missing bytes cost, as far as one knows. */
 function priceText({ length, size }: Destination): string {
   if (size === undefined) return ' One coin buys one megabyte.'
-  return ` The missing ${formatBytes(size - length)} cost ${formatCoins(size - length)} coins.`
+  return ` The remaining ${formatBytes(size - length)} costs ${formatCoins(size - length)} coins.`
 }
 
 /** Whoever copied a name from a browser's address bar meant what its codes stand for. */
 function asUrlText(file: string): string {
   if (!/%[0-9a-f]{2}/i.test(file) || /^lighthouse:/i.test(file)) return ''
-  return ` If its name is percent-encoded, write "lighthouse://${file}".`
+  return ` If its name is percent-encoded, use "lighthouse://${file}".`
 }
 
 /** Where the message alone does not say of which file. */

@@ -30,11 +30,11 @@ function assertFree({ part, note }: PartPaths, earlier: FoundNote, pid: number):
 /** What is held of the file at this address. Throws `file-exists` where the bytes are another's, which may have paid for them. */
 function heldOf(path: string, stats: Stats, earlier: FoundNote, address: string): Known | undefined {
   if (!stats.isFile() || (typeof earlier === 'string' && stats.size > 0)) {
-    throw new CommandFailure('file-exists', `"${path}" is there and not of this command; move it away`)
+    throw new CommandFailure('file-exists', `"${path}" exists and was not made by this command; move it away`)
   }
   if (typeof earlier === 'string') return undefined
   if (earlier.address !== address && stats.size > 0) {
-    const message = `"${path}" is a part of ${earlier.address}; fetch the rest of that, remove it, or choose -o FILE`
+    const message = `"${path}" is a part of ${earlier.address}; finish that download, delete the file, or choose another name with -o FILE`
     throw new CommandFailure('file-exists', message)
   }
   const { etag, size } = earlier
@@ -136,7 +136,7 @@ export class PartialFile extends Destination {
       }
       if (replaces) await rename(this.path, this.target)
       else if (!(await moveToFree(this.path, this.target))) {
-        throw new CommandFailure('file-exists', `"${this.target}" has come into being in the meantime`)
+        throw new CommandFailure('file-exists', `"${this.target}" was created in the meantime`)
       }
       await this.#release()
       await rm(this.paths.note, { force: true })
@@ -164,7 +164,7 @@ export class PartialFile extends Destination {
   async #claim(isFree: boolean): Promise<void> {
     if (await this.#writeNote(this.pid, !isFree)) return
     assertFree(this.paths, await readNote(this.paths.note), this.pid)
-    throw new CommandFailure('file-exists', `somebody else begins to write "${this.path}"`)
+    throw new CommandFailure('file-exists', `another process has started to write "${this.path}"`)
   }
 
   /** False where there is a note and it may not be replaced. */

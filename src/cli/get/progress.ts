@@ -42,7 +42,7 @@ export function progressText({ name, bytes, size, rate, silentSeconds }: Progres
     letters.length > nameWidth ? `${letters.slice(0, nameWidth - 1).join('')}…` : shown,
     size === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(size)}`,
     ...(size === undefined ? [] : [`${size === 0 ? 100 : Math.floor((bytes / size) * 100)} %`]),
-    ...(silentSeconds === undefined ? paceTexts(bytes, size, rate) : [`nothing for ${silentSeconds} s`]),
+    ...(silentSeconds === undefined ? paceTexts(bytes, size, rate) : [`stalled for ${silentSeconds} s`]),
   ].join('  ')
 }
 

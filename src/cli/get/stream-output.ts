@@ -20,7 +20,7 @@ export class StreamOutput extends Destination {
   /** The same version from its front, where the other side cannot do better, is passed over as far as it was written. */
   async begin(version: Version): Promise<void> {
     if (this.bytes > 0 && (version.etag === undefined || version.etag !== this.version?.etag)) {
-      throw new CommandFailure('file-changed', 'it became another version, and what was written cannot be taken back')
+      throw new CommandFailure('file-changed', 'the file has changed, and what was written cannot be undone')
     }
     this.version = version
     this.#skipped = this.bytes

@@ -33,10 +33,13 @@ export function targetOf(cwd: string, output: string | undefined, name: string, 
   const path = there?.isDirectory() === true ? join(given, name) : given
   const present = look(lstatSync, path)
   if (present !== undefined && !present.isFile() && !present.isSymbolicLink()) {
-    throw new CommandFailure('file-exists', `"${path}" is there and no file`)
+    throw new CommandFailure('file-exists', `"${path}" exists and is not a file`)
   }
   if (present !== undefined && !replaces) {
-    throw new CommandFailure('file-exists', `"${path}" is there already; replace it with --force, or choose -o FILE`)
+    throw new CommandFailure(
+      'file-exists',
+      `"${path}" already exists; replace it with --force, or choose another name with -o FILE`,
+    )
   }
   return { type: 'file', path }
 }

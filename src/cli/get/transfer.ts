@@ -59,7 +59,7 @@ async function open(
   asked.on('error', error => {
     failure = error
   })
-  asked.once('timeout', () => asked.destroy(new Error(`nothing came for ${stallMs / 1000} s`)))
+  asked.once('timeout', () => asked.destroy(new Error(`no data for ${stallMs / 1000} s`)))
   asked.setTimeout(stallMs)
   asked.end()
   const [message] = (await once(asked, 'response', { signal })) as [IncomingMessage]
@@ -74,7 +74,7 @@ async function open(
 
 function broken(nickname: string, error: unknown): CommandFailure {
   const why = error instanceof Error ? error.message : String(error)
-  return new CommandFailure('transfer-broken', `the transfer from ${nickname} broke off (${why})`)
+  return new CommandFailure('transfer-broken', `the transfer from ${nickname} was interrupted (${why})`)
 }
 
 /** Throws `transfer-broken` when a body that has been read did not come to its end. */

@@ -13,9 +13,7 @@ import { verifyLedger, type VerifyOptions } from './verify.js'
 export function headRemarks({ heads }: Own, seq: number): readonly string[] {
   return [
     ...(heads.count === 0 ? [] : [`It fits ${count(heads.count, 'head')} that this home keeps.`]),
-    ...(heads.end(seq) === undefined
-      ? []
-      : [`It ends before block ${heads.newestSeq}, of which this home keeps the head.`]),
+    ...(heads.end(seq) === undefined ? [] : [`It ends before block ${heads.newestSeq}, whose head this home keeps.`]),
   ]
 }
 
@@ -28,13 +26,13 @@ function checkReceipt(source: LedgerSource, own: Own, { receipt, ...entry }: Led
 
 function mineRemarks({ kind }: LedgerSource, { lines, others }: OwnMine): readonly string[] {
   const remarks: string[] = []
-  if (others > 0) remarks.push(`Not compared: ${count(others, 'settlement')} that another hub signed.`)
+  if (others > 0) remarks.push(`Not compared: ${count(others, 'settlement')} signed by another hub.`)
   if (kind !== 'hub' && lines.beyond > 0) {
-    remarks.push(`Not compared: ${count(lines.beyond, 'settlement')} of blocks behind its end.`)
+    remarks.push(`Not compared: ${count(lines.beyond, 'settlement')} of blocks after its end.`)
   }
   if (lines.unknown > 0) {
     remarks.push(
-      `${count(lines.unknown, 'line')} with your signature of which this home does not keep the receipt: was it restored?`,
+      `${count(lines.unknown, 'line')} with your signature for which this home has no receipt: was it restored from a backup?`,
     )
   }
   return remarks
@@ -64,10 +62,7 @@ export async function verifyMine(
   const end = isCopy ? undefined : own.heads.end(mine.lines.seq)
   findings.add([...mine.lines.end(isCopy), ...(end === undefined ? [] : [end])])
   if (findings.count > 0 && !isNamed && own.heads.count + mine.lines.kept === 0) {
-    throw new CommandFailure(
-      'usage',
-      `nothing in ${source.name} says whose ledger it is, and it does not fit what you hold`,
-    )
+    throw new CommandFailure('usage', `${source.name} does not name its hub, and does not match what you hold`)
   }
   const files = reportFindings(context, own.hubKey ?? audit.hubKey ?? '', findings)
   if (problem !== undefined || findings.count > 0) {

@@ -79,7 +79,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
 /** What to say of a ledger that is another hub's. */
 export function otherHub(name: string, hubKey: string, { hubKey: known, mine }: Own): string {
   const held = mine === undefined ? '' : `, not one of ${mine.settlements + mine.others} settlements that you hold`
-  return `the ledger of ${name} is of the hub with the key ${hubKey}, and this home knows its hub by ${known}. Nothing was compared${held}`
+  return `the ledger of ${name} belongs to the hub with the key ${hubKey}, but this home knows its hub by the key ${known}. Nothing was compared${held}`
 }
 
 /** Throws when the source is another hub's than the one that this home knows: `key-changed` of a hub, else `usage`. */
@@ -125,7 +125,9 @@ export function reportFindings(context: Context, hubKey: string, { first: shown 
     const lines = same.flatMap(finding => finding.lines)
     const path = writeEvidence(home, { kind, hub: hubKey, message, statements, lines }, Date.now())
     if (path === undefined)
-      output.notice(`${io.cwd === home ? 'this folder' : home} has a hundred files of evidence: move them away first`)
+      output.notice(
+        `${io.cwd === home ? 'this folder' : home} has a hundred files of evidence of this kind; move them away first`,
+      )
     return path === undefined ? [] : [path]
   })
 }

@@ -12,9 +12,9 @@ export function count(number: number, what: string): string {
 /** What nothing was wrong with, and still has to be known. */
 export function remarksOn({ kind, head }: LedgerSource, { audit }: Verdict): readonly string[] {
   const remarks: string[] = []
-  if (audit.seq === 0) remarks.push('It has no block.')
+  if (audit.seq === 0) remarks.push('It has no blocks.')
   if (kind === 'hub' && head === undefined) {
-    remarks.push('The hub signed no head: whether the end is missing shows only against heads that somebody keeps.')
+    remarks.push('The hub signed no head, so a missing end shows only in comparison with heads that somebody keeps.')
   }
   return remarks
 }
@@ -29,7 +29,7 @@ export function reportVerdict(
 ): void {
   const { seq, hash, timeMs, wallets, sessions, grantedBytes, largestGrantBytes, movedBytes } = audit
   const key = audit.hubKey ?? hubKey ?? null
-  const signed = signatures ? 'checked' : 'left out'
+  const signed = signatures ? 'checked' : 'skipped'
   const text = [
     `The ledger of ${printable(name)} is right: ${count(seq, 'block')}, every signature ${signed}.`,
     `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted, at most ${formatCoins(largestGrantBytes)} to one; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,

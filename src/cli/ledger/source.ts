@@ -164,7 +164,7 @@ export function openSource$(context: Context, text: string | undefined): Observa
       if (identity === undefined)
         throw new CommandFailure(
           'not-registered',
-          `nobody is registered in "${context.home}", so name a file, a database or a hub`,
+          `nobody is registered in "${context.home}"; name a file, a database or a hub`,
         )
       return hub$(context, hubUrl(identity.host))
     }

@@ -35,7 +35,7 @@ function headProblem(
 ): string | undefined {
   if (head === undefined) return undefined
   if (seq === 0 && !crypto.verify(hubKey ?? '', headText(head.seq, head.hash), head.signature)) {
-    return 'the head that the hub shows is not signed by its key'
+    return 'the head that the hub shows is not signed with its key'
   }
   if (seq === head.seq && hash !== head.hash)
     return `ledger block ${seq}: its hash is not the one that the hub signed as its head`

@@ -7,34 +7,34 @@ interface Answer {
   readonly next: string
 }
 
-const dialAgain = 'Try again; a new connection is made.'
+const dialAgain = 'Try again. A new connection will be made.'
 const lostConnection = (title: string): Answer => ({ status: 502, title, next: dialAgain })
 const setupFailed = (title: string, next: string): Answer => ({ status: 500, title, next })
 
 const answers: Readonly<Record<ErrorCode, Answer>> = {
-  'frame-version': lostConnection('{peer} sent something unreadable'),
-  'frame-command': lostConnection('{peer} sent something unreadable'),
-  'frame-size': lostConnection('{peer} sent something unreadable'),
+  'frame-version': lostConnection('{peer} sent invalid data'),
+  'frame-command': lostConnection('{peer} sent invalid data'),
+  'frame-size': lostConnection('{peer} sent invalid data'),
   'protocol-violation': lostConnection('{peer} broke the rules of the connection'),
-  'peer-silent': lostConnection('{peer} has fallen silent'),
+  'peer-silent': lostConnection('{peer} stopped responding'),
   internal: {
     status: 500,
-    title: 'Something is wrong with this program',
-    next: 'Try again. If it stays so, report it with the log of "lighthouse-peer up", which names the place.',
+    title: 'Internal error',
+    next: 'Try again. If it happens again, report it with the log of "lighthouse-peer up".',
   },
   'channel-closed': lostConnection('The connection to {peer} was lost'),
-  'stream-ids-exhausted': lostConnection('The connection to {peer} is used up'),
+  'stream-ids-exhausted': lostConnection('The connection to {peer} ran out of stream IDs'),
   'too-many-streams': {
     status: 503,
     title: 'Too many requests to {peer} at once',
     next: 'Wait for a transfer to end, or stop one, then try again.',
   },
-  'stream-overrun': lostConnection('The transfer from {peer} was broken off'),
-  'stream-reset': lostConnection('{peer} broke the transfer off'),
+  'stream-overrun': lostConnection('The transfer from {peer} was interrupted'),
+  'stream-reset': lostConnection('{peer} cancelled the transfer'),
   'connect-timeout': {
     status: 504,
     title: '{peer} did not answer in time',
-    next: 'Try again in a moment. If it stays so, look at "lighthouse-peer status" on both sides.',
+    next: 'Try again in a moment. If it happens again, run "lighthouse-peer status" on both sides.',
   },
   'peer-offline': {
     status: 502,
@@ -49,7 +49,7 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'malformed-nickname': {
     status: 400,
     title: 'This is not a nickname',
-    next: 'A nickname has the letters a to z only, in lower case. Write the address as /proxy/nickname/path.',
+    next: 'A nickname consists of the lower-case letters a to z. Write the address as /proxy/nickname/path.',
   },
   'own-nickname': {
     status: 409,
@@ -59,23 +59,23 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   'no-coins': {
     status: 402,
     title: 'Out of coins',
-    next: 'One coin buys one megabyte. Serve others to earn: keep your peer running and share something worth watching. What was held goes on when coins arrive.',
+    next: 'One coin buys one megabyte. Serve others to earn coins: keep your peer running and share something worth watching. Paused transfers resume when coins arrive.',
   },
-  unpaid: lostConnection('What {peer} sent was not paid for'),
+  unpaid: lostConnection('Data from {peer} was not paid for'),
   'spending-limit': {
     status: 402,
-    title: 'Your own spending limit is reached',
-    next: 'Raise the limit with which this peer was started, or wait: a limit by the day ends at midnight (UTC).',
+    title: 'Your spending limit is reached',
+    next: 'Restart the peer with a higher limit, or wait: the daily limit is reset at midnight UTC.',
   },
-  'rate-limited': { status: 503, title: 'The hub asks for patience', next: 'Wait a minute, then try again.' },
+  'rate-limited': { status: 503, title: 'Too many requests to the hub', next: 'Wait a minute, then try again.' },
   'hub-unreachable': {
     status: 503,
     title: 'The hub cannot be reached',
-    next: 'Check your network and the hub address in metadata.json. It is tried again by itself; open connections go on.',
+    next: 'Check your network and the hub address in metadata.json. The peer keeps trying; open connections continue.',
   },
   'hub-protocol': {
     status: 503,
-    title: 'The hub does not speak as expected',
+    title: 'The hub sent an unexpected answer',
     next: 'Check that the address in metadata.json is a hub, and that hub and peer have matching versions.',
   },
   'not-authenticated': {
@@ -95,24 +95,24 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   },
   'bad-signature': {
     status: 502,
-    title: 'The answer of {peer} was not genuine',
-    next: 'Somebody in between changed it, so nothing was connected. Try again later, and tell the operator of the hub.',
+    title: 'The signature of {peer} is invalid',
+    next: 'Somebody may have tampered with the message, so no connection was made. Try again later, and inform the operator of the hub.',
   },
   'key-changed': {
     status: 502,
     title: 'The key of {peer} has changed',
-    next: 'Ask the other person, not through the hub, whether the key is new. Only then forget the old one.',
+    next: 'Ask the other person, over another channel, whether the key really changed before you forget the old one.',
   },
   'ledger-broken': {
     status: 502,
-    title: 'The ledger of the hub is not what it vouched for',
-    next: 'Keep what this peer has written down about it, and ask the operator of the hub.',
+    title: 'The ledger of the hub does not match what it signed',
+    next: 'Keep the evidence that this peer has stored, and ask the operator of the hub.',
   },
-  'malformed-signal': lostConnection('{peer} sent something unreadable'),
+  'malformed-signal': lostConnection('{peer} sent invalid data'),
   'webrtc-failed': {
     status: 502,
     title: 'No connection to {peer}',
-    next: 'Try again. If it stays so, look at "lighthouse-peer status" on both sides.',
+    next: 'Try again. If it happens again, run "lighthouse-peer status" on both sides.',
   },
   'peer-refused': { status: 502, title: '{peer} refused the connection', next: 'Ask its owner, or try again later.' },
   'too-many-connections': {
@@ -127,7 +127,7 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
   },
   'address-unavailable': {
     status: 503,
-    title: 'An address is not there',
+    title: 'The address is not available',
     next: 'Check the address to listen on, or wait until its interface is up.',
   },
   'no-tunnel-port': {
@@ -135,10 +135,10 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     title: 'No tunnel port is free',
     next: 'Stop the program that holds one of the ten ports, or move the block with --port-base.',
   },
-  'invalid-option': setupFailed('An option has a wrong value', 'Correct the option that is named, and start again.'),
+  'invalid-option': setupFailed('An option is invalid', 'Correct the option, and start again.'),
   'invalid-metadata': setupFailed('metadata.json is not usable', 'Restore the file, or register again.'),
-  'invalid-share': setupFailed('What is shared is not there', 'Correct --share, and start again.'),
-  'store-failed': setupFailed('Stored data is not usable', 'Check the disk and the permissions of the files.'),
+  'invalid-share': setupFailed('The shared folder or service is not there', 'Correct --share, and start again.'),
+  'store-failed': setupFailed('Stored data cannot be used', 'Check the disk and the permissions of the files.'),
 }
 
 /** A failure as an answer over HTTP. Plain text: whoever makes a page of it escapes. */
@@ -164,8 +164,8 @@ export function describeRedirectElsewhere(
   const { href, protocol } = target
   return {
     status: 502,
-    title: `${nickname} sends you elsewhere`,
-    detail: `The answer was a redirect out of the share of ${nickname}, to ${href}`,
+    title: `${nickname} redirects you elsewhere`,
+    detail: `The answer is a redirect out of the share of ${nickname}, to ${href}`,
     next: 'It was not followed. Open that address yourself if you trust it.',
     ...(/^https?:$/.test(protocol) && { link: { href, text: href } }),
   }

@@ -62,7 +62,7 @@ export type NegotiationStep<Signal, Channel> = readonly [Negotiation, readonly N
 /** The reason to send to the other side when a connection ends in this state; undefined where none is sent. */
 export function goodbyeOf(state: Negotiation): string | undefined {
   if (state.type === 'failed') return state.goodbye
-  return state.type === 'making' || state.type === 'open' ? undefined : 'the attempt was given up'
+  return state.type === 'making' || state.type === 'open' ? undefined : 'the attempt was cancelled'
 }
 
 function fail(state: Negotiation, reason: LighthouseError): NegotiationStep<never, never> {

@@ -9,8 +9,8 @@ import type { Payments } from './payments.js'
  */
 export function unpayable(payments: Pick<Payments, 'stop' | 'wallet'>, seeder?: string): LighthouseError | undefined {
   const limit = (what: string): LighthouseError =>
-    new LighthouseError('spending-limit', `the limit that you set on what may be spent ${what} is reached`)
-  if (payments.stop() === 'spending-limit') return limit('in a day')
+    new LighthouseError('spending-limit', `your spending limit ${what} is reached`)
+  if (payments.stop() === 'spending-limit') return limit('for a day')
   if (seeder !== undefined && payments.stop(seeder) === 'spending-limit') return limit('for this peer')
   const { balanceBytes } = payments.wallet
   if (balanceBytes === undefined) return undefined

@@ -8,7 +8,7 @@ import type { Balance } from '../../protocol/peer/stats.js'
 export const balancePatienceMs = 3_000
 
 function hubAway(): LighthouseError {
-  return new LighthouseError('hub-unreachable', 'the hub did not answer in time; it is tried again by itself')
+  return new LighthouseError('hub-unreachable', 'the hub did not answer in time; it is tried again automatically')
 }
 
 /** Asks the hub for the wallet of that key, in bytes. Errors with `not-authenticated` where it has none. */

@@ -37,7 +37,7 @@ export const maxUnreadBytes = 8 * 1024 * 1024
 
 // One for all: a stack trace for each costs more than the rest of a stream that is opened and reset at once.
 const leftEarly = new LighthouseError('stream-reset', 'the stream ended before its turn')
-const madeRoom = new LighthouseError('stream-reset', 'the connection made room for the first one of another peer')
+const madeRoom = new LighthouseError('stream-reset', 'the connection was ended for the first one of another peer')
 const tooMany = new LighthouseError('too-many-streams', `one peer has ${maxStreamsPerKey} streams open already`)
 const tooMuch = new LighthouseError(
   'stream-overrun',

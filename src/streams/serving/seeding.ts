@@ -85,7 +85,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
       const places = [...served.values()].map(({ place }) => place)
       const decision = placeFor({ pubKey, places, limits: servedLimits, hasPaid, nowMs: clock.now() })
       if (decision.type === 'instead') {
-        const message = 'places had run out, and this connection made room for another one'
+        const message = 'no places were left, and this connection was ended for another one'
         served.get(decision.session)!.end$.error(new LighthouseError('too-many-connections', message))
       }
       return decision.type !== 'full'
@@ -134,7 +134,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
       mergeMap(offer => {
         const reason = refusal(offer)
         if (reason === undefined && makeRoom(offer.from)) return serve$(offer)
-        refuse(offer, reason ?? 'this peer serves as many as it can; try again later')
+        refuse(offer, reason ?? 'this peer is serving as many as it can; try again later')
         return EMPTY
       }),
     )

@@ -194,7 +194,7 @@ export function signedIn$(
   scheduler: SchedulerLike,
 ): Observable<HubConnection> {
   const away = (): LighthouseError =>
-    new LighthouseError('hub-unreachable', 'the hub cannot be reached; it is tried again by itself')
+    new LighthouseError('hub-unreachable', 'the hub cannot be reached; it is tried again automatically')
   return combineLatest([state$, hubConnection$]).pipe(
     map(([state, connection]) => {
       if (connection !== undefined) return connection

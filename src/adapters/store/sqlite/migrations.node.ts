@@ -19,6 +19,6 @@ export function checkVersion(database: Database, migrations: readonly string[], 
   if (version <= migrations.length) return version
   throw new LighthouseError(
     'store-failed',
-    `${name} has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that one.`,
+    `${name} has schema ${version} and this version knows ${migrations.length}: a newer lighthouse-peer made it. Use that version.`,
   )
 }
