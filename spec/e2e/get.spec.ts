@@ -141,7 +141,7 @@ it.concurrent('ends with exit code 6 when the wallet runs dry, and goes on when 
   expect(await dry.ended).toMatchObject({ code: 6 })
   expect(dry.lines(() => true)).toEqual([
     {
-      error: { code: 'no-coins', message: expect.stringMatching(/out of coins.* cost \d+\.\d{6} coins\..* kept in/) },
+      error: { code: 'no-coins', message: expect.stringMatching(/out of coins.* costs \d+\.\d{6} coins\..* kept in/) },
     },
   ])
   const left = sizeOf(`${target}.part`)
