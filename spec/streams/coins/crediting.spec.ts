@@ -361,6 +361,17 @@ describe('crediting', () => {
       expect(time.pending()).toBe(0)
     })
 
+    it('that came last and are signed by somebody else keep no earlier one from being brought', () => {
+      const { serve, late, time } = world()
+      const session = serve('one')
+      session.send(500_000)
+      session.sign(300_000)
+      time.advance(100)
+      session.give(signedReceipt('one', 400_000, self, carol))
+      session.end()
+      expect(late.map(({ bytes }) => bytes)).toEqual([300_000])
+    })
+
     it('that came last and are signed by somebody else are worth nothing and disturb nobody', () => {
       const { serve, store, late, failures } = world()
       const session = serve('one')

@@ -28,7 +28,7 @@ import type { Identity } from '../../protocol/peer/metadata.js'
 import { receiptText } from '../../protocol/signaling/signed-texts.js'
 import type { SessionEvent } from '../mux/session-reports.js'
 import type { Credits } from './credits.js'
-import { type PaymentEvent, storeFailure } from './payment-event.js'
+import { attempt, type PaymentEvent } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 
 /** How long data waits for a settlement. */
@@ -77,14 +77,6 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
     const { receipt, settlement } = store.session(session) ?? {}
     if (receipt?.consumer !== consumer || receipt.bytes <= (settlement?.bytes ?? 0)) return
     event$.next({ type: 'receipt', receipt })
-  }
-  /** For the end of a session, where no connection is left to end for what the store cannot do. */
-  const attempt = (work: () => void): void => {
-    try {
-      work()
-    } catch (error) {
-      event$.next(storeFailure(error))
-    }
   }
 
   /** Errors when data has waited for 20 s. Anew with each payment: who pays and takes at once what that opens waits all the time. */
@@ -144,11 +136,11 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
           connect(own$ => merge(merge(sent$(own$), unpaid$(own$), receipts$(own$)).pipe(ignoreElements()), own$)),
           finalize(() => {
             // Its last receipt counts, and who has gone may not bring it to the hub any more.
-            attempt(() => {
+            attempt(event$, () => {
               keepGiven()
               bring()
             })
-            attempt(() => credits.update(consumer, credit => closeSession(credit, session)))
+            attempt(event$, () => credits.update(consumer, credit => closeSession(credit, session)))
           }),
         )
       }),

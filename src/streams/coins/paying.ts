@@ -36,7 +36,7 @@ import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import { receiptText } from '../../protocol/signaling/signed-texts.js'
 import type { SessionEvent } from '../mux/session-reports.js'
-import { attempt$, type PaymentEvent, type Settled, storeFailure } from './payment-event.js'
+import { attempt, type PaymentEvent, type Settled } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 
 export interface PayingOptions {
@@ -60,8 +60,8 @@ export interface Paying {
   /** Why nothing more could be signed now, for this seeder where its key is given; undefined when something could. */
   stop(seeder?: string): SpendingStop | undefined
   session(session: PayableSession): SessionPayment
-  /** Pays debts while subscribed, as coins arrive. Emits what the store failed in; never errors. */
-  readonly debt$: Observable<PaymentEvent>
+  /** Pays debts while subscribed, as coins arrive. Emits nothing, never errors. */
+  readonly debt$: Observable<never>
 }
 
 interface Signed {
@@ -153,11 +153,13 @@ export function createPaying(options: PayingOptions): Paying {
     stop,
     // Where the owner limits what a connection may cost, a debt waits for one to that seeder.
     debt$: funds$.pipe(
-      switchMap(() =>
-        attempt$((): void => {
-          if (stop() === undefined && limits.connectionBytes === undefined) payDebts()
+      filter(() => limits.connectionBytes === undefined),
+      map(() =>
+        attempt(event$, () => {
+          if (stop() === undefined) payDebts()
         }),
       ),
+      ignoreElements(),
     ),
     session({ hubKey, session, pubKey: seeder }) {
       const receipt$ = event$.pipe(
@@ -208,15 +210,8 @@ export function createPaying(options: PayingOptions): Paying {
             }
             return source$.pipe(
               connect(own$ => merge(paid$(own$), own$)),
-              finalize(() => {
-                try {
-                  // What local programs had not consumed was received all the same. What cannot be paid is owed.
-                  pay(paid.receivedBytes)
-                } catch (error) {
-                  // There is no connection left to end for it.
-                  event$.next(storeFailure(error))
-                }
-              }),
+              // What local programs had not consumed was received all the same. What cannot be paid is owed.
+              finalize(() => attempt(event$, () => pay(paid.receivedBytes))),
               catchError((error: unknown) => {
                 const reason = toInternalError(error)
                 if (stop === undefined || reason.code === stop) throw reason

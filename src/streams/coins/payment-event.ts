@@ -1,4 +1,4 @@
-import { catchError, defer, EMPTY, type Observable, of } from 'rxjs'
+import type { Observer } from 'rxjs'
 import type { ReceiptRefusal, Settlement, SignedReceipt } from '../../protocol/coins/receipt.js'
 import type { Wallet } from '../../protocol/coins/wallet.js'
 import { type LighthouseError, toLighthouseError } from '../../protocol/errors.js'
@@ -41,10 +41,12 @@ export function storeFailure(error: unknown): StoreFailure {
   return { type: 'receipts-failed', reason: toLighthouseError('store-failed', error, 'receipts') }
 }
 
-/** Does something with the store on subscription. Emits what comes of it, if anything does, or what the store failed in. */
-export function attempt$<T>(work: () => T): Observable<Exclude<T, undefined | void> | StoreFailure> {
-  return defer(() => {
-    const result = work()
-    return result === undefined ? EMPTY : of(result as Exclude<T, undefined | void>)
-  }).pipe(catchError((error: unknown) => of(storeFailure(error))))
+/** Does something with the store for which no connection can be ended. Where it fails that is an event, and undefined is returned. */
+export function attempt<T>(event$: Pick<Observer<PaymentEvent>, 'next'>, work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    event$.next(storeFailure(error))
+    return undefined
+  }
 }

@@ -4,6 +4,7 @@ import {
   concatMap,
   defer,
   distinctUntilChanged,
+  EMPTY,
   filter,
   ignoreElements,
   map,
@@ -29,7 +30,7 @@ import { creditSession } from './crediting.js'
 import { Credits } from './credits.js'
 import { missedPayments$ } from './missed-payments.js'
 import { createPaying } from './paying.js'
-import { attempt$, type PaymentEvent, type ReceiptRefused, storeFailure, type StoreFailure } from './payment-event.js'
+import { attempt, type PaymentEvent, type ReceiptRefused, type StoreFailure } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 import { settling$ } from './settling.js'
 
@@ -95,9 +96,10 @@ export function createPayments(options: PaymentsOptions): Payments {
     concatMap(received =>
       concat(
         of(received),
-        attempt$(() => store.settle(received.settlement)).pipe(
-          map(moved => ('type' in moved ? moved : { type: 'moved' as const, ...moved })),
-        ),
+        defer(() => {
+          const moved = attempt(event$, () => store.settle(received.settlement))
+          return moved === undefined ? EMPTY : of({ type: 'moved' as const, ...moved })
+        }),
       ),
     ),
     share(),
@@ -125,12 +127,7 @@ export function createPayments(options: PaymentsOptions): Payments {
   /** What the hub refuses for other reasons than coins it will not settle: that does not count as signed any more. */
   const givenUp$ = refused$.pipe(
     filter(({ code }) => code !== 'no-coins'),
-    concatMap(({ receipt }) =>
-      attempt$(() => {
-        store.giveUp(receipt.session)
-        return { type: 'given-up' as const }
-      }),
-    ),
+    map(({ receipt }) => attempt(event$, () => store.giveUp(receipt.session))),
     share(),
   )
   const funds$ = merge(
@@ -141,7 +138,7 @@ export function createPayments(options: PaymentsOptions): Payments {
   const credits = new Credits({ store, event$, clock: scheduler })
   const earned$ = moved$.pipe(
     filter(({ consumer }) => consumer !== identity.pubKey),
-    concatMap(({ consumer, bytes }) => attempt$(() => credits.settled(consumer, bytes))),
+    map(({ consumer, bytes }) => attempt(event$, () => credits.settled(consumer, bytes))),
   )
   const receipt$ = merge(
     event$.pipe(
@@ -156,19 +153,8 @@ export function createPayments(options: PaymentsOptions): Payments {
     map(({ moreBytes }) => moreBytes),
   )
   const again$ = affordable$(short$, balanceBytes$)
-  const failure$ = merge(settlement$, givenUp$).pipe(filter(event => event.type === 'receipts-failed'))
   const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
   const signedIn$ = hubConnection$.pipe(map(connection => connection !== undefined))
-
-  /** What the store cannot do is reported; the peer goes on. */
-  const attempt = <T>(work: () => T, otherwise: T): T => {
-    try {
-      return work()
-    } catch (error) {
-      event$.next(storeFailure(error))
-      return otherwise
-    }
-  }
 
   return {
     consume: session => paying.session(session),
@@ -187,24 +173,19 @@ export function createPayments(options: PaymentsOptions): Payments {
         )
       }),
     settled$: received$.pipe(map(({ settlement }) => settlement)),
-    refusal: consumer => attempt(() => credits.refusal(consumer), undefined),
-    hasPaid: consumer => attempt(() => credits.hasPaid(consumer), false),
+    refusal: consumer => attempt(event$, () => credits.refusal(consumer)),
+    hasPaid: consumer => attempt(event$, () => credits.hasPaid(consumer)) ?? false,
     forgive: consumer => credits.forgive(consumer),
-    stop: seeder => attempt(() => paying.stop(seeder), undefined),
+    stop: seeder => attempt(event$, () => paying.stop(seeder)),
     report$: defer(() =>
       merge(
         event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
         balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
-        merge(
-          paying.debt$,
-          earned$,
-          failure$,
-          settling$({ receipt$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }),
-        ).pipe(
+        merge(paying.debt$, earned$, walletChange$).pipe(ignoreElements()),
+        settling$({ receipt$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),
         ),
-        walletChange$.pipe(ignoreElements()),
       ),
     ).pipe(share()),
   }
