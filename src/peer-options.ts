@@ -68,7 +68,7 @@ export interface Peer {
   readonly controlToken: string
   readonly state$: Observable<HubState>
   readonly tunnels$: Observable<readonly Tunnel[]>
-  /** Wallet in bytes, as the hub says. */
+  /** Wallet in bytes, as reported by the hub. */
   readonly coins$: Observable<number>
   /** Once a second while subscribed. */
   readonly stats$: Observable<PeerStats>
@@ -79,7 +79,7 @@ export interface Peer {
   /** Reuses the live tunnel to that peer or makes one within 20 s; emits it once and completes. Errors are LighthouseErrors. */
   connect$(nickname: string): Observable<Tunnel>
   /**
-   * Asks nothing more for what that peer owes here, so that it is served again as it was before. What broken connections lost on
+   * Writes off what that peer owes here, so that it is served again as before. What broken connections lost on
    * the way stays a debt that nobody signs for. Cold; asks the hub who that is, emits once how many bytes were owed, and
    * completes. Errors are LighthouseErrors.
    */

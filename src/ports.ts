@@ -171,7 +171,7 @@ export interface HubClient {
   }): Observable<void>
   /** Whether the hub is there, and whose it is. */
   health$(): Observable<{ readonly hubKey: string }>
-  /** The hub's key and the newest head that it vouches for (unchecked), undefined while its ledger is empty. Errors when it cannot read it. */
+  /** The hub's key and the newest head that it signs (unchecked), undefined while its ledger is empty. Errors when it cannot read it. */
   head$(): Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined }>
   /**
    * The lines of the ledger after a block, as they arrive: each emission is what one piece of the answer completed, so an
@@ -209,7 +209,7 @@ export interface TrustStore {
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
 }
 
-/** A file that says whose database lies beside it, by the fingerprint of a public key. Errors are `store-failed`. */
+/** A file that names the owner of the database beside it, by the fingerprint of a public key. Errors are `store-failed`. */
 export interface KeyMarker {
   readonly path: string
   /** Undefined where there is none. */

@@ -29,7 +29,7 @@ function isRefused(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
-/** The failure that a program says by one of our codes: in a problem document (RFC 9457), or with `--json`. */
+/** The failure that a program reports with one of our codes: in a problem document (RFC 9457), or with `--json`. */
 export function failureIn(value: unknown): LighthouseError | undefined {
   const { code, detail, message = detail } = membersOf(value)
   if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
@@ -128,7 +128,7 @@ export function readStats(body: string): PeerStats {
 /** The body of `/coins`. */
 export interface CoinsAnswer {
   readonly bytes: number
-  /** When the hub said so, in ISO 8601, while it is away. */
+  /** When the hub reported it, in ISO 8601; undefined if it did just now. */
   readonly asOf: string | undefined
 }
 

@@ -1,6 +1,6 @@
 import type { ErrorCode } from '../protocol/errors.js'
 
-/** What a command tells the shell. */
+/** The exit code of a command. */
 export const exitCodes = {
   done: 0,
   failure: 1,
@@ -69,7 +69,7 @@ const codes: readonly (readonly [ExitCode, readonly FailureCode[]])[] = [
 
 const byFailure = new Map(codes.flatMap(([exit, failures]) => failures.map(failure => [failure, exit] as const)))
 
-/** The exit code for a failure: 1 where no other one says more. */
+/** The exit code for a failure: 1 unless there is a more specific one. */
 export function exitCodeOf(code: FailureCode): ExitCode {
   return byFailure.get(code) ?? exitCodes.failure
 }

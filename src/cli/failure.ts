@@ -1,7 +1,7 @@
 import { toInternalError } from '../protocol/errors.js'
 import type { CommandCode, FailureCode } from './exit-codes.js'
 
-/** What the person can do about a failure, where the message itself does not say it. */
+/** What the user can do about a failure, if the message does not say so. */
 export const nextSteps: Partial<Record<FailureCode, string>> = {
   usage: 'Run "lighthouse-peer --help" for the commands and their options.',
   'not-registered': 'Run: lighthouse-peer register --hub URL --nickname NAME',

@@ -5,7 +5,7 @@ import { toLighthouseError } from '../protocol/errors.js'
 import { toFailure } from './failure.js'
 import type { Output } from './output.js'
 
-/** A file that tells of a running process. */
+/** A file that announces a running process. */
 export interface OwnFile {
   readonly path: string
   /** Random text in it by which it is known to be ours. */
@@ -24,7 +24,7 @@ function removeOwn({ path, token }: OwnFile): void {
 
 /**
  * Writes a file when it is subscribed to and removes it when that ends, but never somebody else's. Emits nothing. Errors with
- * what `write` throws; a file that cannot be removed is told as a notice.
+ * what `write` throws; a file that cannot be removed is reported as a notice.
  */
 export function fileWhile$(file: OwnFile, output: Output): Observable<never> {
   return new Observable(subscriber => {

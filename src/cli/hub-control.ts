@@ -14,7 +14,7 @@ export interface HubControl {
 }
 
 /**
- * The file beside a database of SQLite that says how to talk to its hub while that runs. Whoever may read it may make
+ * The file beside a SQLite database that describes how to reach its hub while that runs. Anybody who can read it can make
  * invites: mode 0600, like the database.
  */
 export function controlPath(databasePath: string): string {

@@ -134,7 +134,7 @@ function valueFrom(made: Option, text: string): unknown {
   return text.split(',').reduce<unknown>((list, item) => parse(item.trim(), list), undefined)
 }
 
-/** Fills in, from the environment, what the command line did not say. An empty variable says nothing. Throws InvalidArgumentError. */
+/** Fills in options from the environment that the command line does not set. An empty variable is ignored. Throws InvalidArgumentError. */
 export function readEnvironment(command: Command, env: Readonly<Record<string, string | undefined>>): void {
   for (const made of command.options) {
     const variable = variables.get(made)

@@ -18,7 +18,7 @@ export interface Output {
   result(json: object, text: string): void
   /** A remark for a person: stderr, nothing under --json. */
   notice(text: string): void
-  /** Says what went wrong and what to do next; returns the exit code. */
+  /** Prints what went wrong and what to do next; returns the exit code. */
   fail(failure: Failure): ExitCode
   bold(text: string): string
   dim(text: string): string

@@ -6,7 +6,7 @@ import { realParts } from './parts.js'
 import { createSink } from './sink.js'
 
 /**
- * Signals that programs send, and more than once for one reason: the kernel and the shell both tell of a terminal that
+ * Signals that programs send, and more than once for one reason: the kernel and the shell both announce a terminal that
  * closes. The clean-up that the first one began goes on.
  */
 const programSignals = ['SIGTERM', 'SIGHUP'] as const

@@ -48,7 +48,7 @@ function version(): string {
   return (JSON.parse(file) as { version: string }).version
 }
 
-/** Commands that run until they are told to end. What becomes of their output does not concern them. */
+/** Commands that run until they are stopped. They do not fail if their output cannot be written. */
 const daemons = new Set(['demo', 'hub', 'up'])
 
 type Action<Values> = (context: Context, values: Values) => Promise<ExitCode>
@@ -195,7 +195,7 @@ function build(io: Io, done: (code: ExitCode, isDaemon: boolean) => void): Comma
   return program
 }
 
-/** Whether failures are to be said in JSON, before or without a successful reading of the options. */
+/** Whether failures are printed as JSON, before the options have been parsed. */
 function wantsJson(argv: readonly string[], io: Io): boolean {
   return argv.includes('--json') || /^(1|true|yes|on)$/i.test(io.env.LIGHTHOUSE_JSON ?? '')
 }
@@ -223,7 +223,7 @@ async function perform(argv: readonly string[], io: Io): Promise<readonly [code:
   }
 }
 
-/** Says why a command line was not carried out. Returns the exit code. */
+/** Reports why a command line failed. Returns the exit code. */
 function tellFailure(error: unknown, output: Output): ExitCode {
   if (error instanceof CommanderError && !(error instanceof InvalidArgumentError)) {
     if (error.exitCode === 0) return exitCodes.done
@@ -234,7 +234,7 @@ function tellFailure(error: unknown, output: Output): ExitCode {
     return output.fail({ code: 'usage', message: error.message.replace(/^error: /, '') })
   }
   const failure = toFailure(error)
-  // Whoever has enough of the output does not want to hear of it.
+  // A reader that has closed the output needs no message.
   return failure.code === 'output-closed' ? exitCodeOf(failure.code) : output.fail(failure)
 }
 

@@ -67,7 +67,7 @@ async function renew(
 }
 
 /**
- * Makes a key pair, registers it and writes metadata.json. The key pair is on disk before the hub hears of it: a
+ * Makes a key pair, registers it and writes metadata.json. The key pair is on disk before it is sent to the hub: a
  * registration that was interrupted is completed by repeating it. One that is complete is made again, with the same key
  * pair, where the hub has lost it: it may have been restored from a backup. `invite` is a code from the hub's operator.
  * Throws LighthouseErrors; `registration-refused` names the field `invite` where the hub wants another code.

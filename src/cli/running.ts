@@ -12,7 +12,7 @@ export interface RunFile {
   readonly startedAt: string
 }
 
-/** The run file in a peer's home. Whoever may read it may stop the peer: mode 0600. */
+/** The run file in a peer's home. Anybody who can read it can stop the peer: mode 0600. */
 export function runPath(home: string): string {
   return join(home, 'running.json')
 }

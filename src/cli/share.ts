@@ -3,14 +3,14 @@ import { resolve } from 'node:path'
 import type { Share } from '../app.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 
-/** What `up` shares when nobody says: this folder of the current directory, where it exists. */
+/** What `up` shares by default: this folder in the current directory, if it exists. */
 export const defaultShare = 'data'
 
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false })
   } catch (error) {
-    // A path through a file, or one too long to be a path, is none; anything else (permission) is worth saying.
+    // A path through a file, or one that is too long, does not exist; other failures (permission) are reported.
     const code = (error as NodeJS.ErrnoException).code
     if (code === 'ENOTDIR' || code === 'ENAMETOOLONG') return undefined
     throw toLighthouseError('invalid-share', error, `cannot share "${path}"`)

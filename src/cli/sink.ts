@@ -8,7 +8,7 @@ const maxWaitingBytes = 1_048_576
 /** The parts of a stream that a sink uses. */
 export type OutputStream = Pick<NodeJS.WriteStream, 'write' | 'on' | 'writableLength'> & { readonly isTTY?: boolean }
 
-/** Why `name` cannot be written. The reader of a pipe has closed it (EPIPE), or a terminal is gone (EIO): nobody is left to tell. */
+/** Why `name` cannot be written. The reader of a pipe has closed it (EPIPE), or the terminal is gone (EIO): nobody is left to read a message. */
 export function outputFailure(error: NodeJS.ErrnoException, name: string, isTTY = false): Error {
   return error.code === 'EPIPE' || (isTTY && error.code === 'EIO')
     ? new CommandFailure('output-closed', `the reader of ${name} has closed it`)
@@ -20,7 +20,7 @@ export function outputFailure(error: NodeJS.ErrnoException, name: string, isTTY 
  * so that a log goes on when its disk has room again.
  */
 export function createSink(stream: OutputStream, name: string): Sink {
-  // Node leaves the property out where there is no terminal, whatever its types say.
+  // Node omits the property if there is no terminal, despite its types.
   const isTTY = stream.isTTY === true
   let first: Error | undefined
   const toFailure = (error: NodeJS.ErrnoException): Error => outputFailure(error, name, isTTY)

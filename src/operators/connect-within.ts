@@ -28,7 +28,7 @@ const defaultPhase = (state: unknown): string => (state === undefined ? 'started
  * Starts and ends with its source. Errors with `connect-timeout`, whose `details.phase` names the last state seen,
  * and unsubscribes from the source. Buffers nothing.
  *
- * @param options `isOpen` tells which state ends the wait; `phaseOf` names a state for the error, or that there is none yet
+ * @param options `isOpen` recognises the state that ends the wait; `phaseOf` names a state for the error, or that there is none yet
  * (default: `connecting` and `started`); `ms` (default 20,000), `scheduler` (default async), `what` names the attempt
  * in the message. Throws `invalid-option` for others.
  * @example connection$.pipe(connectWithin({ isOpen: ({ type }) => type === 'open', what: 'bob' }))

@@ -59,7 +59,7 @@ export const errorCodes = {
   'bad-signature': 'trust',
   /** A remembered key differs from the one presented. Ask the other person out of band before you forget the old one. */
   'key-changed': 'trust',
-  /** A ledger is not what its hub vouched for, or not a ledger. The message names the block. Keep what you have, and ask its operator. */
+  /** A ledger does not match what its hub signed, or is not a ledger. The message names the block. Keep what you have, and ask its operator. */
   'ledger-broken': 'trust',
   /** A signal has not the shape of the protocol. It is dropped. */
   'malformed-signal': 'input',
@@ -127,7 +127,7 @@ const defectNames: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Whether somebody made a mistake in this program, as far as that can be told. What the system and libraries throw for what
+ * Whether the error is a defect in this program, as far as that can be known. What the system and libraries throw for what
  * comes from outside carries a code; only that for an argument of a wrong type is a mistake as well.
  */
 function isDefect(error: unknown): boolean {

@@ -30,7 +30,7 @@ export function membersOf(value: unknown): Readonly<Record<string, unknown>> {
   return isRecord(value) ? value : {}
 }
 
-/** The members of the object that a text says in JSON; none where it says something else, or is not JSON. */
+/** The members of a JSON object in text form; none for other JSON, or for what is not JSON. */
 export function parseMembers(text: string): Readonly<Record<string, unknown>> {
   try {
     return membersOf(JSON.parse(text))

@@ -1,6 +1,6 @@
 import { LighthouseError } from './errors.js'
 
-/** What an option may be, and how that is said after its name. */
+/** What an option may be, and how a message words it after its name. */
 export interface OptionRule {
   readonly allows: (value: unknown) => boolean
   readonly text: string

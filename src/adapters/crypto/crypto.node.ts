@@ -111,7 +111,7 @@ export const nodeCrypto: CryptoPort = {
     try {
       return gunzipSync(Buffer.from(packed, 'base64'), { maxOutputLength: maxSignalBytes }).toString('utf8')
     } catch {
-      // Not gzip, or larger than any description: the port says undefined for both.
+      // Not gzip, or larger than any description: undefined for both.
       return undefined
     }
   },

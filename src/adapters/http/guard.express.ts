@@ -49,7 +49,7 @@ const unconfirmed: Problem = {
   next: 'Continue only if you expected this.',
 }
 
-/** What the guard looks at, from a Node request. */
+/** What the guard checks, from a Node request. */
 export function guardedRequest(req: IncomingMessage): GuardedRequest {
   const { rawHeaders, headers, method = 'GET', url = '/' } = req
   // Node keeps the first of several Host headers only; the raw list has them all.
@@ -109,7 +109,7 @@ export function guard({ hosts, judge = judgeRequest, onConfirm = confirm }: Guar
  * when it is allowed; answers it otherwise, and closes its socket.
  */
 export function guardUpgrade(req: IncomingMessage, socket: Socket, hosts: readonly string[], next: () => void): void {
-  // The other side may be gone already; there is nobody left to tell.
+  // The other side may be gone already.
   socket.on('error', () => socket.destroy())
   localUser$(socket).subscribe(user => {
     if (user === 'gone') return void socket.destroy()

@@ -17,7 +17,7 @@ interface Line {
  * Answers the requests of a connection one after the other, however many were sent at once (pipelining, RFC 9112 section
  * 9.3.2): the answers leave in this order anyway, and a thousand requests in one packet do not open a thousand files. A
  * connection is not read from while more than 8 of its requests wait. Where 4,096 wait in all, one that brings more is
- * closed. Requests on a connection that is being closed are not heard.
+ * closed. Requests on a connection that is being closed are ignored.
  */
 export function inTurn(listener: RequestListener): RequestListener {
   const lines = new WeakMap<Socket, Line>()

@@ -1,7 +1,7 @@
 /** What a client accepts (RFC 9110, section 12.5), judged by the library that Express uses. */
 import Negotiator from 'negotiator'
 
-/** The part of a request that says what its client accepts. */
+/** The part of a request that names what its client accepts. */
 export type Accepting = ConstructorParameters<typeof Negotiator>[0]
 
 /** What the library takes as well, and its types do not know: which coding wins where the client wants several alike. */

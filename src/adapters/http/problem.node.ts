@@ -32,7 +32,7 @@ function problemPage({ status, title, detail, next, link }: Problem): string {
 
 /**
  * Answers with an error: a page for people, `application/problem+json` (RFC 9457) for programs, by `Accept`.
- * When the answer has begun already nothing can be said any more, and the connection is broken off instead, so that
+ * If the answer has begun already, the connection is broken off instead, so that
  * nobody takes the part for the whole. The request's body is not waited for.
  */
 export function sendProblem(req: IncomingMessage, res: ServerResponse, problem: Problem): void {

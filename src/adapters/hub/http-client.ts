@@ -76,7 +76,7 @@ function unexpected(url: string, answer: Answer): LighthouseError {
   return invalidResponse(url, sentence(answer))
 }
 
-/** What failed, from the cause where there is one: fetch itself only says that it did. */
+/** What failed, from the cause where there is one: fetch itself only reports that it did. */
 function failureOf(error: unknown): ConnectionFailure {
   const { cause } = error as { readonly cause?: ConnectionFailure | null }
   return cause ?? (error as ConnectionFailure)

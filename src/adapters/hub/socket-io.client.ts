@@ -11,7 +11,7 @@ import { type ConnectionFailure, hubWords, unreachableReason } from '../../proto
 const answerTimeoutMs = 10_000
 
 /**
- * For the acknowledgement of a receipt. A hub gives up a batch after 15 s and says so, which should be heard; and the seeder
+ * For the acknowledgement of a receipt. A hub gives up a batch after 15 s and answers, which should be received; and the seeder
  * ends a connection that is not paid for after 20 s.
  */
 const receiptTimeoutMs = 16_000
@@ -37,7 +37,7 @@ function unreachable(url: string, reason: string, cause?: unknown): LighthouseEr
   return new LighthouseError('hub-unreachable', `The hub at ${url}: ${reason}.`, {}, { cause })
 }
 
-/** What failed underneath: socket.io itself only says that polling did, which it tries last. */
+/** What failed underneath: socket.io itself only reports that polling did, which it tries last. */
 function failureOf(error: Error): ConnectionFailure {
   const { status, statusText } = membersOf(membersOf(error).context)
   const { code, message } = membersOf(statusText)

@@ -34,7 +34,7 @@ export const nodeNetwork: NetworkPort = {
         const transactionId = randomBytes(transactionIdBytes)
         const socket = createSocket(family === 6 ? 'udp6' : 'udp4')
         subscriber.add(() => socket.close())
-        // A network that refuses to send, or says that nobody is there, is asked again like a silent one.
+        // A network that refuses to send, or reports an unreachable host, is asked again like a silent one.
         socket.on('error', () => undefined)
         socket.on('message', message => {
           if (isBindingAnswer(message, transactionId)) answer(true)

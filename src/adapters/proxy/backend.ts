@@ -6,7 +6,7 @@ import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {
   readonly identity: { readonly nickname: string; readonly pubKey: string }
-  /** Who presents it may stop the peer and forgive debts. */
+  /** A client that presents it may stop the peer and write off debts. */
   readonly controlToken: string
   /** Newest first, then once a second while subscribed. */
   readonly stats$: Observable<PeerStats>
@@ -16,8 +16,8 @@ export interface ProxyBackend {
   endOf(tunnel: Tunnel): LighthouseError | undefined
   /** Asks the hub now; emits the wallet once. */
   balance$(): Observable<Balance>
-  /** Asks nothing more for what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
+  /** Writes off what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
   forgive$(nickname: string): Observable<number>
-  /** Somebody with the control token wants the peer to stop. */
+  /** A client with the control token asks the peer to stop. */
   requestStop(): void
 }

@@ -10,7 +10,7 @@ export interface Asset {
   readonly policy?: Readonly<Record<string, string>>
 }
 
-/** What the dashboard says before the first numbers arrive. */
+/** What the dashboard shows before the first figures arrive. */
 export interface DashboardOptions {
   readonly nickname: string
   readonly pubKey: string

@@ -70,7 +70,7 @@ function statusOf({ statusCode = 0 }: IncomingMessage): number {
   return statusCode < 200 ? 502 : statusCode
 }
 
-/** A body of which only the end of the connection tells that it is over (RFC 9112, section 6.3). */
+/** A body whose end is marked only by the end of the connection (RFC 9112, section 6.3). */
 function endsWithConnection({ headers, statusCode }: IncomingMessage, method: string | undefined): boolean {
   const { 'content-length': length, 'transfer-encoding': coding } = headers
   return length === undefined && coding === undefined && method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
@@ -103,7 +103,7 @@ export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: Pro
     // Exactly, with a question mark that nothing follows too.
     outgoing.path = hop.path
     if (expect !== undefined && req.httpVersion === '1.1') {
-      // Whether the body is wanted is for the other side to say. The headers go now: nothing else may follow them.
+      // The other side decides whether it wants the body. The headers go now: nothing else may follow them.
       outgoing.setHeader('Expect', '100-continue')
       outgoing.once('continue', () => res.writeContinue())
       outgoing.flushHeaders()

@@ -76,7 +76,7 @@ function isToken(presented: string | undefined, token: string): boolean {
   return timingSafeEqual(digest(presented ?? ''), digest(token))
 }
 
-/** A navigation that nobody clicked for: says whom it would connect to, and does nothing. */
+/** A navigation without a click: names the peer that it would connect to, and does nothing. */
 function confirmPeer(req: Request, res: Response): void {
   const nickname = parsePeerTarget(req.originalUrl)?.nickname ?? ''
   const whom = isNickname(nickname) ? nickname : 'this address'
@@ -99,7 +99,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
   app.use(
     guard({
       hosts,
-      // Only what connects needs a click; the proxy's own pages do nothing by being looked at.
+      // Only connecting needs a click; opening the proxy's own pages does nothing.
       judge: (request, names, req) => {
         const verdict = judgeRequest(request, names)
         return verdict === 'confirm' && parsePeerTarget(req.url ?? '') === undefined ? 'allow' : verdict

@@ -84,7 +84,7 @@ export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly
     server.requestTimeout = 0
     // The peer's own handling decides whether a body is wanted, so no 100 is sent before.
     server.on('checkContinue', listener)
-    // A program may say that it asks no more and still wait for its answer. Node's types leave this out.
+    // A client may half-close and still wait for its answer. Node's types lack this option.
     Object.assign(server, { httpAllowHalfOpen: true })
     server.on('connection', (socket: Socket) => socket.once('end', () => dropIfLeft(socket)))
     server.on('upgrade', (req, socket: Socket, head) => {

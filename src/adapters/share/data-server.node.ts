@@ -155,7 +155,7 @@ function boundedServer(listener: RequestListener): Server {
     },
     inTurn(listener),
   )
-  // A program may say that it asks no more and still wait for its answer: a half-close, which streams carry as FIN.
+  // A client may half-close and still wait for its answer; streams carry that as FIN.
   // Node's types leave it out.
   Object.assign(server, { httpAllowHalfOpen: true })
   server.maxHeadersCount = 100

@@ -1,6 +1,6 @@
 import { constants } from 'node:fs'
 
-/** What a path may fail with that only says that nothing (that we serve) is there. */
+/** Errors for a path that mean only that there is nothing to serve. */
 const absent = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ELOOP', 'ENAMETOOLONG', 'EINVAL', 'ENXIO', 'ENODEV'])
 
 /** Whether an error of the file system means no more than that nothing is there for us. */

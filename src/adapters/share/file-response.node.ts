@@ -1,5 +1,5 @@
 /**
- * Sends an open file as `protocol/file-request.ts` says. Every byte comes from the descriptor that was checked, never
+ * Sends an open file as `protocol/http/file-request.ts` decides. Every byte comes from the descriptor that was checked, never
  * from its name again, and is of the version that the headers name.
  */
 import { randomBytes } from 'node:crypto'
@@ -32,7 +32,7 @@ const beingWritten: Problem = {
   next: 'Try again when it is complete.',
 }
 
-/** A header that may occur once. Said several times, it says nothing that fits. */
+/** A header that may occur once. Repeated, it matches nothing. */
 function single(value: string | string[] | undefined): string | undefined {
   return typeof value === 'object' ? value.join(', ') : value
 }
@@ -88,7 +88,7 @@ function bodyAnswer(
   return { status: 206, headers: several, parts, tail: `\r\n--${boundary}--\r\n` }
 }
 
-/** Nothing is said before the first bytes are there: a failure until then is told in words, a later one breaks off. */
+/** Nothing is sent before the first bytes are read: a failure before that is an error page, a later one resets the connection. */
 async function send(
   { method }: IncomingMessage,
   res: ServerResponse,
@@ -182,7 +182,7 @@ export async function sendFile(
   file: OpenEntry,
   name: string,
 ): Promise<void> {
-  // The socket tells, not the response: one that waits behind others of its connection never hears that it closed.
+  // Listen to the socket, not the response: a response that is queued behind others gets no `close`.
   const gone = new AbortController()
   const giveUp = (): void => gone.abort()
   req.socket.once('close', giveUp)

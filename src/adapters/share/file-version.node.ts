@@ -48,7 +48,7 @@ export async function settledVersion(file: OpenFile, signal: AbortSignal): Promi
 }
 
 /**
- * Reads a range. Every chunk was read while the file was still in that version, which is looked at after each: throws
+ * Reads a range. Every chunk was read while the file was still in that version, which is checked after each: throws
  * `FileChanged` instead of giving out a byte that may be of another one.
  */
 export async function* readVersion(

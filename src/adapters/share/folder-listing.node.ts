@@ -24,7 +24,7 @@ export type LeftOut = Readonly<Partial<Record<LeftOutReason, number>>>
 /** A part of a listing, and the place from which the next part goes on. */
 export interface ListedPage {
   readonly entries: readonly ListedEntry[]
-  /** What this page would have had. What is known without sorting is said on the first one. */
+  /** What this page would have had. Entries that are excluded before sorting are counted on the first page. */
   readonly leftOut: LeftOut
   readonly next: string | undefined
 }
@@ -32,7 +32,7 @@ export interface ListedPage {
 /** Entries of one page: a page of some 200 KB, and what a large folder costs in memory. */
 export const pageEntries = 1000
 
-/** Entries that are looked at together, on the four threads that Node has for files. */
+/** Entries that are examined at once, on Node's four threads for files. */
 const lookedAtOnce = 16
 
 type Key = Pick<ListedEntry, 'name' | 'kind'>
@@ -100,7 +100,7 @@ async function mayRead(path: string, kind: ListedEntry['kind']): Promise<boolean
   )
 }
 
-/** What an entry says of itself, or why it is not shown; undefined when it has gone meanwhile. */
+/** An entry's details, or why it is not shown; undefined if it has disappeared. */
 async function look(folder: Folder, name: string): Promise<ListedEntry | LeftOutReason | undefined> {
   const path = join(folder.path, name)
   const stats = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
@@ -139,7 +139,7 @@ async function classify(
   if (reason !== undefined) return reason
   if (dirent.isFile()) return { name, kind: 'file' }
   if (dirent.isDirectory()) return { name, kind: 'directory' }
-  // A link, or a file system that does not tell kinds.
+  // A link, or a file system that does not report types.
   return look(folder, name)
 }
 

@@ -1,6 +1,6 @@
 /**
  * What peers and hubs keep for themselves is never served, wherever it lies in a shared folder and however it is reached.
- * It is known by its folder and by its device and inode; a name alone says nothing, as somebody's film may have it, too.
+ * It is known by its folder and by its device and inode; a name alone proves nothing, since a film may have it, too.
  */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises'
@@ -9,10 +9,10 @@ import { basename, dirname, join } from 'node:path'
 import { databaseNames, isKeptName } from '../../protocol/peer/kept-names.js'
 import { isAbsent, readFlags } from './file-errors.node.js'
 
-/** How much of a file is looked at. The files with a key pair have some 300 bytes. */
+/** How much of a file is read. The files with a key pair have some 300 bytes. */
 const headBytes = 4_096
 
-/** What tells that a folder is the home of a peer, registered or about to be, or of a hub. */
+/** What identifies a folder as the home of a peer, registered or about to be, or of a hub. */
 const homeMarks = {
   'metadata.json': /"priv_key"\s*:/,
   'metadata.json.pending': /"priv_key"\s*:/,
@@ -53,7 +53,7 @@ function idOf({ dev, ino }: BigIntStats): string {
   return `${dev} ${ino}`
 }
 
-/** Whether a file is for its owner alone, as everything is that peers and hubs keep. Windows does not say. */
+/** Whether a file is for its owner alone, as everything is that peers and hubs keep. Windows does not report it. */
 function isForOwnerAlone({ mode }: BigIntStats): boolean {
   return platform() === 'win32' || (mode & 0o077n) === 0n
 }
@@ -63,7 +63,7 @@ export function isPrivateLink(stats: BigIntStats): boolean {
   return stats.nlink > 1n && isForOwnerAlone(stats)
 }
 
-/** Tells what is kept in a shared folder. */
+/** Recognises private files in a shared folder. */
 export class KeptFiles {
   /**
    * @param root the shared folder, and `home` the one of the peer that shares it, where it has one; both without links. Homes of
@@ -82,7 +82,7 @@ export class KeptFiles {
   }
 
   /**
-   * Whether a file in a folder that is no home, or is the shared one, is kept. For listings, which look at many: a database that
+   * Whether a file in a folder that is no home, or is the shared one, is kept. For listings, which check many: a database that
    * others on the machine may read is found by `isKept` alone.
    */
   async isKeptFile(folder: string, name: string, stats: BigIntStats): Promise<boolean> {

@@ -1,5 +1,5 @@
 /**
- * Sends a listing, as small as it can be: whoever looks at a folder of somebody else pays for each byte, and again each time
+ * Sends a listing, as small as it can be: a peer that opens somebody else's folder pays for each byte, and again each time
  * that they come back to it.
  */
 import { createHash } from 'node:crypto'

@@ -83,7 +83,7 @@ const addedByEnding = new Map(
   Object.entries(added).flatMap(([type, endings]) => endings.split(' ').map(ending => [ending, type] as const)),
 )
 
-/** Text that does not say so by its type. */
+/** Text whose type does not begin with `text/`. */
 const alsoText = new Set([
   'application/json',
   'application/vnd.apple.mpegurl',

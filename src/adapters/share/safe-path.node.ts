@@ -10,7 +10,7 @@ import { isHiddenName } from '../../protocol/http/share-path.js'
 import { isAbsent, readFlags } from './file-errors.node.js'
 import type { KeptFiles } from './kept-files.node.js'
 
-/** An open file or folder. Whoever gets it closes `handle`. */
+/** An open file or folder. The caller closes `handle`. */
 export interface OpenEntry {
   readonly kind: 'file' | 'directory'
   readonly handle: FileHandle
@@ -38,7 +38,7 @@ export function kindOf(stats: BigIntStats): 'file' | 'directory' | undefined {
   return stats.isDirectory() ? 'directory' : undefined
 }
 
-/** Where an open descriptor really lies: on Linux the kernel says, elsewhere undefined. */
+/** The real path of an open descriptor, from the kernel on Linux; elsewhere undefined. */
 async function descriptorPath(fd: number): Promise<string | undefined> {
   if (platform() !== 'linux') return undefined
   return readlink(`/proc/self/fd/${fd}`).catch(() => undefined)

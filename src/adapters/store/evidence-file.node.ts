@@ -12,13 +12,13 @@ function stamp(timeMs: number): string {
   return new Date(timeMs).toISOString().replaceAll(':', '-')
 }
 
-/** Whether a file says the same of the same hub. What vouches for it may have grown since. */
+/** Whether a file says the same of the same hub. Its proof may have grown since. */
 function saysSame(path: string, { hub, message }: { readonly hub: string; readonly message: string }): boolean {
   try {
     const kept = JSON.parse(readFileSync(path, 'utf8')) as { readonly hub?: unknown; readonly message?: unknown } | null
     return kept?.hub === hub && kept.message === message
   } catch {
-    // Somebody's own file, or one that was cut off: it says nothing.
+    // Somebody else's file, or a truncated one.
     return false
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The file beside a database that says whose it is, so that one that was lost, emptied or mixed up is missed: nothing in a
- * new database tells that there was another one before.
+ * The file beside a database that names its owner, so that a database that was lost, emptied or mixed up is noticed: nothing in a
+ * new database shows that there was another one before.
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync } from 'node:fs'

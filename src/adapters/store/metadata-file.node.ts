@@ -52,7 +52,7 @@ function readIdentity(path: string): Identity | undefined {
   return identity
 }
 
-/** Makes the home where it is missing and keeps a key pair there before anybody hears of it. */
+/** Makes the home where it is missing and keeps a key pair there before it is sent to anybody. */
 export function writePending(home: string, identity: Identity): void {
   ensurePrivateFolder(home, 'invalid-metadata')
   writePrivateFile(pendingPath(home), formatMetadata(identity), 'invalid-metadata')

@@ -29,7 +29,7 @@ const maxNameBytes = 255
 /** Windows keeps access rights in lists that a mode does not show. */
 const hasModes = process.platform !== 'win32'
 
-/** Whether a failed call says that there is no such file. */
+/** Whether a call failed because there is no such file. */
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ENOENT'
 }

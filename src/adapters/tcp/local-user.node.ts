@@ -16,7 +16,7 @@ export type LocalUser =
   | 'other'
   /** Nobody any more: the program closed its end, or ended. */
   | 'gone'
-  /** The system does not say. */
+  /** The system does not report it. */
   | 'unknown'
 
 const littleEndian = endianness() === 'LE'
@@ -150,7 +150,7 @@ export function localUser$(socket: Socket): Observable<LocalUser> {
 
 /**
  * Whether the program at the other end has closed the connection, rather than ended its own side of it: both arrive as
- * an end. False where the system does not say. Asked anew each time.
+ * an end. False if the system does not report it. Checked anew each time.
  */
 export function hasLeft$(socket: Socket): Observable<boolean> {
   if (platform() !== 'linux') return of(false)

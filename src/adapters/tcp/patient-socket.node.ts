@@ -7,7 +7,7 @@ type Written = (error?: Error | null) => void
 
 /**
  * A TCP connection that goes on reading when the other side takes no more. Node destroys a socket when a write fails,
- * with what had been received: a server that refuses an upload, answers 413 and closes would seem to have said nothing.
+ * with what had been received: a server that refuses an upload, answers 413 and closes would seem to have sent nothing.
  * The connection is over then all the same, so reading ends or fails by itself; after that a failed write is an error.
  */
 export class PatientSocket extends Socket {

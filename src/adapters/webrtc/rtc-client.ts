@@ -3,7 +3,7 @@ import type { ByteChannel, RtcEvent, RtcOptions } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import { costOf, type RtcCommand, type RtcReport } from './rtc-messages.js'
 
-/** How much is consumed before that is said: an eighth and less of what may be on the way. */
+/** How much is consumed before it is acknowledged: at most an eighth of what may be in flight. */
 const consumedStepBytes = 256 * 1024
 
 interface Connection {

@@ -1,7 +1,7 @@
 import type { IceServer, RtcEvent, RtcSignal } from '../../ports.js'
 import type { ErrorCode } from '../../protocol/errors.js'
 
-/** What a process says to the one that holds its WebRTC connections. Each connection has an ID of its own. */
+/** What a process sends to the one that holds its WebRTC connections. Each connection has an ID of its own. */
 export type RtcCommand =
   | {
       readonly type: 'connect'

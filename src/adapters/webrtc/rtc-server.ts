@@ -96,7 +96,7 @@ export function createRtcServer(rtc: RtcPort, say: (report: RtcReport) => void):
     on(command) {
       if (command.type === 'connect') return connect(command)
       const connection = connections.get(command.id)
-      // One that ended here may not have heard of it there.
+      // The other process may not know yet that it has ended here.
       if (connection !== undefined) perform(command, connection)
     },
     close() {

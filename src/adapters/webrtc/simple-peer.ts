@@ -36,7 +36,7 @@ function fromPeer(data: SimplePeer.SignalData): RtcSignal | undefined {
   return { type: 'candidate', candidate: text, sdpMid: sdpMid ?? null, sdpMLineIndex: sdpMLineIndex ?? null }
 }
 
-/** In what an implementation differs from what the standard says. */
+/** How an implementation differs from the standard. */
 export interface RtcQuirks {
   /** The unit in which it reports round trips. Default: seconds. */
   readonly roundTripUnitMs?: number

@@ -24,7 +24,7 @@ const defaultIdleMs = 10_000
 /** How long it may take to end: the last words of its connections take 300 ms. */
 const endLimitMs = 2_000
 
-/** The first thing that it says. */
+/** Its first message. */
 export interface Ready {
   readonly type: 'ready'
 }
@@ -54,7 +54,7 @@ function running$(): Observable<Running> {
     const keepAlive = (on: boolean): void => {
       for (const handle of [child, child.channel]) handle?.[on ? 'ref' : 'unref']()
     }
-    // What cannot be sent any more: its end is told below.
+    // Sending may fail: its end is reported below.
     const client = createRtcClient(command => child.connected && child.send(command, () => undefined))
     let uses = 0
     const inUse = <T>(source: Observable<T>): Observable<T> =>

@@ -3,7 +3,7 @@ import { askPeer, readCoins } from '../control.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import type { Context } from './context.js'
 
-/** `coins`: what is left in the wallet of the running peer. The peer asks its hub; while that is away it has what it said last. */
+/** `coins`: what is left in the wallet of the running peer. The peer asks its hub; while that is unreachable it shows the last known balance. */
 export async function coinsCommand(context: Context): Promise<ExitCode> {
   const { bytes, asOf } = (await askPeer(context.home, 'GET', '/coins', readCoins)).value
   const away = asOf === undefined ? {} : { hub: 'away', asOf }

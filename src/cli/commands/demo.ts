@@ -156,10 +156,10 @@ async function assemble(
   return { hub: url, alice, bob, file: pickFile(readdirSync(folder)) }
 }
 
-/** One line for each change that a look at alice's `/stats` shows. */
+/** One line for each change in alice's `/stats`. */
 function followChanges$({ output }: Context, aliceHome: string): Observable<never> {
   return timer(0, lookMs).pipe(
-    // A look that got no answer is skipped: if alice is gone, her process says so.
+    // A request without an answer is skipped: if alice is gone, her process has ended.
     exhaustMap(() => askPeer(aliceHome, 'GET', '/stats', readStats).catch(unlessSilent)),
     mergeMap(answer => (answer === undefined ? [] : [answer.value])),
     startWith(undefined),

@@ -9,7 +9,7 @@ export interface ForgiveValues {
   readonly nickname: string
 }
 
-/** `forgive`: the running peer asks nothing more for what somebody owes it. */
+/** `forgive`: the running peer writes off what somebody owes it. */
 export async function forgiveCommand(context: Context, { nickname }: ForgiveValues): Promise<ExitCode> {
   assertNickname(nickname)
   const { value: bytes } = await askPeer(context.home, 'POST', `/control/forgive/${nickname}`, readForgiven)

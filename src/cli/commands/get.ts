@@ -100,7 +100,7 @@ function toSentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1).replace(/[.!?]$/, '')}.`
 }
 
-/** Fetches, and has `finish` do what is left. Tells how it went. */
+/** Downloads, runs `finish`, and reports the outcome. */
 async function perform(fetch: Fetch, into: Destination, file: string, finish: () => Promise<void>): Promise<ExitCode> {
   const { context, values, address } = fetch
   const { output } = context
@@ -147,7 +147,7 @@ async function getStream(fetch: Fetch, path: string): Promise<ExitCode> {
   }
 }
 
-/** To stdout, which has the file's bytes and nothing else: what is said goes to stderr. */
+/** To stdout, which gets the file's bytes and nothing else: messages go to stderr. */
 async function getStdout(fetch: Fetch): Promise<ExitCode> {
   const { io, output } = fetch.context
   const context = { ...fetch.context, output: createOutput({ ...io, stdout: io.stderr }, output.json) }

@@ -125,7 +125,7 @@ function announce({ io, output }: Context, hub: Hub, values: HubValues, database
   for (const warning of warnings) output.notice(warning)
 }
 
-/** Tells how to talk to the hub while subscribed to. Emits nothing. */
+/** Keeps the file that describes how to reach the hub while subscribed. Emits nothing. */
 function controlFile$({ output }: Context, database: string, control: HubControl): Observable<never> {
   const write = (): void => writeHubControl(database, control)
   return fileWhile$({ path: controlPath(database), token: control.controlToken, write }, output)
@@ -144,7 +144,7 @@ export async function hubCommand(context: Context, values: HubValues): Promise<E
     database,
   }
   const { createHub$ } = await context.io.parts.hub()
-  // The file that tells of this hub is gone before another one may have the database.
+  // The control file is removed before another hub may open the database.
   const hub$ = usingValue$(createHub$(options), hub => {
     const file$ = file === undefined ? NEVER : controlFile$(context, file, { url: hub.url, controlToken })
     return merge(

@@ -52,7 +52,7 @@ async function verifySource(
       return source.hubKey === undefined ? undefined : fork
     },
   }).finally(progress.clear)
-  // A file says whose it is as late as with its first receipt.
+  // A file names its hub only in its first receipt.
   const isKnown = own !== undefined && (source.hubKey ?? verdict.audit.hubKey) === own.hubKey
   const end = isKnown ? own.heads.end(verdict.audit.seq)?.message : undefined
   const problem = verdict.problem ?? (isKnown ? fork : undefined) ?? (source.kind === 'hub' ? end : undefined)
@@ -93,7 +93,7 @@ async function exportSource(
     (error: unknown): never => {
       throw toLighthouseError('store-failed', error, message)
     }
-  // Not over a file that is there: it may be the only copy of what a hub once said.
+  // Not over a file that is there: it may be the only copy of a hub's ledger.
   const file = target === undefined ? undefined : await open(target, 'wx').catch(failed(`cannot make "${target}"`))
   const write = (text: string): Promise<void> =>
     file === undefined ? io.stdout.writeAll(text) : file.appendFile(text).catch(failed('the ledger cannot be written'))

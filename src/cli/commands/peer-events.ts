@@ -10,7 +10,7 @@ type EventOf<Type extends PeerEvent['type']> = Extract<PeerEvent, { type: Type }
 /** What may have an innocent cause: a hub restored from a backup, or receipts of this home that were. */
 const deniable: ReadonlySet<EvidenceKind> = new Set(['rollback', 'forged'])
 
-/** The hub was caught: said to whoever watches, and kept where it can be shown to others. `full` are kinds with no room left. */
+/** The hub was caught: notifies the user, and stores the evidence. `full` are kinds for which no more is stored. */
 function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, full: Set<EvidenceKind>): void {
   const { type, ...evidence } = event
   const said = `The hub ${deniable.has(event.kind) ? 'may not be' : 'is not'} honest: ${event.message}.`
@@ -32,7 +32,7 @@ function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, ful
   )
 }
 
-/** Silence would look like an honest hub. */
+/** Without a notice the hub would seem honest. */
 function warn({ output }: Context, { type, reason: { code, message } }: EventOf<'ledger-unchecked'>): void {
   if (output.json) output.result({ type, code, message }, '')
   output.notice(
@@ -40,17 +40,17 @@ function warn({ output }: Context, { type, reason: { code, message } }: EventOf<
   )
 }
 
-/** What an error says, and for a defect the place: else its stack is of no use to anybody. */
+/** An error for the log, with the stack if it is a defect. */
 function words({ code, message, cause }: LighthouseError): object {
   return code === 'internal' && cause instanceof Error ? { code, message, stack: cause.stack } : { code, message }
 }
 
-/** Severe, where somebody has to look at this program; a stream that was reset is everyday, unless it says more than that. */
+/** `error` for a defect in this program. */
 function levelOf({ code }: LighthouseError, otherwise: 'info' | 'warn' | 'error'): 'info' | 'warn' | 'error' {
   return code === 'internal' ? 'error' : otherwise
 }
 
-/** Tells what happens to a running peer: to its log, and what concerns its owner to whoever watches. */
+/** Logs what happens to a running peer, and shows the owner what concerns them. */
 export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
   const full = new Set<EvidenceKind>()
   return event => {

@@ -10,7 +10,7 @@ export interface RegisterValues {
   readonly invite?: string
 }
 
-/** Tells how it ended; for `up`, too. */
+/** Shows how a registration ended; also used by `up`. */
 export function reportRegistration({ output, home }: Context, result: Registration): ExitCode {
   const { nickname, host, pubKey } = result.identity
   const json = { registered: { nickname, hub: host, pubKey, home } }

@@ -4,10 +4,10 @@ import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { isAlive } from '../running.js'
 import type { Context } from './context.js'
 
-/** How long a peer may take to let go of everything; it is a matter of milliseconds unless the machine is busy. */
+/** How long a peer may take to stop; it takes milliseconds unless the machine is busy. */
 const stopLimitMs = 15_000
 
-/** The operating system tells nobody when another's process ends: it has to be looked at again. */
+/** The operating system does not notify us when another process ends, so it has to be polled. */
 const lookAgainMs = 50
 
 /** True once there is no such process, false when the time is over. */

@@ -89,7 +89,7 @@ function announce({ io, output, home }: Context, peer: Peer, share: Share | unde
   )
 }
 
-/** Tells how things stand with the hub; errors when that is over for good. */
+/** Shows the state of the hub connection; errors when it has ended for good. */
 function followHub$({ output }: Context, state$: Observable<HubState>): Observable<never> {
   return state$.pipe(
     distinctUntilChanged((a, b) => a.type === b.type),

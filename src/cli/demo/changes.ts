@@ -12,7 +12,7 @@ function describeRates(connection: ConnectionStats): string {
   return `${otherSide(connection)}: ${formatBytes(receivedBytes)} received, ${formatBytes(receiveRate)}/s, ${streams} ${streams === 1 ? 'stream' : 'streams'}`
 }
 
-/** What became different from one look at `/stats` to the next, one sentence each. Without an earlier look: nothing. */
+/** What changed between two snapshots of `/stats`, one sentence each. Without an earlier snapshot: nothing. */
 export function describeChanges(before: PeerStats | undefined, now: PeerStats): readonly string[] {
   if (before === undefined) return []
   const known = new Map(before.connections.map(connection => [connection.session, connection]))

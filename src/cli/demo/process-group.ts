@@ -19,7 +19,7 @@ export type Message = Readonly<Record<string, unknown>>
 /** A program that this one started. */
 export interface Program {
   readonly name: string
-  /** What it says on stdout, from the start (the newest 100); completes when it ended. */
+  /** Its messages on stdout, from the start (the newest 100); completes when it has ended. */
   readonly message$: Observable<Message>
   /** Resolves when it is gone and all its output was read, with how it ended: `exit code 1`, `SIGKILL`. */
   readonly ended: Promise<string>

@@ -26,7 +26,7 @@ export type BodyAction =
   /** There is no such part: ask for the whole. What is held stays until that comes. */
   | { readonly type: 'ask-whole' }
 
-/** A tag that says byte for byte the same, and that a header may carry. */
+/** A strong entity tag that a header can carry. */
 export function isStrongTag(text: unknown): text is string {
   return typeof text === 'string' && text.length <= 1024 && /^"[\x21\x23-\x7e\x80-\xff]*"$/.test(text)
 }
@@ -53,7 +53,7 @@ function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): BodyAc
   }
   if ((lengthOf(headers) ?? last - first + 1) !== last - first + 1)
     throw wrong(`the length of "${said}" does not match`)
-  // Whoever sends a part has to say of what: what cannot be compared is not put together.
+  // A range without an ETag cannot be compared, so it is not appended.
   if (headers.etag === undefined) throw wrong('it sent a range without an ETag')
   if (headers.etag !== etag) throw wrong('the range is from another version of the file')
   return { type: 'append', version: { etag, size } }

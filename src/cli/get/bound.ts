@@ -1,7 +1,7 @@
 import { formatBytes } from '../../protocol/byte-size.js'
 import { CommandFailure } from '../failure.js'
 
-/** What is fetched unasked where nobody says how long a file is: a thousand coins' worth. */
+/** What is downloaded without asking if no size is announced: a thousand coins' worth. */
 const defaultMaxBytes = 1_000_000_000
 
 /** What a bound needs to know, and whom to ask. */

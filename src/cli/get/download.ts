@@ -13,7 +13,7 @@ export type DownloadEvent =
 
 /** When to give up. */
 export interface DownloadLimits {
-  /** How long nothing may come. Longer than the 20 s after which a seeder ends what is not paid for, and tells the peer so. */
+  /** Longest silence. Longer than the 20 s after which a seeder ends an unpaid connection and notifies the peer. */
   readonly stallMs: number
   /** Attempts in a row that bring nothing, before anything came at all: enough to replace a connection that is dead. */
   readonly firstAttempts: number

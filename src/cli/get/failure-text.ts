@@ -24,7 +24,7 @@ function asUrlText(file: string): string {
   return ` If its name is percent-encoded, use "lighthouse://${file}".`
 }
 
-/** Where the message alone does not say of which file. */
+/** Failures whose message does not name the file. */
 const aboutFile = new Set<FailureCode>([
   'not-a-file',
   'no-such-file',

@@ -1,6 +1,6 @@
 import { link, lstat, rename, unlink } from 'node:fs/promises'
 
-/** File systems without hard links say so in these ways. */
+/** How file systems without hard links refuse one. */
 const noLinks = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
 
 /** What the system calls a failure. */

@@ -8,7 +8,7 @@ const maxNameBytes = 255
 /** Room for what is added to a name: `.part.0123abcd.tmp` is the longest. */
 const addedBytes = 18
 
-/** Hexadecimal digits that tell names apart which begin alike. */
+/** Hexadecimal digits that distinguish names with the same beginning. */
 const digestDigits = 16
 
 /** Files beside one that is still growing. */

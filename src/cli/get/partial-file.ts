@@ -143,7 +143,7 @@ export class PartialFile extends Destination {
     })
   }
 
-  /** Lets go of it. What holds nothing is taken away; the rest stays for another run. Never rejects: a failing disk has been told. */
+  /** Closes it. An empty file is removed; anything else stays for another run. Never rejects: a failing disk was reported before. */
   async close(): Promise<void> {
     if (this.#closed) return
     try {

@@ -6,20 +6,20 @@ import { type Output, printable } from '../output.js'
 /** How much the newest rate counts against those before: about two seconds' worth. */
 const newestShare = 0.1
 
-/** Silence from which on it is said how long it has lasted, instead of a rate that was. */
+/** Silence after which its duration is shown instead of an outdated rate. */
 const silentMs = 3_000
 
 /** Room for the name, so that the line fits 80 columns. */
 const nameWidth = 24
 
-/** What is told of a transfer. */
+/** What a line of progress shows. */
 export interface Progress {
   readonly name: string
   readonly bytes: number
   readonly size: number | undefined
   /** Bytes a second; undefined before there are two moments to compare. */
   readonly rate: number | undefined
-  /** For how long nothing has come, when that is worth saying. */
+  /** For how long the transfer has stalled, if it has. */
   readonly silentSeconds?: number | undefined
 }
 

@@ -40,7 +40,7 @@ interface Opened {
   readonly message: IncomingMessage
   /** The body as far as it comes; ends where the connection breaks, too. */
   readonly body: PassThrough
-  /** What became of the connection, which Node tells the request only. */
+  /** Why the connection failed, which Node reports to the request only. */
   readonly failure: () => Error | undefined
   /** While somebody is asked, silence is no failure. */
   readonly setPatience: (stallMs: number) => void

@@ -17,7 +17,7 @@ export function headRemarks({ heads }: Own, seq: number): readonly string[] {
   ]
 }
 
-/** A file tells whose it is by its receipts. Throws `usage` for that of another hub, whose block is right in itself. */
+/** Receipts show which hub a file belongs to. Throws `usage` for another hub's, if its block is valid. */
 function checkReceipt(source: LedgerSource, own: Own, { receipt, ...entry }: LedgerEntry): void {
   if (receipt === null || own.hubKey === undefined || receipt.hub_key === own.hubKey) return
   if (blockHash({ ...entry, receipt }) !== entry.hash) return

@@ -43,7 +43,7 @@ export interface Own {
   readonly mine: OwnMine | undefined
 }
 
-/** How much of a home is looked at. */
+/** How much of a home is compared. */
 export interface OwnScope {
   /** The ledger is to be that of the home's hub, else it may be anybody's. */
   readonly isHome: boolean
@@ -59,7 +59,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
   const known = rememberedHubKey(home, host) ?? newestReceipt?.hub_key
   const hubKey = scope.isHome ? (known ?? source.hubKey) : (source.hubKey ?? known)
   const key = hubKey ?? ''
-  // What another hub signed says nothing about this ledger.
+  // What another hub signed is irrelevant to this ledger.
   const settlements = held.filter(each => verify(key, settledText(each), each.signature))
   const receipt = (session: string): SignedReceipt | undefined => store.session(session)?.receipt
   const lines = new OwnLines({ pubKey, hubKey: key, settlements, receipt, verify })
@@ -76,7 +76,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
   }
 }
 
-/** What to say of a ledger that is another hub's. */
+/** The message for a ledger of another hub. */
 export function otherHub(name: string, hubKey: string, { hubKey: known, mine }: Own): string {
   const held = mine === undefined ? '' : `, not one of ${mine.settlements + mine.others} settlements that you hold`
   return `the ledger of ${name} belongs to the hub with the key ${hubKey}, but this home knows its hub by the key ${known}. Nothing was compared${held}`

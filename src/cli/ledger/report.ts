@@ -19,7 +19,7 @@ export function remarksOn({ kind, head }: LedgerSource, { audit }: Verdict): rea
   return remarks
 }
 
-/** Says what a ledger that is right has in it, and how far it goes. */
+/** Prints the contents of a valid ledger, and how far it goes. */
 export function reportVerdict(
   { output }: Context,
   { name, hubKey }: LedgerSource,

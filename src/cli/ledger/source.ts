@@ -20,7 +20,7 @@ export interface LedgerSource {
   /** For people. */
   readonly name: string
   readonly hubKey: string | undefined
-  /** What the hub vouches for now; unchecked. */
+  /** What the hub signs as its head now; unchecked. */
   readonly head: LedgerHead | undefined
   /** Lines in order, as they can be had; whoever takes them works synchronously. Errors with `ledger-broken` where they are no lines. */
   readonly line$: Observable<readonly string[]>
@@ -37,7 +37,7 @@ const pageRows = 1_000
 /** What a SQLite file begins with. */
 const sqliteMark = 'SQLite format 3\0'
 
-/** What cannot tell by itself. */
+/** For sources that cannot check themselves. */
 const undamaged = async (): Promise<undefined> => undefined
 
 function broken(message: string): LighthouseError {
@@ -61,7 +61,7 @@ async function* databaseLines(database: LedgerDatabase): AsyncGenerator<readonly
     if (rows.length === 0) return
     yield rows.map(rowLine)
     const last = Number(rows.at(-1)!.seq)
-    // Whoever follows the chain has said so already.
+    // The verifier has reported it already.
     if (!(last > after)) return
     after = last
   }
@@ -154,8 +154,8 @@ function path$(path: string, isDatabase: boolean): Observable<LedgerSource> {
 }
 
 /**
- * Where the ledger is to be read from: an address, a database, a file, or, where nothing is said, the hub of the home's
- * identity. Emits once, never completes where something is held open; unsubscribing lets go of it.
+ * Where the ledger is to be read from: an address, a database, a file, or, by default, the hub of the home's
+ * identity. Emits once, never completes while something is open; unsubscribing closes it.
  */
 export function openSource$(context: Context, text: string | undefined): Observable<LedgerSource> {
   return defer(() => {

@@ -15,7 +15,7 @@ export interface VerifyOptions {
   readonly signatures: boolean
   /** Sees every line that is a block, also behind one that is wrong. Without it the first wrong one ends the work. */
   readonly observe?: (entry: LedgerEntry) => void
-  /** Says what else is wrong with a block that is right so far. */
+  /** Checks a valid block further; returns what is wrong with it. */
   readonly rule?: (entry: LedgerEntry) => string | undefined
   /** Called with the number of blocks, after each piece that was read. */
   readonly progress: (blocks: number) => void
@@ -42,7 +42,7 @@ function headProblem(
   return undefined
 }
 
-/** Damage that keeps the database from looking for damage is a finding too. */
+/** Damage that prevents the integrity check is a finding too. */
 async function damageOf({ damage }: LedgerSource): Promise<string | undefined> {
   try {
     return await damage()
@@ -72,7 +72,7 @@ export async function verifyLedger(source: LedgerSource, options: VerifyOptions)
     if (broken !== undefined) return `ledger block ${audit.seq + 1}: ${broken}`
     return (source.head?.seq === audit.seq ? headProblem(audit, source, crypto) : undefined) ?? rule?.(entry)
   }
-  const stop = new LighthouseError('ledger-broken', 'the rest is not looked at')
+  const stop = new LighthouseError('ledger-broken', 'the rest is not checked')
   let problem = headProblem(audit, source, crypto)
   if (problem !== undefined && observe === undefined) return { audit, problem }
   const work$ = source.line$.pipe(

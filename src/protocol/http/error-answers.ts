@@ -1,6 +1,6 @@
 import type { ErrorCode, LighthouseError } from '../errors.js'
 
-/** How a failure is told over HTTP: status, title, and what the reader can do. `{peer}` stands for the nickname. */
+/** How a failure is reported over HTTP: status, title, and what the reader can do. `{peer}` stands for the nickname. */
 interface Answer {
   readonly status: 400 | 402 | 404 | 409 | 500 | 502 | 503 | 504
   readonly title: string
@@ -147,7 +147,7 @@ export interface FailureAnswer extends Answer {
   readonly code: ErrorCode
 }
 
-/** Tells a failure over HTTP. `nickname` is whom the request was for, when the error does not say. */
+/** A failure as an HTTP answer. `nickname` is whom the request was for, if the error does not name anybody. */
 export function describeFailure({ code, message, details }: LighthouseError, nickname?: string): FailureAnswer {
   const { status, title, next } = answers[code]
   const named = details.nickname ?? nickname

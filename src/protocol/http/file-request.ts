@@ -1,7 +1,7 @@
 import { httpDate } from './date.js'
 import { type ByteRange, parseRanges } from './range.js'
 
-/** The headers of a request that name versions. Dates say nothing of what has none. */
+/** The headers of a request that name versions. Dates are ignored for what has none. */
 export interface Conditions {
   readonly ifMatch: string | undefined
   readonly ifNoneMatch: string | undefined

@@ -1,9 +1,9 @@
 /**
- * What tells one version of a file from another. Whoever writes to a file can set its size and its modification time back;
+ * What distinguishes the versions of a file. A program that writes to a file can set its size and modification time back;
  * its change time (ctime) is the file system's own.
  */
 
-/** What a file system says of a file. Times in nanoseconds since 1970. */
+/** A file's state in the file system. Times in nanoseconds since 1970. */
 export interface FileState {
   readonly ino: bigint
   readonly size: bigint
@@ -11,7 +11,7 @@ export interface FileState {
   readonly ctimeNs: bigint
 }
 
-/** Whether no byte can have changed from one look to the other. A change of name, links or rights counts as one, too. */
+/** Whether no byte can have changed between the two. A change of name, links or permissions counts as one, too. */
 export function isSameVersion(a: FileState, b: FileState): boolean {
   return a.ino === b.ino && a.size === b.size && a.mtimeNs === b.mtimeNs && a.ctimeNs === b.ctimeNs
 }

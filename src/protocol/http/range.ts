@@ -52,7 +52,7 @@ export function parseRanges(header: string, size: number): readonly ByteRange[] 
   if (texts.length === 0 || texts.length > maxRanges) return 'whole'
   const parsed = texts.map(text => parseRange(text, size))
   if (parsed.includes(null)) return 'whole'
-  // The end of an empty file is all of it, and no Content-Range can say so (RFC 9110 section 14.1.2).
+  // The end of an empty file is all of it, and no Content-Range can express that (RFC 9110 section 14.1.2).
   if (size === 0 && texts.some(text => /^-0*[1-9]/.test(text))) return 'whole'
   const ranges = parsed.filter(range => range !== undefined && range !== null)
   return ranges.length === 0 ? 'unsatisfiable' : coalesce(ranges)

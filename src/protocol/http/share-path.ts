@@ -24,7 +24,7 @@ export type LeftOutReason =
   | 'private'
   /** It, or where it leads, may not be read by the user that the peer runs as. */
   | 'unreadable'
-  /** Its name is not UTF-8, so no address can say it. */
+  /** Its name is not UTF-8, so no URL can name it. */
   | 'encoding'
   /** Its name means something else to the system. */
   | 'reserved'

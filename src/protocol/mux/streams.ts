@@ -79,7 +79,7 @@ export function withControl(state: MuxState, command: ControlFrame['command'], s
   return { ...state, control: [...state.control, { command, streamId }] }
 }
 
-/** Tells the other side that a stream failed, or was refused. */
+/** Notifies the other side that a stream failed or was refused. */
 export function withFailure(state: MuxState, streamId: number): MuxState {
   return withControl(state, state.config.rst ? 'rst' : 'fin', streamId)
 }
@@ -101,7 +101,7 @@ export function withoutStream(state: MuxState, stream: StreamState, by: EndedBy)
   }
 }
 
-/** Gives a stream up: forgets it and what it has queued, and tells the other side, unless that has not seen its SYN. */
+/** Drops a stream and its queue, and notifies the other side unless its SYN was not sent yet. */
 export function resetStream(state: MuxState, stream: StreamState): MuxState {
   const streams = new Map(state.streams)
   streams.delete(stream.id)

@@ -10,7 +10,7 @@ export function isKeptName(name: string): boolean {
   return kept.test(name)
 }
 
-/** What lies beside a database of SQLite: its log, and what a peer or hub says about it. */
+/** What lies beside a SQLite database: its log, and a peer's or hub's notes about it. */
 const besideDatabase = /(?:-wal|-shm|-journal|\.control|\.fingerprint)$/
 
 /** The database of SQLite that a file may be, or be a part of. */

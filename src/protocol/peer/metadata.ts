@@ -55,7 +55,7 @@ export function identityFlaw(
   return typeof host === 'string' && host !== '' ? undefined : { field: 'host', rule: 'must name the hub' }
 }
 
-/** Said of a private key that is not that of the public one. */
+/** The message for a private key that does not match the public one. */
 export const keysDiffer = 'belongs to another public key'
 
 /** The text of metadata.json. */

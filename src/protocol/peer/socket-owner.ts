@@ -9,7 +9,7 @@ export interface TcpEnd {
   readonly port: number
 }
 
-/** What the table says of the end that connected. */
+/** The owner of the connecting end, by the table. */
 export type SocketOwner =
   | { readonly type: 'user'; readonly uid: number }
   /** No program holds it any more: it has been closed, or its program has ended. */
@@ -37,7 +37,7 @@ function columns(local: TcpEnd, remote: TcpEnd, littleEndian: boolean, prefix: s
 const noPrefix = ''
 const mappedPrefix = (littleEndian: boolean): string => `0000000000000000${littleEndian ? 'FFFF0000' : '0000FFFF'}`
 
-/** Looks the end `local` of the connection to `remote` up; undefined when the table has no row for it. */
+/** Looks up the end `local` of the connection to `remote`; undefined if the table has no row for it. */
 export function socketOwner(
   table: string,
   local: TcpEnd,
@@ -52,7 +52,7 @@ export function socketOwner(
     const rest = table.slice(start + wanted.length, end === -1 ? undefined : end).split(/\s+/)
     // st, tx_queue:rx_queue, tr:tm->when, retrnsmt, uid, timeout, inode
     const [, , , , uid = '', , inode = ''] = rest
-    // A socket that no program holds has no inode, and its user is no longer said (0, which would be root).
+    // A socket that no program holds has no inode, and its user is no longer given (0, which would be root).
     return /^\d+$/.test(uid) && inode !== '0' ? { type: 'user', uid: Number(uid) } : { type: 'gone' }
   }
   return undefined

@@ -13,7 +13,7 @@ export type HubState =
 /** What is in the wallet, in bytes. */
 export interface Balance {
   readonly bytes: number
-  /** The hub is away and said this then (wall clock, milliseconds); undefined when it said so now. */
+  /** When the hub reported it (wall clock, milliseconds), if it is unreachable now; undefined if it just did. */
   readonly asOfMs: number | undefined
 }
 
@@ -40,7 +40,7 @@ export interface ConnectionStats {
   readonly roundTripMs: number | undefined
 }
 
-/** What is told of a connection that carries streams: what it carries, and streams that were reset, counted by reason. */
+/** Reports of a connection that carries streams: its figures, and streams that were reset, counted by reason. */
 export type CarryReport =
   | { readonly type: 'stats'; readonly stats: ConnectionStats }
   | {
@@ -56,7 +56,7 @@ export type CarryReport =
 export interface PeerStats {
   readonly nickname: string
   readonly hub: HubState
-  /** Wallet in bytes; undefined until the hub has said. */
+  /** Wallet in bytes; undefined until the hub has reported it. */
   readonly coins: number | undefined
   /** Whether UDP gets out of this network and back, as a STUN or TURN server was asked last. */
   readonly udp: UdpReach

@@ -9,7 +9,7 @@ export interface Place {
   readonly open: boolean
   /** Open streams. */
   readonly streams: number
-  /** Whether the other side has stopped saying that it is there. */
+  /** Whether the other side has fallen silent. */
   readonly silent: boolean
   /** Milliseconds of the caller's clock: when it began to be made, or its number of streams changed last. */
   readonly sinceMs: number

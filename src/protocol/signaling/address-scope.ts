@@ -82,7 +82,7 @@ const namePattern =
 const localEndings = ['local', 'internal', 'home.arpa', 'lan']
 
 /**
- * The scope of a host, a name or an address. That of a name is what its ending says: where it leads is known only to who looks
+ * The scope of a host, a name or an address. That of a name depends on its ending: where it leads is known only to those who look
  * it up. Undefined for what is neither.
  */
 export function hostScope(host: string): AddressScope | undefined {

@@ -1,6 +1,6 @@
 import { addressScope, type AddressScope } from './address-scope.js'
 
-/** Candidates of the other side that are looked at; more would be a probe of somebody's network. */
+/** Candidates of the other side that are accepted; more would be a probe of somebody's network. */
 export const maxRemoteCandidates = 40
 
 /**
@@ -26,7 +26,7 @@ function isPort(port: number, scope: AddressScope): boolean {
 
 /**
  * A candidate that may be handed to WebRTC, without the prefix that it has in a description; undefined for any other. Names are none:
- * looking up what somebody else names tells them who asks, and may lead anywhere. So those of mDNS (`.local`) are dropped too;
+ * looking up a name that somebody else chose reveals who asks, and may lead anywhere. So those of mDNS (`.local`) are dropped too;
  * a browser that hides its address behind one is found by its own checks.
  */
 export function passCandidate(line: string, hub: AddressScope): string | undefined {

@@ -1,7 +1,7 @@
-/** What a hub says of a failure, and why it cannot be reached, in words that say what to do. */
+/** A hub's own words about a failure, and why it cannot be reached, with what to do. */
 import { isLocalAddress } from '../peer/metadata.js'
 
-/** What the system or a library says about a failed connection, as far as it says anything. */
+/** What the system or a library reports about a failed connection. */
 export interface ConnectionFailure {
   readonly code?: unknown
   readonly message?: unknown
@@ -10,7 +10,7 @@ export interface ConnectionFailure {
 /** OpenSSL reads what is not TLS as a TLS record, of a version or length that does not exist. */
 const notTls = /wrong[ _]version[ _]number|packet[ _]length[ _]too[ _]long|record[ _]layer[ _]failure/i
 
-/** What an HTTP parser says of bytes that are no HTTP. */
+/** How an HTTP parser reports bytes that are not HTTP. */
 const notHttp = /^HPE_/
 
 /** A server that wants TLS closes a connection of plain HTTP without an answer. */

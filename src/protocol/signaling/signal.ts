@@ -155,7 +155,7 @@ export function parseSignal(value: unknown): Signal | undefined {
   }
 }
 
-/** The highest version both sides speak, and which of the rest holds between them. Who does not say speaks version 1. */
+/** The highest version both sides speak, and which of the rest holds between them. A side that does not name versions speaks version 1. */
 export function agreeMux(own: MuxAbilities, other: MuxAbilities = {}): Required<MuxAgreement> | undefined {
   const { versions: spoken = [1] } = other
   const { versions = [1] } = own

@@ -18,7 +18,7 @@ export function authText(hubKey: string, challenge: string): string {
   return `lighthouse/auth/1\n${hubKey}\n${challenge}`
 }
 
-/** What vouches for an offer or answer: parties, session and the SHA-256 (base64) of its canonical payload. */
+/** What is signed for an offer or answer: parties, session and the SHA-256 (base64) of its canonical payload. */
 export function descriptionText(
   kind: 'offer' | 'answer',
   fields: { hubKey: string; session: string; from: string; to: string; payloadDigest: string },

@@ -15,7 +15,7 @@ import type {
 export const maxAttempts = 32
 
 /**
- * Silence after which a request does not trust a connection any more. The other side says something every second; a process
+ * Silence after which a request does not trust a connection any more. The other side sends something every second; a process
  * that was killed and came back answers on a new connection only, and this is how soon that is found out.
  */
 export const suspectSeconds = 2

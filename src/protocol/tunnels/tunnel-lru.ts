@@ -16,7 +16,7 @@ export interface TunnelSlots {
 
 /** What happens to the tunnels. An owner is whatever names a connection's other side uniquely. */
 export type TunnelEvent =
-  /** `except` are slots whose ports this owner just found to be another program's; each acquisition looks at all of them again. */
+  /** `except` are slots whose ports this owner just found to be another program's; each acquisition tries all of them again. */
   | { readonly type: 'acquire'; readonly owner: string; readonly except?: readonly number[] }
   /** The number of the owner's open streams changed, or it was used again. */
   | { readonly type: 'use'; readonly owner: string; readonly streams: number }

@@ -19,7 +19,7 @@ export interface Tunnel {
   readonly port: number
 }
 
-/** A connection, from the attempt on. The number tells it from earlier ones to the same peer. */
+/** A connection, from the attempt on. The number distinguishes it from earlier ones to the same peer. */
 export interface TunnelConnection {
   readonly nickname: string
   readonly id: number

@@ -63,7 +63,7 @@ export function createStreamSockets(options: {
   const events$ = (turn: Turn, socket: ByteSocket): Observable<MuxEvent> =>
     socket.event$.pipe(
       map(event => toMuxEvent(turn.id!, event, clock)),
-      // A broken socket costs its stream, nothing else; the other side is told.
+      // A broken socket ends its stream only; the other side is notified.
       catchError((error: unknown) => {
         const { id } = turn
         if (id === undefined) return EMPTY

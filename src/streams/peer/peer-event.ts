@@ -5,7 +5,7 @@ import type { HubState } from '../../protocol/peer/stats.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import type { PeerReport } from './peer-state.js'
 
-/** What a log would want to hear of. */
+/** Events for a log. */
 export type PeerEvent =
   | { readonly type: 'hub'; readonly state: HubState }
   | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
@@ -16,7 +16,7 @@ export type PeerEvent =
       readonly reason: LighthouseError
     }
   /**
-   * Streams that were reset, for reasons of one code, the newest of which this is: told at once, then together, at most every 10 s
+   * Streams that were reset, for reasons of one code, the newest of which this is: reported at once, then together, at most every 10 s
    * a connection. A local program that leaves early is such a reason.
    */
   | {
@@ -31,9 +31,9 @@ export type PeerEvent =
   | { readonly type: 'defect'; readonly reason: LighthouseError }
   /** The hub will not settle what a consumer signed, and why. */
   | { readonly type: 'receipt-refused'; readonly session: string; readonly code: string; readonly message: string }
-  /** Something that the hub did: what, and what shows it (docs/PROTOCOL.md says how well). Each is told once. */
+  /** Something that the hub did: what, and its proof (docs/PROTOCOL.md says how strong it is). Each is reported once. */
   | (Evidence & { readonly type: 'evidence'; readonly hub: string })
-  /** A hundred findings of this kind were told, and there are more. */
+  /** A hundred findings of this kind were reported, and there are more. */
   | { readonly type: 'evidence-left-out'; readonly hub: string; readonly kind: EvidenceKind }
   /** The ledger head that the hub shows is not signed by it, so nothing can be compared with it. Sent at each such sign-in. */
   | { readonly type: 'ledger-unchecked'; readonly hub: string; readonly reason: LighthouseError }

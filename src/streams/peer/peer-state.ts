@@ -11,7 +11,7 @@ import type { UdpReport } from '../signaling/reachability.js'
 /** What a peer is, at a glance. */
 export interface PeerState {
   readonly hub: HubState
-  /** Wallet in bytes; undefined until the hub has said. */
+  /** Wallet in bytes; undefined until the hub has reported it. */
   readonly coins: number | undefined
   /** The newest answer, while it is asked for again too. */
   readonly udp: UdpReach

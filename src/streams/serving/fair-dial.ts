@@ -90,7 +90,7 @@ class FairSocket implements ByteSocket {
     })
   }
 
-  /** It has its turn. */
+  /** Its turn has come. */
   start(): void {
     const subscriber = this.#subscriber!
     const socket = this.shared.dial(this.key)

@@ -46,7 +46,7 @@ export interface SeedingOptions {
   readonly refusal?: (pubKey: string) => string | undefined
   /** Whether this key has paid this peer. Such keys find a place where others do not. Default: none has. */
   readonly hasPaid?: (pubKey: string) => boolean
-  /** Tells the offerer why it is turned away. */
+  /** Notifies the offerer why it is refused. */
   readonly refuse: (offer: Offer, reason: string) => void
   /** How a connection is paid for, once it is open. Default: it is not. */
   readonly payment?: (open: OpenConnection) => SessionPayment
@@ -98,7 +98,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
       served.set(session, entry)
       const note = (open: OpenConnection, { streams, silentSeconds }: ConnectionStats): void => {
         const { place } = entry
-        // Others than ours may say nothing for ten seconds.
+        // Other implementations may send nothing for ten seconds.
         const silent = open.agreement.rst && silentSeconds >= suspectSeconds
         const sinceMs = place.open && place.streams === streams ? place.sinceMs : clock.now()
         entry.place = { ...place, open: true, streams, silent, sinceMs }

@@ -31,7 +31,7 @@ export interface TunnelConnectionOptions {
 }
 
 /**
- * Performs the effects of one connection: makes it, listens where it is told to, and carries streams. Emits what happens on it.
+ * Performs the effects of one connection: makes it, listens on the given port, and carries streams. Emits what happens on it.
  * Starts at once; completes after `close` or with `ended`; never errors. Buffers nothing.
  */
 export function tunnelConnection$(

@@ -27,7 +27,7 @@ export function createTunnelEnds(unpayable: () => LighthouseError | undefined): 
       try {
         return unpayable() ?? reason
       } catch {
-        // The store cannot be read, which others say; the reason is true all the same.
+        // The store cannot be read, which is reported elsewhere; the reason is still right.
         return reason
       }
     },

@@ -5,7 +5,7 @@ import { type Database, loadSqlite, type SqliteLibrary } from './library.node.js
 /** A database that is gone when it is closed. */
 export const memoryPath = ':memory:'
 
-/** How long to wait for another process that is letting go of the file, as one that is being restarted does. */
+/** How long to wait for another process that is closing the file, as one that is being restarted does. */
 export const busyTimeoutMs = 1_000
 
 /**
