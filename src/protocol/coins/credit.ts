@@ -81,9 +81,10 @@ export function closeSession(credit: Credit, session: string): Credit {
   return { ...credit, sessions }
 }
 
-/** Nothing is owed any more, of live sessions either. What was paid ahead stays so. */
+/** Nothing is owed any more, of live sessions either, and nothing is announced. What was paid ahead stays so. */
 export function forgive(credit: Credit): Credit {
-  return { ...credit, servedBytes: Math.min(credit.servedBytes, credit.paidBytes) }
+  const { servedBytes, paidBytes } = credit
+  return servedBytes <= paidBytes ? credit : { ...credit, servedBytes: paidBytes, announcedBytes: paidBytes }
 }
 
 /** What may be sent now in all sessions together, whether or not it was announced. */
@@ -102,27 +103,15 @@ export function limitOf(credit: Credit, session: string): number {
 }
 
 /**
- * What the receipt store has to record as served now, or undefined where it has enough. Early enough that no session
- * waits, and never beyond what the window allows, so that a crash takes no key out of its window.
- *
- *     const due = announcement(credit)
- *     if (due !== undefined) {
- *       store.serve(consumer, due)
- *       credit = announced(credit, due)
- *     }
+ * With what the receipt store has to record as served now in `announcedBytes`, which are the same where that need not change. Early
+ * enough that no session waits, and never beyond what the window allows, so that a crash takes no key out of its window.
  */
-export function announcement(credit: Credit): number | undefined {
+export function announce(credit: Credit): Credit {
   const { servedBytes, announcedBytes, paidBytes, sessions } = credit
-  const ahead = announceAhead(paidBytes)
   // With nothing live the account is put right: what was announced and not sent is no debt.
-  if (sessions.size === 0) return announcedBytes === servedBytes ? undefined : servedBytes
+  if (sessions.size === 0) return { ...credit, announcedBytes: servedBytes }
+  const ahead = announceAhead(paidBytes)
   const due = servedBytes + Math.min(ahead, creditLeft(credit))
-  if (due <= announcedBytes) return undefined
   // Half used up, or less there than may be sent: then a session could wait for it.
-  return announcedBytes - servedBytes <= ahead / 2 ? due : undefined
-}
-
-/** The receipt store has recorded that so much was served. */
-export function announced(credit: Credit, servedBytes: number): Credit {
-  return { ...credit, announcedBytes: servedBytes }
+  return due > announcedBytes && announcedBytes - servedBytes <= ahead / 2 ? { ...credit, announcedBytes: due } : credit
 }

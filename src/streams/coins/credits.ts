@@ -2,15 +2,7 @@ import type { Observer } from 'rxjs'
 import type { SeederStore } from '../../ports/receipts.js'
 import { setBounded } from '../../protocol/bounded-map.js'
 import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
-import {
-  announced,
-  announcement,
-  createCredit,
-  type Credit,
-  forgive,
-  limitOf,
-  settled,
-} from '../../protocol/coins/credit.js'
+import { announce, createCredit, type Credit, forgive, limitOf, settled } from '../../protocol/coins/credit.js'
 import type { PaymentEvent } from './payment-event.js'
 
 /** How long a key is turned away, with the reason in words, that has just been given up as unpaid. */
@@ -54,15 +46,16 @@ export class Credits {
     const credit = step(before)
     // Before the store is written, which may fail: what was sent is a debt all the same.
     this.#keep(consumer, credit)
-    const due = announcement(credit)
+    const next = announce(credit)
+    const isAnnounced = next.announcedBytes !== credit.announcedBytes
     try {
-      if (due === undefined) return
-      store.serve(consumer, due)
-      this.#keep(consumer, announced(credit, due))
+      if (!isAnnounced) return
+      store.serve(consumer, next.announcedBytes)
+      this.#keep(consumer, next)
     } finally {
       // A key that has paid has paid, even where the store could not be written.
       const { paidBytes } = credit
-      if (due !== undefined || paidBytes > before.paidBytes) event$.next({ type: 'credit', consumer, paidBytes })
+      if (isAnnounced || paidBytes > before.paidBytes) event$.next({ type: 'credit', consumer, paidBytes })
     }
   }
 
@@ -77,12 +70,9 @@ export class Credits {
     const credit = this.of(consumer)
     const forgiven = forgive(credit)
     const bytes = credit.servedBytes - forgiven.servedBytes
-    if (bytes > 0) {
-      this.options.store.serve(consumer, forgiven.servedBytes)
-      this.#keep(consumer, announced(forgiven, forgiven.servedBytes))
-    }
+    if (bytes > 0) this.options.store.serve(consumer, forgiven.servedBytes)
     this.#turnedAway.delete(consumer)
-    this.update(consumer, same => same)
+    this.update(consumer, () => forgiven)
     return bytes
   }
 

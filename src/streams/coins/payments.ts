@@ -5,18 +5,23 @@ import {
   defer,
   distinctUntilChanged,
   EMPTY,
+  exhaustMap,
   filter,
   ignoreElements,
   map,
   merge,
   type Observable,
   of,
+  pairwise,
   scan,
   type SchedulerLike,
   share,
   skip,
+  startWith,
   Subject,
+  take,
   tap,
+  withLatestFrom,
 } from 'rxjs'
 import type { CryptoPort, HubClient } from '../../ports.js'
 import type { ReceiptStore } from '../../ports/receipts.js'
@@ -25,7 +30,6 @@ import type { SpendingLimits, SpendingStop } from '../../protocol/coins/spending
 import { newer, unknownWallet, type Wallet } from '../../protocol/coins/wallet.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import type { HubConnection, SignalingEvent } from '../signaling/signaling.js'
-import { affordable$ } from './affordable.js'
 import { creditSession } from './crediting.js'
 import { Credits } from './credits.js'
 import { missedPayments$ } from './missed-payments.js'
@@ -152,7 +156,23 @@ export function createPayments(options: PaymentsOptions): Payments {
     filter(({ code, receipt }) => code === 'no-coins' && receipt.consumer === identity.pubKey),
     map(({ moreBytes }) => moreBytes),
   )
-  const again$ = affordable$(short$, balanceBytes$)
+  /** Emits when the balance has grown to what the least of the receipts needs for which there were not enough coins. */
+  const again$ = short$.pipe(
+    exhaustMap(bytes =>
+      wallet$.pipe(
+        map(({ balanceBytes = 0 }) => balanceBytes),
+        pairwise(),
+        withLatestFrom(
+          short$.pipe(
+            startWith(bytes),
+            scan((least, more) => Math.min(least, more)),
+          ),
+        ),
+        filter(([[before, now], needed]) => now > before && now >= needed),
+        take(1),
+      ),
+    ),
+  )
   const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
   const signedIn$ = hubConnection$.pipe(map(connection => connection !== undefined))
 

@@ -80,28 +80,24 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
       return merge(path$, paid$.pipe(filter(isMuxReport)))
     }),
     catchError((error: unknown) => throwError(() => toInternalError(error))),
-    connect(reported$ =>
-      merge(
-        reported$.pipe(
-          filter(event => event.type !== 'resets'),
-          scan((stats, event): ConnectionStats => apply(stats, event), initial),
-          map((stats): CarryReport => ({ type: 'stats', stats })),
-        ),
-        reported$.pipe(
-          filter(event => event.type === 'resets'),
-          map(({ type, reason, count }): CarryReport => ({
-            type,
-            with: nickname ?? open.pubKey,
-            session: open.session,
-            reason,
-            count,
-          })),
-        ),
-      ),
+    scan(
+      ([stats], event): Carried => {
+        if (event.type === 'resets') {
+          const { type, reason, count } = event
+          return [stats, { type, with: nickname ?? open.pubKey, session: open.session, reason, count }]
+        }
+        const changed = apply(stats, event)
+        return [changed, { type: 'stats', stats: changed }]
+      },
+      [initial] as Carried,
     ),
+    map(([, report]) => report!),
     startWith<CarryReport>({ type: 'stats', stats: initial }),
   )
 }
+
+/** What is carried by now, and the newest report. */
+type Carried = readonly [ConnectionStats, CarryReport?]
 
 function apply(
   stats: ConnectionStats,
