@@ -20,6 +20,7 @@ const rateLimits = {
   receiptBurstPerAddress: noLimit,
   receiptsPerSecondPerAddress: noLimit,
   loginsPerMinute: noLimit,
+  connectionsPerAddress: noLimit,
   socketsPerAddress: noLimit,
   handshakesPerMinute: noLimit,
 }
