@@ -1,9 +1,8 @@
 import { isRecord } from '../../../protocol/json.js'
 import type { BusEvent, Delivery } from '../../ports/bus.js'
 
-/** To the process that has the session of a key: end the one that was replaced, send it something, or else say that it is there. */
+/** End the session of a key that was replaced; send it something; or else say whether it is there. Answered to `process` under `id`. */
 export interface BusQuestion {
-  /** Where the answer goes, under this number. */
   readonly process: string
   readonly id: number
   readonly pubKey: string

@@ -1,18 +1,17 @@
 /**
- * Gives a session the lease of its key, in one step of Redis: a session that has just begun (`take`) in any case, others (`renew`)
- * unless a newer one has it. The process that loses it is told. ARGV: prefix of the processes' channels, process, session, sequence
- * number, `take` or `renew`, milliseconds, key, number of the question. Returns the sequence number, 0 where a newer session has
- * the lease, and how many were told.
+ * Gives a session the lease of its key for two minutes: one that has just begun (`take`) in any case, others (`renew`) unless a newer
+ * one has it. The process that loses it is told. ARGV: prefix of the processes' channels, process, session, sequence number,
+ * `take` or `renew`, key, number of the question. Returns the sequence number, 0 where a newer session has it, and how many were told.
  */
 export const leaseScript = `
-local channels, process, session, sequence, how, ms, key, id = unpack(ARGV)
+local channels, process, session, sequence, how, key, id = unpack(ARGV)
 local old = redis.call('hmget', KEYS[1], 'process', 'session', 'sequence')
 local known, sequence = tonumber(old[3] or 0), tonumber(sequence)
 if old[2] == session then sequence = math.max(sequence, known)
 elseif how == 'take' then sequence = math.max(sequence, known + 1)
 elseif known >= sequence then return {0, 0} end
 redis.call('hset', KEYS[1], 'process', process, 'session', session, 'sequence', string.format('%.0f', sequence))
-redis.call('pexpire', KEYS[1], ms)
+redis.call('expire', KEYS[1], 120)
 if not old[1] or old[1] == process then return {sequence, 0} end
 local question = {process = process, id = tonumber(id), pubKey = key, replaced = old[2]}
 return {sequence, redis.call('publish', channels .. old[1], cjson.encode(question))}`

@@ -9,8 +9,7 @@ import { askScript, leaseScript, releaseScript } from './lease-scripts.js'
 /** Another process answers within milliseconds; one that takes longer than this is as good as gone. */
 const answerTimeoutMs = 2_000
 
-/** Three renewals may be missed. What a process leaves that was killed is forgotten then. */
-const leaseMs = 120_000
+/** A lease lasts two minutes: three renewals may be missed, and what a killed process leaves is forgotten. */
 const renewIntervalMs = 30_000
 
 /** Questions that wait for an answer, and the characters of those that Redis has not taken: 256 of the largest signals. */
@@ -98,14 +97,13 @@ export class SessionBus implements HubBus {
   }
 
   /** Goes by this client until it is unsubscribed. Emits whenever all leases were renewed, which shows what was missed. */
-  serve$(client: RedisClient): Observable<unknown> {
+  serve$(client: RedisClient): Observable<void> {
     return defer(() => client.subscribe(this.#channels + this.process, text => this.#receive(text))).pipe(
       switchMap(() => {
         this.#client = client
         return timer(0, renewIntervalMs, this.scheduler)
       }),
-      // Nobody waits for the answers to question 0.
-      exhaustMap(() => Promise.all([...this.#held.values()].map(held => this.#lease(client, held, 'renew', 0)))),
+      exhaustMap(() => this.#renew(client)),
       finalize(() => {
         this.#client = undefined
         // No answer can come any more.
@@ -135,13 +133,12 @@ export class SessionBus implements HubBus {
 
   #answer({ pubKey, replaced, send }: Omit<BusQuestion, 'process' | 'id'>): Delivery {
     const held = this.#held.get(pubKey)
-    if (replaced !== undefined && held?.name === replaced) this.#end(held)
+    if (replaced !== undefined && held?.name === replaced) this.#replace(held)
     if (held === undefined || replaced !== undefined) return 'offline'
     return send === undefined || held.session.send(send.event, send.body) ? 'delivered' : 'congested'
   }
 
-  /** A newer session has the lease. */
-  #end(held: Held): void {
+  #replace(held: Held): void {
     if (this.#held.get(held.pubKey) !== held) return
     this.#held.delete(held.pubKey)
     held.session.replace()
@@ -174,11 +171,16 @@ export class SessionBus implements HubBus {
     this.#client?.publish(this.#channels + message.process, JSON.stringify(answer)).catch(() => undefined)
   }
 
+  /** One after the other, so that everything else has its turn. */
+  async #renew(client: RedisClient): Promise<void> {
+    for (const held of this.#held.values()) await this.#lease(client, held, 'renew')
+  }
+
   /** Resolves with how many processes were told that their session was replaced: none or one. */
-  async #lease(client: RedisClient, held: Held, how: 'take' | 'renew', question: number): Promise<number> {
-    const values = [this.process, held.name, held.sequence, how, leaseMs, held.pubKey, question]
+  async #lease(client: RedisClient, held: Held, how: 'take' | 'renew', question = 0): Promise<number> {
+    const values = [this.process, held.name, held.sequence, how, held.pubKey, question]
     const [leased, told] = (await this.#run(client, leaseScript, held.pubKey, ...values)) as [number, number]
-    if (leased === 0) this.#end(held)
+    if (leased === 0) this.#replace(held)
     else held.sequence = leased
     return told
   }
