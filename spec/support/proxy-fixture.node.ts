@@ -1,6 +1,7 @@
 /** A proxy over a peer in memory, and ways to talk to it byte by byte. */
 import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
+import { afterEach, beforeEach } from '@jest/globals'
 import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from 'rxjs'
 import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
@@ -175,4 +176,22 @@ export function ask(
     req.on('error', reject)
     req.end(body)
   })
+}
+
+/** The peer and the proxy of the spec that runs, where a suite has them. */
+export let peer: FakeBackend
+export let proxy: RunningProxy
+
+/** Gives each spec of the suite a proxy of its own, and ends what the spec started. */
+export function proxyForEach(dataUrl?: string): void {
+  beforeEach(async () => {
+    peer = new FakeBackend()
+    proxy = await startProxy(peer, dataUrl)
+  })
+  afterEach(cleanUp)
+}
+
+/** Resolves once the condition holds. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise(setImmediate)
 }

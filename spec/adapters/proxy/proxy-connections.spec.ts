@@ -2,30 +2,20 @@
 import { once } from 'node:events'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, connect, createServer } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
 import type { Tunnel } from '../../../src/protocol/tunnels/tunnels.js'
 import {
-  cleanUp,
   exchange,
-  FakeBackend,
   onCleanUp,
-  type RunningProxy,
-  startProxy,
+  peer,
+  proxy,
+  proxyForEach,
   startUpstream,
+  until,
 } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  proxy = await startProxy(peer)
-})
-afterEach(cleanUp)
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate)
-}
+proxyForEach()
 
 /** A server that answers everything with these bytes and ends. What it was sent, by connection. */
 async function answering(bytes: string): Promise<string[]> {

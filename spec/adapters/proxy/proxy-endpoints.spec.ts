@@ -1,29 +1,23 @@
 import { connect } from 'node:net'
 import { once } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { firstValueFrom, Observable, Subject, of, throwError } from 'rxjs'
 import { proxyServer$ } from '../../../src/adapters/proxy/server.express.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { PeerStats } from '../../../src/protocol/peer/stats.js'
 import {
   ask,
-  cleanUp,
   exchange,
-  FakeBackend,
   onCleanUp,
-  type RunningProxy,
+  peer,
+  proxy,
+  proxyForEach,
   someStats,
   startProxy,
   token,
 } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  proxy = await startProxy(peer, 'http://127.0.0.1:42011/')
-})
-afterEach(cleanUp)
+proxyForEach('http://127.0.0.1:42011/')
 
 describe('GET /', () => {
   it('is a page that says who I am and loads only what its policy allows', async () => {

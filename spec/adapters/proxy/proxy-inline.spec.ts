@@ -2,30 +2,20 @@ import { once } from 'node:events'
 import { type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { connect, createServer, type Socket } from 'node:net'
 import type { AddressInfo } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import {
   ask,
-  cleanUp,
   exchange,
-  FakeBackend,
   onCleanUp,
-  type RunningProxy,
-  startProxy,
+  peer,
+  proxy,
+  proxyForEach,
   startUpstream,
+  until,
 } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  proxy = await startProxy(peer)
-})
-afterEach(cleanUp)
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate)
-}
+proxyForEach()
 
 /** An upstream that answers every request with this, whatever it was. */
 async function upstream(listener: (req: IncomingMessage, res: ServerResponse) => void): Promise<number> {

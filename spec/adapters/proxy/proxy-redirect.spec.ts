@@ -1,23 +1,14 @@
 import { connect } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { beforeEach, describe, expect, it } from '@jest/globals'
 import { EMPTY, Subject, throwError } from 'rxjs'
 import type { Tunnel } from '../../../src/protocol/tunnels/tunnels.js'
 import { type ErrorCode, errorCodes, LighthouseError } from '../../../src/protocol/errors.js'
 import { describeFailure } from '../../../src/protocol/http/error-answers.js'
-import { ask, cleanUp, exchange, FakeBackend, type RunningProxy, startProxy } from '../../support/proxy-fixture.node.js'
+import { ask, exchange, peer, proxy, proxyForEach, until } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  peer.leadTo(42001)
-  proxy = await startProxy(peer)
-})
-afterEach(cleanUp)
+proxyForEach()
+beforeEach(() => peer.leadTo(42_001))
 
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate)
-}
 const raw = (path: string, lines: readonly string[] = [], method = 'GET', body = ''): Promise<string> => {
   const head = [`${method} ${path} HTTP/1.1`, `Host: 127.0.0.1:${proxy.port}`, 'Connection: close', ...lines]
   return exchange(proxy.port, Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`, 'latin1'))

@@ -1,32 +1,22 @@
 import { once } from 'node:events'
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net'
 import type { Server } from 'node:http'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { Subject, throwError } from 'rxjs'
 import { WebSocket, WebSocketServer } from 'ws'
 import type { Tunnel } from '../../../src/protocol/tunnels/tunnels.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import {
-  cleanUp,
   exchange,
-  FakeBackend,
   onCleanUp,
-  type RunningProxy,
-  startProxy,
+  peer,
+  proxy,
+  proxyForEach,
   startUpstream,
+  until,
 } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  proxy = await startProxy(peer)
-})
-afterEach(cleanUp)
-
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise(setImmediate)
-}
+proxyForEach()
 const handshake = (path: string, lines: readonly string[] = [`Host: 127.0.0.1:${proxy.port}`]): string =>
   [
     `GET ${path} HTTP/1.1`,

@@ -2,25 +2,12 @@
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals'
+import { describe, expect, it } from '@jest/globals'
 import { throwError } from 'rxjs'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import {
-  cleanUp,
-  FakeBackend,
-  onCleanUp,
-  type RunningProxy,
-  startProxy,
-  startUpstream,
-} from '../../support/proxy-fixture.node.js'
+import { onCleanUp, peer, proxy, proxyForEach, startUpstream } from '../../support/proxy-fixture.node.js'
 
-let peer: FakeBackend
-let proxy: RunningProxy
-beforeEach(async () => {
-  peer = new FakeBackend()
-  proxy = await startProxy(peer)
-})
-afterEach(cleanUp)
+proxyForEach()
 
 /** More than all buffers on the way hold, so that it cannot be sent before it is answered. */
 const uploadBytes = 40_000_000
