@@ -177,7 +177,7 @@ describe('createPeer$', () => {
     }
   })
 
-  it('lets go while it is still starting, signing in or connecting', async () => {
+  it('frees everything while it is still starting, signing in or connecting', async () => {
     const before = resources()
     const moments: readonly ((subscription: Subscription) => Promise<unknown>)[] = [
       async () => undefined,
@@ -241,7 +241,7 @@ describe('createPeer$', () => {
     await expect(lastValueFrom(b.peer.forgive$('B'))).rejects.toMatchObject({ code: 'malformed-nickname' })
   })
 
-  it('tells the wallet that it knows while the hub cannot be asked, and 503 when it knows none', async () => {
+  it('shows the last known wallet while the hub is unreachable, and 503 if there is none', async () => {
     const away = new LighthouseError('hub-unreachable', 'the hub is away')
     const client = { ...fetchHubClient(hub.url), balance$: () => throwError(() => away) }
     const { peer } = await start({ identity: alice, ports: portBlock(0), hub: client })
@@ -271,7 +271,7 @@ describe('createPeer$', () => {
     return events
   }
 
-  it('tells what it cannot keep when it ends', async () => {
+  it('reports what it cannot store when it ends', async () => {
     const broken = { now: false }
     const receipts = failingStore(alice.pubKey, broken, 'keep', 'owe')
     const events = await endMidway({ receipts }, () => (broken.now = true))
@@ -373,7 +373,7 @@ describe('createPeer$', () => {
     server.close()
   })
 
-  it('goes on after a defect: what it happened in ends, and it is told with its place', async () => {
+  it('goes on after a defect: what it happened in ends, and it is reported with its place', async () => {
     const cause = new TypeError('x is not a function')
     const client = fetchHubClient(hub.url)
     const resolve$ = (nickname: string): Observable<string | undefined> =>

@@ -42,7 +42,7 @@ describe('describeChanges', () => {
     expect(describeChanges(idle, { ...idle, uptimeMs: 9 })).toEqual([])
   })
 
-  it('tells of connections, bytes, coins and the hub', () => {
+  it('describes connections, bytes, coins and the hub', () => {
     const open = { ...idle, connections: [bob] }
     const moving = { ...open, connections: [{ ...bob, receivedBytes: 2_000_000, receiveRate: 1_000_000 }] }
     expect(describeChanges(idle, open)).toEqual(['connected to bob (path: host)'])

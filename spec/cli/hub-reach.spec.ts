@@ -54,7 +54,7 @@ describe('hubReach', () => {
     expect(hubReach({ ...facts, interfaces: { lo: facts.interfaces.lo! } }).warnings).toHaveLength(1)
   })
 
-  it('warns when peers are told of no STUN server', () => {
+  it('warns when no STUN server is set for the peers', () => {
     expect(hubReach({ ...facts, hasIceServers: false }).warnings).toEqual([expect.stringContaining('--stun')])
   })
 })

@@ -180,7 +180,7 @@ describe('hub', () => {
     await everywhere.stop()
   })
 
-  it('misses a database that is gone, with exit code 1, until it is told to begin anew', async () => {
+  it('misses a database that is gone, with exit code 1, until it is started with --accept-new', async () => {
     const folder = temporary()
     const first = await startHub(folder)
     await first.stop()

@@ -276,7 +276,7 @@ describe("ledger verify of a hub's database", () => {
     expect(io.out()).toContain('5 blocks')
   })
 
-  it('says that a running hub holds it', async () => {
+  it('says that a running hub has it open', async () => {
     const cwd = temporary()
     await databaseAt(join(cwd, 'hub.db'))
     const opened$ = new ReplaySubject<HubStore>(1)

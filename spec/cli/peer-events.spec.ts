@@ -20,7 +20,7 @@ function scene({ json = false, level }: { json?: boolean; level?: LogLevel } = {
 
 const lines = (text: string): readonly string[] => text.split('\n').filter(line => line !== '')
 
-describe('what a running peer tells', () => {
+describe('what a running peer logs and shows', () => {
   it('warns once in its log that another WebRTC implementation is used', () => {
     const { io, tell } = scene()
     tell({ type: 'engine-missing', reason: new LighthouseError('invalid-option', 'no binary') })

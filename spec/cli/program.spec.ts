@@ -73,7 +73,7 @@ describe('the command line', () => {
     expect(io.out()).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
 
-  it('takes every option from the environment, where the command line does not say', async () => {
+  it('takes every option from the environment that the command line does not set', async () => {
     const down: HubClient['health$'] = () => throwError(() => new LighthouseError('hub-unreachable', 'down'))
     const asked: string[] = []
     const hubClient = (hub: URL): HubClient => {
@@ -106,7 +106,7 @@ describe('the command line', () => {
     expect(io.err()).toContain(name)
   })
 
-  it('takes 0 and nothing for no', async () => {
+  it('treats 0 and an empty value as no', async () => {
     const io = fakeIo(temporary(), { env: { LIGHTHOUSE_JSON: '0', LIGHTHOUSE_PORT_BASE: '' } })
     expect(await run(['status', '--home', io.cwd], io)).toBe(1)
     expect(io.out()).toBe('')

@@ -33,7 +33,7 @@ function streamOf(isTTY: boolean): {
 }
 
 describe('a sink', () => {
-  it('holds no more than a megabyte for a reader that has stopped reading, and goes on when it reads again', () => {
+  it('buffers at most a megabyte for a reader that has stopped, and goes on when it reads again', () => {
     const { stream, written, finish } = streamOf(false)
     const sink = createSink(stream, 'stdout')
     const line = 'x'.repeat(1_000)
@@ -60,7 +60,7 @@ describe('a sink', () => {
     await expect(all).rejects.toMatchObject({ code, message: expect.stringMatching(message) })
   })
 
-  it('tells after the last write what the first failure was', async () => {
+  it('reports the first failure after the last write', async () => {
     const { stream, finish } = streamOf(false)
     const sink = createSink(stream, 'stdout')
     sink.write('one')

@@ -88,7 +88,7 @@ async function start(io: FakeIo, argv: readonly string[]): Promise<{ readonly co
 }
 
 describe('up', () => {
-  it('tells where everything is, keeps a private run file while it runs, and ends with Ctrl-C', async () => {
+  it('prints where everything is, keeps a private run file while it runs, and ends with Ctrl-C', async () => {
     const home = registered()
     const peer = fakePeer()
     const io = fakeIo(temporary(), { parts: peer.parts })
@@ -126,7 +126,7 @@ describe('up', () => {
     expect(io.out()).not.toContain(peer.options[0]!.controlToken)
   })
 
-  it('misses receipts that are gone, with exit code 1, until it is told to begin anew', async () => {
+  it('misses receipts that are gone, with exit code 1, until it is started with --accept-new', async () => {
     const home = registered()
     const peer = fakePeer()
     const io = (): FakeIo => fakeIo(temporary(), { parts: peer.parts })
@@ -232,7 +232,7 @@ describe('up', () => {
     expect(await code).toBe(0)
   })
 
-  it('names the process that runs the same home, as that tells itself', async () => {
+  it('names the process that runs the same home', async () => {
     const home = registered()
     const stats = JSON.stringify({ nickname: 'alice', connections: [] })
     const url = `http://127.0.0.1:${await serve((_req, res) => res.end(stats))}/`

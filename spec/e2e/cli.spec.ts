@@ -58,7 +58,7 @@ const isSignedIn = ({ type, state }: Record<string, unknown>): boolean =>
 const proxyOf = (ready: Record<string, unknown>): string => (ready.addresses as { proxy: string }).proxy
 
 describe('the command line in processes', () => {
-  it('registers, runs, tells, and stops', async () => {
+  it('registers, runs, shows its state, and stops', async () => {
     const cwd = temporary()
     const { hub, url } = await startHub(cwd)
     const home = ['--home', join(cwd, 'alice')]
@@ -181,7 +181,7 @@ describe('the demo', () => {
     expect((await demo.ended).code).toBe(0)
   })
 
-  it('takes its programs along when it is killed', async () => {
+  it('ends its programs when it is killed', async () => {
     const cwd = temporary()
     const demo = cli(['demo', '--json', '--port-base', '0'], cwd, { TMPDIR: cwd })
     const { alice, bob, hub } = (await demo.message(isReady)) as Record<string, string>
@@ -201,7 +201,7 @@ describe('the demo', () => {
     expect(readdirSync(cwd)).toEqual([])
   })
 
-  it('tells which program died', async () => {
+  it('names the program that died', async () => {
     const cwd = temporary()
     const demo = cli(['demo', '--json', '--port-base', '0'], cwd, { TMPDIR: cwd })
     await demo.message(isReady)

@@ -43,7 +43,7 @@ afterAll(() => {
 })
 
 describe('a peer that is not there', () => {
-  it('is said to be offline or unknown, in words', async () => {
+  it('is reported as offline or unknown', async () => {
     const { status, text } = await readText(`${alice.proxy}proxy/carol/film.mp4`, asJson)
     expect(status).toBe(502)
     expect(JSON.parse(text)).toMatchObject({ status: 502, title: 'carol is offline', code: 'peer-offline' })

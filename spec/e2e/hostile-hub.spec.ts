@@ -241,7 +241,7 @@ describe('a hub that puts itself between two peers', () => {
 })
 
 describe('a hub that gives out another key', () => {
-  it('for a nickname that is known is refused before anything is said to it', async () => {
+  it('for a known nickname is refused before anything is sent', async () => {
     const trust = createMemoryTrust()
     const { hub, alice, shared } = await scene({ trust })
     await connect(alice, 'bob')

@@ -41,7 +41,7 @@ async function bobIsWell(): Promise<void> {
   await bob.until(({ connections, subscriptions }) => connections.length === 1 && subscriptions === calm)
 }
 
-describe('a peer that sends nonsense', () => {
+describe('a peer that sends invalid data', () => {
   beforeAll(async () => {
     await readText(`${alice.proxy}proxy/bob/hello.txt`)
     calm = (await bob.stats()).subscriptions
@@ -88,7 +88,7 @@ describe('a peer that sends nonsense', () => {
   })
 })
 
-describe('a peer that answers with nonsense', () => {
+describe('a peer that sends an invalid answer', () => {
   const answered = new Set<string>()
 
   it.each([

@@ -113,13 +113,13 @@ describe('a shared service that is not HTTP', () => {
     return socket
   }
 
-  it('answers after its client has said that it is done', async () => {
+  it('answers after its client has half-closed', async () => {
     const socket = await tunnel()
     socket.end('one\ntwo\nthree\n')
     expect(await hear(socket)).toBe('3 lines, the last was three\n')
   })
 
-  it('goes on listening after it has said that it is done itself', async () => {
+  it('goes on reading after it has half-closed itself', async () => {
     const socket = await tunnel()
     const heard = once(lines, 'heard')
     socket.write('goodbye\n')

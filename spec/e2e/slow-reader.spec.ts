@@ -53,7 +53,7 @@ function peakRss(peer: ClusterPeer, end: ObservableInput<unknown>): Promise<numb
   )
 }
 
-it('holds a bounded amount for a reader that has stopped, while others go on', async () => {
+it('buffers a bounded amount for a reader that has stopped, while others go on', async () => {
   const short = async (): Promise<void> => {
     expect((await download(`${alice.proxy}proxy/bob/short.bin`)).sha256).toBe(digests['short.bin'])
   }

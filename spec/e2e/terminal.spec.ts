@@ -131,7 +131,7 @@ describeIf(process.platform === 'linux' && terminal, 'needs script, which gives 
       throw new Error('no hub came up')
     }
 
-    it('ends cleanly when the terminal is closed, although it is told so twice', async () => {
+    it('ends cleanly when the terminal is closed, although two signals arrive', async () => {
       const cwd = temporary()
       // An interactive shell hands the signal on like this.
       const line = `HUB & hub=$!; trap 'kill -HUP $hub; kill -HUP $hub' HUP; wait $hub; wait $hub; echo $? > code`
@@ -198,7 +198,7 @@ describe('a user without a home directory', () => {
     Object.assign(os, { homedir: fail, userInfo: fail })
     syncBuiltinESMExports()`
 
-  it('runs everything with --home, and is told what to do without', async () => {
+  it('runs everything with --home, and explains what to do without', async () => {
     const cwd = temporary()
     const preload = join(cwd, 'homeless.mjs')
     writeFileSync(preload, homeless)

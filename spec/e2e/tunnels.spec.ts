@@ -64,7 +64,7 @@ describe('ten tunnels for eleven peers', () => {
     expect(await connected()).toEqual(without('seederk'))
   })
 
-  it('takes the eleventh the place of the one that was used longest ago', async () => {
+  it('gives the eleventh the place of the one used longest ago', async () => {
     await visit('seedera')
     expect(await visit('seederk')).toBe(ports.get('seederb'))
     expect(await connected()).toEqual(without('seederb'))

@@ -115,7 +115,7 @@ describeIf(hasGoSmux(), goReason)('bounds between xtaci/smux and ours', () => {
     }
   })
 
-  it.each(sides)('takes a stream that Go closes at once for an end: we are the $role, version $version', options =>
+  it.each(sides)('treats a stream that Go closes at once as ended: we are the $role, version $version', options =>
     within(options, async ({ ours, go }) => {
       const stream = ours.open()
       const { stream: id } = await go.ask({ do: 'accept' })

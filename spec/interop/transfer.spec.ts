@@ -98,7 +98,7 @@ describeIf(hasGoSmux(), goReason)('transfers between xtaci/smux and ours', () =>
     }),
   )
 
-  it.each(sides)('lets go of a stream that Go closed while we write: we are the $role, version $version', options =>
+  it.each(sides)('drops a stream that Go closed while we write: we are the $role, version $version', options =>
     within(options, async ({ ours, go }) => {
       const stream = ours.open()
       const sending = stream.send(3_000_000, 9)

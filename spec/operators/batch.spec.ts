@@ -70,7 +70,7 @@ describe('batch', () => {
     expect(batches).toEqual([[1], [2], [3]])
   })
 
-  it('schedules nothing while nothing waits, and lets go of its timer', () => {
+  it('schedules nothing while nothing waits, and stops its timer', () => {
     const scheduler = new VirtualTimeScheduler()
     const source$ = new Subject<number>()
     const live = (): number => scheduler.actions.filter(action => !action.closed).length

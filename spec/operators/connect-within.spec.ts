@@ -56,7 +56,7 @@ describe('connectWithin', () => {
     })
   })
 
-  it('waits 20 s when not told otherwise', () => {
+  it('waits 20 s by default', () => {
     expect(connectTimeoutMs).toBe(20_000)
     marbles(({ hot, expectObservable, expectSubscriptions, scheduler }) => {
       const source$ = hot('r 30s c', values)

@@ -73,7 +73,7 @@ describe('deframeBatch', () => {
     })
   })
 
-  it('starts each subscription with nothing held', () => {
+  it('starts each subscription with an empty buffer', () => {
     const source$ = new Subject<Uint8Array>()
     const seen: string[] = []
     const frame$ = source$.pipe(batches, map(short))

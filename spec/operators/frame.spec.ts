@@ -40,7 +40,7 @@ describe('frame', () => {
     expect([...results.b.subarray(0, 4), ...results.b.subarray(4104, 4108)]).toEqual([2, 2, 0, 16, 2, 2, 0x88, 3])
   })
 
-  it('writes version 1 unless told otherwise', () => {
+  it('writes version 1 by default', () => {
     marbles(({ row }) => {
       row({
         source: 's|',

@@ -42,7 +42,7 @@ describe('keepAlive', () => {
     })
   })
 
-  it('ticks once a second when not told otherwise', () => {
+  it('ticks once a second by default', () => {
     expect(keepAliveTickMs).toBe(1000)
     marbles(({ cold, expectObservable, scheduler }) => {
       expectObservable(cold('- 2500ms |', values).pipe(keepAlive({ tick, scheduler }))).toBe(

@@ -39,7 +39,7 @@ describe('meter', () => {
     })
   })
 
-  it('reports once a second when not told otherwise', () => {
+  it('reports once a second by default', () => {
     marbles(({ cold, expectObservable, scheduler }) => {
       expectObservable(cold('5 1500ms |', values).pipe(meter({ scheduler }))).toBe('1s a 500ms |', {
         a: { total: 5, perSecond: 5 },

@@ -78,7 +78,7 @@ describe('pack', () => {
     expect(sizes).toEqual([2 * 4104, 2 * 4104, 8 + 20_000 - 4 * 4096])
   })
 
-  it('writes each message to what `allocate` gives, of exactly its size, and version 1 unless told otherwise', () => {
+  it('writes each message to what `allocate` gives, of exactly its size, and version 1 by default', () => {
     const memory = new Uint8Array(100).fill(0xff)
     const asked: number[] = []
     const messages: Uint8Array[] = []

@@ -67,7 +67,7 @@ describe('receiptPace', () => {
     })
   })
 
-  it('signs a quarter of a second after the first byte when not told otherwise', () => {
+  it('signs a quarter of a second after the first byte by default', () => {
     marbles(({ cold, expectObservable, scheduler }) => {
       const source$ = cold('a 99ms b 1s |', values)
       expectObservable(source$.pipe(receiptPace(() => 10, { scheduler }))).toBe('250ms b 850ms |', values)

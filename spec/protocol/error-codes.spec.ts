@@ -47,7 +47,7 @@ describe('error codes', () => {
     expect(Object.keys(errorCodes).filter(code => !made.has(code))).toEqual([])
   })
 
-  it('are told apart', () => {
+  it('are distinct', () => {
     const error = new LighthouseError('peer-silent', 'quiet', { phase: 'open' })
     expect(error).toBeInstanceOf(Error)
     expect([error.name, error.code, error.message, error.details]).toEqual([

@@ -110,7 +110,7 @@ describe('check-lock', () => {
     expect(check('check-lock.mjs', lockTree(packages, { a: false }))).toEqual({ code: 0, complaints: '' })
   })
 
-  it('asks nothing to vouch for a folder of the repository, and for what is installed there', () => {
+  it('requires no check of a folder of the repository, and for what is installed there', () => {
     const packages = { 'node_modules/docs': { resolved: 'scripts/docs', link: true }, 'scripts/docs': {} }
     expect(check('check-lock.mjs', lockTree(packages))).toEqual({ code: 0, complaints: '' })
     const nested = { ...packages, 'scripts/docs/node_modules/a': {} }

@@ -131,7 +131,7 @@ describe('the unit', () => {
 })
 
 describe('the proxy', () => {
-  it('lets go of a resting connection before the hub does', async () => {
+  it('closes an idle connection before the hub does', async () => {
     const seconds = Number(/^ *keepalive_timeout (\d+)s;/m.exec(read('deploy/nginx.conf'))?.[1])
     expect(seconds * 1_000).toBeLessThan(createServer().keepAliveTimeout)
   })

@@ -94,7 +94,7 @@ describe('nodeCrypto', () => {
     }
   })
 
-  it('unpacks neither nonsense nor bombs', () => {
+  it('unpacks neither invalid data nor bombs', () => {
     const bomb = nodeCrypto.packSdp('a'.repeat(50_000_000))
     expect(bomb.length).toBeLessThan(70_000)
     for (const packed of ['', 'v=0', '!!!!', base64('1f8b08'), bomb, nodeCrypto.packSdp('a'.repeat(65_537))]) {

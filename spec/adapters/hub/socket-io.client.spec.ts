@@ -54,7 +54,7 @@ describe('socketIoTransport', () => {
     await expect(lastValueFrom(event$)).rejects.toMatchObject({ code: 'not-authenticated' })
   })
 
-  it('tells that a newer session has replaced it, before it loses the connection', async () => {
+  it('reports that a newer session has replaced it, before it loses the connection', async () => {
     const hub = await startHub()
     const alice = await register(hub, 'alice')
     const older = connect(hub, alice)
@@ -149,7 +149,7 @@ describe('socketIoTransport', () => {
       await expect(firstValueFrom(connection.send$(offer))).rejects.toMatchObject({ code: 'hub-protocol' })
     })
 
-    it('waits for the word on a receipt longer than a hub takes to give a batch up, and no longer', async () => {
+    it('waits for the answer to a receipt longer than a hub takes to give a batch up, and no longer', async () => {
       const errors: unknown[] = []
       const hub = await hostile(socket => void socket.emit('authenticated', {}))
       // The library takes its timers when it connects. Nothing else that it waits for is one.

@@ -169,7 +169,7 @@ describe('/inline/:nickname/*', () => {
     for (const name of ['location', 'content-location', 'link', 'refresh']) expect(headers).not.toHaveProperty(name)
   })
 
-  it('takes powers over this origin from what others serve', async () => {
+  it('removes powers over this origin from what others serve', async () => {
     await upstream((_req, res) => {
       res.writeHead(200, {
         'Content-Type': 'text/html',

@@ -134,7 +134,7 @@ describe('/proxy/:nickname/*', () => {
 })
 
 describe('failures', () => {
-  it.each(Object.keys(errorCodes) as ErrorCode[])('%s is told with its status and a next step', async code => {
+  it.each(Object.keys(errorCodes) as ErrorCode[])('%s is reported with its status and a next step', async code => {
     const failure = new LighthouseError(code, 'what happened')
     const { status } = describeFailure(failure)
     peer.connection$ = () => throwError(() => failure)

@@ -81,7 +81,7 @@ describeIf(onLinux, 'needs Linux, whose file systems take any bytes for a name')
     }
   })
 
-  it('is told to people, too', async () => {
+  it('is shown to people, too', async () => {
     const { text } = await ask({ port: share.port, headers: { accept: 'text/html' } })
     expect(text).toContain(
       'Not shown: 1 with a name that is not UTF-8, 2 with a name that begins with a dot, 3 linked to something that is not shared, 1 neither a file nor a folder.',

@@ -9,7 +9,7 @@ const temporary = temporaryFolders()
 const key = (): string => nodeCrypto.generateKeyPair().pubKey
 
 describe('known_peers.json', () => {
-  it('remembers a key on first use and tells another one apart, across openings', () => {
+  it('remembers a key on first use and recognises a different one, across openings', () => {
     const home = join(temporary(), 'home')
     const [first, other] = [key(), key()]
     const trust = openTrustFile(home)

@@ -92,7 +92,7 @@ onLinux('localUser$', () => {
     expect(user).toBe('own')
   })
 
-  it('tells who has left from who has only ended', async () => {
+  it('distinguishes a closed connection from a half-closed one', async () => {
     const { client, socket } = await accepted()
     socket.resume()
     client.end()
@@ -182,7 +182,7 @@ asRoot('another user of this machine', () => {
     expect(await sendAs(0, share.port, ask(share.port, '/film', closing))).toMatch(/^HTTP\/1\.1 200 [^]*hello/)
   })
 
-  it('is reset by a tunnel, which hears nothing of it', async () => {
+  it('is reset by a tunnel, which receives nothing of it', async () => {
     const event$ = new ReplaySubject<TcpListenEvent>()
     const subscription = new Subscription()
     subscription.add(nodeTcp.listen$({ port: 0, host: '127.0.0.1' }).subscribe(event$))

@@ -141,7 +141,7 @@ describe('a socket of nodeTcp', () => {
     expect(await over).toBe('complete')
   })
 
-  it('says how much of what was written has been taken', async () => {
+  it('reports how much of what was written has been consumed', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
     const { event$ } = record(socket)
@@ -163,7 +163,7 @@ describe('a socket of nodeTcp', () => {
     expect(taken).toEqual(sizes)
   })
 
-  it('is not said to have taken what its program does not read', async () => {
+  it('does not report as consumed what its program does not read', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
     client.pause()
@@ -201,7 +201,7 @@ describe('a socket of nodeTcp', () => {
     await next('consumed')
   })
 
-  it('holds bytes behind others for about what they are, however small the pieces, and brings them in order', async () => {
+  it('buffers bytes behind others at about their size, however small the pieces, and brings them in order', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
     client.pause()
@@ -331,7 +331,7 @@ describe('a socket of nodeTcp', () => {
     socket.reset()
   })
 
-  it('stops reading while it is held, so that pressure reaches the program, and goes on', async () => {
+  it('stops reading while it is paused, so that pressure reaches the program, and resumes', async () => {
     const { dial } = await listen()
     const { client, socket } = await dial()
     const { event$ } = record(socket)
@@ -399,7 +399,7 @@ describe('nodeTcp.dial', () => {
     expect(await over).toBe('complete')
   })
 
-  it('takes nothing from the system while it is held, and all of it then', async () => {
+  it('reads nothing from the system while it is paused, and all of it then', async () => {
     const total = 8 * 1024 * 1024
     const port = await service(socket => socket.end(new Uint8Array(total)))
     const [held, other] = [nodeTcp.dial({ host, port }), nodeTcp.dial({ host, port })]

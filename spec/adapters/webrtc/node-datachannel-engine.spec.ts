@@ -40,7 +40,7 @@ describe('node-datachannel', () => {
     await offer
   })
 
-  it('delivers the last message, and the end, of a channel whose connection is heard to be closed before', async () => {
+  it('delivers the last message, and the end, of a channel whose connection is reported closed before', async () => {
     const { RTCPeerConnection, ...others } = polyfill as unknown as WebRtcImplementation
     interface Events extends EventTarget {
       readonly iceConnectionState: string

@@ -65,7 +65,7 @@ function openedChannel({ rtc, events }: Scene): { readonly channel: ByteChannel;
 const turn = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
 
 describe('WebRTC connections in another process', () => {
-  it('tell a defect there from a connection that fails, with its place', () => {
+  it('distinguish a defect there from a connection that fails, with its place', () => {
     const [wrong, failed] = [scene(), scene()]
     const defect = new TypeError('x is not a function')
     wrong.rtc.link.fail(defect)

@@ -65,7 +65,7 @@ describe('Bound', () => {
     expect([bound.room(1_000), asked.length]).toEqual([1_000, 1])
   })
 
-  it('holds an announced length against --max, and asks once for it', async () => {
+  it('compares an announced size with --max, and asks once for it', async () => {
     const { bound, asked } = boundOf({ max: 1_000, answers: [true] })
     await bound.begin(3_000_000)
     await bound.begin(3_000_000)

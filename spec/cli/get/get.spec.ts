@@ -296,7 +296,7 @@ describe('get, when the connection breaks', () => {
     expect(io.err()).toMatch(/It says peer-offline\. Retrying/)
   })
 
-  it('starts over where nothing tells the version', async () => {
+  it('starts over if nothing identifies the version', async () => {
     const bob = new Bob([breaking(100_000, {}), file(film, undefined)])
     const { get, cwd } = stageAt(await homeWith(bob))
     expect(await get('bob/film.bin')).toBe(0)
@@ -304,7 +304,7 @@ describe('get, when the connection breaks', () => {
     expect(readFileSync(join(cwd, 'film.bin')).equals(film)).toBe(true)
   })
 
-  it('takes a reset for no end, where the end of the connection is that of the file', async () => {
+  it('does not treat a reset as the end, if the end of the connection is that of the file', async () => {
     let reset: (() => void) | undefined
     const endless: RequestListener = (req, res) => {
       reset = () => req.socket.resetAndDestroy()
@@ -389,7 +389,7 @@ describe('get, when the connection breaks', () => {
     expect(io.err()).toMatch(/\rfilm\.bin {2}100\.0 kB of 300\.0 kB {2}33 % {2}stalled for \d+ s/)
   })
 
-  it('takes silence for a break', async () => {
+  it('treats silence as a broken connection', async () => {
     const silent: RequestListener = (_req, res) => {
       res.writeHead(200, { etag: tag, 'content-length': film.length })
       res.write(begun)
@@ -577,14 +577,14 @@ describe('get, when it cannot', () => {
     expect(readFileSync(join(cwd, name)).equals(film)).toBe(true)
   })
 
-  it('says what to do with a name that no file system here takes', async () => {
+  it('says what to do with a name that no file system here accepts', async () => {
     const { get, files, io } = stageAt(await homeWith(new Bob([file()])))
     expect(await get(`bob/${'k'.repeat(300)}.mp4`)).toBe(1)
     expect(io.err()).toMatch(/^error: the file system does not take a name as long as .* -o FILE\.\n$/)
     expect(files()).toEqual([])
   })
 
-  it('reads no faster than the disk takes it', async () => {
+  it('reads no faster than the disk writes', async () => {
     const size = 64_000_000
     const piece = Buffer.alloc(64_000)
     let sent = 0
@@ -707,7 +707,7 @@ describe('get without an announced length', () => {
     expect(io.questions).toEqual([])
   })
 
-  it('holds an announced length against --max alone', async () => {
+  it('compares an announced size with --max alone', async () => {
     const home = await homeWith(new Bob([file()]))
     const refused = stageAt(home)
     expect(await refused.get('bob/film.bin', '--max', '200kB')).toBe(1)

@@ -36,7 +36,7 @@ describe('PartialFile', () => {
     expect(readFileSync(target, 'utf8')).toBe('abcdef')
   })
 
-  it('knows in the next run what it holds', async () => {
+  it('knows in the next run what is there', async () => {
     const target = await halfway()
     const partial = await PartialFile.open(target, address, process.pid)
     expect(partial.held).toEqual({ from: 3, version })

@@ -102,7 +102,7 @@ describe('the credit window', () => {
     expect(openSession(credit, 'one')).toBe(credit)
   })
 
-  it('sends nothing that the store was not told of, and puts the store right at the end', () => {
+  it('sends nothing that the store has not recorded, and corrects the store at the end', () => {
     const untold = openSession(createCredit({ servedBytes: 5, paidBytes: 5 }), 'one')
     expect(limitOf(untold, 'one')).toBe(0)
     expect(announced(untold)).toBe(5 + announceBytes)
@@ -192,7 +192,7 @@ describe('the credit window', () => {
     )
   })
 
-  it('never holds a consumer for good that pays what arrives, with a little lost at each reconnect', () => {
+  it('never pauses a consumer for good that pays what arrives, with a little lost at each reconnect', () => {
     const lifetime = fc.array(
       fc.record({
         bursts: fc.array(fc.integer({ min: 1, max: 100 }), { minLength: 1, maxLength: 5 }),
@@ -227,7 +227,7 @@ describe('the credit window', () => {
     )
   })
 
-  it('holds up nobody by telling the store: the whole window can be sent a little at a time', () => {
+  it('delays nobody by updating the store: the whole window can be sent a little at a time', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 400_000 }), step => {
         let credit = fresh()

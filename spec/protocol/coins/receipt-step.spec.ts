@@ -40,7 +40,7 @@ describe('how often a receipt is due', () => {
     expect(step(0, 0)).toBe(750_000)
   })
 
-  it('comes sooner for what no program has taken, which uses up the window too', () => {
+  it('comes sooner for what no program has consumed, which uses up the window too', () => {
     expect(step(rich, 1_000_000, 4_000_000)).toBe(7_000_000)
   })
 

@@ -21,7 +21,7 @@ function after(...news: readonly WalletNews[]): readonly Wallet[] {
 const balances = (...news: readonly WalletNews[]) => after(...news).map(({ balanceBytes }) => balanceBytes)
 
 describe('a wallet', () => {
-  it('is what was said last, and when', () => {
+  it('is the newest report, and its time', () => {
     expect(after(signedIn('H'), balance(10), settled(4, 7))).toEqual([
       { ...unknownWallet, hubKey: 'H' },
       { hubKey: 'H', balanceBytes: 10, atMs: 1, seq: 0 },
@@ -47,7 +47,7 @@ describe('a wallet', () => {
     ])
   })
 
-  it('is the answer to a question, unless something was said since it was asked', () => {
+  it('is the answer to a question, unless something newer was received since', () => {
     const known = newer(unknownWallet, balance(4), 0)
     const answer = (asked: Wallet): WalletNews => ({ type: 'looked-up', bytes: 9, asked })
     expect(newer(known, answer(known), 1)).toMatchObject({ balanceBytes: 9, atMs: 1 })

@@ -108,7 +108,7 @@ describe('judgeRequest', () => {
     expect(judgeRequest(request(headers), hosts)).toBe(verdict)
   })
 
-  it('looks at the host first', () => {
+  it('checks the host first', () => {
     expect(judgeRequest(request({ host: ['evil.example'], secFetchSite: 'same-origin' }), hosts)).toBe('misdirected')
   })
 })

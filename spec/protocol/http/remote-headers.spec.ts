@@ -71,7 +71,7 @@ describe('remoteHeaders', () => {
     expect(answer({ location: 'http://other.example/x' })).not.toHaveProperty('location')
   })
 
-  it('takes odd names for what they are', () => {
+  it('passes odd names on', () => {
     expect(answer({ constructor: 'x', 'to-string': 'y' })).toMatchObject({ constructor: 'x', 'to-string': 'y' })
   })
 

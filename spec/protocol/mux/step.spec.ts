@@ -168,7 +168,7 @@ describe('sharing the channel', () => {
     expect(mux.messages().map(message => message.length)).toEqual([1, 31, 18])
   })
 
-  it('hands over no more than the channel takes and one message', () => {
+  it('sends no more than the channel accepts and one message', () => {
     const mux = client({ version: 1, channelBytes: 100_000 })
     mux.tell(open(3), write(3, 1_000_000))
     const sent = mux.effects.reduce(
@@ -181,7 +181,7 @@ describe('sharing the channel', () => {
     expect(mux.tell(room(1))).toHaveLength(1)
   })
 
-  it('holds a writer at the high mark and releases it at the low one', () => {
+  it('pauses a writer at the high mark and resumes it at the low one', () => {
     const sizes = { channelBytes: 8, maxMessageBytes: 65_664, queueHighBytes: 100_000, queueLowBytes: 20_000 }
     const mux = client({ version: 1, ...sizes })
     mux.tell(open(3))
@@ -300,7 +300,7 @@ describe('the end of a stream', () => {
     ])
   })
 
-  it('says RST for a broken local connection, FIN where RST was not agreed, nothing where SYN was not said', () => {
+  it('sends RST for a broken local connection, FIN if RST was not agreed, nothing if SYN was not sent', () => {
     for (const agreed of [true, false]) {
       const mux = client({ rst: agreed })
       mux.tell(open(3), write(3, 5), { type: 'reset', id: 3 })
@@ -360,7 +360,7 @@ describe('the window (version 2)', () => {
     expect(sent()).toBe(301_000)
   })
 
-  it('is told on the first read and at each half', () => {
+  it('is announced on the first read and at each half', () => {
     const mux = server()
     mux.hear(control('syn', 3), ...full(3, 262_144))
     let now = 0
@@ -376,7 +376,7 @@ describe('the window (version 2)', () => {
     expect(take(1)).toEqual([upd(3, 131_082)])
   })
 
-  it('never tells more than is granted, however long the UPD waits for room', () => {
+  it('never announces more than is granted, however long the UPD waits for room', () => {
     const mux = server({ channelBytes: 0 })
     mux.hear(control('syn', 3), ...full(3, 262_144))
     mux.tell(
@@ -391,7 +391,7 @@ describe('the window (version 2)', () => {
     expect(mux.state.streams.get(3)!.received).toBe(mux.state.streams.get(3)!.granted)
   })
 
-  it('has one UPD waiting a stream, whatever the reader takes meanwhile', () => {
+  it('queues one UPD per stream, whatever the reader consumes meanwhile', () => {
     const mux = server({ channelBytes: 0 })
     mux.hear(control('syn', 3))
     for (let turn = 0; turn < 50; turn++) {
@@ -652,7 +652,7 @@ describe('credit', () => {
     expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
-  it('holds no data without one from the start, and goes on with the first', () => {
+  it('pauses data without one from the start, and resumes with the first', () => {
     const mux = client()
     mux.tell(credit(0), open(3), write(3, 100), tick)
     expect(mux.wire()).toEqual([control('syn', 3), control('nop', 0)])
@@ -677,7 +677,7 @@ describe('credit', () => {
     expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
-  it('keeps FIN behind the data that it holds', () => {
+  it('keeps FIN behind the data that it pauses', () => {
     const mux = client()
     mux.tell(credit(5), open(3), write(3, 10), { type: 'end', id: 3 })
     expect(mux.wire().map(({ command }) => command)).toEqual(['syn', 'psh'])
@@ -699,7 +699,7 @@ describe('credit', () => {
     expect(turns).toEqual([3, 5, 7, 3, 5, 7, 3, 5, 7, 3, 5, 7])
   })
 
-  it('that is lowered holds what is not sent yet, and takes nothing back', () => {
+  it('that is lowered pauses what is not sent yet, and takes nothing back', () => {
     const mux = client()
     mux.tell(credit(10_000), open(3), write(3, 8_000), credit(4_000), write(3, 8_000))
     expect(mux.codes('fail')).toEqual([])
@@ -708,7 +708,7 @@ describe('credit', () => {
     expect(dataOf(mux.wire())).toBe(9_000)
   })
 
-  it('holds nobody who waits for a window or for nothing', () => {
+  it('pauses nobody who waits for a window or for nothing', () => {
     const mux = client()
     mux.tell(credit(262_144), open(3))
     expect(isAwaitingCredit(mux.state)).toBe(false)
@@ -724,7 +724,7 @@ describe('credit', () => {
     expect(isAwaitingCredit(mux.state)).toBe(false)
   })
 
-  it('holds nobody whose FIN alone waits, for room', () => {
+  it('pauses nobody whose FIN alone waits for room', () => {
     const mux = client({ channelBytes: 8 })
     mux.tell(credit(0), open(3), open(5), { type: 'end', id: 5 })
     expect(mux.state.room).toBeLessThanOrEqual(0)
@@ -734,7 +734,7 @@ describe('credit', () => {
     expect(isAwaitingCredit(mux.state)).toBe(true)
   })
 
-  it('holds a socket that writes on, at its high mark, and lets it go on with the credit', () => {
+  it('pauses a socket that keeps writing at its high mark, and resumes it with the credit', () => {
     const mux = client()
     mux.tell(credit(0), open(3))
     expect(mux.tell(write(3, 262_144))).toEqual([{ type: 'pause', id: 3 }])
@@ -821,7 +821,7 @@ describe('the bytes to pay for', () => {
   const taken = (id: number, bytes: number): MuxEvent => ({ type: 'consumed', id, bytes, now: 0 })
   const reset = (id: number): MuxEvent => ({ type: 'reset', id })
 
-  it('are those that the local socket has taken', () => {
+  it('are those that the local socket has consumed', () => {
     const mux = opened()
     mux.hear(psh(3, 1000))
     expect(mux.state.payableBytes).toBe(0)
@@ -831,7 +831,7 @@ describe('the bytes to pay for', () => {
     expect([mux.state.payableBytes, mux.state.receivedBytes]).toEqual([1000, 1000])
   })
 
-  it('are all that arrived once the stream has ended both ways, whatever was taken, in either order', () => {
+  it('are all that arrived once the stream has ended both ways, whatever was consumed, in either order', () => {
     for (const order of ['here first', 'there first']) {
       const mux = opened()
       mux.hear(psh(3, 1000))

@@ -26,7 +26,7 @@ describe('the receive window', () => {
     expect(nextWindow({ ...base, ...more })).toBe(expected)
   })
 
-  it('grants nothing less than before, when told at half the window, and keeps within the budget', () => {
+  it('grants nothing less than before, when updated at half the window, and keeps within the budget', () => {
     const update = fc.record({
       stream: fc.nat(9),
       elapsedMs: fc.nat(2000),

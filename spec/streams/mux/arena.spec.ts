@@ -45,7 +45,7 @@ describe('the arena', () => {
     expect(large.every(byte => byte === 9)).toBe(true)
   })
 
-  it('lets go of memory that one large step needed', () => {
+  it('frees memory that one large step needed', () => {
     const arena = new Arena()
     const step = (): Set<unknown> => {
       const buffers = new Set(Array.from({ length: 20 }, () => arena.allocate(block).buffer))

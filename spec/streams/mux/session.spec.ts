@@ -206,7 +206,7 @@ describe('session$', () => {
     expect([socket.aborted, time.pending()]).toEqual([true, 0])
   })
 
-  it('tells the other side of a reset, which resets too, and disturbs no other stream', () => {
+  it('notifies the other side of a reset, which resets too, and disturbs no other stream', () => {
     const { time, client, server, connect } = joined()
     const broken = connect()
     const other = connect()
@@ -231,7 +231,7 @@ describe('session$', () => {
     expect(received.map(({ command }) => command)).toEqual(['syn', 'fin'])
   })
 
-  it('holds a socket that writes faster than its stream goes, within the bound, and lets it go on', () => {
+  it('pauses a socket that writes faster than its stream sends, within the bound, and resumes it', () => {
     const { time, connect, server } = joined(() => memorySocket({ reads: false }))
     const local = connect()
     let written = 0
@@ -263,7 +263,7 @@ describe('session$', () => {
     expect(here.sentBytes).toBeGreaterThan(4_000_000)
   })
 
-  it('tells by UPD what the program took, and nothing that it did not', () => {
+  it('announces by UPD what the program consumed, and nothing else', () => {
     const { say, received, side } = alone('server', () => memorySocket({ reads: false }))
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 3000) })
     expect(received.filter(({ command }) => command === 'upd')).toEqual([])
@@ -302,7 +302,7 @@ describe('session$', () => {
     expect(sent).toBeLessThan(1_000_000)
   })
 
-  it('tells why streams were reset: on both sides, each once', () => {
+  it('reports why streams were reset: on both sides, each once', () => {
     const { time, client, server, connect } = joined()
     const [first] = [connect(), connect()]
     first.break()
@@ -333,7 +333,7 @@ describe('session$', () => {
     expect(resets(client)).toHaveLength(1)
   })
 
-  it('tells of a flood of resets in a few words, and of the last ones before the connection ends', () => {
+  it('summarises a flood of resets, and reports the last ones before the connection ends', () => {
     const { time, side, say } = alone('server')
     const opened = (id: number): Frame[] => [
       { command: 'syn', streamId: id },
@@ -517,7 +517,7 @@ describe('session$', () => {
     expect(side.dialled[0]!.log).toEqual(['write 5000', 'end'])
   })
 
-  it('lets go of everything when it is unsubscribed from: sockets reset, no timer, nothing subscribed', () => {
+  it('frees everything when it is unsubscribed from: sockets reset, no timer, nothing subscribed', () => {
     const { time, here, there, client, server, connect } = joined()
     const sockets = [connect(), connect()]
     client.subscription.unsubscribe()
@@ -611,7 +611,7 @@ describe('the coins of a session', () => {
     expect(payload(received)).toBe(100_000)
   })
 
-  it('tells of bytes before it tells of the streams that they ended', () => {
+  it('reports bytes before the streams that they ended', () => {
     const { say, side } = alone('server', () => memorySocket({ reads: false }), withReceipts)
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
     side.dialled[0]!.receiveEnd()
@@ -624,7 +624,7 @@ describe('the coins of a session', () => {
     ])
   })
 
-  it('counts what the programs have taken', () => {
+  it('counts what the programs have consumed', () => {
     const { say, side, time } = alone('server', () => memorySocket({ reads: false }), withReceipts)
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
     expect(of(side, 'bytes').at(-1)).toMatchObject({ receivedBytes: 500, payableBytes: 0 })
@@ -659,7 +659,7 @@ describe('the coins of a session', () => {
     expect([credit$.observed, receipt$.observed, time.pending()]).toEqual([false, false, 0])
   })
 
-  it('leaves alone the bytes that a slow program has not taken, however much comes after them', () => {
+  it('leaves alone the bytes that a slow program has not consumed, however much comes after them', () => {
     const kept: Uint8Array[] = []
     /** Keeps what it is given, as a socket does whose program does not read, and looks at it only in the end. */
     const slow = (): MemorySocket => {

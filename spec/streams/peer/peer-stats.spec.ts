@@ -11,7 +11,7 @@ const connection = (session: string, streams: number): ConnectionStats => ({
 })
 
 describe('createPeerStats$', () => {
-  it('takes figures at once and every second, only while somebody watches, and lets go of its timer', () => {
+  it('emits figures at once and every second, only while somebody watches, and stops its timer', () => {
     const { clock, scheduler, advance, pending } = virtualTime()
     let taken = 0
     let state = initialPeerState

@@ -156,7 +156,7 @@ describe('a connection', () => {
     expect(answering.types()).toEqual(['connecting', 'open', 'closed'])
   })
 
-  it('tells the other side the newest head of the ledger that each knows, else that of the sign-in, else none', () => {
+  it('sends the other side the newest head of the ledger that it knows, else that of the sign-in, else none', () => {
     const head = (seq: number): LedgerHead => ({ seq, hash: 'ab'.repeat(64), signature: `${'A'.repeat(86)}==` })
     const heads = (sent: readonly Signal[]): readonly unknown[] =>
       sent.flatMap(signal => (signal.type === 'offer' || signal.type === 'answer' ? [signal.payload.head] : []))
@@ -265,7 +265,7 @@ describe('a connection', () => {
     nothingLeft()
   })
 
-  it('says nothing to a peer that has not heard of it', () => {
+  it('sends nothing to a peer that has received nothing', () => {
     const { dial, sent, nothingLeft } = world()
     dial().subscription.unsubscribe()
     expect(sent).toEqual([])
@@ -331,7 +331,7 @@ describe('a connection', () => {
       nothingLeft()
     })
 
-    it('when WebRTC fails, and the other side is told', () => {
+    it('when WebRTC fails, and the other side is notified', () => {
       const { negotiate, a, sent } = world()
       const { offering, answering } = negotiate()
       a.rtc.link.fail(new Error('ICE failed'))
@@ -462,7 +462,7 @@ describe('a connection', () => {
       expect(a.rtc.link.open).toBe(true)
     })
 
-    it('looks at forty candidates and no more', () => {
+    it('accepts forty candidates and no more', () => {
       const { negotiate, a, b } = world()
       negotiate()
       for (let index = 0; index < 100; index++) b.rtc.link.emit({ type: 'signal', signal: candidate })
@@ -567,7 +567,7 @@ describe('a connection', () => {
       w.nothingLeft()
     })
 
-    it('lets go on the answering side too, which WebRTC does not, and says goodbye', () => {
+    it('ends on the answering side too, which WebRTC does not, and says goodbye', () => {
       const { hub, dial, take, a, b, time, nothingLeft, sent } = world()
       const offering = dial()
       a.rtc.link.emit({ type: 'signal', signal: offer })

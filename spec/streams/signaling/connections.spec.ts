@@ -49,7 +49,7 @@ function world({
 }
 
 describe('createConnections', () => {
-  it('hears offers only', () => {
+  it('receives offers only', () => {
     const { connections, signal$ } = world()
     const offers: Offer[] = []
     connections.incoming$.subscribe(incoming => offers.push(incoming))

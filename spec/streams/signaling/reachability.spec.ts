@@ -46,7 +46,7 @@ describe('reachability', () => {
     expect(newest).toEqual(['unknown', 'asking', 'open'])
   })
 
-  it('takes UDP for blocked when nobody answers, and knows nothing where nobody can be asked', () => {
+  it('treats UDP as blocked when nobody answers, and as unknown if nobody can be asked', () => {
     const { time, iceServers$, network, seen } = scene()
     network.answersAfterMs = {}
     iceServers$.next(servers)

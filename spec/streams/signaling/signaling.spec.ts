@@ -89,7 +89,7 @@ describe('signaling$', () => {
     expect(connected()?.iceServers).toEqual(urls.map(url => ({ urls: [url] })))
   })
 
-  it('takes a defect for one, and not for a hub that is away: says so with its place, and tries again', () => {
+  it('reports a defect with its place, not as a hub that is unreachable, and tries again', () => {
     const cause = new TypeError('x is not a function')
     const check = (): never => {
       throw cause
@@ -363,7 +363,7 @@ describe('signedIn$', () => {
     expect(ask(of(stopped), none$).heard).toEqual(['session-replaced'])
   })
 
-  it('lets go when it is unsubscribed from', () => {
+  it('frees everything when it is unsubscribed from', () => {
     const none$ = new BehaviorSubject<HubConnection | undefined>(undefined)
     const { subscription, time } = ask(of({ type: 'connecting', attempt: 1 }), none$)
     subscription.unsubscribe()

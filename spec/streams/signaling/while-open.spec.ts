@@ -47,7 +47,7 @@ describe('whileOpen', () => {
     })
   })
 
-  it('runs once, with the open connection, and lets go when it closes', () => {
+  it('runs once, with the open connection, and unsubscribes when it closes', () => {
     const source$ = new Subject<ConnectionEvent>()
     const log: unknown[] = []
     source$

@@ -11,7 +11,7 @@ const ended = (tunnel: Tunnel | undefined, reason: LighthouseError, session?: st
   ({ type: 'ended', nickname: 'bob', session, tunnel, reason }) as const
 
 describe('createTunnelEnds', () => {
-  it('tells why a tunnel is over, and nothing of one that is not', () => {
+  it('knows why a tunnel has ended, and nothing of one that has not', () => {
     const ends = createTunnelEnds(() => noCoins)
     const [first, second] = [tunnelTo('bob'), tunnelTo('bob')]
     ends.note({ type: 'attempt', nickname: 'bob' })

@@ -98,7 +98,7 @@ describe('tunnels', () => {
     expect(second.heard[1]).toBe('complete')
   })
 
-  it('takes nobody’s port for an attempt that fails, and tells everybody who waits', () => {
+  it('takes nobody’s port for an attempt that fails, and notifies everybody who waits', () => {
     const { open, ask, connections, listeners, endOf } = world()
     for (let index = 0; index < 10; index++) open(nameOf(index))
     const failing = [ask('zed'), ask('zed')]
@@ -175,7 +175,7 @@ describe('tunnels', () => {
     expect(open('a')).not.toBe(port)
   })
 
-  it('skips ports of other programs, and looks at them again when a port is needed', () => {
+  it('skips ports of other programs, and tries them again when a port is needed', () => {
     const { open, foreign, connections } = world()
     foreign.add(42_001).add(42_002)
     expect(open('bob')).toBe(42_003)
@@ -264,7 +264,7 @@ describe('tunnels', () => {
     expect(w.connections.made.length).toBe(2)
   })
 
-  it('dials again for somebody who asks as soon as they hear of the failure', () => {
+  it('dials again for somebody who asks right after the failure', () => {
     const { tunnels, connections, reports } = world()
     const heard: unknown[] = []
     tunnels
@@ -307,7 +307,7 @@ describe('tunnels', () => {
     expect(open('a')).toBe(a)
   })
 
-  it('tells of streams that were reset, with whom', () => {
+  it('reports streams that were reset, with whom', () => {
     const { open, enter, reports, time } = world()
     enter(open('bob')).break()
     time.advance(5)
