@@ -20,3 +20,12 @@ export function codeOnly(text) {
 export function importsOf(text) {
   return [...new Set([...withoutComments(text).matchAll(IMPORT)].map(match => match[2]))]
 }
+
+/** A name that a file declares and exports; what it exports from another file is not its own. */
+const EXPORT =
+  /^export (?:declare )?(?:abstract )?(?:async )?(?:const|let|function\*?|class|interface|type|enum) ([\w$]+)/gm
+
+/** The names that a file declares and exports, each once. */
+export function exportsOf(text) {
+  return [...new Set([...codeOnly(text).matchAll(EXPORT)].map(match => match[1]))]
+}

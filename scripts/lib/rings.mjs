@@ -152,3 +152,14 @@ export function circlesIn(graph) {
   for (const file of graph.keys()) visit(file, [])
   return circles
 }
+
+/** Names that more than one file exports as its own. `exported` maps a file to the names that it exports. */
+export function sharedNames(exported) {
+  const files = new Map()
+  for (const [file, names] of exported) {
+    for (const name of names) files.set(name, [...(files.get(name) ?? []), file])
+  }
+  return [...files]
+    .filter(([, places]) => places.length > 1)
+    .map(([name, places]) => `${name}: exported by ${places.join(' and ')}`)
+}

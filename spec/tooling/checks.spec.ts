@@ -76,11 +76,17 @@ describe('check-rings', () => {
     ['an import leads out of the sources', 'protocol/x.ts', "import a from '../../spec/a.js'\n", '../spec/a.ts'],
     ['a file belongs to no ring', 'util/x.ts', 'export const x = 1\n', 'no ring'],
     ['two files import each other', 'protocol/frame.ts', "import type { A } from './frame.js'\n", 'circle'],
+    ['two files export one name', 'protocol/x.ts', 'export interface header {}\n', 'header: exported by'],
   ])('complains when %s', (_case, file, text, complaint) => {
     const { code, complaints } = check('check-rings.mjs', tree({ ...sound, [file]: text }))
     expect(code).toBe(1)
     expect(complaints).toContain(complaint)
     expect(complaints.trim().split('\n')).toHaveLength(1)
+  })
+
+  it('counts a name once that others export from its file', () => {
+    const text = "export { header } from '../protocol/frame.js'\nexport type { Frame } from '../protocol/frame.js'\n"
+    expect(check('check-rings.mjs', tree({ ...sound, 'operators/index.ts': text })).code).toBe(0)
   })
 
   it('takes no example in a comment for an import', () => {
