@@ -94,10 +94,7 @@ describe('POST /v1/register', () => {
     })
     expect(response.status).toBe(429)
     expect(response.headers.get('content-type')).toContain('application/problem+json')
-    const header = (name: string): string => response.headers.get(name) ?? ''
-    expect(header('ratelimit')).toMatch(/^"2-in-1min"; r=0; t=(60|5\d)$/)
-    expect(header('ratelimit-policy')).toMatch(/^"2-in-1min"; q=2; w=60; pk=:[A-Za-z0-9+/]{16}:$/)
-    expect(header('retry-after')).toMatch(/^(60|5\d)$/)
+    expect(response.headers.get('retry-after')).toMatch(/^(60|5\d)$/)
     expect(await response.json()).toMatchObject({ code: 'rate-limited', detail: expect.stringContaining('Wait') })
     expect((await fetch(`${hub.url}/v1/resolve/alice`)).status).toBe(200)
   })

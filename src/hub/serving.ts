@@ -10,9 +10,8 @@ import { type HttpListening, listen$ } from './adapters/http/http-listener.js'
 import { maxConnections } from './adapters/http/open-files.js'
 import { clientAddress, trustedProxies } from './adapters/http/trusted-proxies.js'
 import { addressKey } from './adapters/limits/address-key.js'
-import { addressLimit } from './adapters/limits/address-limit.js'
 import { connectionLimiter } from './adapters/limits/connection-limiter.js'
-import { downloadLimit } from './adapters/limits/download-limit.js'
+import { addressLimit, downloadLimit } from './adapters/limits/request-limits.js'
 import { EventLoopLag } from './adapters/metrics/event-loop-lag.js'
 import { prometheusMetrics } from './adapters/metrics/prometheus.js'
 import { socketIoServer$ } from './adapters/signaling/socket-io.server.js'
@@ -48,7 +47,7 @@ function packageVersion(): string {
 
 /** Serves as long as it is subscribed to. Emits once, when it listens. */
 export function serve$(opened: Opened, settings: HubSettings, options: HubOptions): Observable<HttpListening> {
-  const { keys, bus, limiters: shared } = opened
+  const { keys, bus } = opened
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
   const { limits, controlToken: token } = settings
   const bound = (name: keyof HubRateLimits): ByOrigin<number> => ({
@@ -76,7 +75,7 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
   )
   const settlement = settlementService({ store, keys, crypto, bus, clock, scheduler, logger, metrics })
 
-  const limiters = hubLimiters(shared, limits, addressKey)
+  const limiters = hubLimiters(opened.limiters, limits, addressKey)
   const hmac = (secret: string, text: string): string => createHmac('sha1', secret).update(text).digest('base64')
   const context: HubContext = {
     store,
@@ -93,15 +92,6 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
   }
 
   const trustsProxy = trustedProxies(settings.trustProxy)
-  const byAddress = (
-    name: 'registrations' | 'lookups',
-    perMinute: number,
-    onLimit = (): void => undefined,
-  ): ReturnType<typeof addressLimit> =>
-    addressLimit(perMinute, shared(name, { burst: perMinute, perSecond: perMinute / 60 }), () => {
-      metrics.limited(name)
-      onLimit()
-    })
   const routes = hubRoutes({
     store,
     crypto,
@@ -125,10 +115,11 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
     metrics,
     logger,
     trustsProxy,
-    registrationLimit: byAddress('registrations', limits.others.registrationsPerMinute, () =>
-      metrics.registration('rate-limited'),
-    ),
-    lookupLimit: byAddress('lookups', limits.others.lookupsPerMinute),
+    registrationLimit: addressLimit(limiters.registrationsByAddress, () => {
+      metrics.limited('registrations')
+      metrics.registration('rate-limited')
+    }),
+    lookupLimit: addressLimit(limiters.lookups, () => metrics.limited('lookups')),
     downloadLimit: downloadLimit(downloads, () => metrics.limited('downloads')),
     async mayRegister(pubKey) {
       const { allowed } = await limiters.registrations.take(pubKey)

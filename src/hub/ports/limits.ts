@@ -26,7 +26,6 @@ export interface Taken {
   readonly allowed: boolean
   /** Times in this window, this one included, and refused ones. */
   readonly used: number
-  readonly left: number
   /** Milliseconds until the window ends. */
   readonly resetMs: number
 }

@@ -16,7 +16,7 @@ const hubKeys = newAccount('hub')
 const [alice, bob] = [newAccount('alice'), newAccount('bob')]
 const hub = { url: '', port: 0, hubKey: hubKeys.pubKey }
 
-const plenty = { take: async () => ({ allowed: true, used: 1, left: 1_000, resetMs: 1_000 }) }
+const plenty = { take: async () => ({ allowed: true, used: 1, resetMs: 1_000 }) }
 
 /** Lets promises that have settled be heard. */
 const settled = (): Promise<void> => new Promise(resolve => setImmediate(resolve))
@@ -37,7 +37,8 @@ function contextWith(
     crypto: nodeCrypto,
     bus: new SessionBus('hub', 'process', asyncScheduler, true),
     limiters: {
-      ...{ handshakes: plenty, registrations: plenty, logins: plenty, signals: plenty },
+      ...{ handshakes: plenty, registrationsByAddress: plenty, lookups: plenty },
+      ...{ registrations: plenty, logins: plenty, signals: plenty },
       ...{ offer: async () => undefined, receipt: async () => undefined },
     },
     settlement: { submit: ({ acknowledge }) => acknowledge(receiptRefusalAck('unavailable')) },

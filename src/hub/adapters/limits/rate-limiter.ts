@@ -54,7 +54,7 @@ class BoundedMemory extends RateLimiterMemory {
 }
 
 function takenOf(result: RateLimiterRes, allowed: boolean): Taken {
-  return { allowed, used: result.consumedPoints, left: result.remainingPoints, resetMs: result.msBeforeNext }
+  return { allowed, used: result.consumedPoints, resetMs: result.msBeforeNext }
 }
 
 /**

@@ -17,6 +17,8 @@ export interface Party {
 export interface HubLimiters {
   /** By address. */
   readonly handshakes: Pick<RateLimiter, 'take'>
+  readonly registrationsByAddress: Pick<RateLimiter, 'take'>
+  readonly lookups: Pick<RateLimiter, 'take'>
   /** By key. */
   readonly registrations: Pick<RateLimiter, 'take'>
   readonly logins: Pick<RateLimiter, 'take'>
@@ -57,6 +59,8 @@ export function hubLimiters(
   }))
   return {
     handshakes: byAddress('handshakes', limits => aMinute(limits.handshakesPerMinute)),
+    registrationsByAddress: byAddress('registrations', limits => aMinute(limits.registrationsPerMinute)),
+    lookups: byAddress('lookups', limits => aMinute(limits.lookupsPerMinute)),
     registrations: limiters('registrations-by-key', aMinute(others.registrationsPerMinutePerKey)),
     logins: limiters('logins', aMinute(others.loginsPerMinute)),
     signals: limiters('signals', { burst: others.signalBurst, perSecond: others.signalsPerSecond }),
