@@ -84,7 +84,7 @@ it('with a fifth connection loses the one that has rested longest', async () => 
   await Promise.all([...others, fifth].map(connection => connection.say(saying(3, get('/')))))
   // None of them rests now.
   await bob.until(({ streams }) => streams === 4)
-  await expect(mallory!.connect('bob')).rejects.toThrow('serves as many as it can')
+  await expect(mallory!.connect('bob')).rejects.toThrow('serving as many as it can')
   expect(await honest()).toBe('hello')
 })
 
