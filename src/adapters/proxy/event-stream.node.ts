@@ -1,51 +1,26 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { connect, endWith, fromEvent, ignoreElements, interval, map, merge, type Observable, takeUntil } from 'rxjs'
-import { type SchedulerLike, asyncScheduler, finalize } from 'rxjs'
+import { finalize, fromEvent, map, merge, type Observable, takeUntil } from 'rxjs'
 import { sendProblem } from '../http/problem.node.js'
 
 /** Streams at once. A dashboard needs one; browsers open at most six to one host. */
 const maxEventStreams = 32
 
-/** Something goes over an idle stream that often, so that a client that vanished is noticed. */
-const heartbeatMs = 15_000
-
 /** What a browser waits before it asks again after the stream broke. */
 const retryMs = 2_000
-
-export interface EventStreamOptions {
-  /** The event's name, `stats`. */
-  readonly name: string
-  /** Snapshots, sent as JSON. Subscribed once for each client. */
-  readonly snapshot$: Observable<unknown>
-  /** Ends all streams when it emits. */
-  readonly stop$: Observable<unknown>
-  readonly scheduler?: SchedulerLike
-}
 
 /**
  * Server-sent events (HTML standard, section 9.2) of the newest snapshot. A client that does not read misses snapshots
  * and finds the newest when it reads on: at most one is waiting besides what Node's socket buffers (16 KiB).
- * More than 32 streams at once are refused with 503.
+ * More than 32 streams at once are refused with 503. Snapshots come each second, so that a client that vanished is noticed.
+ *
+ * @param snapshot$ sent as JSON in events called `stats`. Subscribed once for each client.
+ * @param stop$ ends all streams when it emits.
  */
-export function eventStream({
-  name,
-  snapshot$,
-  stop$,
-  scheduler = asyncScheduler,
-}: EventStreamOptions): (req: IncomingMessage, res: ServerResponse) => void {
-  const message$ = snapshot$.pipe(
-    map(snapshot => `event: ${name}\ndata: ${JSON.stringify(snapshot)}\n\n`),
-    connect(shared$ => {
-      const over$ = shared$.pipe(ignoreElements(), endWith(true))
-      return merge(
-        shared$,
-        interval(heartbeatMs, scheduler).pipe(
-          map(() => ': still here\n\n'),
-          takeUntil(over$),
-        ),
-      )
-    }),
-  )
+export function eventStream(
+  snapshot$: Observable<unknown>,
+  stop$: Observable<unknown>,
+): (req: IncomingMessage, res: ServerResponse) => void {
+  const message$ = snapshot$.pipe(map(snapshot => `event: stats\ndata: ${JSON.stringify(snapshot)}\n\n`))
   let open = 0
   return (req, res) => {
     if (open >= maxEventStreams) return sendProblem(req, res, tooMany)

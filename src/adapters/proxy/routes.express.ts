@@ -162,7 +162,13 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
       },
     ),
   )
-  get('/events', eventStream({ name: 'stats', snapshot$: defer(() => peer.stats$), stop$ }))
+  get(
+    '/events',
+    eventStream(
+      defer(() => peer.stats$),
+      stop$,
+    ),
+  )
 
   const control = (path: string, handler: RequestHandler): void => {
     const onlyWithToken: RequestHandler = (req, res, next) => {
