@@ -109,10 +109,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
 
   const common = { identity, state: () => state$.value, clock, scheduler }
   const { connect$, forgive$, balance$ } = createRequests({ ...common, hub, payments, connections, tunnels, defects })
-  const stats$ = createPeerStats$({ ...common, subscriptions, figures: processFigures }).pipe(
-    takeUntil(over$),
-    counted(),
-  )
+  const watched = { ...common, subscriptions, figures: processFigures }
+  const stats$ = createPeerStats$(watched).pipe(takeUntil(over$), counted())
   const shown = { identity: { nickname, pubKey }, controlToken, stats$, connect$, forgive$ }
   const backend = { ...shown, balance$, endOf: tunnels.endOf, requestStop: () => stop$.next() }
 

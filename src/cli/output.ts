@@ -21,11 +21,10 @@ export interface Output {
   /** Prints what went wrong and what to do next; returns the exit code. */
   fail(failure: Failure): ExitCode
   bold(text: string): string
-  dim(text: string): string
 }
 
 /** Colours only on a terminal whose user has not declined them (no-color.org). */
-function painter(io: Io, sink: Sink): (style: 'bold' | 'dim' | 'red' | 'yellow', text: string) => string {
+function painter(io: Io, sink: Sink): (style: 'bold' | 'dim' | 'red', text: string) => string {
   const wanted = sink.isTTY && (io.env.NO_COLOR ?? '') === '' && io.env.TERM !== 'dumb'
   return (style, text) => (wanted ? styleText(style, text, { validateStream: false }) : text)
 }
@@ -52,6 +51,5 @@ export function createOutput(io: Io, json: boolean): Output {
       return exitCodeOf(code)
     },
     bold: text => onOut('bold', text),
-    dim: text => onOut('dim', text),
   }
 }

@@ -55,3 +55,13 @@ export function sendProblem(req: IncomingMessage, res: ServerResponse, problem: 
   res.setHeader('Vary', 'Accept')
   res.end(req.method === 'HEAD' ? undefined : text)
 }
+
+/** The answer to conditions that name another version. */
+export function preconditionFailed(what: 'file' | 'folder'): Problem {
+  return {
+    status: 412,
+    title: `The ${what} has changed`,
+    detail: `The ${what} is not the version that was requested.`,
+    next: 'Ask again without conditions to get it as it is now.',
+  }
+}

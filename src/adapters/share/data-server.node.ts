@@ -30,8 +30,6 @@ export interface FolderServerOptions {
   readonly home?: string | undefined
   /** 0 lets the system choose. */
   readonly port: number
-  /** Default `127.0.0.1`. */
-  readonly host?: '127.0.0.1'
   /**
    * The public key of the peer whose stream dialled from this local TCP port, or undefined when no stream of ours did:
    * then the request comes from a program on this machine.
@@ -44,6 +42,8 @@ export interface FolderServer {
   readonly port: number
   readonly url: string
 }
+
+const loopback = '127.0.0.1'
 
 const missing: Problem = {
   status: 404,
@@ -186,21 +186,18 @@ async function openFolder({ path, home }: FolderServerOptions): Promise<SharedRo
   }
 }
 
-function listen$(
-  root: SharedRoot,
-  { port, host = '127.0.0.1', fromPeer }: FolderServerOptions,
-): Observable<FolderServer> {
+function listen$(root: SharedRoot, { port, fromPeer }: FolderServerOptions): Observable<FolderServer> {
   return new Observable(subscriber => {
     let hosts: readonly string[] = []
     const server = boundedServer(folderApp(root, () => hosts, fromPeer))
     server.on('error', (cause: NodeJS.ErrnoException) => {
       // It still listens: an accept that failed, with no file handles left for example, costs that one connection.
-      if (!server.listening) subscriber.error(listenError(cause, host, port))
+      if (!server.listening) subscriber.error(listenError(cause, loopback, port))
     })
-    server.listen({ port, host, exclusive: true }, () => {
+    server.listen({ port, host: loopback, exclusive: true }, () => {
       const { port: actual } = server.address() as AddressInfo
       hosts = loopbackHosts(actual)
-      subscriber.next({ port: actual, url: `http://${host}:${actual}/` })
+      subscriber.next({ port: actual, url: `http://${loopback}:${actual}/` })
     })
     return () => {
       server.close()

@@ -10,7 +10,7 @@ import { changedMs, type FileState, tickMs } from '../../protocol/http/file-vers
 import type { ByteRange } from '../../protocol/http/range.js'
 import { contentType, isActiveType } from './media-type.js'
 import { contentSecurityPolicy } from '../http/page.node.js'
-import { type Problem, sendProblem } from '../http/problem.node.js'
+import { preconditionFailed, type Problem, sendProblem } from '../http/problem.node.js'
 import type { OpenEntry } from './safe-path.node.js'
 import { entityTag, FileChanged, readVersion, settledVersion } from './file-version.node.js'
 
@@ -140,12 +140,7 @@ async function answer(
     nowMs,
   )
   if (found.type === 'precondition-failed') {
-    return sendProblem(req, res, {
-      status: 412,
-      title: 'The file has changed',
-      detail: 'The file is not the version that was asked for.',
-      next: 'Ask again without conditions to get it as it is now.',
-    })
+    return sendProblem(req, res, preconditionFailed('file'))
   }
   if (found.type === 'unsatisfiable') {
     res.setHeader('Content-Range', `bytes */${version.size}`)

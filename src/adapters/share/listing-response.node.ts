@@ -11,7 +11,7 @@ import { judgeConditions } from '../../protocol/http/file-request.js'
 import type { ListedPage } from './folder-listing.node.js'
 import { listingJson, renderListing } from './listing-page.js'
 import { pageSecurityPolicy } from '../http/page.node.js'
-import { sendProblem } from '../http/problem.node.js'
+import { preconditionFailed, sendProblem } from '../http/problem.node.js'
 
 /** Below this a coding saves less than the headers that name it. */
 const minCodedBytes = 1_000
@@ -44,12 +44,7 @@ export async function sendListing(
   const known = { ifMatch: headers['if-match'], ifNoneMatch: headers['if-none-match'] }
   const verdict = judgeConditions(known, tag)
   if (verdict === 'precondition-failed') {
-    return sendProblem(req, res, {
-      status: 412,
-      title: 'The folder has changed',
-      detail: 'The listing is not the version that was asked for.',
-      next: 'Ask again without conditions to get it as it is now.',
-    })
+    return sendProblem(req, res, preconditionFailed('folder'))
   }
   res.setHeader('ETag', `W/${tag}`)
   res.setHeader('Cache-Control', 'private, no-cache')
