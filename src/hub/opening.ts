@@ -1,4 +1,4 @@
-/** Opens what a hub is put together from: its database, its bus and its rate limiters. */
+/** Opens a hub's database, and its bus and rate limiters over Redis. */
 import { asyncScheduler, defer, distinctUntilChanged, map, type Observable, of, switchMap, tap } from 'rxjs'
 import { nodeCrypto } from '../adapters/crypto/crypto.node.js'
 import { memoryPath } from '../adapters/store/sqlite/file.node.js'
@@ -17,7 +17,7 @@ import type { HubStore } from './ports/store.js'
 import { keepConnected } from './streams/keep-connected.js'
 import { openOwn$, type OwnDatabase } from './streams/store/own-keys.js'
 
-/** Where nobody wants to know. */
+/** The default logger. */
 export const silent: HubLogger = { info: () => undefined, warn: () => undefined, error: () => undefined }
 
 /** The database of the hub; its own, or nobody's yet. */
@@ -42,13 +42,13 @@ export function ownDatabase({ database, keyMarker: path, acceptNew }: HubSetting
   }
 }
 
-/** The way to the other processes, and what counts rates for all of them. */
+/** What the processes of a hub have in common. */
 export interface Shared {
   readonly bus: HubBus
   readonly limiters: RateLimiters
 }
 
-/** What the processes of a hub share over Redis; without one there is this process alone. */
+/** Opens the bus and the rate limiters over Redis, or for a single process where there is none. */
 export function openShared$({ redisUrl }: HubSettings, hubKey: string, options: HubOptions): Observable<Shared> {
   const { crypto = nodeCrypto, scheduler = asyncScheduler, logger = silent } = options
   const prefix = `lighthouse:${hubKey}:limit`

@@ -1,4 +1,4 @@
-/** What a running hub is made of, around what was opened: its limits, its settlement, and the routes and signaling of its listener. */
+/** Builds a running hub on an open database: limits, metrics, settlement, and the routes and signaling of its listener. */
 import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import type { IncomingMessage } from 'node:http'
@@ -34,7 +34,7 @@ import { serveSocket$ } from './streams/signaling/hub-session.js'
 import { countedStore } from './streams/store/counted-store.js'
 import { provenStore } from './streams/store/proven-store.js'
 
-/** A hub's database, its key, and what its processes share. */
+/** A hub's database and key, and what its processes share. */
 export interface Opened extends Shared {
   readonly store: HubStore
   readonly keys: KeyPair
@@ -45,7 +45,7 @@ function packageVersion(): string {
   return (JSON.parse(text) as { readonly version: string }).version
 }
 
-/** Serves as long as it is subscribed to. Emits once, when it listens. */
+/** Runs the hub until unsubscribed. Emits once, when it is listening. */
 export function serve$(opened: Opened, settings: HubSettings, options: HubOptions): Observable<HttpListening> {
   const { keys, bus } = opened
   const { crypto = nodeCrypto, scheduler = asyncScheduler, clock = performance, logger = silent } = options
@@ -132,7 +132,7 @@ export function serve$(opened: Opened, settings: HubSettings, options: HubOption
 
   const attach$ = ({ server }: HttpListening): Observable<never> =>
     defer(() => {
-      // Before socket.io: it takes its own requests out from in front of the routes that are there when it comes.
+      // Before socket.io, which intercepts its own requests ahead of the listeners that exist when it attaches.
       server.on('request', routes)
       lag.start()
       return socketIoServer$(server, limiter)

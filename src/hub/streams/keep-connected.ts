@@ -2,14 +2,14 @@ import { type MonoTypeOperatorFunction, retry, type SchedulerLike, tap, timeout,
 import { wrapError } from '../../protocol/errors.js'
 import type { HubLogger } from '../ports/logger.js'
 
-/** From the first attempt at the start; a Redis that starts at the same time is there by then. */
+/** Time limit for the first connection; a Redis started at the same time is up by then. */
 const firstConnectTimeoutMs = 10_000
 
-/** Between attempts to connect. One TCP connection a second from each process is nothing to a Redis that comes back. */
+/** Between attempts: one TCP connection a second per process is no load for a Redis that restarts. */
 const reconnectDelayMs = 1_000
 
 /**
- * Subscribes to a connection to Redis again one second after it is lost, for ever, and logs each outage once.
+ * Reconnects to Redis one second after each loss, without end, and logs each outage once.
  *
  * ```
  * source    --c---------#   --c---

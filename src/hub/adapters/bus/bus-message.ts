@@ -1,7 +1,7 @@
 import { isRecord } from '../../../protocol/json.js'
 import type { BusEvent, Delivery } from '../../ports/bus.js'
 
-/** End the session of a key that was replaced; send it something; or else say whether it is there. Answered to `process` under `id`. */
+/** Ends a replaced session, sends something to the current one, or asks whether there is one. `process` gets the answer under `id`. */
 export interface BusQuestion {
   readonly process: string
   readonly id: number
@@ -21,7 +21,7 @@ function isMessage({ process, id, pubKey, replaced, send, outcome }: Record<stri
     : send === undefined
 }
 
-/** A message as received, or undefined when it is not one: whoever else publishes there must not end a hub. */
+/** Parses a message. Undefined for anything else: another program that publishes on the channel must not crash a hub. */
 export function parseBusMessage(text: string): BusQuestion | BusAnswer | undefined {
   try {
     const value: unknown = JSON.parse(text)

@@ -1,7 +1,7 @@
 /**
- * Gives a session the lease of its key for two minutes: one that has just begun (`take`) in any case, others (`renew`) unless a newer
- * one has it. The process that loses it is told. ARGV: prefix of the processes' channels, process, session, sequence number,
- * `take` or `renew`, key, number of the question. Returns the sequence number, 0 where a newer session has it, and how many were told.
+ * Gives a session the lease of its key for two minutes: always when the session has just begun (`take`), otherwise (`renew`) unless a
+ * newer session has it. Notifies the process that loses it. ARGV: prefix of the channel names, process, session, sequence number,
+ * `take` or `renew`, key, question number. Returns the sequence number (0: a newer session has the lease) and how many were notified.
  */
 export const leaseScript = `
 local channels, process, session, sequence, how, key, id = unpack(ARGV)
@@ -16,11 +16,11 @@ if not old[1] or old[1] == process then return {sequence, 0} end
 local question = {process = process, id = tonumber(id), pubKey = key, replaced = old[2]}
 return {sequence, redis.call('publish', channels .. old[1], cjson.encode(question))}`
 
-/** Gives up the lease if this session has it. ARGV: channels, session. */
+/** Releases the lease if this session has it. ARGV: channels, session. */
 export const releaseScript = `
 if redis.call('hget', KEYS[1], 'session') == ARGV[2] then redis.call('del', KEYS[1]) end`
 
-/** Sends a question to the process that has the lease. ARGV: channels, question. Returns how many got it: none or one. */
+/** Sends a question to the process that has the lease. ARGV: channels, question. Returns how many received it: 0 or 1. */
 export const askScript = `
 local process = redis.call('hget', KEYS[1], 'process')
 return process and redis.call('publish', ARGV[1] .. process, ARGV[2]) or 0`

@@ -6,30 +6,30 @@ import type { RedisClient } from '../redis/redis-client.js'
 import { type BusAnswer, type BusQuestion, parseBusMessage } from './bus-message.js'
 import { askScript, leaseScript, releaseScript } from './lease-scripts.js'
 
-/** Another process answers within milliseconds; one that takes longer than this is as good as gone. */
+/** Another process answers within milliseconds; one that takes longer than this counts as offline. */
 const answerTimeoutMs = 2_000
 
-/** A lease lasts two minutes: three renewals may be missed, and what a killed process leaves is forgotten. */
+/** A lease lasts two minutes, so three renewals may be missed; leases of a killed process expire. */
 const renewIntervalMs = 30_000
 
-/** Questions that wait for an answer, and the characters of those that Redis has not taken: 256 of the largest signals. */
+/** Most unanswered questions, and most characters of questions not yet sent to Redis: 256 of the largest signals. */
 const maxQuestions = 10_000
 const maxWaitingChars = 16_777_216
 
 /** A session of this process. */
 interface Held {
   readonly pubKey: string
-  /** No other session of any process has this name. */
+  /** Unique over all processes. */
   readonly name: string
   readonly session: BusSession
-  /** Of two sessions of a key the one with the higher number has the lease. */
+  /** Of two sessions with the same key, the one with the higher number gets the lease. */
   sequence: number
 }
 
 /**
- * The sessions of one process and, while `serve$` is subscribed to, the way to those of the others over Redis. The session that
- * signed in last has the lease of its key, by a sequence number that Redis counts. Each process has a channel: to one that was
- * killed nothing can be sent, so that its peers are offline at once.
+ * The sessions of one process and, while `serve$` is subscribed to, access to those of the other processes over Redis. The session
+ * that signed in last holds the lease of its key, decided by a sequence number that Redis assigns. Each process subscribes to one
+ * channel; a killed process has no subscription, so its peers are offline at once.
  */
 export class SessionBus implements HubBus {
   readonly #held = new Map<string, Held>()
@@ -48,7 +48,7 @@ export class SessionBus implements HubBus {
     private readonly scheduler: SchedulerLike,
     private readonly isAlone = false,
   ) {
-    // With the version of what is kept and sent.
+    // 2 is the version of the leases and messages.
     this.#space = `lighthouse:2:${hubKey}`
     this.#channels = `${this.#space}:process:`
   }
@@ -64,7 +64,7 @@ export class SessionBus implements HubBus {
 
   async enter(pubKey: string, session: BusSession): Promise<void> {
     const older = this.#held.get(pubKey)
-    // By the clock, for sessions that begin without a connection; with one Redis makes it higher than any before.
+    // The clock orders sessions that begin without a connection. With one, Redis raises the number above all earlier ones.
     const sequence = Math.max(this.scheduler.now(), (older?.sequence ?? 0) + 1)
     const held: Held = { pubKey, name: `${this.process}:${(this.#numbers += 1)}`, session, sequence }
     this.#held.set(pubKey, held)
@@ -76,7 +76,7 @@ export class SessionBus implements HubBus {
     const held = this.#held.get(pubKey)
     if (held?.session !== session) return
     this.#held.delete(pubKey)
-    // Fails with the connection; the lease ends by itself then.
+    // Fails when the connection is lost; then the lease expires.
     if (this.#client !== undefined) this.#run(this.#client, releaseScript, pubKey, held.name).catch(() => undefined)
   }
 
@@ -96,7 +96,7 @@ export class SessionBus implements HubBus {
     })
   }
 
-  /** Goes by this client until it is unsubscribed. Emits whenever all leases were renewed, which shows what was missed. */
+  /** Uses this client until unsubscribed. Emits each time all leases are renewed, which reveals sessions that were replaced meanwhile. */
   serve$(client: RedisClient): Observable<void> {
     return defer(() => client.subscribe(this.#channels + this.process, text => this.#receive(text))).pipe(
       switchMap(() => {
@@ -112,7 +112,7 @@ export class SessionBus implements HubBus {
     )
   }
 
-  /** Puts a question to the session of the key, here or where it is. */
+  /** Asks the session of the key, on this process or another one. */
   async #pass(question: Pick<BusQuestion, 'pubKey' | 'send'>): Promise<Delivery> {
     if (this.#held.has(question.pubKey)) return this.#answer(question)
     if (this.#waitingChars > maxWaitingChars || this.#asking.size >= maxQuestions) {
@@ -125,7 +125,7 @@ export class SessionBus implements HubBus {
       try {
         return (await this.#run(client, askScript, question.pubKey, text)) as number
       } finally {
-        // Only now: the client holds what Redis has not taken, whether or not somebody still waits for an answer.
+        // Not before: the client buffers what it has not sent, even after the question has timed out.
         this.#waitingChars -= text.length
       }
     })
@@ -144,7 +144,7 @@ export class SessionBus implements HubBus {
     held.session.replace()
   }
 
-  /** Resolves to the answer; to `offline` when nobody was asked, the connection is lost, or none comes within 2 s. */
+  /** Resolves to the answer, or to `offline` when nobody receives the question, the connection is lost, or 2 s pass. */
   async #ask(send: (client: RedisClient, id: number) => Promise<number>): Promise<Delivery> {
     const client = this.#client
     if (client === undefined) return 'offline'
@@ -167,16 +167,16 @@ export class SessionBus implements HubBus {
     if (message === undefined) return
     if ('outcome' in message) return this.#asking.get(message.id)?.next(message.outcome)
     const answer: BusAnswer = { id: message.id, outcome: this.#answer(message) }
-    // Fails with the connection: whoever asks takes silence for an answer.
+    // Fails when the connection is lost; the other process then times out.
     this.#client?.publish(this.#channels + message.process, JSON.stringify(answer)).catch(() => undefined)
   }
 
-  /** One after the other, so that everything else has its turn. */
+  /** One at a time, so as not to block the event loop. */
   async #renew(client: RedisClient): Promise<void> {
     for (const held of this.#held.values()) await this.#lease(client, held, 'renew')
   }
 
-  /** Resolves with how many processes were told that their session was replaced: none or one. */
+  /** Resolves to how many processes were notified that their session was replaced: 0 or 1. */
   async #lease(client: RedisClient, held: Held, how: 'take' | 'renew', question = 0): Promise<number> {
     const values = [this.process, held.name, held.sequence, how, held.pubKey, question]
     const [leased, told] = (await this.#run(client, leaseScript, held.pubKey, ...values)) as [number, number]

@@ -3,10 +3,10 @@ import type { RateLimiter } from '../../ports/limits.js'
 import type { ConcurrencyLimiter } from '../../protocol/limits/concurrency-limiter.js'
 import { sendJsonProblem } from '../http/problem.js'
 
-/** Of all addresses: each holds a page of the ledger and what the system buffers, about 1 MiB. */
+/** For all addresses together. Each holds a page of the ledger and the system's buffers, about 1 MiB. */
 const maxDownloads = 128
 
-/** As many requests of one address as the limiter allows; beyond that 429 and `onLimit`. */
+/** Answers 429 and calls `onLimit` when an address makes more requests than the limiter allows. */
 export function addressLimit(limiter: Pick<RateLimiter, 'take'>, onLimit: () => void): RequestHandler {
   return async (request, response, next) => {
     const { allowed, resetMs } = await limiter.take(request.ip ?? '')
@@ -19,8 +19,8 @@ export function addressLimit(limiter: Pick<RateLimiter, 'take'>, onLimit: () => 
 }
 
 /**
- * As many answers under way to one address as the limiter allows, and 128 in all; beyond that 429 and `onLimit`. A rate alone does
- * not bound them: whoever reads slowly keeps each for as long as he likes.
+ * Answers 429 and calls `onLimit` when an address has more downloads in progress than the limiter allows, or all addresses have 128.
+ * A rate alone does not bound them, since a slow reader keeps a download open as long as it likes.
  */
 export function downloadLimit(open: ConcurrencyLimiter, onLimit: () => void): RequestHandler {
   return (request, response, next) => {

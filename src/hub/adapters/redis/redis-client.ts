@@ -21,13 +21,13 @@ const connectTimeoutMs = 4_000
 const pingIntervalMs = 2_000
 const pingTimeoutMs = 4_000
 
-/** The part of node-redis's client that is used. Calls wait for Redis unbounded, and reject when the connection is over. */
+/** The part of node-redis's client in use. Calls have no time limit and reject when the connection is lost. */
 export type RedisClient = Pick<ReturnType<typeof newClient>, 'isReady' | 'eval' | 'publish' | 'subscribe' | 'ping'>
 
 function newClient(url: string) {
   return createClient({
     url,
-    // Messages and answers come over one connection, so that there is one order of things and one end.
+    // Replies and published messages share one connection, so their order is defined.
     RESP: 3,
     name: 'lighthouse-hub',
     socket: { connectTimeout: connectTimeoutMs, reconnectStrategy: false },
@@ -44,7 +44,7 @@ function connected$(url: string): Observable<RedisClient> {
     client.on('error', failed)
     client.connect().then(() => subscriber.next(client), failed)
     return () => {
-      // While it dials it has nothing to destroy yet, and goes on.
+      // destroy() has no effect while the client is still connecting.
       client.once('connect', () => client.destroy())
       client.destroy()
     }

@@ -11,8 +11,8 @@ export interface Party {
 }
 
 /**
- * The rate limits of a hub. Keys cost nothing where everybody may register, addresses do: so offers and receipts, which cost more, are
- * limited by both, and a key beyond its own limit costs its neighbours nothing.
+ * The rate limits of a hub. Where anybody may register, keys are free and addresses are not, so offers and receipts are limited by both.
+ * What a key sends beyond its own limit does not count against its address.
  */
 export interface HubLimiters {
   /** By address. */
@@ -23,19 +23,19 @@ export interface HubLimiters {
   readonly registrations: Pick<RateLimiter, 'take'>
   readonly logins: Pick<RateLimiter, 'take'>
   readonly signals: Pick<RateLimiter, 'take'>
-  /** Which limit an offer to this key meets; undefined when none. */
+  /** The limit that an offer to this key exceeds; undefined when there is none. */
   offer(party: Party, to: string): Promise<LimitName | undefined>
   receipt(party: Party): Promise<LimitName | undefined>
 }
 
-/** `keyOf` says what an address is counted under. */
+/** `keyOf` maps an address to what it is counted under. */
 export function hubLimiters(
   limiters: RateLimiters,
   { others, loopback }: HubLimits,
   keyOf: (address: string) => string,
 ): HubLimiters {
   const aMinute = (count: number): RateLimit => ({ burst: count, perSecond: count / 60 })
-  /** Addresses of the machine itself have a rate of their own. */
+  /** Loopback addresses have a rate of their own. */
   const byAddress = (
     name: LimitName,
     rateOf: (limits: Required<HubRateLimits>) => RateLimit,
@@ -65,7 +65,7 @@ export function hubLimiters(
     logins: limiters('logins', aMinute(others.loginsPerMinute)),
     signals: limiters('signals', { burst: others.signalBurst, perSecond: others.signalsPerSecond }),
     async offer({ pubKey, address }, to) {
-      // What a key may do comes first: offers that it has not got cost their target nothing.
+      // By key first: offers refused there do not count against their target.
       if (!(await offers.take(pubKey)).allowed) return 'offers'
       if (!(await offersByAddress.take(address)).allowed) return 'offers-by-address'
       return (await offersByTarget.take(pubKey, to)) ? undefined : 'offers-by-target'

@@ -75,14 +75,14 @@ function refuse(requests: readonly SettlementRequest[], code: ReceiptRefusal, me
   }
 }
 
-/** Answers a batch, and tells the parties of what has moved. */
+/** Acknowledges a batch, and notifies both parties of each transfer. */
 function answer(
   requests: readonly SettlementRequest[],
   results: readonly SettleResult[],
   { keys, crypto, bus, metrics }: SettlementParts,
 ): void {
   const signed = new Map<string, Settlement>()
-  /** What is signed for one party of a session is signed once: the results of a session say the same. */
+  /** All results of a session are equal, so each party's settlement is signed once. */
   const settlementOf = (party: string, { session, consumer }: SignedReceipt, result: Settled): Settlement => {
     const role = party === consumer ? 'consumer' : 'seeder'
     const known = signed.get(`${session} ${role}`)
@@ -99,7 +99,7 @@ function answer(
     }
     metrics.receipt(result.moved ? 'settled' : 'repeated')
     acknowledge({ settled: settlementOf(sender, receipt, result) })
-    // A repetition is the sender's affair. Who is not there learns it when it sends the receipt itself.
+    // A repeated receipt concerns its sender only. A party that is offline learns of it when it submits the receipt itself.
     if (!result.moved) continue
     metrics.settlement()
     for (const party of [receipt.consumer, receipt.seeder]) {
@@ -111,7 +111,7 @@ function answer(
 /** One transaction. Never emits, never errors. */
 function settle$(batched: readonly SettlementRequest[], parts: SettlementParts): Observable<never> {
   const { store, scheduler, clock, logger, metrics } = parts
-  // The highest first: it settles the others of its session, or one of them is paid where the wallet does not hold it.
+  // Highest first: it settles the lower ones of its session too, and where the wallet cannot pay it, the next one may be paid.
   const requests = batched.toSorted((one, other) => other.receipt.bytes - one.receipt.bytes)
   const receipts = requests.map(({ receipt }) => receipt)
   return defer(() => {
@@ -142,8 +142,8 @@ function settle$(batched: readonly SettlementRequest[], parts: SettlementParts):
  * answered     --------abc---d-▶
  * ```
  *
- * Of the receipts of one session in one batch the highest that the wallet holds is settled, and all up to that are acknowledged
- * with it. Holds at most 4,096 receipts.
+ * Of several receipts of one session in a batch, the highest that the wallet can pay is settled, and the lower ones are acknowledged
+ * with the same settlement. Holds at most 4,096 receipts.
  */
 export function settlementService(parts: SettlementParts): SettlementService {
   const request$ = new Subject<SettlementRequest>()
