@@ -48,10 +48,12 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
   const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(begin === 'signed in' ? session() : undefined)
   const receipt$ = new Subject<SignedReceipt>()
   const again$ = new Subject<void>()
+  const short$ = new Subject<void>()
   const events: SettlingEvent[] = []
   const outcomes: unknown[] = []
   const subscription = settling$({
     receipt$,
+    short$,
     again$,
     pubKey: self,
     hubConnection$,
@@ -60,8 +62,9 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     scheduler: time.scheduler,
   }).subscribe({
     next: event => {
-      // As the accounts do.
+      // As the payments do.
       if (event.type === 'settled') store.settle(event.settlement)
+      if (event.type === 'receipt-refused' && event.code === 'no-coins') short$.next()
       events.push(event)
     },
     error: error => outcomes.push(error),
@@ -82,6 +85,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     questions,
     hubConnection$,
     receipt$,
+    short$,
     again$,
     events,
     outcomes,
@@ -447,6 +451,7 @@ describe('a receipt that a hub answers within the call', () => {
     const receipt$ = new Subject<SignedReceipt>()
     settling$({
       receipt$,
+      short$: NEVER,
       again$: NEVER,
       pubKey: self,
       hubConnection$: new BehaviorSubject<HubConnection | undefined>({

@@ -151,19 +151,20 @@ export function createPayments(options: PaymentsOptions): Payments {
     ),
     missedPayments$({ hubConnection$, hub, store, scheduler }),
   ).pipe(share())
-  // Of this peer's own receipts: of the wallets of others nothing is known here.
-  const short$ = refused$.pipe(
-    filter(({ code, receipt }) => code === 'no-coins' && receipt.consumer === identity.pubKey),
+  const short$ = refused$.pipe(filter(({ code }) => code === 'no-coins'))
+  // Of the wallets of others nothing is known here.
+  const needed$ = short$.pipe(
+    filter(({ receipt }) => receipt.consumer === identity.pubKey),
     map(({ moreBytes }) => moreBytes),
   )
-  /** Emits when the balance has grown to what the least of the receipts needs for which there were not enough coins. */
-  const again$ = short$.pipe(
+  /** Emits when the balance has grown to what the least of this peer's receipts needs that were refused for want of coins. */
+  const again$ = needed$.pipe(
     exhaustMap(bytes =>
       wallet$.pipe(
         map(({ balanceBytes = 0 }) => balanceBytes),
         pairwise(),
         withLatestFrom(
-          short$.pipe(
+          needed$.pipe(
             startWith(bytes),
             scan((least, more) => Math.min(least, more)),
           ),
@@ -202,7 +203,7 @@ export function createPayments(options: PaymentsOptions): Payments {
         event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
         balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
         merge(paying.debt$, earned$, walletChange$).pipe(ignoreElements()),
-        settling$({ receipt$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }).pipe(
+        settling$({ receipt$, short$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),
         ),

@@ -19,7 +19,6 @@ import {
   retry,
   type SchedulerLike,
   startWith,
-  Subject,
   switchMap,
   takeUntil,
   throwError,
@@ -65,6 +64,8 @@ function reofferMs(times: number): number {
 export interface SettlingOptions {
   /** Receipts to settle, newer ones of a session replacing older ones. Hot. */
   readonly receipt$: Observable<SignedReceipt>
+  /** Emits when the hub has refused a receipt for want of coins. Hot. */
+  readonly short$: Observable<unknown>
   /** Emits when what this peer itself owes should be brought once more. */
   readonly again$: Observable<unknown>
   /** This peer's key. */
@@ -87,8 +88,7 @@ const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
  * here: it is in the store. Holds a page of the store. Never completes and never errors.
  */
 export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
-  const { receipt$, again$, pubKey, hubConnection$, store, crypto, scheduler } = options
-  const short$ = new Subject<void>()
+  const { receipt$, short$, again$, pubKey, hubConnection$, store, crypto, scheduler } = options
 
   const isSettled = ({ session, bytes }: SignedReceipt): boolean =>
     (store.session(session)?.settlement?.bytes ?? 0) >= bytes
@@ -110,7 +110,6 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
         }
         const { code, message } = ack.error
         if (passing.includes(code)) throw new LighthouseError('hub-unreachable', message)
-        if (code === 'no-coins') short$.next()
         const moreBytes = receipt.bytes - (known?.bytes ?? 0)
         return of({ type: 'receipt-refused', receipt, moreBytes, code, message })
       }),
@@ -160,11 +159,9 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
     filter(({ type }) => type !== 'receipt-refused'),
     catchError((error: unknown) => of(storeFailure(error))),
   )
-  const sparsely$ = defer(() =>
-    short$.pipe(
-      exhaustMap((_, times) => timer(reofferMs(times), scheduler)),
-      exhaustMap(() => due$(() => true)),
-    ),
+  const sparsely$ = short$.pipe(
+    exhaustMap((_, times) => timer(reofferMs(times), scheduler)),
+    exhaustMap(() => due$(() => true)),
   )
   const own$ = again$.pipe(switchMap(() => due$(({ consumer }) => consumer === pubKey)))
   const old$ = hubConnection$.pipe(
