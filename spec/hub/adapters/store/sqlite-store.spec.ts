@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { loadSqlite } from '../../../../src/adapters/store/sqlite/library.node.js'
 import { blockHash } from '../../../../src/hub/adapters/store/block-hash.js'
-import { closeStore, openStore } from '../../../../src/hub/adapters/store/sqlite-file.js'
+import { closeStoreFile, openStoreFile } from '../../../../src/hub/adapters/store/sqlite-file.js'
 import { sqliteStore$ } from '../../../../src/hub/adapters/store/sqlite-store.js'
 import { createHub$ } from '../../../../src/hub/app.js'
 import type { HubStore } from '../../../../src/hub/ports/store.js'
@@ -35,8 +35,8 @@ describe('the file of a hub', () => {
   })
 
   it('is opened so that a commit is on the disk when it returns, and not in some cache of it', async () => {
-    const database = openStore(await loadSqlite(), join(temporaryFolder(), 'hub.db'))
-    cleanup(() => closeStore(database))
+    const database = openStoreFile(await loadSqlite(), join(temporaryFolder(), 'hub.db'))
+    cleanup(() => closeStoreFile(database))
     const setting = (name: string): unknown => Object.values(database.prepare(`PRAGMA ${name}`).get() as object)[0]
     const names = ['journal_mode', 'synchronous', 'fullfsync', 'checkpoint_fullfsync', 'locking_mode']
     // 2 is FULL.

@@ -9,7 +9,7 @@ export function storeFailed(error: unknown, what = 'The database cannot be read 
 }
 
 /** Opens a file, or `:memory:`, and brings its schema to this version. Throws `store-failed`. */
-export function openStore(library: SqliteLibrary, path: string): Database {
+export function openStoreFile(library: SqliteLibrary, path: string): Database {
   try {
     return openDatabase(library, path, prepareSchema)
   } catch (error) {
@@ -25,7 +25,7 @@ export function openStore(library: SqliteLibrary, path: string): Database {
  * collected as garbage, so the lock is let go first: leaving the write-ahead log is what allows that, and it leaves one
  * file behind, complete.
  */
-export function closeStore(database: Database): void {
+export function closeStoreFile(database: Database): void {
   try {
     database.exec('PRAGMA journal_mode = DELETE; PRAGMA locking_mode = NORMAL; SELECT count(*) FROM hub')
   } finally {

@@ -14,7 +14,7 @@ import { planSettlement, type SessionParties, type SettleResult } from '../../pr
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubStore, KeyPair, RegistrationResult } from '../../ports/store.js'
 import { type BlockRow, selectSessions, type SessionRow, toLine, toRow, toSession } from './rows.js'
-import { closeStore, openStore, storeFailed } from './sqlite-file.js'
+import { closeStoreFile, openStoreFile, storeFailed } from './sqlite-file.js'
 
 /**
  * Pages that a transaction writes at most: some for the file's own and for trees that grow, and for each registration or
@@ -197,13 +197,13 @@ class SqliteStore implements HubStore {
 export function sqliteStore$(path: string, hash: BlockHash, logger: Pick<HubLogger, 'warn'>): Observable<HubStore> {
   const close = (database: Database): void => {
     try {
-      closeStore(database)
+      closeStoreFile(database)
     } catch (error) {
       // Nothing acknowledged is lost, and an unsubscription has nobody to throw to.
       logger.warn({ err: error }, 'the database could not be closed cleanly')
     }
   }
-  return database$(library => openStore(library, path), close).pipe(
+  return database$(library => openStoreFile(library, path), close).pipe(
     map(database => new SqliteStore(new SqliteConnection(database, error => storeFailed(error)), hash)),
   )
 }
