@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { BehaviorSubject, defer, NEVER, type Observable, of, throwError } from 'rxjs'
+import { BehaviorSubject, defer, EMPTY, NEVER, type Observable, of, switchMap, throwError } from 'rxjs'
 import type { SignedReceipt } from '../../../src/protocol/coins/receipt.js'
 import type { LedgerHead } from '../../../src/protocol/signaling/signal.js'
 import { missedPayments$ } from '../../../src/streams/coins/missed-payments.js'
@@ -25,9 +25,10 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
       }),
   }
   const missed: SignedReceipt[] = []
-  const subscription = missedPayments$({ hubConnection$, hub, store, scheduler: time.scheduler }).subscribe(receipt =>
-    missed.push(receipt),
-  )
+  const options = { hub, store, scheduler: time.scheduler }
+  const subscription = hubConnection$
+    .pipe(switchMap(connection => (connection === undefined ? EMPTY : missedPayments$(connection, options))))
+    .subscribe(receipt => missed.push(receipt))
   return {
     ...{ ledger, store, asked, missed, time, subscription },
     owe(session: string, consumer = a): void {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { BehaviorSubject, NEVER, Observable, of, Subject, type Subscriber } from 'rxjs'
+import { BehaviorSubject, EMPTY, NEVER, Observable, of, Subject, type Subscriber } from 'rxjs'
 import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
@@ -56,6 +56,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     short$,
     again$,
     pubKey: self,
+    hub: { ledger$: () => EMPTY },
     hubConnection$,
     store,
     crypto: playCrypto(),
@@ -454,6 +455,7 @@ describe('a receipt that a hub answers within the call', () => {
       short$: NEVER,
       again$: NEVER,
       pubKey: self,
+      hub: { ledger$: () => EMPTY },
       hubConnection$: new BehaviorSubject<HubConnection | undefined>({
         hubKey: hub,
         iceServers: [],

@@ -32,7 +32,6 @@ import type { Identity } from '../../protocol/peer/metadata.js'
 import type { HubConnection, SignalingEvent } from '../signaling/signaling.js'
 import { creditSession } from './crediting.js'
 import { Credits } from './credits.js'
-import { missedPayments$ } from './missed-payments.js'
 import { createPaying } from './paying.js'
 import { attempt, type PaymentEvent, type ReceiptRefused, type StoreFailure } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
@@ -90,7 +89,7 @@ export interface Payments {
  * events. Throws `store-failed` when the store cannot be read.
  */
 export function createPayments(options: PaymentsOptions): Payments {
-  const { identity, crypto, store, limits, hubConnection$, hubEvent$, hub, scheduler } = options
+  const { identity, crypto, store, limits, hubConnection$, hubEvent$, scheduler } = options
   const event$ = new Subject<PaymentEvent>()
   const refused$ = event$.pipe(filter(event => event.type === 'receipt-refused'))
 
@@ -144,13 +143,10 @@ export function createPayments(options: PaymentsOptions): Payments {
     filter(({ consumer }) => consumer !== identity.pubKey),
     map(({ consumer, bytes }) => attempt(event$, () => credits.settled(consumer, bytes))),
   )
-  const receipt$ = merge(
-    event$.pipe(
-      filter(event => event.type === 'receipt'),
-      map(({ receipt }) => receipt),
-    ),
-    missedPayments$({ hubConnection$, hub, store, scheduler }),
-  ).pipe(share())
+  const receipt$ = event$.pipe(
+    filter(event => event.type === 'receipt'),
+    map(({ receipt }) => receipt),
+  )
   const short$ = refused$.pipe(filter(({ code }) => code === 'no-coins'))
   // Of the wallets of others nothing is known here.
   const needed$ = short$.pipe(
@@ -203,7 +199,7 @@ export function createPayments(options: PaymentsOptions): Payments {
         event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
         balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
         merge(paying.debt$, earned$, walletChange$).pipe(ignoreElements()),
-        settling$({ receipt$, short$, again$, pubKey: identity.pubKey, hubConnection$, store, crypto, scheduler }).pipe(
+        settling$({ ...options, pubKey: identity.pubKey, receipt$, short$, again$ }).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),
         ),

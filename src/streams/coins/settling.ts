@@ -25,12 +25,13 @@ import {
   timer,
 } from 'rxjs'
 import { exhaustMapWithTrailing } from '../../operators/exhaust-map-with-trailing.js'
-import type { CryptoPort } from '../../ports.js'
-import type { SettlingStore } from '../../ports/receipts.js'
+import type { CryptoPort, HubClient } from '../../ports.js'
+import type { SettlingStore, StatementStore } from '../../ports/receipts.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { isSameSettlement, type ReceiptRefusal, type SignedReceipt } from '../../protocol/coins/receipt.js'
 import { settledText } from '../../protocol/signaling/signed-texts.js'
 import type { HubConnection } from '../signaling/signaling.js'
+import { missedPayments$ } from './missed-payments.js'
 import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } from './payment-event.js'
 
 /**
@@ -71,7 +72,8 @@ export interface SettlingOptions {
   /** This peer's key. */
   readonly pubKey: string
   readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
-  readonly store: SettlingStore
+  readonly hub: Pick<HubClient, 'ledger$'>
+  readonly store: SettlingStore & Pick<StatementStore, 'newestHead'>
   readonly crypto: CryptoPort
   readonly scheduler: SchedulerLike
 }
@@ -176,6 +178,7 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
               due$(() => true),
               owing$,
             ),
+            missedPayments$(hub, options).pipe(mergeMap(submit$, oldAtOnce)),
           ),
     ),
   )
