@@ -9,9 +9,15 @@ interface Answer {
 
 const dialAgain = 'Try again. A new connection will be made.'
 const lostConnection = (title: string): Answer => ({ status: 502, title, next: dialAgain })
-const setupFailed = (title: string, next: string): Answer => ({ status: 500, title, next })
 
-const answers: Readonly<Record<ErrorCode, Answer>> = {
+/** What does not come of a request: a peer that cannot start, or cannot register, has no proxy to say so. */
+const other: Answer = {
+  status: 500,
+  title: 'This peer is not set up correctly',
+  next: 'Correct what the message names, and start the peer again.',
+}
+
+const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'frame-version': lostConnection('{peer} sent invalid data'),
   'frame-command': lostConnection('{peer} sent invalid data'),
   'frame-size': lostConnection('{peer} sent invalid data'),
@@ -88,11 +94,6 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     title: 'You are signed in elsewhere',
     next: 'Stop the other peer that uses the same key, then start this one again.',
   },
-  'registration-refused': {
-    status: 409,
-    title: 'The registration was refused',
-    next: 'Choose another nickname and register again.',
-  },
   'bad-signature': {
     status: 502,
     title: 'The signature of {peer} is invalid',
@@ -102,11 +103,6 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     status: 502,
     title: 'The key of {peer} has changed',
     next: 'Ask the other person, over another channel, whether the key really changed before you forget the old one.',
-  },
-  'ledger-broken': {
-    status: 502,
-    title: 'The ledger of the hub does not match what it signed',
-    next: 'Keep the evidence that this peer has stored, and ask the operator of the hub.',
   },
   'malformed-signal': lostConnection('{peer} sent invalid data'),
   'webrtc-failed': {
@@ -120,25 +116,16 @@ const answers: Readonly<Record<ErrorCode, Answer>> = {
     title: 'Too many connections at once',
     next: 'Wait for one to end, then try again.',
   },
-  'port-in-use': {
-    status: 503,
-    title: 'A port is taken',
-    next: 'Stop the program that holds it, or move this peer with --port-base.',
-  },
-  'address-unavailable': {
-    status: 503,
-    title: 'The address is not available',
-    next: 'Check the address to listen on, or wait until its interface is up.',
-  },
   'no-tunnel-port': {
     status: 503,
     title: 'No tunnel port is free',
     next: 'Stop the program that holds one of the ten ports, or move the block with --port-base.',
   },
-  'invalid-option': setupFailed('An option is invalid', 'Correct the option, and start again.'),
-  'invalid-metadata': setupFailed('metadata.json is not usable', 'Restore the file, or register again.'),
-  'invalid-share': setupFailed('The shared folder or service is not there', 'Correct --share, and start again.'),
-  'store-failed': setupFailed('Stored data cannot be used', 'Check the disk and the permissions of the files.'),
+  'store-failed': {
+    status: 500,
+    title: 'Stored data cannot be used',
+    next: 'Check the disk and the permissions of the files.',
+  },
 }
 
 /** A failure as an answer over HTTP. Plain text: whoever makes a page of it escapes. */
@@ -149,7 +136,7 @@ export interface FailureAnswer extends Answer {
 
 /** A failure as an HTTP answer. `nickname` is whom the request was for, if the error does not name anybody. */
 export function describeFailure({ code, message, details }: LighthouseError, nickname?: string): FailureAnswer {
-  const { status, title, next } = answers[code]
+  const { status, title, next } = answers[code] ?? other
   const named = details.nickname ?? nickname
   const text = title.replace('{peer}', () => named ?? 'the peer')
   // A nickname stays as it is written; a sentence without one begins with a capital.
