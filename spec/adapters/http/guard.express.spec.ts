@@ -14,7 +14,10 @@ let port: number
 beforeAll(async () => {
   const app = express()
   app.use(securityHeaders())
-  app.use('/asks', guard({ hosts: () => loopbackHosts(port), onConfirm: (_req, res) => res.send('confirm') }))
+  app.use(
+    '/asks',
+    guard({ hosts: () => loopbackHosts(port), confirm: () => ({ ...problem, status: 403, title: 'confirm' }) }),
+  )
   app.use(guard({ hosts: () => loopbackHosts(port) }))
   app.get('/problem', (req, res) => sendProblem(req, res, { ...problem, link: { href: '/?a="b"', text: '<go>' } }))
   app.get('/half', (req, res) => {
@@ -70,7 +73,10 @@ describe('guard', () => {
       headers: { connection: 'close' },
     })
     expect(await ask({ port, headers: drive })).toMatchObject({ status: 403 })
-    expect(await ask({ port, path: '/asks', headers: drive })).toMatchObject({ status: 200, text: 'confirm' })
+    expect(await ask({ port, path: '/asks', headers: drive })).toMatchObject({
+      status: 403,
+      text: expect.stringContaining('confirm'),
+    })
     expect(await ask({ port, headers: { ...drive, 'sec-fetch-user': '?1' } })).toMatchObject({ text: 'fine' })
   })
 })

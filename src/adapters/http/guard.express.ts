@@ -4,7 +4,7 @@
  */
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
-import type { Request, RequestHandler, Response } from 'express'
+import type { Request, RequestHandler } from 'express'
 import { type GuardedRequest, judgeRequest, type GuardDecision } from '../../protocol/http/guard.js'
 import { contentSecurityPolicy } from './page.node.js'
 import { type Problem, sendProblem } from './problem.node.js'
@@ -17,8 +17,8 @@ export interface GuardOptions {
   readonly hosts: () => readonly string[]
   /** Default: `judgeRequest`. */
   readonly judge?: (request: GuardedRequest, hosts: readonly string[], req: IncomingMessage) => GuardDecision
-  /** Answers a navigation that no click started. Default: a page with a link that goes on. */
-  readonly onConfirm?: (req: Request, res: Response) => void
+  /** What is asked before a navigation that no click started goes on. */
+  readonly confirm?: (req: Request) => Problem
 }
 
 const notYours: Problem = {
@@ -40,13 +40,6 @@ const forbidden: Problem = {
   title: 'Request from another site',
   detail: 'The request came from a page of another origin, which may not use your peer.',
   next: 'If you want it, type the address into the address bar, or open it from the Lighthouse dashboard.',
-}
-
-const unconfirmed: Problem = {
-  status: 403,
-  title: 'Open this address?',
-  detail: 'Another page sent your browser here without a click. Nothing has been done.',
-  next: 'Continue only if you expected this.',
 }
 
 /** What the guard checks, from a Node request. */
@@ -71,11 +64,23 @@ export function guardedRequest(req: IncomingMessage): GuardedRequest {
   }
 }
 
-function confirm(req: Request, res: Response): void {
-  // With the host, which has been checked: a path that begins with two slashes would lead elsewhere.
+/**
+ * The page for a navigation without a click: names what it would open, and does nothing. With the host, which has been checked: a
+ * path that begins with two slashes would lead elsewhere.
+ */
+export function confirmPage(
+  req: Request,
+  title = 'Open this address?',
+  next = 'Continue only if you expected this.',
+): Problem {
   const path = req.originalUrl.startsWith('/') ? req.originalUrl : '/'
-  const link = { href: `http://${req.headers.host}${path}`, text: 'Continue' }
-  sendProblem(req, res, { ...unconfirmed, link })
+  return {
+    status: 403,
+    title,
+    detail: 'Another page sent your browser here without a click. Nothing has been done.',
+    next,
+    link: { href: `http://${req.headers.host}${path}`, text: 'Continue' },
+  }
 }
 
 /**
@@ -84,7 +89,7 @@ function confirm(req: Request, res: Response): void {
  * connection that was closed before it is known whose it is gets no answer. First in line after `securityHeaders()`.
  * The server should be made with `requireHostHeader: false`, so that a missing one gets here.
  */
-export function guard({ hosts, judge = judgeRequest, onConfirm = confirm }: GuardOptions): RequestHandler {
+export function guard({ hosts, judge = judgeRequest, confirm = confirmPage }: GuardOptions): RequestHandler {
   return (req, res, next) => {
     localUser$(req.socket).subscribe(user => {
       if (user === 'gone') return void req.socket.destroy()
@@ -98,7 +103,7 @@ export function guard({ hosts, judge = judgeRequest, onConfirm = confirm }: Guar
         case 'forbidden':
           return sendProblem(req, res, forbidden)
         case 'confirm':
-          return onConfirm(req, res)
+          return sendProblem(req, res, confirm(req))
       }
     })
   }

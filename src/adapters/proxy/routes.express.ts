@@ -12,7 +12,14 @@ import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { statsLine } from '../../protocol/peer/stats-line.js'
 import { dashboardAssets } from './dashboard-page.node.js'
 import { eventStream } from './event-stream.node.js'
-import { contentSecurityPolicy, guard, type Problem, securityHeaders, sendProblem } from '../http/guard.express.js'
+import {
+  confirmPage,
+  contentSecurityPolicy,
+  guard,
+  type Problem,
+  securityHeaders,
+  sendProblem,
+} from '../http/guard.express.js'
 import type { ProxyBackend } from './backend.js'
 import { peerRequests } from './peer.node.js'
 import { sendFailure } from './proxy-problem.node.js'
@@ -76,18 +83,14 @@ function isToken(presented: string | undefined, token: string): boolean {
   return timingSafeEqual(digest(presented ?? ''), digest(token))
 }
 
-/** A navigation without a click: names the peer that it would connect to, and does nothing. */
-function confirmPeer(req: Request, res: Response): void {
+function confirmPeer(req: Request): Problem {
   const nickname = parsePeerTarget(req.originalUrl)?.nickname ?? ''
-  const whom = isNickname(nickname) ? nickname : 'this address'
-  const path = req.originalUrl.startsWith('/') ? req.originalUrl : '/'
-  sendProblem(req, res, {
-    status: 403,
-    title: `Connect to ${whom}?`,
-    detail: `Another page sent your browser here without a click. Nothing has been done yet.`,
-    next: `Continuing connects you to ${whom}, and what you receive costs coins.`,
-    link: { href: `http://${req.headers.host}${path}`, text: `Open ${whom}` },
-  })
+  if (!isNickname(nickname)) return confirmPage(req)
+  return confirmPage(
+    req,
+    `Connect to ${nickname}?`,
+    `Continuing connects you to ${nickname}, and what you receive costs coins.`,
+  )
 }
 
 /** The proxy as an Express application. Holds no timer and no socket of its own. */
@@ -104,7 +107,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
         const verdict = judgeRequest(request, names)
         return verdict === 'confirm' && parsePeerTarget(req.url ?? '') === undefined ? 'allow' : verdict
       },
-      onConfirm: confirmPeer,
+      confirm: confirmPeer,
     }),
   )
   app.use((req, res, next) => {
