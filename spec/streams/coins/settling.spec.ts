@@ -3,6 +3,7 @@ import { BehaviorSubject, EMPTY, NEVER, Observable, of, Subject, type Subscriber
 import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ReceiptAck, ReceiptRefusal, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
+import { ledgerLineText } from '../../../src/protocol/ledger/ledger-line.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
 import { settling$, type SettlingEvent } from '../../../src/streams/coins/settling.js'
 import type { HubConnection } from '../../../src/streams/signaling/signaling.js'
@@ -20,7 +21,11 @@ interface Question {
   fail(error: unknown): void
 }
 
-function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 'away' = 'signed in') {
+function world(
+  store: ReceiptStore = memoryReceipts(self),
+  begin: 'signed in' | 'away' = 'signed in',
+  lines: readonly string[] = [],
+) {
   const time = virtualTime()
   const questions: Question[] = []
   const session = (hubKey = hub): HubConnection => ({
@@ -56,7 +61,7 @@ function world(store: ReceiptStore = memoryReceipts(self), begin: 'signed in' | 
     short$,
     again$,
     pubKey: self,
-    hub: { ledger$: () => EMPTY },
+    hub: { ledger$: () => of(lines) },
     hubConnection$,
     store,
     crypto: playCrypto(),
@@ -442,6 +447,25 @@ describe('what keys that owe have settled', () => {
     questions[1]!.answer(refused('unknown-session'))
     time.advance(86_400_000)
     expect([events, questions.length, time.pending()]).toEqual([[], 2, 0])
+  })
+})
+
+describe('what was paid in a session of which no receipt came', () => {
+  it('is asked for with the receipt that the ledger has, at the sign-in', () => {
+    const store = memoryReceipts(self)
+    store.open({ session: sessionOf('one'), seeder: self, consumer: carol })
+    store.serve(carol, 100)
+    const receipt = signedReceipt('one', 100, self, carol)
+    const hash = 'a'.repeat(128)
+    const block = { seq: 1, prev_hash: '0'.repeat(128), time: 1, from: carol, to: self, bytes: 100, receipt, hash }
+    const { asked, questions, settled, hubConnection$, session, events } = world(store, 'away', [
+      ledgerLineText({ ...block, kind: 'transfer' }),
+    ])
+    hubConnection$.next({ ...session(), head: { seq: 1, hash, signature: '' } })
+    expect(asked()).toEqual(['one 100'])
+    questions[0]!.answer(settled('one', 100))
+    expect(events).toEqual([{ type: 'settled', settlement: signedSettlement('one', 100, 0) }])
+    expect(store.account(carol)).toEqual({ servedBytes: 100, paidBytes: 100 })
   })
 })
 
