@@ -182,10 +182,22 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
  * Errors with `invalid-option`, `invalid-share` or `port-in-use` when it cannot start; after that nothing that happens on
  * the network ends it. It prints nothing and never ends the process.
  *
+ *
  * @example
- * const subscription = createPeer$({ identity, share: { type: 'folder', path: 'films' } }).subscribe(peer => {
- *   peer.connect$('bob').subscribe(tunnel => console.log(`http://${tunnel.host}:${tunnel.port}/`))
- * })
+ * import { createPeer$, portBlock, register$ } from 'lighthouse-peer'
+ * import { createHub$ } from 'lighthouse-peer/hub'
+ * import { first, switchMap } from 'rxjs'
+ *
+ * // A hub of its own; elsewhere there is one, and an identity that was registered there once.
+ * createHub$({ port: 0, database: ':memory:' })
+ *   .pipe(
+ *     switchMap(({ url }) => register$({ host: url, nickname: 'alice' })),
+ *     switchMap(identity => createPeer$({ identity, ports: portBlock(0), share: { type: 'folder', path: '.' } })),
+ *     switchMap(peer => peer.state$),
+ *     first(state => state.type === 'authenticated'),
+ *   )
+ *   .subscribe(state => console.log(state.type))
+ * // → authenticated
  */
 export function createPeer$(options: PeerOptions): Observable<Peer> {
   return defer(() => {

@@ -68,6 +68,33 @@ const rules: OptionRules<MuxSessionOptions> = {
  * @param options see `MuxSessionOptions`. One side is `client`, the other `server`; either opens streams if the other has `dial`. Throws
  * `invalid-option`, which names the field.
  * @see docs/PROTOCOL.md section 1
+ * @example
+ * import { type ByteSocket, memoryChannelPair, muxSession$ } from 'lighthouse-peer/mux'
+ * import { EMPTY, map, merge, NEVER, of, take, timer } from 'rxjs'
+ *
+ * // A socket that says hello and one that prints what it is given. In a program it would be a TCP connection.
+ * const socket = (chunk: string): ByteSocket => ({
+ *   event$: merge(chunk === '' ? EMPTY : of({ type: 'chunk' as const, bytes: new TextEncoder().encode(chunk) }), NEVER),
+ *   write: bytes => {
+ *     console.log(new TextDecoder().decode(bytes))
+ *     return 'copied'
+ *   },
+ *   end: () => console.log('end'),
+ *   reset: () => console.log(`reset ${chunk === '' ? 'there' : 'here'}`),
+ *   pause: () => console.log('pause'),
+ *   resume: () => console.log('resume'),
+ * })
+ *
+ * const [near, far] = memoryChannelPair()
+ * const there = muxSession$({ channel: far, role: 'server', dial: () => socket('') }).subscribe()
+ * const here = muxSession$({ channel: near, role: 'client', socket$: of(socket('hello')) }).subscribe()
+ * timer(10).subscribe(() => {
+ *   here.unsubscribe()
+ *   there.unsubscribe()
+ * })
+ * // → hello
+ * // → reset here
+ * // → reset there
  */
 export function muxSession$(options: MuxSessionOptions): Observable<MuxReport> {
   verifyOptions(options, rules)

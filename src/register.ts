@@ -25,6 +25,18 @@ export interface RegisterOptions {
  * `rate-limited`, `hub-unreachable` or `hub-protocol`. Buffers nothing.
  *
  * @param options see `RegisterOptions`.
+ * @example
+ * import { register$ } from 'lighthouse-peer'
+ * import { createHub$ } from 'lighthouse-peer/hub'
+ * import { switchMap, take } from 'rxjs'
+ *
+ * createHub$({ port: 0, database: ':memory:' })
+ *   .pipe(
+ *     switchMap(({ url }) => register$({ host: url, nickname: 'alice' })),
+ *     take(1),
+ *   )
+ *   .subscribe(({ nickname, pubKey }) => console.log(nickname, pubKey.length))
+ * // → alice 44
  */
 export function register$(options: RegisterOptions): Observable<Identity> {
   return defer(() => {

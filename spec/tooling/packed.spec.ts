@@ -1,11 +1,14 @@
 /** The package as somebody else has it, outside the repository: what it exports, and the examples until they end by themselves. */
 import { execFile } from 'node:child_process'
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { transform } from 'esbuild'
+import { from, lastValueFrom, mergeMap, toArray } from 'rxjs'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
+import { docExamples } from '../support/doc-examples.node.js'
 import { describeIf, findChromium } from '../support/requires.js'
 
 const run = promisify(execFile)
@@ -32,45 +35,80 @@ beforeAll(async () => {
     if (name.startsWith('@')) mkdirSync(join(modules, name.split('/')[0]!), { recursive: true })
     symlinkSync(join(root, 'node_modules', name), join(modules, name), 'junction')
   }
+  writeFileSync(join(folder, 'package.json'), '{"type":"module"}')
   for (const name of ['examples', 'spec/types']) cpSync(join(root, name), join(folder, name), { recursive: true })
 })
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What an example prints, in lines. Rejects when it fails. */
-async function outputOf(file: string): Promise<readonly string[]> {
+/** What a program prints until it ends by itself, in lines; how it failed comes first. */
+async function outputOf(...args: readonly string[]): Promise<readonly string[]> {
   const env = { ...process.env, LIGHTHOUSE_CHROMIUM: findChromium() }
-  const { stdout, stderr } = await run(process.execPath, [join('examples', file)], {
-    cwd: folder,
-    env,
-    timeout: 60_000,
-  })
-  return `${stderr}${stdout}`.trimEnd().split('\n')
+  const ended = run(process.execPath, args, { cwd: folder, env, timeout: 60_000 })
+  const { failure, stderr, stdout } = await ended.then(
+    output => ({ ...output, failure: '' }),
+    (error: { code?: unknown; signal?: unknown; stderr: string; stdout: string }) => ({
+      ...error,
+      failure: `it ended with ${String(error.signal ?? error.code)}\n`,
+    }),
+  )
+  return `${failure}${stderr}${stdout}`.trimEnd().split('\n')
 }
 
 describe('the examples', () => {
   it('carry the requests for a service over one TCP connection', async () => {
-    expect(await outputOf('tcp.mjs')).toEqual(['/a', '/b', '/c'].map(path => `${path}: 1000003 bytes`))
+    expect(await outputOf('examples/tcp.mjs')).toEqual(['/a', '/b', '/c'].map(path => `${path}: 1000003 bytes`))
   })
 
   it('embed a hub and two peers, one of which answers with what it makes up', async () => {
-    expect(await outputOf('embed.mjs')).toEqual(['The squares of 1 to 5 are 1, 4, 9, 16, 25.'])
+    expect(await outputOf('examples/embed.mjs')).toEqual(['The squares of 1 to 5 are 1, 4, 9, 16, 25.'])
+  })
+})
+
+describe('the doc comments', () => {
+  const examples = docExamples(join(root, 'src'))
+
+  it('have an example for everything that can be called', async () => {
+    const { exports: entries } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { exports: object }
+    const names = Object.keys(entries).filter(entry => !entry.endsWith('.json'))
+    const code = `
+      const isCallable = value => typeof value === 'function' || (typeof value === 'object' && Object.values(value).some(part => typeof part === 'function'))
+      const modules = await Promise.all(${JSON.stringify(names)}.map(entry => import('lighthouse-peer' + entry.slice(1))))
+      const callable = modules.flatMap(all => Object.keys(all).filter(name => isCallable(all[name])))
+      console.log(JSON.stringify([...new Set(callable)]))`
+    const { stdout } = await run(process.execPath, ['--input-type=module', '-e', code], { cwd: folder })
+    const callable = JSON.parse(stdout) as readonly string[]
+    expect(callable.length).toBeGreaterThan(20)
+    expect(callable.filter(name => !examples.some(example => example.name === name))).toEqual([])
+  })
+
+  it('have examples that print what they say, and end by themselves', async () => {
+    const printed$ = from(examples).pipe(
+      mergeMap(async ({ name, code, prints }) => {
+        const path = join(folder, 'spec/types', `${name}.mjs`)
+        writeFileSync(path, (await transform(code, { loader: 'ts', target: 'es2022' })).code)
+        return { name, printed: await outputOf(path), prints }
+      }, 3),
+      toArray(),
+    )
+    const wrong = (await lastValueFrom(printed$)).filter(
+      ({ printed, prints }) => printed.join('\n') !== prints.join('\n'),
+    )
+    expect(wrong).toEqual([])
   })
 })
 
 describe('the types', () => {
-  it('are what somebody who imports the package relies on', async () => {
-    const compiler = join(root, 'node_modules/typescript/bin/tsc')
-    const compiled = run(process.execPath, [compiler, '-p', 'spec/types'], { cwd: folder })
-    await expect(compiled.catch(({ stdout }: { readonly stdout: string }) => stdout)).resolves.toMatchObject({
-      stdout: '',
-    })
+  it('are what somebody who imports the package relies on, in the examples too', async () => {
+    const types = join(folder, 'spec/types')
+    for (const { name, code } of docExamples(join(root, 'src'))) writeFileSync(join(types, `${name}.ts`), code)
+    expect(await outputOf(join(root, 'node_modules/typescript/bin/tsc'), '-p', 'spec/types')).toEqual([''])
   })
 })
 
 describeIf(findChromium(), 'needs Chromium')('the example in a browser', () => {
   it('carries three answers between two pages, each whole', async () => {
-    const printed = await outputOf('browser/main.mjs')
+    const printed = await outputOf('examples/browser/main.mjs')
     expect(printed.slice(0, 3).toSorted()).toEqual([
       'stream 3: 3000000 bytes, 0 of them wrong',
       'stream 5: 10 bytes, 0 of them wrong',

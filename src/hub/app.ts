@@ -48,10 +48,14 @@ function reachableUrl(host: string, port: number): string {
  * What one client can make it hold is bounded: 128 KiB of a packet, 1 MiB of signals that wait for the store, 2 MiB that
  * wait for a slow reader, with which it is cut off; 4,096 receipts that wait to be settled are of all clients together.
  *
- * ```ts
- * const hub = createHub$({ port: 3000, database: 'sqlite:hub.db' }).subscribe(({ url }) => console.log(url))
- * // later: hub.unsubscribe()
- * ```
+ * @example
+ * import { createHub$ } from 'lighthouse-peer/hub'
+ * import { take } from 'rxjs'
+ *
+ * createHub$({ port: 0, database: ':memory:' })
+ *   .pipe(take(1))
+ *   .subscribe(({ url, port }) => console.log(url === `http://127.0.0.1:${port}`))
+ * // → true
  */
 export function createHub$(options: HubOptions = {}): Observable<Hub> {
   return defer(() => {
@@ -92,6 +96,12 @@ export interface InviteOptions extends Pick<HubOptions, 'database' | 'keyMarker'
  *
  * On PostgreSQL this works beside running hubs. A file of SQLite is its hub's alone while that runs: then it errors with
  * `store-failed`, and the hub's `controlToken` is the way.
+ *
+ * @example
+ * import { createInvites$ } from 'lighthouse-peer/hub'
+ *
+ * createInvites$({ database: ':memory:', count: 3 }).subscribe(codes => console.log(codes.length))
+ * // → 3
  */
 export function createInvites$(options: InviteOptions): Observable<readonly string[]> {
   return defer(() => {

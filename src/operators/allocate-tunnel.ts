@@ -22,6 +22,17 @@ const maxSlots = 65_535
  *
  * @param slots how many there are, from 1. Throws `invalid-option` for others.
  * @see product description, Tunnels
+ * @example
+ * import { allocateTunnel, type TunnelEvent } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * const acquire = (owner: string): TunnelEvent => ({ type: 'acquire', owner })
+ * of(acquire('ann'), acquire('bob'), acquire('cyd'))
+ *   .pipe(allocateTunnel(2))
+ *   .subscribe(decision => console.log(JSON.stringify(decision)))
+ * // → {"type":"granted","owner":"ann","slot":0}
+ * // → {"type":"granted","owner":"bob","slot":1}
+ * // → {"type":"granted","owner":"cyd","slot":0,"evicted":"ann"}
  */
 export function allocateTunnel(slots: number): OperatorFunction<TunnelEvent, TunnelDecision> {
   verifyOptions({ slots }, { slots: whole(1, maxSlots) })

@@ -40,7 +40,16 @@ export interface BatchOptions {
  * `work` at once. Holds what waits without a bound of its own: whoever feeds it counts what it has handed over.
  *
  * @param options `maxMs`, `maxItems`, `scheduler`. Throws `invalid-option` for what they cannot be.
- * @example receipt$.pipe(batch({ maxMs: 2, maxItems: 500 }, receipts => store$(receipts)))
+ * @example
+ * import { batch } from 'lighthouse-peer/operators'
+ * import { of, range } from 'rxjs'
+ *
+ * range(1, 5)
+ *   .pipe(batch({ maxMs: 2, maxItems: 2 }, numbers => of(numbers.join('+'))))
+ *   .subscribe(sum => console.log(sum))
+ * // → 1+2
+ * // → 3+4
+ * // → 5
  */
 export function batch<In, Out>(
   options: BatchOptions,

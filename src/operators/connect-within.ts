@@ -31,7 +31,14 @@ const defaultPhase = (state: unknown): string => (state === undefined ? 'started
  * @param options `isOpen` recognises the state that ends the wait; `phaseOf` names a state for the error, or that there is none yet
  * (default: `connecting` and `started`); `ms` (default 20,000), `scheduler` (default async), `what` names the attempt
  * in the message. Throws `invalid-option` for others.
- * @example connection$.pipe(connectWithin({ isOpen: ({ type }) => type === 'open', what: 'bob' }))
+ * @example
+ * import { connectWithin, type LighthouseError } from 'lighthouse-peer/operators'
+ * import { concat, NEVER, of } from 'rxjs'
+ *
+ * concat(of('resolving', 'offering'), NEVER)
+ *   .pipe(connectWithin({ isOpen: state => state === 'open', phaseOf: state => state ?? 'started', ms: 10, what: 'bob' }))
+ *   .subscribe({ error: (error: LighthouseError) => console.log(error.message) })
+ * // → bob did not connect within 0.01 s (reached: offering)
  */
 export function connectWithin<State>(options: {
   readonly isOpen: (state: State) => boolean

@@ -19,6 +19,17 @@ const end = Symbol('end of the source')
  *
  * @param agreement version (default 1) and whether RST exists (default false). Throws `invalid-option` for others.
  * @see docs/PROTOCOL.md section 1
+ * @example
+ * import { deframeBatch } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * // Two frames of version 1, cut in the middle of the second: SYN and FIN of stream 3.
+ * const bytes = Uint8Array.of(1, 0, 0, 0, 3, 0, 0, 0, 1, 1, 0, 0, 3, 0, 0, 0)
+ * of(bytes.subarray(0, 12), bytes.subarray(12))
+ *   .pipe(deframeBatch())
+ *   .subscribe(frames => console.log(frames.map(({ command }) => command).join()))
+ * // → syn
+ * // → fin
  */
 export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFunction<Uint8Array, readonly Frame[]> {
   verifyAgreement(agreement)
@@ -48,7 +59,16 @@ export function deframeBatch(agreement: MuxAgreement = defaults): OperatorFuncti
  *
  * Starts, ends, errors and buffers as `deframeBatch` does.
  *
- * @example chunk$.pipe(deframe({ version: 2, rst: true }))
+ *
+ * @example
+ * import { deframe, frame, type Frame } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * of<Frame>({ command: 'psh', streamId: 3, data: new Uint8Array(5000) })
+ *   .pipe(frame({ version: 2 }), deframe({ version: 2, rst: true }))
+ *   .subscribe(received => console.log(received.command, received.command === 'psh' && received.data.length))
+ * // → psh 4096
+ * // → psh 904
  */
 export function deframe(agreement: MuxAgreement = defaults): OperatorFunction<Uint8Array, Frame> {
   return pipe(

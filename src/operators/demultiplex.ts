@@ -27,6 +27,27 @@ export type StreamObserver = Partial<Observer<StreamEffect>>
  *
  * @param observe is called with the stream's ID, and whether the other side opened it. Throws `invalid-option` for anything but a function.
  * @see docs/PROTOCOL.md section 1
+ * @example
+ * import { defaultMuxConfig, demultiplex, type MuxEvent, multiplex } from 'lighthouse-peer/operators'
+ * import { from } from 'rxjs'
+ *
+ * const config = defaultMuxConfig('server', { version: 2, rst: true })
+ * const data = new TextEncoder().encode('hello')
+ * const events: readonly MuxEvent[] = [
+ *   { type: 'frames', frames: [{ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data }], now: 0 },
+ *   { type: 'frames', frames: [{ command: 'rst', streamId: 3 }], now: 1 },
+ * ]
+ * from(events)
+ *   .pipe(
+ *     multiplex(config),
+ *     demultiplex((id, accepted) => ({
+ *       next: effect => console.log(id, accepted, effect.type),
+ *       error: reason => console.log(id, reason.code),
+ *     })),
+ *   )
+ *   .subscribe()
+ * // → 3 true deliver
+ * // → 3 stream-reset
  */
 export function demultiplex(
   observe: (id: number, accepted: boolean) => StreamObserver,

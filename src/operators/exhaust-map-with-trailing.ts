@@ -11,7 +11,17 @@ import { func, verifyOptions } from '../protocol/options.js'
  * Starts with its source; ends when the source and the projection under way have, and after the value that waits then.
  * Errors with either. Holds one value.
  *
- * @example receipt$.pipe(exhaustMapWithTrailing(receipt => settle$(receipt)))
+ *
+ * @example
+ * import { exhaustMapWithTrailing } from 'lighthouse-peer/operators'
+ * import { map, of, timer } from 'rxjs'
+ *
+ * // While the first is saved, the second is replaced by the third.
+ * of('a', 'b', 'c')
+ *   .pipe(exhaustMapWithTrailing(text => timer(5).pipe(map(() => `saved ${text}`))))
+ *   .subscribe(result => console.log(result))
+ * // → saved a
+ * // → saved c
  */
 export function exhaustMapWithTrailing<In, Out>(project: (value: In) => Observable<Out>): OperatorFunction<In, Out> {
   verifyOptions({ project }, { project: func })

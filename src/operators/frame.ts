@@ -14,7 +14,14 @@ import { func, oneOf, optional, verifyOptions } from '../protocol/options.js'
  * @param options `version` 1 or 2, written into each header; default 1. `allocate` gives exactly so many bytes to write a chunk
  * to, whatever they hold; default a new array each. Throws `invalid-option` for others.
  * @see docs/PROTOCOL.md section 1 (the smux frame)
- * @example of<Frame>({ command: 'psh', streamId: 3, data }).pipe(frame({ version: 2 }))
+ * @example
+ * import { frame, type Frame } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * of<Frame>({ command: 'psh', streamId: 3, data: Uint8Array.of(7, 8) })
+ *   .pipe(frame({ version: 2 }))
+ *   .subscribe(bytes => console.log(bytes.join(' ')))
+ * // → 2 2 2 0 3 0 0 0 7 8
  */
 export function frame(
   options: {

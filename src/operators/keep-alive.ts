@@ -26,7 +26,18 @@ export const keepAliveTickMs = 1000
  * Buffers nothing.
  *
  * @param options `tick`, `everyMs` (default 1,000), `scheduler` (default async). Throws `invalid-option` for others.
- * @example event$.pipe(keepAlive({ tick: { type: 'tick' } as const }), multiplex(config))
+ * @example
+ * import { keepAlive } from 'lighthouse-peer/operators'
+ * import { map, NEVER, scan, take } from 'rxjs'
+ *
+ * NEVER.pipe(
+ *   keepAlive({ tick: 'tick', everyMs: 5 }),
+ *   scan(silent => silent + 1, 0),
+ *   map(silent => `silent for ${silent} ticks`),
+ *   take(2),
+ * ).subscribe(text => console.log(text))
+ * // → silent for 1 ticks
+ * // → silent for 2 ticks
  */
 export function keepAlive<Tick>(options: {
   readonly tick: Tick

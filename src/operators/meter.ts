@@ -32,7 +32,15 @@ export interface Metered {
  *
  * @param options `everyMs` (default 1,000), `scheduler` (default async), whose clock the rate goes by. Throws `invalid-option`
  * for others.
- * @example deliver$.pipe(map(effect => effect.bytes.length), meter())
+ * @example
+ * import { meter } from 'lighthouse-peer/operators'
+ * import { concat, ignoreElements, of, timer } from 'rxjs'
+ *
+ * // Chunks of 300 and 200 bytes, and a source that goes on for a while.
+ * concat(of(300, 200), timer(15).pipe(ignoreElements()))
+ *   .pipe(meter({ everyMs: 10 }))
+ *   .subscribe(({ total }) => console.log(total))
+ * // → 500
  */
 export function meter(
   options: { readonly everyMs?: number; readonly scheduler?: SchedulerLike } = {},

@@ -19,7 +19,25 @@ import type { MuxConfig, MuxEvent, MuxState, MuxTransition } from '../protocol/m
  * on one credit, and what was asked when an event was made may have been used by another meanwhile. The bytes
  * of an event `credit` are then ignored. Default: those of the last `credit` event, without limit before the first.
  * @see docs/PROTOCOL.md section 1
- * @example merge(message$.pipe(deframeBatch(agreement), map(toEvent)), socketEvent$).pipe(multiplex(config))
+ * @example
+ * import { defaultMuxConfig, type MuxEvent, multiplex } from 'lighthouse-peer/operators'
+ * import { from } from 'rxjs'
+ *
+ * const events: readonly MuxEvent[] = [
+ *   { type: 'open', id: 3 },
+ *   { type: 'write', id: 3, bytes: new TextEncoder().encode('hello') },
+ *   { type: 'end', id: 3 },
+ * ]
+ * from(events)
+ *   .pipe(multiplex(defaultMuxConfig('client', { version: 2, rst: true })))
+ *   .subscribe(({ effects }) => {
+ *     for (const effect of effects) {
+ *       if (effect.type === 'send') console.log(effect.frames.map(({ command }) => command).join())
+ *     }
+ *   })
+ * // → syn
+ * // → psh
+ * // → fin
  */
 export function multiplex(config: MuxConfig, creditBytes?: () => number): OperatorFunction<MuxEvent, MuxTransition> {
   verifyMuxConfig(config)

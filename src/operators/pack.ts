@@ -32,7 +32,17 @@ const rules: OptionRules<PackOptions> = {
  *
  * @param options see `PackOptions`. Throws `invalid-option`, which names the field.
  * @see docs/PROTOCOL.md section 1
- * @example frames$.pipe(pack({ version: 2, maxMessageBytes: 65_536 })).subscribe(message => channel.send(message))
+ * @example
+ * import { type Frame, pack } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * const data = new Uint8Array(3000)
+ * const frames: readonly Frame[] = [1, 2, 3].map(streamId => ({ command: 'psh', streamId, data }))
+ * of(frames)
+ *   .pipe(pack({ version: 2, maxMessageBytes: 8192 }))
+ *   .subscribe(message => console.log(message.length))
+ * // → 6016
+ * // → 3008
  */
 export function pack(options: PackOptions): OperatorFunction<readonly Frame[], Uint8Array> {
   verifyOptions(options, rules)

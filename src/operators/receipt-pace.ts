@@ -34,7 +34,16 @@ export const receiptIntervalMs = 250
  * @param stepBytes asked at each count, since a seeder's credit grows with what it was paid (`receiptStep`).
  * @param options `everyMs` (default 250), `flush$` (the end of a stream, or before closing; default never), `scheduler`
  * (default async). Throws `invalid-option` for others.
- * @example countable$.pipe(receiptPace(() => receiptStep(paid), { flush$: streamEnded$ }))
+ * @example
+ * import { receiptPace } from 'lighthouse-peer/operators'
+ * import { of } from 'rxjs'
+ *
+ * // A receipt each 10 bytes, and at the end for the rest.
+ * of(3, 4, 20, 21, 22)
+ *   .pipe(receiptPace(() => 10))
+ *   .subscribe(bytes => console.log(bytes))
+ * // → 20
+ * // → 22
  */
 export function receiptPace(
   stepBytes: () => number,

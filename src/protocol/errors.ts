@@ -98,7 +98,16 @@ export interface ErrorDetails {
   readonly field?: string
 }
 
-/** The one error class of this project: a closed set of codes, a message for people, details for programs. */
+/**
+ * The one error class of this project: a closed set of codes, a message for people, details for programs.
+ *
+ * @example
+ * import { LighthouseError } from 'lighthouse-peer'
+ *
+ * const error = new LighthouseError('connect-timeout', 'bob did not connect within 20 s', { phase: 'offering' })
+ * console.log(error.code, error.details.phase)
+ * // → connect-timeout offering
+ */
 export class LighthouseError extends Error {
   override readonly name = 'LighthouseError'
   constructor(
@@ -111,7 +120,25 @@ export class LighthouseError extends Error {
   }
 }
 
-/** Whether `error` is ours, and, when codes are given, of one of them. */
+/**
+ * Whether `error` is ours, and, when codes are given, of one of them.
+ *
+ * @example
+ * import { deframe, isLighthouseError } from 'lighthouse-peer/operators'
+ * import { catchError, EMPTY, of } from 'rxjs'
+ *
+ * of(Uint8Array.of(9, 0, 0, 0, 3, 0, 0, 0))
+ *   .pipe(
+ *     deframe(),
+ *     catchError((error: unknown) => {
+ *       if (!isLighthouseError(error, 'frame-version')) throw error
+ *       console.log(error.message)
+ *       return EMPTY
+ *     }),
+ *   )
+ *   .subscribe()
+ * // → frame of version 9 on a version 1 connection
+ */
 export function isLighthouseError(error: unknown, ...codes: readonly ErrorCode[]): error is LighthouseError {
   return error instanceof LighthouseError && (codes.length === 0 || codes.includes(error.code))
 }

@@ -3,7 +3,7 @@ import type { Subscription } from 'rxjs'
 import { type RtcDataChannel, rtcChannel$ } from '../../../src/adapters/webrtc/data-channel.js'
 import type { ByteChannel } from '../../../src/ports.js'
 
-type Listener = (event: { readonly data?: unknown }) => void
+type Listener = (event: object) => void
 
 /** A data channel whose other side and buffer are the spec. */
 class FakeDataChannel implements RtcDataChannel {

@@ -44,6 +44,15 @@ interface End extends MemoryChannel {
  * `highWaterBytes` bounds them. Messages are copied once; a larger one than 256 KiB is `invalid-option`.
  *
  * @param options see `MemoryChannelOptions`. Throws `invalid-option`, which names the field.
+ * @example
+ * import { memoryChannelPair } from 'lighthouse-peer/mux'
+ *
+ * const [near, far] = memoryChannelPair()
+ * far.message$.subscribe({ next: message => console.log(message.join()), complete: () => console.log('closed') })
+ * near.send(Uint8Array.of(1, 2, 3))
+ * near.close()
+ * // → 1,2,3
+ * // → closed
  */
 export function memoryChannelPair(options: MemoryChannelOptions = {}): readonly [MemoryChannel, MemoryChannel] {
   verifyOptions(options, {

@@ -40,6 +40,25 @@ export interface TcpSocket {
  * to 512 KiB and a message.
  *
  * @param socket connected, or about to be, and not read from by anybody else. Throws `invalid-option` for what is no socket.
+ * @example
+ * import { connect, createServer } from 'node:net'
+ * import { tcpChannel$ } from 'lighthouse-peer/mux/tcp'
+ * import { switchMap, take } from 'rxjs'
+ *
+ * const server = createServer(socket => {
+ *   socket.end('hello')
+ *   server.close()
+ * })
+ * server.listen(0, '127.0.0.1', () => {
+ *   const { port } = server.address() as { readonly port: number }
+ *   tcpChannel$(connect(port, '127.0.0.1'))
+ *     .pipe(
+ *       switchMap(({ message$ }) => message$),
+ *       take(1),
+ *     )
+ *     .subscribe(message => console.log(new TextDecoder().decode(message)))
+ * })
+ * // → hello
  */
 export function tcpChannel$(socket: TcpSocket): Observable<ByteChannel> {
   verifyOptions({ socket }, { socket: having('write', 'pause', 'resume', 'destroy', 'on') })

@@ -134,6 +134,27 @@ function byteSocket(socket: Socket): ByteSocket {
 /**
  * Loopback TCP by node:net: exclusive binds, no delay, half-open sockets. Connections of other users of this machine are
  * reset, and so are those that were closed before it was known whose they are.
+ *
+ * @example
+ * import { nodeTcp } from 'lighthouse-peer/mux/tcp'
+ * import { filter, mergeMap, take } from 'rxjs'
+ *
+ * // Emits its port, then every connection; here one that it makes itself.
+ * nodeTcp
+ *   .listen$({ host: '127.0.0.1', port: 0 })
+ *   .pipe(
+ *     mergeMap(event => (event.type === 'socket' ? event.socket.event$ : dialled(event.port).event$)),
+ *     filter(event => event.type === 'chunk'),
+ *     take(1),
+ *   )
+ *   .subscribe(({ bytes }) => console.log(new TextDecoder().decode(bytes)))
+ *
+ * function dialled(port: number): ReturnType<typeof nodeTcp.dial> {
+ *   const socket = nodeTcp.dial({ host: '127.0.0.1', port })
+ *   socket.write(new TextEncoder().encode('hello'))
+ *   return socket
+ * }
+ * // → hello
  */
 export const nodeTcp: TcpPort = {
   listen$({ port, host }) {

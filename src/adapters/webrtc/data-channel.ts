@@ -27,9 +27,9 @@ export interface RtcDataChannel {
   /** Closes it once what was sent has left. */
   close(): void
   /** For `open`, `message`, `bufferedamountlow`, `error` and `close`. */
-  addEventListener(type: string, listener: (event: { readonly data?: unknown }) => void): void
+  addEventListener(type: string, listener: (event: object) => void): void
   /** Takes a listener away. */
-  removeEventListener(type: string, listener: (event: { readonly data?: unknown }) => void): void
+  removeEventListener(type: string, listener: (event: object) => void): void
 }
 
 /** Undefined for text and whatever else is no bytes. Not `instanceof`, which another realm's buffer would fail. */
@@ -52,6 +52,33 @@ function bytesOf(data: unknown): Uint8Array | undefined {
  *
  * @param channel its `binaryType` and `bufferedAmountLowThreshold` are set.
  * @param options `highWaterBytes` (default 256 KiB). Throws `invalid-option` for what is no data channel.
+ * @example
+ * // In a browser, RTCPeerConnection is there.
+ * import { RTCPeerConnection } from 'node-datachannel/polyfill'
+ * import { rtcChannel$ } from 'lighthouse-peer/mux'
+ * import { switchMap, take } from 'rxjs'
+ *
+ * const [near, far] = [new RTCPeerConnection(), new RTCPeerConnection()]
+ * near.onicecandidate = ({ candidate }) => candidate && far.addIceCandidate(candidate)
+ * far.onicecandidate = ({ candidate }) => candidate && near.addIceCandidate(candidate)
+ * far.ondatachannel = ({ channel }) => {
+ *   rtcChannel$(channel)
+ *     .pipe(
+ *       switchMap(({ message$ }) => message$),
+ *       take(1),
+ *     )
+ *     .subscribe(message => {
+ *       console.log(message.join())
+ *       near.close()
+ *       far.close()
+ *     })
+ * }
+ * rtcChannel$(near.createDataChannel('data')).subscribe(channel => channel.send(Uint8Array.of(1, 2, 3)))
+ * await near.setLocalDescription(await near.createOffer())
+ * await far.setRemoteDescription(near.localDescription!)
+ * await far.setLocalDescription(await far.createAnswer())
+ * await near.setRemoteDescription(far.localDescription!)
+ * // → 1,2,3
  */
 export function rtcChannel$(
   channel: RtcDataChannel,
@@ -89,8 +116,8 @@ export function rtcChannel$(
       reader?.error(error)
       subscriber.error(error)
     }
-    const onMessage = ({ data }: { readonly data?: unknown }): void => {
-      const bytes = bytesOf(data)
+    const onMessage = (event: { readonly data?: unknown }): void => {
+      const bytes = bytesOf(event.data)
       if (bytes === undefined) return fail(new LighthouseError('protocol-violation', 'a message that is no bytes'))
       if (reader !== undefined) return reader.next(bytes)
       early.push(bytes)

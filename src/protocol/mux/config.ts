@@ -5,6 +5,13 @@ import { headerBytes, maxSentDataBytes, type MuxAgreement } from './frame.js'
 /**
  * The settings of this project. Where RST was agreed, both sides are of this project and the keep-alive is shorter: a
  * killed process is noticed within 17 s, and an outage of 10 s is survived; others get the 10 s and 30 s that they expect.
+ *
+ * @example
+ * import { defaultMuxConfig, multiplex } from 'lighthouse-peer/operators'
+ *
+ * const config = { ...defaultMuxConfig('client', { version: 2, rst: true }), maxStreams: 16 }
+ * console.log(config.keepAliveTicks, config.silentTicks, typeof multiplex(config))
+ * // → 1 15 function
  */
 export function defaultMuxConfig(role: MuxConfig['role'], agreement: MuxAgreement): MuxConfig {
   return {

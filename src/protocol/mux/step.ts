@@ -33,7 +33,16 @@ export function createMux(config: MuxConfig): MuxState {
   }
 }
 
-/** The IDs that this side gives to the streams it opens, in order: 3, 5, 7, … or 2, 4, 6, … */
+/**
+ * The IDs that this side gives to the streams it opens, in order: 3, 5, 7, … or 2, 4, 6, …
+ *
+ * @example
+ * import { streamIds } from 'lighthouse-peer/operators'
+ *
+ * const ids = streamIds('client')
+ * console.log(ids.next().value, ids.next().value)
+ * // → 3 5
+ */
 export function* streamIds(role: MuxConfig['role']): Generator<number, never> {
   for (let id = role === 'client' ? 3 : 2; ; id += 2) yield id
 }
