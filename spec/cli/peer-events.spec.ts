@@ -4,7 +4,7 @@ import { createOutput } from '../../src/cli/output.js'
 import { createLog } from '../../src/cli/log.js'
 import type { LogLevel } from '../../src/cli/options.js'
 import type { Context } from '../../src/cli/commands/context.js'
-import { eventTeller } from '../../src/cli/commands/peer-events.js'
+import { eventReporter } from '../../src/cli/commands/peer-events.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
 import { fakeIo } from './support/fake-io.js'
 import { temporaryFolders } from './support/temporary.js'
@@ -15,7 +15,7 @@ function scene({ json = false, level }: { json?: boolean; level?: LogLevel } = {
   const home = temporary()
   const io = fakeIo(home)
   const context = { io, home, output: createOutput(io, json), globals: {} } as unknown as Context
-  return { home, io, tell: eventTeller(context, createLog(io, level)) }
+  return { home, io, tell: eventReporter(context, createLog(io, level)) }
 }
 
 const lines = (text: string): readonly string[] => text.split('\n').filter(line => line !== '')

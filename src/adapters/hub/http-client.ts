@@ -119,7 +119,7 @@ export function fetchHubClient(hub: string | URL): HubClient {
   const ask$ = (path: string, init: Request = {}): Observable<Answer> => request$(path, init, readAnswer)
 
   /** The text of a 200 as `parse` reads it; undefined for 404. */
-  function look$<Value>(path: string, parse: (text: string) => Value | undefined): Observable<Value | undefined> {
+  function lookUp$<Value>(path: string, parse: (text: string) => Value | undefined): Observable<Value | undefined> {
     return ask$(path).pipe(
       map(answer => {
         if (answer.status === 404) return undefined
@@ -142,8 +142,8 @@ export function fetchHubClient(hub: string | URL): HubClient {
 
   return {
     resolve$: nickname =>
-      look$(`/v1/resolve/${encodeURIComponent(nickname)}`, text => (isPublicKey(text) ? text : undefined)),
-    balance$: pubKey => look$(`/v1/coins?pub_key=${encodeURIComponent(pubKey)}`, parseCoins),
+      lookUp$(`/v1/resolve/${encodeURIComponent(nickname)}`, text => (isPublicKey(text) ? text : undefined)),
+    balance$: pubKey => lookUp$(`/v1/coins?pub_key=${encodeURIComponent(pubKey)}`, parseCoins),
     register$: ({ pubKey, nickname, signature, invite }) =>
       ask$('/v1/register', {
         method: 'POST',

@@ -25,7 +25,7 @@ export class FileChanged extends Error {
 const readBytes = 65_536
 
 /** How often a file may be found fresh from being written to before it counts as being written all the time. */
-const looks = 4
+const maxChecks = 4
 
 /** A strong entity tag. Without the number of the device, which may be another one after a restart. */
 export function entityTag({ ino, size, mtimeNs, ctimeNs }: FileState): string {
@@ -38,7 +38,7 @@ export function entityTag({ ino, size, mtimeNs, ctimeNs }: FileState): string {
  */
 export async function settledVersion(file: OpenFile, signal: AbortSignal): Promise<FileState> {
   let state = file.stats
-  for (let look = 1; look <= looks; look += 1) {
+  for (let check = 1; check <= maxChecks; check += 1) {
     const waitMs = unsettledMs(state, Date.now())
     if (waitMs === 0) return state
     await setTimeout(waitMs, undefined, { signal })

@@ -33,7 +33,7 @@ export interface ListedPage {
 export const pageEntries = 1000
 
 /** Entries that are examined at once, on Node's four threads for files. */
-const lookedAtOnce = 16
+const inspectedAtOnce = 16
 
 type Key = Pick<ListedEntry, 'name' | 'kind'>
 
@@ -82,7 +82,7 @@ function describe(name: string, kind: ListedEntry['kind'], { size, mtimeMs }: Bi
 }
 
 /** Opens an entry as a request would. A link counts as what it leads to. */
-async function lookInside({ root, realPath }: Folder, name: string): Promise<ListedEntry | undefined> {
+async function inspectInside({ root, realPath }: Folder, name: string): Promise<ListedEntry | undefined> {
   const way = realPath.slice(root.path.length).split(sep).filter(Boolean)
   const target = await openInside(root, [...way, name])
   await target?.handle.close()
@@ -101,7 +101,7 @@ async function mayRead(path: string, kind: ListedEntry['kind']): Promise<boolean
 }
 
 /** An entry's details, or why it is not shown; undefined if it has disappeared. */
-async function look(folder: Folder, name: string): Promise<ListedEntry | LeftOutReason | undefined> {
+async function inspect(folder: Folder, name: string): Promise<ListedEntry | LeftOutReason | undefined> {
   const path = join(folder.path, name)
   const stats = await lstat(path, { bigint: true }).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined
@@ -109,7 +109,7 @@ async function look(folder: Folder, name: string): Promise<ListedEntry | LeftOut
     throw error
   })
   if (stats === undefined || stats === 'unreadable') return stats
-  if (stats.isSymbolicLink()) return (await lookInside(folder, name)) ?? 'link'
+  if (stats.isSymbolicLink()) return (await inspectInside(folder, name)) ?? 'link'
   const kind = kindOf(stats)
   if (kind === undefined) return stats.isFile() ? 'unreadable' : 'special'
   const { kept } = folder.root
@@ -117,7 +117,7 @@ async function look(folder: Folder, name: string): Promise<ListedEntry | LeftOut
     kind === 'file' ? kept.isKeptFile(folder.realPath, name, stats) : kept.isHome(join(folder.realPath, name))
   if (await isKept) return 'private'
   if (!(await mayRead(path, kind))) return 'unreadable'
-  if (kind === 'file' && isPrivateLink(stats)) return (await lookInside(folder, name)) ?? 'private'
+  if (kind === 'file' && isPrivateLink(stats)) return (await inspectInside(folder, name)) ?? 'private'
   return describe(name, kind, stats)
 }
 
@@ -140,7 +140,7 @@ async function classify(
   if (dirent.isFile()) return { name, kind: 'file' }
   if (dirent.isDirectory()) return { name, kind: 'directory' }
   // A link, or a file system that does not report types.
-  return look(folder, name)
+  return inspect(folder, name)
 }
 
 /**
@@ -165,9 +165,9 @@ export async function listFolder(root: SharedRoot, entry: OpenEntry, after?: str
   }
   const page = keys.slice(0, pageEntries)
   const entries: ListedEntry[] = []
-  for (let first = 0; first < page.length; first += lookedAtOnce) {
-    const some = page.slice(first, first + lookedAtOnce)
-    for (const found of await Promise.all(some.map(({ name }) => look(folder, name)))) {
+  for (let first = 0; first < page.length; first += inspectedAtOnce) {
+    const some = page.slice(first, first + inspectedAtOnce)
+    for (const found of await Promise.all(some.map(({ name }) => inspect(folder, name)))) {
       if (typeof found === 'string') leave(found)
       else if (found !== undefined) entries.push(found)
     }

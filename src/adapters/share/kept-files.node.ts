@@ -77,8 +77,8 @@ export class KeptFiles {
   /** Whether a folder is somebody's home. Nothing in it is served, unless it is the shared folder itself. */
   async isHome(folder: string): Promise<boolean> {
     if (folder === this.home) return true
-    const looks = Object.entries(homeMarks).map(([name, mark]) => begins(join(folder, name), mark))
-    return (await Promise.all(looks)).includes(true)
+    const checks = Object.entries(homeMarks).map(([name, mark]) => begins(join(folder, name), mark))
+    return (await Promise.all(checks)).includes(true)
   }
 
   /**
@@ -104,10 +104,10 @@ export class KeptFiles {
   }
 
   async #isDatabase(folder: string, name: string): Promise<boolean> {
-    const looks = databaseNames(name).flatMap(database =>
+    const checks = databaseNames(name).flatMap(database =>
       Object.entries(databaseMarks).map(([ending, head]) => begins(join(folder, database + ending), head)),
     )
-    return (await Promise.all(looks)).includes(true)
+    return (await Promise.all(checks)).includes(true)
   }
 
   /** What the own home keeps right now: files come and go and are replaced while the peer runs. */

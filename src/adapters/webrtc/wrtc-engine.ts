@@ -11,12 +11,12 @@ const quirks: RtcQuirks = {
   highWaterBytes: 512 * 1024,
 }
 
-/** Sets a description, and tells which one when that has succeeded. */
-function telling(set: (description: Description) => unknown, told: (description: Description) => void) {
+/** Sets a description, and reports it once that has succeeded. */
+function notifying(set: (description: Description) => unknown, onSet: (description: Description) => void) {
   return async (description: Description): Promise<void> => {
     await set(description)
     const { type, sdp } = description
-    told({ type, sdp })
+    onSet({ type, sdp })
   }
 }
 
@@ -34,8 +34,8 @@ function keepingDescriptions(implementation: WebRtcImplementation): WebRtcImplem
         if (key === 'localDescription') return local
         if (key === 'remoteDescription') return remote
         const set = read() as (description: Description) => unknown
-        if (key === 'setLocalDescription') return telling(set, description => (local = description))
-        if (key === 'setRemoteDescription') return telling(set, description => (remote = description))
+        if (key === 'setLocalDescription') return notifying(set, description => (local = description))
+        if (key === 'setRemoteDescription') return notifying(set, description => (remote = description))
         return set
       },
     }

@@ -44,8 +44,8 @@ const hubPorts = 20
 /** From one peer's block of ports to the other's. */
 const blockDistance = 100
 
-/** How often the screen looks at what alice carries. */
-const lookMs = 1_000
+/** How often the screen polls what alice carries. */
+const pollMs = 1_000
 
 /** From start to signed in; a busy machine needs a few seconds. */
 const readyLimitMs = 30_000
@@ -67,7 +67,7 @@ function copyMedia(folder: string): void {
   }
 }
 
-/** What a program said about its failure. */
+/** How a program reported its failure. */
 function failureOf(messages: readonly Message[]): LighthouseError | undefined {
   return messages.map(({ error }) => failureIn(error)).find(failure => failure !== undefined)
 }
@@ -78,7 +78,7 @@ function describeExit({ program, ending }: ExitedProcess): string {
 }
 
 /** The first message of a type. Rejects when the program ends before, or says nothing of the kind for half a minute. */
-async function said(
+async function firstMessage(
   program: Program,
   type: string,
   also: (message: Message) => boolean = () => true,
@@ -98,7 +98,7 @@ async function said(
 async function startHub(group: ProcessGroup, home: string): Promise<{ readonly url: string; readonly moved: boolean }> {
   const attempt = async (port: number): Promise<string> => {
     const hub = group.start('hub', ['hub', '--home', home, '--host', '127.0.0.1', '--port', String(port), '--json'])
-    const { url } = await said(hub, 'ready')
+    const { url } = await firstMessage(hub, 'ready')
     group.watch(hub)
     return String(url)
   }
@@ -124,8 +124,8 @@ async function register(group: ProcessGroup, home: string, hub: string, nickname
 /** Starts a peer; resolves with its proxy's URL once it is signed in. */
 async function startPeer(group: ProcessGroup, name: string, args: readonly string[]): Promise<string> {
   const peer = group.start(name, ['up', '--json', '--no-open', ...args])
-  const ready = await said(peer, 'ready')
-  await said(peer, 'hub', ({ state }) => (state as { type?: unknown } | undefined)?.type === 'authenticated')
+  const ready = await firstMessage(peer, 'ready')
+  await firstMessage(peer, 'hub', ({ state }) => (state as { type?: unknown } | undefined)?.type === 'authenticated')
   group.watch(peer)
   return new URL('/', String((ready.addresses as { proxy?: unknown }).proxy)).href
 }
@@ -158,7 +158,7 @@ async function assemble(
 
 /** One line for each change in alice's `/stats`. */
 function followChanges$({ output }: Context, aliceHome: string): Observable<never> {
-  return timer(0, lookMs).pipe(
+  return timer(0, pollMs).pipe(
     // A request without an answer is skipped: if alice is gone, her process has ended.
     exhaustMap(() => askPeer(aliceHome, 'GET', '/stats', readStats).catch(unlessSilent)),
     mergeMap(answer => (answer === undefined ? [] : [answer.value])),

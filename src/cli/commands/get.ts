@@ -29,7 +29,7 @@ export interface GetValues {
 }
 
 /** How often progress is shown while nothing comes, as when a transfer is held for want of coins. */
-const lookAgainMs = 1_000
+const progressPeriodMs = 1_000
 
 interface Fetch {
   /** Without progress where a terminal shows the bytes themselves. */
@@ -68,7 +68,7 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
     notice,
   })
   let resumedFrom: number | undefined
-  const tell = (event: DownloadEvent): void => {
+  const report = (event: DownloadEvent): void => {
     switch (event.type) {
       case 'began':
         if (resumedFrom === undefined && event.from > 0) notice(`Resuming at ${formatBytes(event.from)}.`)
@@ -85,14 +85,14 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
         show()
     }
   }
-  const told$ = merge(
-    download$({ home, address, into, bound }).pipe(tap(tell)),
-    timer(lookAgainMs, lookAgainMs).pipe(tap(show), ignoreElements()),
+  const running$ = merge(
+    download$({ home, address, into, bound }).pipe(tap(report)),
+    timer(progressPeriodMs, progressPeriodMs).pipe(tap(show), ignoreElements()),
   ).pipe(
     takeWhile(({ type }) => type !== 'whole'),
     failOnInterrupt(io),
   )
-  await lastValueFrom(told$, { defaultValue: undefined }).finally(() => progress.clear())
+  await lastValueFrom(running$, { defaultValue: undefined }).finally(() => progress.clear())
   return resumedFrom ?? into.length
 }
 

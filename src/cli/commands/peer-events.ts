@@ -13,22 +13,22 @@ const deniable: ReadonlySet<EvidenceKind> = new Set(['rollback', 'forged'])
 /** The hub was caught: notifies the user, and stores the evidence. `full` are kinds for which no more is stored. */
 function keepEvidence({ output, home }: Context, event: EventOf<'evidence'>, full: Set<EvidenceKind>): void {
   const { type, ...evidence } = event
-  const said = `The hub ${deniable.has(event.kind) ? 'may not be' : 'is not'} honest: ${event.message}.`
+  const sentence = `The hub ${deniable.has(event.kind) ? 'may not be' : 'is not'} honest: ${event.message}.`
   let path: string | undefined
   try {
     path = writeEvidence(home, evidence, Date.now())
   } catch (error) {
     output.notice(
-      `${said} The evidence could not be stored: ${error instanceof Error ? error.message : String(error)}.`,
+      `${sentence} The evidence could not be stored: ${error instanceof Error ? error.message : String(error)}.`,
     )
     return
   }
   if (output.json) output.result({ type, kind: event.kind, message: event.message, path }, '')
-  if (path !== undefined) return output.notice(`${said} The evidence is in ${path}.`)
-  if (full.has(event.kind)) return output.notice(said)
+  if (path !== undefined) return output.notice(`${sentence} The evidence is in ${path}.`)
+  if (full.has(event.kind)) return output.notice(sentence)
   full.add(event.kind)
   output.notice(
-    `${said} It was not stored: there are already a hundred files of evidence of the kind "${event.kind}". Move them away first.`,
+    `${sentence} It was not stored: there are already a hundred files of evidence of the kind "${event.kind}". Move them away first.`,
   )
 }
 
@@ -51,7 +51,7 @@ function levelOf({ code }: LighthouseError, otherwise: 'info' | 'warn' | 'error'
 }
 
 /** Logs what happens to a running peer, and shows the owner what concerns them. */
-export function eventTeller(context: Context, log: Logger): (event: PeerEvent) => void {
+export function eventReporter(context: Context, log: Logger): (event: PeerEvent) => void {
   const full = new Set<EvidenceKind>()
   return event => {
     switch (event.type) {

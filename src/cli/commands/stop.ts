@@ -8,12 +8,12 @@ import type { Context } from './context.js'
 const stopLimitMs = 15_000
 
 /** The operating system does not notify us when another process ends, so it has to be polled. */
-const lookAgainMs = 50
+const pollMs = 50
 
 /** True once there is no such process, false when the time is over. */
 async function isGone(pid: number): Promise<boolean> {
   if (!isAlive(pid)) return true
-  const gone$ = timer(lookAgainMs, lookAgainMs).pipe(
+  const gone$ = timer(pollMs, pollMs).pipe(
     filter(() => !isAlive(pid)),
     map(() => true),
     take(1),

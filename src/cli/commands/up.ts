@@ -39,7 +39,7 @@ import { type RunFile, readRunFile, runPath, writeRunFile } from '../running.js'
 import { defaultShare, parseShare } from '../share.js'
 import { askRegistration } from './ask-registration.js'
 import type { Context } from './context.js'
-import { eventTeller } from './peer-events.js'
+import { eventReporter } from './peer-events.js'
 
 /** Options of `up`. */
 export interface UpValues extends EngineValues {
@@ -136,7 +136,7 @@ function runPeer$(
   options: { readonly share: Share | undefined; readonly opens: boolean },
 ): Observable<ExitCode> {
   const { io, home, globals } = context
-  const tell = eventTeller(context, createLog(io, globals.logLevel))
+  const reportEvent = eventReporter(context, createLog(io, globals.logLevel))
   return peer$.pipe(
     switchMap(peer => {
       writeRunFile(home, { ...run, url: peer.addresses.proxy })
@@ -144,7 +144,7 @@ function runPeer$(
       return merge(
         followHub$(context, peer.state$),
         followCoins$(context, peer.coins$),
-        peer.event$.pipe(tap(tell), ignoreElements()),
+        peer.event$.pipe(tap(reportEvent), ignoreElements()),
         options.opens ? openDashboard$(context, peer.addresses.proxy) : EMPTY,
         peer.stopRequested$.pipe(map(() => exitCodes.done)),
       )

@@ -42,17 +42,17 @@ function lengthOf({ 'content-length': length }: IncomingHttpHeaders): number | u
 
 function judgePart(headers: IncomingHttpHeaders, held: Held | undefined): BodyAction {
   const wrong = (what: string): CommandFailure => new CommandFailure('not-as-announced', what)
-  const said = headers['content-range'] ?? ''
-  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(said)
+  const sentRange = headers['content-range'] ?? ''
+  const range = /^bytes (\d+)-(\d+)\/(\d+|\*)$/.exec(sentRange)
   if (held === undefined || range === null) throw wrong('it sent a range that was not requested')
   const [first, last] = [Number(range[1]), Number(range[2])]
   const { etag } = held.version
   const size = held.version.size ?? (range[3] === '*' ? last + 1 : Number(range[3]))
   if (first !== held.from || last !== size - 1 || (range[3] !== '*' && Number(range[3]) !== size)) {
-    throw wrong(`bytes ${held.from} to ${size - 1} of ${size} were requested, and it sent "${said}"`)
+    throw wrong(`bytes ${held.from} to ${size - 1} of ${size} were requested, and it sent "${sentRange}"`)
   }
   if ((lengthOf(headers) ?? last - first + 1) !== last - first + 1)
-    throw wrong(`the length of "${said}" does not match`)
+    throw wrong(`the length of "${sentRange}" does not match`)
   // A range without an ETag cannot be compared, so it is not appended.
   if (headers.etag === undefined) throw wrong('it sent a range without an ETag')
   if (headers.etag !== etag) throw wrong('the range is from another version of the file')

@@ -42,7 +42,7 @@ export function describeGetFailure(
 ): Failure {
   const isCoins = code === 'no-coins'
   const about = isCoins ? 'out of coins: ' : aboutFile.has(code) ? `${text}: ` : ''
-  const said = /[.!?]$/.test(message) ? message : `${message}.`
+  const sentence = /[.!?]$/.test(message) ? message : `${message}.`
   const more = isCoins ? priceText(into) : code === 'no-such-file' ? asUrlText(file) : ''
-  return { code, message: `${about}${said}${more}${keptText(into)}` }
+  return { code, message: `${about}${sentence}${more}${keptText(into)}` }
 }

@@ -12,7 +12,7 @@ export type Target =
   | { readonly type: 'stdout' }
 
 /** Undefined where nothing is. Throws `store-failed` for a path that cannot be one. */
-function look(stat: typeof lstatSync, path: string): Stats | undefined {
+function statOf(stat: typeof lstatSync, path: string): Stats | undefined {
   try {
     return stat(path, { throwIfNoEntry: false })
   } catch (error) {
@@ -28,10 +28,10 @@ export function targetOf(cwd: string, output: string | undefined, name: string, 
   // The name that stands for our own stdout; opened as a file it would begin at its front.
   if (output === '-' || output === '/dev/stdout') return { type: 'stdout' }
   const given = resolve(cwd, output ?? '')
-  const there = look(statSync, given)
+  const there = statOf(statSync, given)
   if (there?.isFIFO() === true || there?.isCharacterDevice() === true) return { type: 'stream', path: given }
   const path = there?.isDirectory() === true ? join(given, name) : given
-  const present = look(lstatSync, path)
+  const present = statOf(lstatSync, path)
   if (present !== undefined && !present.isFile() && !present.isSymbolicLink()) {
     throw new CommandFailure('file-exists', `"${path}" exists and is not a file`)
   }
