@@ -1,5 +1,5 @@
 /**
- * `protocol/http-guard.ts` as Express middleware: who may talk to a loopback listener, and what pages may do with the
+ * `protocol/http/guard.ts` as Express middleware: who may talk to a loopback listener, and what pages may do with the
  * answers. Used by the proxy and the data server; the rules are in the protocol.
  */
 import type { IncomingMessage } from 'node:http'
@@ -142,6 +142,3 @@ export function securityHeaders(): RequestHandler {
     next()
   }
 }
-
-export { contentSecurityPolicy } from './page.node.js'
-export { type Problem, sendProblem } from './problem.node.js'

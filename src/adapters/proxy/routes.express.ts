@@ -12,14 +12,9 @@ import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { statsLine } from '../../protocol/peer/stats-line.js'
 import { dashboardAssets } from './dashboard-page.node.js'
 import { eventStream } from './event-stream.node.js'
-import {
-  confirmPage,
-  contentSecurityPolicy,
-  guard,
-  type Problem,
-  securityHeaders,
-  sendProblem,
-} from '../http/guard.express.js'
+import { confirmPage, guard, securityHeaders } from '../http/guard.express.js'
+import { contentSecurityPolicy } from '../http/page.node.js'
+import { type Problem, sendProblem } from '../http/problem.node.js'
 import type { ProxyBackend } from './backend.js'
 import { peerRequests } from './peer.node.js'
 import { sendFailure } from './proxy-problem.node.js'
