@@ -24,14 +24,19 @@ const littleEndian = endianness() === 'LE'
 /** Local ports of connections that this process made itself. The kernel gives each to one socket at a time. */
 const ownPorts = new Set<number>()
 
-/** Marks a connection that this process makes, so that its own listeners need not ask whose it is. */
-export function markOwn(socket: Socket): void {
+/** Calls back with the local port of a connection that this process makes when it is made, and again when it has ended. */
+export function followLocalPort(socket: Socket, follow: (port: number, open: boolean) => void): void {
   socket.once('connect', () => {
     const { localPort } = socket
     if (localPort === undefined) return
-    ownPorts.add(localPort)
-    socket.once('close', () => ownPorts.delete(localPort))
+    follow(localPort, true)
+    socket.once('close', () => follow(localPort, false))
   })
+}
+
+/** Marks a connection that this process makes, so that its own listeners need not ask whose it is. */
+export function markOwn(socket: Socket): void {
+  followLocalPort(socket, (port, open) => (open ? ownPorts.add(port) : ownPorts.delete(port)))
 }
 
 /** Runs the work once for all who ask within one turn of the event loop, with what they asked, at the end of that turn. */

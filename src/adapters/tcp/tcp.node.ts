@@ -4,7 +4,7 @@ import type { ByteSocket, SocketEvent, TcpListenEvent, TcpPort } from '../../por
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { enqueue } from '../../protocol/mux/schedule.js'
 import { listenError } from './listen-error.js'
-import { localUser$, markOwn } from './local-user.node.js'
+import { followLocalPort, localUser$, markOwn } from './local-user.node.js'
 import { PatientSocket } from './patient-socket.node.js'
 
 /**
@@ -200,14 +200,7 @@ export const nodeTcp: TcpPort = {
     // Until somebody subscribes: the system keeps what arrives before.
     socket.pause()
     markOwn(socket)
-    if (onLocalPort !== undefined) {
-      socket.once('connect', () => {
-        const { localPort } = socket
-        if (localPort === undefined) return
-        onLocalPort(localPort, true)
-        socket.once('close', () => onLocalPort(localPort, false))
-      })
-    }
+    if (onLocalPort !== undefined) followLocalPort(socket, onLocalPort)
     return byteSocket(socket)
   },
 }
