@@ -11,7 +11,7 @@ import { groupFrames } from '../src/protocol/mux/pack.js'
 import { createMux, step } from '../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../src/protocol/mux/config.js'
 import type { MuxEvent, MuxState } from '../src/protocol/mux/state.js'
-import { encodeFrame, encodeFrames, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, maxSentDataBytes, type MuxVersion } from '../src/protocol/mux/frame.js'
 
 const rounds = 5
 const totalBytes = 256 * 1024 * 1024
@@ -80,7 +80,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
   const data = new Uint8Array(dataBytes).fill(7)
   const value: Frame = { command: 'psh', streamId: 3, data }
   const count = Math.floor(totalBytes / dataBytes)
-  const wire = encodeFrame(value, 2)
+  const wire = encodeFrames([value], 2)
   const message = new Uint8Array(wire.length * Math.max(1, Math.floor(65_536 / wire.length)))
   for (let offset = 0; offset < message.length; offset += wire.length) message.set(wire, offset)
   const agreement = { version: 2, rst: true } as const
@@ -103,7 +103,7 @@ async function codec(dataBytes: number): Promise<readonly Row[]> {
         )
         return count * dataBytes
       }),
-      bytesPerFrame: Math.round((await allocated(() => encodeFrame(value, 2))) / framesPerValue),
+      bytesPerFrame: Math.round((await allocated(() => encodeFrames([value], 2))) / framesPerValue),
     },
     {
       what: `deframe(), ${name} data, 64 KiB chunks`,

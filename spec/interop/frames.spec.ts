@@ -1,6 +1,6 @@
 import { beforeAll, expect, it } from '@jest/globals'
 import { createHash } from 'node:crypto'
-import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
 import { describeIf, hasGoSmux } from '../support/requires.js'
 import { judgeByGo } from './support/go-judge.js'
 import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'
@@ -15,11 +15,11 @@ const batch = 5_000
 const hashOf = (data: Uint8Array): string => createHash('sha256').update(data).digest('hex')
 const join = (...parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
 const bare = (command: 'syn' | 'fin' | 'nop', streamId: number, version: MuxVersion = 1): Uint8Array =>
-  encodeFrame({ command, streamId }, version)
+  encodeFrames([{ command, streamId }], version)
 const psh = (streamId: number, data: Uint8Array, version: MuxVersion = 1): Uint8Array =>
-  encodeFrame({ command: 'psh', streamId, data }, version)
+  encodeFrames([{ command: 'psh', streamId, data }], version)
 const upd = (streamId: number, consumed: number, window: number, version: MuxVersion = 2): Uint8Array =>
-  encodeFrame({ command: 'upd', streamId, consumed, window }, version)
+  encodeFrames([{ command: 'upd', streamId, consumed, window }], version)
 const withSize = (frame: Uint8Array, size: number): Uint8Array => {
   const changed = frame.slice()
   new DataView(changed.buffer).setUint16(2, size, true)

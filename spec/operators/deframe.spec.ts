@@ -3,14 +3,14 @@ import { map, of, Subject } from 'rxjs'
 import { deframe, deframeBatch } from '../../src/operators/deframe.js'
 import { frame } from '../../src/operators/frame.js'
 import { LighthouseError } from '../../src/protocol/errors.js'
-import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
 const data: Frame = { command: 'psh', streamId: 3, data: Uint8Array.of(1, 2, 3, 4) }
 const [syn, psh, fin] = [
-  encodeFrame({ command: 'syn', streamId: 3 }, 1),
-  encodeFrame(data, 1),
-  encodeFrame({ command: 'fin', streamId: 3 }, 1),
+  encodeFrames([{ command: 'syn', streamId: 3 }], 1),
+  encodeFrames([data], 1),
+  encodeFrames([{ command: 'fin', streamId: 3 }], 1),
 ] as const
 const values: Record<string, Uint8Array> = {
   // As drawn: a frame and a half, the other half, three frames.

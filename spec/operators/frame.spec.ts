@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { of, Subject } from 'rxjs'
 import { frame } from '../../src/operators/frame.js'
-import { encodeFrame, encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
 import { marbles } from '../support/marbles.js'
 
 const values: Record<string, Frame | readonly Frame[]> = {
@@ -15,8 +15,8 @@ const values: Record<string, Frame | readonly Frame[]> = {
 const syn: Frame = { command: 'syn', streamId: 3 }
 const fin: Frame = { command: 'fin', streamId: 3 }
 const results = {
-  a: encodeFrame(values['s'] as Frame, 2),
-  b: encodeFrame(values['p'] as Frame, 2),
+  a: encodeFrames([values['s'] as Frame], 2),
+  b: encodeFrames([values['p'] as Frame], 2),
   c: encodeFrames(values['f'] as readonly Frame[], 2),
 }
 const through = frame({ version: 2 })
@@ -47,7 +47,7 @@ describe('frame', () => {
         values,
         through: frame(),
         expected: 'a|',
-        results: { a: encodeFrame(syn, 1) },
+        results: { a: encodeFrames([syn], 1) },
         subscribed: '^!',
       })
     })

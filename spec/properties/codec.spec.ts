@@ -9,7 +9,7 @@ import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxState } from '../../src/protocol/mux/state.js'
 import {
-  encodeFrame,
+  encodeFrames,
   type Frame,
   headerBytes,
   maxDataBytes,
@@ -98,7 +98,7 @@ describe('frames and bytes', () => {
     )
     fc.assert(
       fc.property(run, ([agreed, frames, lengths, asBuffer]) => {
-        const bytes = join(frames.map(frame => encodeFrame(frame, agreed.version)))
+        const bytes = join(frames.map(frame => encodeFrames([frame], agreed.version)))
         let state = createDeframer(agreed)
         const back: Frame[] = []
         for (const chunk of cut(asBuffer ? Buffer.from(bytes) : bytes, lengths)) {
@@ -193,7 +193,7 @@ function randomFrame(random: (below: number) => number): Frame {
 function randomChunk(random: (below: number) => number): Uint8Array {
   const kind = random(10)
   if (kind === 0) return Uint8Array.from({ length: random(40) }, () => random(256))
-  const bytes = encodeFrame(randomFrame(random), 2)
+  const bytes = encodeFrames([randomFrame(random)], 2)
   if (kind < 3 && bytes.length > 0) bytes[random(Math.min(bytes.length, 12))] = random(256)
   return kind < 6 ? bytes.subarray(random(4) === 0 ? random(bytes.length) : 0, bytes.length - random(3)) : bytes
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
 import { createDeframer, stepDeframer } from '../../src/protocol/mux/deframer.js'
-import { encodeFrame, type Frame } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
 import { memoryReceipts } from '../support/memory-receipts.node.js'
 import { memoryChannelPair } from '../support/memory-channel.js'
 import { memorySocket } from '../support/memory-socket.js'
@@ -27,7 +27,7 @@ const tries = sized(200, 1_000)
 function endless() {
   return memorySocket({
     onStart: socket => {
-      for (let offset = 0; !socket.held && offset < 600_000; offset += 65_536) {
+      for (let offset = 0; !socket.paused && offset < 600_000; offset += 65_536) {
         socket.receive(patternBytes(1, offset, 65_536))
       }
     },
@@ -66,12 +66,12 @@ function connect(time: VirtualTime, peer: CoinPeer, name: string, consumer = che
       }
       // Reads at once whatever comes, so that no window holds it.
       for (const [streamId, total] of consumed) say({ command: 'upd', streamId, consumed: total, window: 4_194_304 })
-      for (const socket of dialled) if (!socket.held) socket.receive(patternBytes(1, 0, 65_536))
+      for (const socket of dialled) if (!socket.paused) socket.receive(patternBytes(1, 0, 65_536))
     },
   })
   const say = (...frames: Frame[]): void => {
     if (side.subscription.closed) return
-    for (const frame of frames) far.send(encodeFrame(frame, 2))
+    for (const frame of frames) far.send(encodeFrames([frame], 2))
   }
   return {
     side,

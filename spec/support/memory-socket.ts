@@ -7,9 +7,9 @@ export interface MemorySocket extends ByteSocket {
   /** What was asked of it, in order. */
   readonly log: readonly string[]
   readonly written: Uint8Array
-  readonly held: boolean
-  readonly finished: boolean
-  readonly aborted: boolean
+  readonly paused: boolean
+  readonly ended: boolean
+  readonly wasReset: boolean
   readonly subscribed: boolean
   /** The program writes. */
   receive(bytes: Uint8Array): void
@@ -17,41 +17,41 @@ export interface MemorySocket extends ByteSocket {
   receiveEnd(): void
   /** The program resets the connection. */
   break(): void
-  /** The program takes what was written: all of it, when it does not say how much. */
-  take(bytes?: number): void
+  /** The program consumes what was written: all of it, when it does not say how much. */
+  consume(bytes?: number): void
 }
 
-/** `reads` false: what is written is taken only by `take`. `onStart` runs as soon as somebody reads. */
+/** `reads` false: what is written is consumed only by `consume`. `onStart` runs as soon as somebody reads. */
 export function memorySocket(
   options: { readonly reads?: boolean; readonly onStart?: (socket: MemorySocket) => void } = {},
 ): MemorySocket {
   const { reads = true, onStart } = options
   const log: string[] = []
   let written = new Uint8Array(0)
-  let untaken = 0
-  let held = false
-  let ended = false
+  let unconsumed = 0
+  let paused = false
+  let programEnded = false
   let subscriber: Subscriber<SocketEvent> | undefined
 
-  const taken = (bytes: number): void => {
-    untaken -= bytes
+  const consumed = (bytes: number): void => {
+    unconsumed -= bytes
     if (bytes > 0) subscriber?.next({ type: 'consumed', bytes })
   }
   const maybeComplete = (): void => {
-    if (ended && log.includes('end')) subscriber?.complete()
+    if (programEnded && log.includes('end')) subscriber?.complete()
   }
   const socket: MemorySocket = {
     log,
     get written() {
       return written
     },
-    get held() {
-      return held
+    get paused() {
+      return paused
     },
-    get finished() {
+    get ended() {
       return log.includes('end')
     },
-    get aborted() {
+    get wasReset() {
       return log.includes('reset')
     },
     get subscribed() {
@@ -70,8 +70,8 @@ export function memorySocket(
       both.set(written)
       both.set(bytes, written.length)
       written = both
-      untaken += bytes.length
-      if (reads) taken(bytes.length)
+      unconsumed += bytes.length
+      if (reads) consumed(bytes.length)
       return 'copied'
     },
     end() {
@@ -81,29 +81,29 @@ export function memorySocket(
     reset() {
       if (log.includes('reset')) return
       log.push('reset')
-      subscriber?.error(new LighthouseError('stream-reset', 'aborted'))
+      subscriber?.error(new LighthouseError('stream-reset', 'reset'))
     },
     pause() {
       log.push('pause')
-      held = true
+      paused = true
     },
     resume() {
       log.push('resume')
-      held = false
+      paused = false
     },
     receive(bytes) {
       subscriber?.next({ type: 'chunk', bytes })
     },
     receiveEnd() {
-      ended = true
+      programEnded = true
       subscriber?.next({ type: 'end' })
       maybeComplete()
     },
     break() {
       subscriber?.error(new LighthouseError('stream-reset', 'the program broke the connection'))
     },
-    take(bytes = untaken) {
-      taken(bytes)
+    consume(bytes = unconsumed) {
+      consumed(bytes)
     },
   }
   return socket

@@ -5,7 +5,7 @@ import { createDeframer, stepDeframer } from '../../src/protocol/mux/deframer.js
 import { createMux, step } from '../../src/protocol/mux/step.js'
 import { defaultMuxConfig } from '../../src/protocol/mux/config.js'
 import type { MuxEffect, MuxEvent } from '../../src/protocol/mux/state.js'
-import { encodeFrame, encodeFrames, type Frame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, headerBytes, type MuxVersion, writeHeader } from '../../src/protocol/mux/frame.js'
 import { pattern } from '../interop/support/pattern.js'
 import type { FrameVector, Vectors } from './vectors.js'
 
@@ -33,7 +33,7 @@ function decode(bytes: Uint8Array, version: MuxVersion): readonly Frame[] {
 
 /** As `encodeFrame`, but with all data in one frame, however much: Go sends up to 65,535 bytes. */
 function encodeWhole(frame: Frame, version: MuxVersion): Uint8Array {
-  if (frame.command !== 'psh') return encodeFrame(frame, version)
+  if (frame.command !== 'psh') return encodeFrames([frame], version)
   const bytes = new Uint8Array(headerBytes + frame.data.length)
   bytes.set(frame.data, writeHeader(bytes, 0, version, 'psh', frame.data.length, frame.streamId))
   return bytes
@@ -60,7 +60,7 @@ describe('the golden frames of xtaci/smux', () => {
       if (frame.command === 'psh') expect(hexOf(frame.data)).toBe(hexOf(pattern(vector.seed, vector.size)))
       if (frame.command === 'upd') expect(frame.window).toBe(65_536)
       expect(hexOf(encodeWhole(frame, vector.version))).toBe(hexOf(whole))
-      if (vector.size <= 4096) expect(hexOf(encodeFrame(frame, vector.version))).toBe(hexOf(whole))
+      if (vector.size <= 4096) expect(hexOf(encodeFrames([frame], vector.version))).toBe(hexOf(whole))
     },
   )
 
@@ -68,7 +68,7 @@ describe('the golden frames of xtaci/smux', () => {
     'are cut into frames of 4,096 when we send $size bytes (version $version)',
     ({ version, streamId, size, seed }) => {
       const data = pattern(seed, size)
-      const frames = decode(encodeFrame({ command: 'psh', streamId, data }, version), version)
+      const frames = decode(encodeFrames([{ command: 'psh', streamId, data }], version), version)
       const parts = frames.map(frame => (frame.command === 'psh' ? frame.data : new Uint8Array()))
       expect(parts.slice(0, -1).every(part => part.length === 4096)).toBe(true)
       expect(hexOf(new Uint8Array(Buffer.concat(parts)))).toBe(hexOf(data))

@@ -11,7 +11,7 @@ import type { ByteChannel, RtcPort } from '../../../src/ports.js'
 import { concat } from '../../../src/protocol/bytes.js'
 import type { LighthouseError } from '../../../src/protocol/errors.js'
 import { registerText } from '../../../src/protocol/signaling/signed-texts.js'
-import { encodeFrame, type Frame, maxSentDataBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, maxSentDataBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 import { offerConnection$ } from '../../../src/streams/signaling/connection.js'
 import { signaling$ } from '../../../src/streams/signaling/signaling.js'
 
@@ -79,7 +79,7 @@ function carry(channel: ByteChannel, agreement: MuxAgreement, subscription: Subs
     for (let index = 0; index < frames.length && !subscription.closed;) {
       const parts: Uint8Array[] = []
       for (let bytes = 0; index < frames.length && bytes < messageBytes; index++) {
-        const part = encodeFrame(frames[index]!, agreement.version)
+        const part = encodeFrames([frames[index]!], agreement.version)
         parts.push(part)
         bytes += part.length
       }

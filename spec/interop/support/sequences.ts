@@ -1,5 +1,5 @@
 /** Random sequences of frames: well-formed ones, mutated ones, and bytes that never were frames. */
-import { encodeFrame, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, headerBytes, type MuxVersion, writeHeader } from '../../../src/protocol/mux/frame.js'
 import type { Sequence } from './judge.js'
 import { pattern } from './pattern.js'
 
@@ -38,16 +38,16 @@ export function randomSequence(random: () => number): Sequence {
     const command = oneOf(['syn', 'syn', 'syn', 'psh', 'psh', 'psh', 'psh', 'fin', 'nop', 'upd', 'other'] as const)
     if (command === 'psh') return psh()
     if (command === 'other') {
-      const header = encodeFrame({ command: oneOf(['rst', 'nop'] as const), streamId: streamId() }, version)
+      const header = encodeFrames([{ command: oneOf(['rst', 'nop'] as const), streamId: streamId() }], version)
       if (random() < 0.2) header[oneOf([0, 1])] = below(256)
       return random() < 0.8 ? new Uint8Array() : header
     }
     if (command === 'upd') {
       if (version === 1 && random() < 0.9) return new Uint8Array()
       const consumed = random() < 0.8 ? 0 : below(2 ** 32)
-      return encodeFrame({ command, streamId: streamId(), consumed, window: below(2 ** 32) }, version)
+      return encodeFrames([{ command, streamId: streamId(), consumed, window: below(2 ** 32) }], version)
     }
-    return encodeFrame({ command, streamId: streamId() }, version)
+    return encodeFrames([{ command, streamId: streamId() }], version)
   }
   const join = (parts: readonly Uint8Array[]): Uint8Array => new Uint8Array(Buffer.concat(parts))
   const mutate = (whole: Uint8Array): Uint8Array => {

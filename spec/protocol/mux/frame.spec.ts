@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { createDeframer, stepDeframer } from '../../../src/protocol/mux/deframer.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import { encodeFrame, type Frame, frameBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, frameBytes, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 
 const all = { version: 2, rst: true } as const
 
@@ -29,7 +29,7 @@ describe('the smux frame', () => {
       `01064800000000000100000000000000${'01'.repeat(64)}`,
     ],
   ])('%j in version %i', (frame, version, expected) => {
-    expect(hex(encodeFrame(frame, version))).toBe(expected)
+    expect(hex(encodeFrames([frame], version))).toBe(expected)
     expect(frameBytes(frame)).toBe(expected.length / 2)
   })
 
@@ -40,7 +40,7 @@ describe('the smux frame', () => {
       [8192, 2],
       [70_000, 18],
     ] as const) {
-      const bytes = encodeFrame({ command: 'psh', streamId: 3, data: new Uint8Array(length).fill(1) }, 2)
+      const bytes = encodeFrames([{ command: 'psh', streamId: 3, data: new Uint8Array(length).fill(1) }], 2)
       expect(bytes).toHaveLength(length + headers * 8)
       const [, frames] = stepDeframer(createDeframer(all), bytes)
       const sizes = frames.map(frame => (frame.command === 'psh' ? frame.data.length : -1))
@@ -80,7 +80,7 @@ describe('a malformed header', () => {
     '%s is refused with its typed error, whole or byte by byte, first or later',
     (_name, start, agreed, code) => {
       const bad = Uint8Array.of(...start, 1, 0, 0, 0)
-      const good = encodeFrame({ command: 'nop', streamId: 0 }, agreed.version)
+      const good = encodeFrames([{ command: 'nop', streamId: 0 }], agreed.version)
       const error = (chunks: readonly Uint8Array[]): unknown => {
         let state = createDeframer(agreed)
         try {
@@ -102,7 +102,7 @@ describe('a malformed header', () => {
 describe('an RCP frame', () => {
   const agreed = { ...all, receipts: true }
   const encoded = (bytes: number): Uint8Array =>
-    encodeFrame({ command: 'rcp', streamId: 0, bytes, signature: new Uint8Array(64).fill(7) }, 2)
+    encodeFrames([{ command: 'rcp', streamId: 0, bytes, signature: new Uint8Array(64).fill(7) }], 2)
 
   it('for more bytes than a safe integer can count is refused, whole or byte by byte', () => {
     const most = encoded(Number.MAX_SAFE_INTEGER)

@@ -65,7 +65,7 @@ function connect(
       const remote = dialled.at(-1)!
       let written = 0
       const pump = (): void => {
-        while (!remote.held && written < bytes && remote.subscribed) {
+        while (!remote.paused && written < bytes && remote.subscribed) {
           const length = Math.min(65_536, bytes - written)
           remote.receive(patternBytes(1, written, length))
           written += length
@@ -80,7 +80,7 @@ function connect(
         remote,
         /** Lets time pass in small steps, and the seeder's program write whenever it may. */
         run(milliseconds: number): void {
-          for (let passed = 0; passed < milliseconds && !socket.finished; passed += 10) {
+          for (let passed = 0; passed < milliseconds && !socket.ended; passed += 10) {
             time.advance(10)
             pump()
           }
@@ -102,7 +102,7 @@ describe('two peers that pay', () => {
     const bytes = 8_000_000
     const download = connection.fetch(bytes)
     download.run(60_000)
-    expect(download.socket.finished).toBe(true)
+    expect(download.socket.ended).toBe(true)
     expect(download.socket.written.length).toBe(bytes)
     time.advance(100)
     expect(hub.moved).toBe(bytes)
@@ -119,7 +119,7 @@ describe('two peers that pay', () => {
     const download = connect({ time, here, there }, 'one', { receipts: false }).fetch(5_000_000)
     download.run(60_000)
     time.advance(300)
-    expect([download.socket.finished, hub.moved]).toEqual([true, 5_000_000])
+    expect([download.socket.ended, hub.moved]).toEqual([true, 5_000_000])
   })
 
   it('go on over a path on which the window is the brake, however long that takes', () => {
@@ -128,7 +128,7 @@ describe('two peers that pay', () => {
     const downloads = Array.from({ length: 8 }, () => connection.fetch(1_500_000))
     for (let turn = 0; turn < 18_000; turn++) for (const download of downloads) download.run(10)
     expect(connection.server.errors).toEqual([])
-    expect(downloads.every(({ socket }) => socket.finished)).toBe(true)
+    expect(downloads.every(({ socket }) => socket.ended)).toBe(true)
     time.advance(5_000)
     expect(hub.moved).toBe(12_000_000)
   })
@@ -139,10 +139,10 @@ describe('two peers that pay', () => {
     const download = connection.fetch(6_000_000)
     download.run(5_000)
     expect(download.socket.written.length).toBeLessThanOrEqual(3_000_000)
-    expect([download.socket.finished, hub.wallet(consumer), here.payments.stop()]).toEqual([false, 0, 'no-coins'])
+    expect([download.socket.ended, hub.wallet(consumer), here.payments.stop()]).toEqual([false, 0, 'no-coins'])
     hub.grant(consumer, 10_000_000)
     download.run(5_000)
-    expect(download.socket.finished).toBe(true)
+    expect(download.socket.ended).toBe(true)
     expect(download.socket.written.length).toBe(6_000_000)
     expect(isSame(download.socket.written.subarray(0, 65_536), patternBytes(1, 0, 65_536))).toBe(true)
     expect(connection.client.errors).toEqual([])
@@ -158,7 +158,7 @@ describe('two peers that pay', () => {
     expect(connection.server.errors.map(({ code }) => code)).toEqual(['unpaid'])
     connection.close()
     expect(connection.client.errors.map(({ code }) => code)).toEqual(['no-coins'])
-    expect([download.socket.finished, download.socket.aborted]).toEqual([false, true])
+    expect([download.socket.ended, download.socket.wasReset]).toEqual([false, true])
     const received = download.socket.written.length
     expect(received - hub.moved).toBeLessThanOrEqual(1_000_000)
     // What it owes is paid with the next coins, and the seeder lets it take again.
@@ -167,7 +167,7 @@ describe('two peers that pay', () => {
     expect(again.socket.written.length).toBe(0)
     hub.grant(consumer, 5_000_000)
     again.run(5_000)
-    expect(again.socket.finished).toBe(true)
+    expect(again.socket.ended).toBe(true)
     time.advance(300)
     expect(hub.moved).toBe(there.store.account(consumer).paidBytes)
     expect(hub.moved).toBe(received + 100_000)
@@ -205,7 +205,7 @@ describe('two peers that pay', () => {
     time.advance(86_400_000)
     const again = connect({ time, here, there }, 'two').fetch(500_000)
     again.run(1_000)
-    expect([again.socket.finished, hub.moved > 2_500_000]).toEqual([true, true])
+    expect([again.socket.ended, hub.moved > 2_500_000]).toEqual([true, true])
   })
 
   it('pay for what lies ready for programs that have paused, which hold nobody else up', () => {
@@ -215,7 +215,7 @@ describe('two peers that pay', () => {
     for (let count = 0; count < 4; count++) connection.fetch(5_000_000, memorySocket({ reads: false })).run(100)
     const active = connection.fetch(300_000)
     active.run(30_000)
-    expect(active.socket.finished).toBe(true)
+    expect(active.socket.ended).toBe(true)
     time.advance(60_000)
     expect([connection.client.errors, connection.server.errors]).toEqual([[], []])
   })
@@ -241,7 +241,7 @@ describe('two peers that pay', () => {
     const download = connect({ time, here, there }, 'one').fetch(1_900_000)
     download.run(5_000)
     time.advance(300)
-    expect([download.socket.finished, hub.moved]).toEqual([true, 1_900_000])
+    expect([download.socket.ended, hub.moved]).toEqual([true, 1_900_000])
     expect(here.store.owed(elsewhere)).toHaveLength(1)
   })
 
@@ -261,7 +261,7 @@ describe('two peers that pay', () => {
     expect(hub.moved).toBe(1_000_000)
     here.signIn()
     download.run(10_000)
-    expect(download.socket.finished).toBe(true)
+    expect(download.socket.ended).toBe(true)
     time.advance(300)
     expect(hub.moved).toBe(3_000_000)
   })
@@ -315,7 +315,7 @@ describe('two peers that pay', () => {
     const world = { time, here, there }
     const downloads = ['one', 'two'].map(name => connect(world, name).fetch(3_000_000))
     for (let turn = 0; turn < 500; turn++) for (const download of downloads) download.run(10)
-    expect(downloads.map(({ socket }) => socket.finished)).toEqual([true, true])
+    expect(downloads.map(({ socket }) => socket.ended)).toEqual([true, true])
     time.advance(300)
     expect(hub.moved).toBe(6_000_000)
   })
@@ -469,7 +469,7 @@ describe('createPayments', () => {
     broken.now = true
     const download = connect({ time, here, there }, 'one').fetch(3_000_000)
     download.run(5_000)
-    expect(download.socket.finished).toBe(true)
+    expect(download.socket.ended).toBe(true)
     time.advance(300)
     expect(here.reports.filter(({ type }) => type === 'receipts-failed').length).toBeGreaterThan(0)
     expect(here.outcomes).toEqual([])

@@ -2,13 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, EMPTY, NEVER, Subject, type Subscription } from 'rxjs'
 import { stepDeframer, createDeframer } from '../../../src/protocol/mux/deframer.js'
 import { type LighthouseError, LighthouseError as Failure } from '../../../src/protocol/errors.js'
-import {
-  encodeFrame,
-  encodeFrames,
-  type Frame,
-  type FramedReceipt,
-  type MuxAgreement,
-} from '../../../src/protocol/mux/frame.js'
+import { encodeFrames, type Frame, type FramedReceipt, type MuxAgreement } from '../../../src/protocol/mux/frame.js'
 import type { ByteSocket } from '../../../src/ports.js'
 import { type SessionOptions, session$ } from '../../../src/streams/mux/session.js'
 import type { SessionEvent } from '../../../src/streams/mux/session-reports.js'
@@ -97,7 +91,7 @@ function alone(
   })
   const side = start(time, here, role, dial, agreed, more)
   const say = (...frames: Frame[]): void => {
-    for (const frame of frames) there.send(encodeFrame(frame, agreed.version))
+    for (const frame of frames) there.send(encodeFrames([frame], agreed.version))
     time.advance(5)
   }
   return { time, here, there, side, received, say }
@@ -149,14 +143,14 @@ describe('session$', () => {
     time.advance(5)
     const remote = server.dialled[0]!
     expect(remote.log).toEqual(['write 10', 'end'])
-    expect(local.finished).toBe(false)
+    expect(local.ended).toBe(false)
     expect(client.streams()).toBe(1)
     remote.receive(patternBytes(2, 0, 20))
     remote.receiveEnd()
     time.advance(5)
     expect(local.log).toEqual(['write 20', 'end'])
     expect([client.streams(), server.streams()]).toEqual([0, 0])
-    expect([local, remote].some(socket => socket.aborted || socket.subscribed)).toBe(false)
+    expect([local, remote].some(socket => socket.wasReset || socket.subscribed)).toBe(false)
   })
 
   it('sends at once where no greeting was agreed, and greets nobody', () => {
@@ -203,7 +197,7 @@ describe('session$', () => {
     side.socket$.next(socket)
     side.subscription.unsubscribe()
     time.advance(5)
-    expect([socket.aborted, time.pending()]).toEqual([true, 0])
+    expect([socket.wasReset, time.pending()]).toEqual([true, 0])
   })
 
   it('notifies the other side of a reset, which resets too, and disturbs no other stream', () => {
@@ -212,7 +206,7 @@ describe('session$', () => {
     const other = connect()
     broken.break()
     time.advance(5)
-    expect(server.dialled[0]!.aborted).toBe(true)
+    expect(server.dialled[0]!.wasReset).toBe(true)
     expect(client.streams()).toBe(1)
     other.receive(patternBytes(3, 0, 1000))
     time.advance(5)
@@ -235,21 +229,21 @@ describe('session$', () => {
     const { time, connect, server } = joined(() => memorySocket({ reads: false }))
     const local = connect()
     let written = 0
-    while (!local.held && written < 4_000_000) {
+    while (!local.paused && written < 4_000_000) {
       local.receive(patternBytes(1, written, 65_536))
       written += 65_536
       time.advance(5)
     }
     // One window on the way, one queue behind it, one chunk more.
-    expect(local.held).toBe(true)
+    expect(local.paused).toBe(true)
     expect(written).toBeLessThanOrEqual(262_144 + 262_144 + 65_536)
     const remote = server.dialled[0]!
     expect(remote.written.length).toBe(262_144)
     while (remote.written.length < written) {
-      remote.take()
+      remote.consume()
       time.advance(5)
     }
-    expect(local.held).toBe(false)
+    expect(local.paused).toBe(false)
     expect(local.log).toEqual(['pause', 'resume'])
   })
 
@@ -267,7 +261,7 @@ describe('session$', () => {
     const { say, received, side } = alone('server', () => memorySocket({ reads: false }))
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 3000) })
     expect(received.filter(({ command }) => command === 'upd')).toEqual([])
-    side.dialled[0]!.take(1000)
+    side.dialled[0]!.consume(1000)
     say()
     expect(received.filter(({ command }) => command === 'upd')).toEqual([
       { command: 'upd', streamId: 3, consumed: 1000, window: 262_144 },
@@ -280,7 +274,7 @@ describe('session$', () => {
       dials++ === 0 ? memorySocket({ onStart: socket => socket.break() }) : memorySocket(),
     )
     const refused = connect()
-    expect(refused.aborted).toBe(true)
+    expect(refused.wasReset).toBe(true)
     const served = connect()
     served.receive(patternBytes(1, 0, 10))
     time.advance(5)
@@ -291,7 +285,7 @@ describe('session$', () => {
 
   it('ends when data for a stream that is not open does not stop, and not for a little of it', () => {
     const { there, side, time } = alone('server')
-    const message = encodeFrame({ command: 'psh', streamId: 9, data: new Uint8Array(65_536) }, 2)
+    const message = encodeFrames([{ command: 'psh', streamId: 9, data: new Uint8Array(65_536) }], 2)
     let sent = 0
     for (; side.errors.length === 0 && sent < 200_000_000; sent += 65_536) {
       there.send(message)
@@ -362,9 +356,9 @@ describe('session$', () => {
     there.close()
     time.advance(5)
     expect(client.errors.map(({ code }) => code)).toEqual(['channel-closed'])
-    expect(sockets.every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    expect(sockets.every(({ wasReset, subscribed }) => wasReset && !subscribed)).toBe(true)
     server.subscription.unsubscribe()
-    expect(server.dialled.every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    expect(server.dialled.every(({ wasReset, subscribed }) => wasReset && !subscribed)).toBe(true)
     expect(time.pending()).toBe(0)
   })
 
@@ -373,21 +367,21 @@ describe('session$', () => {
     const socket = connect()
     here.fail(new Failure('webrtc-failed', 'lost'))
     expect(client.errors.map(({ code }) => code)).toEqual(['webrtc-failed'])
-    expect(socket.aborted).toBe(true)
+    expect(socket.wasReset).toBe(true)
   })
 
   it.each([
     ['frame-version', new Uint8Array([7, 0, 0, 0, 3, 0, 0, 0])],
     ['frame-command', new Uint8Array([2, 9, 0, 0, 3, 0, 0, 0])],
     ['frame-size', new Uint8Array([2, 0, 1, 0, 3, 0, 0, 0])],
-    ['protocol-violation', encodeFrame({ command: 'syn', streamId: 4 }, 2)],
+    ['protocol-violation', encodeFrames([{ command: 'syn', streamId: 4 }], 2)],
   ])('ends with %s on such bytes, and resets the sockets', (code, bytes) => {
     const { there, side, say } = alone('server')
     say({ command: 'syn', streamId: 3 })
     there.send(bytes)
     say()
     expect(side.errors.map(error => error.code)).toEqual([code])
-    expect(side.dialled[0]!.aborted).toBe(true)
+    expect(side.dialled[0]!.wasReset).toBe(true)
   })
 
   it('ends with protocol-violation when more comes than the window allows', () => {
@@ -411,7 +405,7 @@ describe('session$', () => {
       expect(side.errors).toEqual([])
       time.advance(1)
       expect(side.errors.map(({ code }) => code)).toEqual(['peer-silent'])
-      expect(socket.aborted).toBe(true)
+      expect(socket.wasReset).toBe(true)
       // The last words are under way.
       time.advance(1000)
       expect(time.pending()).toBe(0)
@@ -434,9 +428,9 @@ describe('session$', () => {
 
     it('lets the others wait, paused, and resets none', () => {
       const { open, waiting, client, server } = full()
-      expect([...open, ...waiting].some(({ aborted }) => aborted)).toBe(false)
+      expect([...open, ...waiting].some(({ wasReset }) => wasReset)).toBe(false)
       expect(open.some(({ log }) => log.includes('pause'))).toBe(false)
-      expect(waiting.map(({ held }) => held)).toEqual([true, true, true])
+      expect(waiting.map(({ paused }) => paused)).toEqual([true, true, true])
       expect([client.streams(), server.streams(), server.dialled.length]).toEqual([256, 256, 256])
     })
 
@@ -444,14 +438,14 @@ describe('session$', () => {
       const { open, waiting, client, server, time } = full()
       open[0]!.break()
       time.advance(5)
-      expect(waiting.map(({ held }) => held)).toEqual([false, true, true])
+      expect(waiting.map(({ paused }) => paused)).toEqual([false, true, true])
       open[1]!.receiveEnd()
       server.dialled[1]!.receiveEnd()
       time.advance(5)
-      expect(waiting.map(({ held }) => held)).toEqual([false, false, true])
+      expect(waiting.map(({ paused }) => paused)).toEqual([false, false, true])
       server.dialled[2]!.break()
       time.advance(5)
-      expect(waiting.map(({ held }) => held)).toEqual([false, false, false])
+      expect(waiting.map(({ paused }) => paused)).toEqual([false, false, false])
       for (const socket of waiting) socket.receive(Uint8Array.of(7))
       time.advance(5)
       expect(server.dialled.slice(256).map(({ written }) => [...written])).toEqual([[7], [7], [7]])
@@ -464,7 +458,7 @@ describe('session$', () => {
       expect(waiting[0]!.subscribed).toBe(false)
       open[0]!.break()
       time.advance(5)
-      expect([waiting[1]!.held, server.dialled.length]).toEqual([false, 257])
+      expect([waiting[1]!.paused, server.dialled.length]).toEqual([false, 257])
       waiting[1]!.receive(Uint8Array.of(1))
       time.advance(5)
       expect([...server.dialled[256]!.written]).toEqual([1])
@@ -473,7 +467,7 @@ describe('session$', () => {
     it('resets those that wait too, when it ends', () => {
       const { waiting, client } = full()
       client.subscription.unsubscribe()
-      expect(waiting.map(({ aborted, subscribed }) => [aborted, subscribed])).toEqual([
+      expect(waiting.map(({ wasReset, subscribed }) => [wasReset, subscribed])).toEqual([
         [true, false],
         [true, false],
         [true, false],
@@ -507,9 +501,9 @@ describe('session$', () => {
   it('delivers all frames of one message in their order', () => {
     const { there, say, side, time } = alone('server')
     const message = [
-      encodeFrame({ command: 'syn', streamId: 3 }, 2),
-      encodeFrame({ command: 'psh', streamId: 3, data: patternBytes(1, 0, 5000) }, 2),
-      encodeFrame({ command: 'fin', streamId: 3 }, 2),
+      encodeFrames([{ command: 'syn', streamId: 3 }], 2),
+      encodeFrames([{ command: 'psh', streamId: 3, data: patternBytes(1, 0, 5000) }], 2),
+      encodeFrames([{ command: 'fin', streamId: 3 }], 2),
     ]
     there.send(Buffer.concat(message))
     time.advance(5)
@@ -522,7 +516,7 @@ describe('session$', () => {
     const sockets = [connect(), connect()]
     client.subscription.unsubscribe()
     server.subscription.unsubscribe()
-    expect([...sockets, ...server.dialled].every(({ aborted, subscribed }) => aborted && !subscribed)).toBe(true)
+    expect([...sockets, ...server.dialled].every(({ wasReset, subscribed }) => wasReset && !subscribed)).toBe(true)
     expect([here.subscriptions, there.subscriptions]).toEqual([0, 0])
     expect(client.socket$.observed).toBe(false)
     time.advance(10)
@@ -628,7 +622,7 @@ describe('the coins of a session', () => {
     const { say, side, time } = alone('server', () => memorySocket({ reads: false }), withReceipts)
     say({ command: 'syn', streamId: 3 }, { command: 'psh', streamId: 3, data: patternBytes(1, 0, 500) })
     expect(of(side, 'bytes').at(-1)).toMatchObject({ receivedBytes: 500, payableBytes: 0 })
-    side.dialled[0]!.take(300)
+    side.dialled[0]!.consume(300)
     time.advance(1)
     expect(of(side, 'bytes').at(-1)).toMatchObject({ receivedBytes: 500, payableBytes: 300 })
   })
@@ -674,8 +668,8 @@ describe('the coins of a session', () => {
     let dials = 0
     const { there, time, side } = alone('server', () => (dials++ === 0 ? slow() : memorySocket()), withReceipts)
     const send = (streamId: number, offset: number): void =>
-      there.send(encodeFrame({ command: 'psh', streamId, data: patternBytes(streamId, offset, 20_000) }, 2))
-    for (const streamId of [3, 5]) there.send(encodeFrame({ command: 'syn', streamId }, 2))
+      there.send(encodeFrames([{ command: 'psh', streamId, data: patternBytes(streamId, offset, 20_000) }], 2))
+    for (const streamId of [3, 5]) there.send(encodeFrames([{ command: 'syn', streamId }], 2))
     for (let offset = 0; offset < 1_000_000; offset += 20_000) {
       if (offset < 260_000) send(3, offset)
       send(5, offset)

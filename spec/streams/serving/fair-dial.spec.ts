@@ -120,7 +120,7 @@ describe('fairDial', () => {
       undefined,
       undefined,
     ])
-    expect(dialled[1]!.socket.aborted).toBe(true)
+    expect(dialled[1]!.socket.wasReset).toBe(true)
     others[0]!.socket.reset()
     expect(keys()).toBe('aabcde')
   })
@@ -151,10 +151,10 @@ describe('fairDial', () => {
     expect([open, waiting, more, other].map(({ outcome }) => outcome)).toEqual([[], [], ['stream-overrun'], []])
     // What a stream had goes with it, and what is taken no longer counts.
     waiting.socket.reset()
-    dialled[0]!.socket.take()
+    dialled[0]!.socket.consume()
     const next = stream('a')
     next.socket.write(new Uint8Array(maxUnreadBytes))
     open.socket.write(Uint8Array.of(1))
-    expect([next.outcome, open.outcome, dialled[0]!.socket.aborted]).toEqual([[], ['stream-overrun'], true])
+    expect([next.outcome, open.outcome, dialled[0]!.socket.wasReset]).toEqual([[], ['stream-overrun'], true])
   })
 })

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
-import { encodeFrame } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames } from '../../../src/protocol/mux/frame.js'
 import type { Offer } from '../../../src/protocol/signaling/signal.js'
 import { seeding$, type SeedingReport, servedLimits } from '../../../src/streams/serving/seeding.js'
 import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
@@ -43,7 +43,7 @@ function world({ shares = true, unwanted = '', paid = 'nobody' } = {}) {
     const connection = connections.last(session)
     connection.open()
     const syn = Array.from({ length: streams }, (_, index) =>
-      encodeFrame({ command: 'syn', streamId: 3 + 2 * index }, 2),
+      encodeFrames([{ command: 'syn', streamId: 3 + 2 * index }], 2),
     )
     for (const frame of syn) connection.far.send(frame)
     time.advance(2)
@@ -61,8 +61,8 @@ describe('seeding$', () => {
     const session = offer('key of alice')
     const connection = connections.last(session)
     connection.open()
-    connection.far.send(encodeFrame({ command: 'syn', streamId: 3 }, 2))
-    connection.far.send(encodeFrame({ command: 'syn', streamId: 5 }, 2))
+    connection.far.send(encodeFrames([{ command: 'syn', streamId: 3 }], 2))
+    connection.far.send(encodeFrames([{ command: 'syn', streamId: 5 }], 2))
     time.advance(5)
     expect(dialled.map(({ key }) => key)).toEqual(['key of alice', 'key of alice'])
     const stats = reports.findLast(report => report.type === 'stats')
@@ -73,11 +73,11 @@ describe('seeding$', () => {
     const { offer, connections, dialled, reports, time } = world()
     const connection = connections.last(offer('alice'))
     connection.open()
-    connection.far.send(encodeFrame({ command: 'syn', streamId: 3 }, 2))
+    connection.far.send(encodeFrames([{ command: 'syn', streamId: 3 }], 2))
     time.advance(5)
     const before = reports.length
     for (let message = 0; message < 50; message++) {
-      connection.far.send(encodeFrame({ command: 'psh', streamId: 3, data: Uint8Array.of(message) }, 2))
+      connection.far.send(encodeFrames([{ command: 'psh', streamId: 3, data: Uint8Array.of(message) }], 2))
       time.advance(5)
     }
     expect(dialled[0]!.socket.written.length).toBe(50)
@@ -156,7 +156,7 @@ describe('seeding$', () => {
     expect(ended()).toEqual([`${greedy[0]![0]} too-many-connections`])
     for (let second = 0; second < servedLimits.restMs / 1000; second++) {
       for (const { alive: open, far } of connections.made)
-        if (open) far.send(encodeFrame({ command: 'nop', streamId: 0 }, 2))
+        if (open) far.send(encodeFrames([{ command: 'nop', streamId: 0 }], 2))
       time.advance(1000)
     }
     for (let index = 0; index < 10; index++) serve(`honest ${index}`, 1)
@@ -177,12 +177,12 @@ describe('seeding$', () => {
     connections.last(bad).close()
     connections.last(broken).open()
     connections.last(good).open()
-    connections.last(broken).far.send(encodeFrame({ command: 'syn', streamId: 3 }, 2))
+    connections.last(broken).far.send(encodeFrames([{ command: 'syn', streamId: 3 }], 2))
     time.advance(5)
     connections.last(broken).far.send(new Uint8Array([9, 9, 9, 9, 9, 9, 9, 9]))
     time.advance(5)
     expect(ended()).toEqual([`${bad} webrtc-failed`, `${broken} frame-version`])
-    expect(dialled[0]!.socket.aborted).toBe(true)
+    expect(dialled[0]!.socket.wasReset).toBe(true)
     expect([alive(), outcomes.length]).toEqual([1, 0])
   })
 
@@ -200,10 +200,10 @@ describe('seeding$', () => {
     const session = offer('a')
     offer('b')
     connections.last(session).open()
-    connections.last(session).far.send(encodeFrame({ command: 'syn', streamId: 3 }, 2))
+    connections.last(session).far.send(encodeFrames([{ command: 'syn', streamId: 3 }], 2))
     time.advance(5)
     subscription.unsubscribe()
-    expect([alive(), offer$.observed, dialled[0]!.socket.aborted]).toEqual([0, false, true])
+    expect([alive(), offer$.observed, dialled[0]!.socket.wasReset]).toEqual([0, false, true])
     time.advance(5)
     expect(time.pending()).toBe(0)
   })

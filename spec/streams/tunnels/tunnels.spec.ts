@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, type Subscriber } from 'rxjs'
 import type { TcpListenEvent } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import { encodeFrame } from '../../../src/protocol/mux/frame.js'
+import { encodeFrames } from '../../../src/protocol/mux/frame.js'
 import { maxAttempts, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
 import type { Tunnel, TunnelReport } from '../../../src/protocol/tunnels/tunnels.js'
 import { createTunnels } from '../../../src/streams/tunnels/tunnels.js'
@@ -126,7 +126,7 @@ describe('tunnels', () => {
     const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
     const busy = ports.slice(0, 9).map(port => enter(port))
     expect(open(nameOf(10))).toBe(ports[9])
-    expect(busy.some(({ aborted }) => aborted)).toBe(false)
+    expect(busy.some(({ wasReset }) => wasReset)).toBe(false)
     expect(connections.last(nameOf(9)).alive).toBe(false)
   })
 
@@ -135,8 +135,8 @@ describe('tunnels', () => {
     const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
     const busy = ports.map(port => enter(port))
     expect(open(nameOf(10))).toBe(ports[0])
-    expect(busy.map(({ aborted }) => aborted)).toEqual([true, ...Array.from({ length: 9 }, () => false)])
-    expect(busy[0]!.finished).toBe(false)
+    expect(busy.map(({ wasReset }) => wasReset)).toEqual([true, ...Array.from({ length: 9 }, () => false)])
+    expect(busy[0]!.ended).toBe(false)
   })
 
   it('counts a stream as use, and one that ended as idle again', () => {
@@ -257,7 +257,7 @@ describe('tunnels', () => {
     const socket = w.enter(port)
     end(w)
     expect(w.endOf('bob')).toMatchObject({ session: 'session-0', reason: { code } })
-    expect(socket.aborted).toBe(true)
+    expect(socket.wasReset).toBe(true)
     expect(w.listeners.size).toBe(0)
     expect(w.connections.last('bob').alive).toBe(false)
     expect(w.open('bob')).toBe(port)
@@ -284,7 +284,7 @@ describe('tunnels', () => {
     const socket = enter(a)
     listeners.get(a)!.error(new LighthouseError('invalid-option', 'no file handles left'))
     expect(endOf('a').reason.code).toBe('no-tunnel-port')
-    expect(socket.aborted).toBe(true)
+    expect(socket.wasReset).toBe(true)
     expect(connections.last('b').alive).toBe(true)
     expect(open('a')).toBe(a)
   })
@@ -298,12 +298,12 @@ describe('tunnels', () => {
     socket.write = () => {
       throw cause
     }
-    const frame = encodeFrame({ command: 'psh', streamId: 3, data: new Uint8Array(10) }, 2)
+    const frame = encodeFrames([{ command: 'psh', streamId: 3, data: new Uint8Array(10) }], 2)
     connections.last('a').far.send(frame)
     connections.last('b').far.send(frame)
     time.advance(5)
     expect(endOf('a').reason).toMatchObject({ code: 'internal', message: expect.stringContaining('x is not'), cause })
-    expect([socket.aborted, connections.last('b').alive]).toEqual([true, true])
+    expect([socket.wasReset, connections.last('b').alive]).toEqual([true, true])
     expect(open('a')).toBe(a)
   })
 
@@ -331,7 +331,7 @@ describe('tunnels', () => {
     const waiting = ask('eve')
     running.unsubscribe()
     expect(waiting.heard).toEqual(['channel-closed'])
-    expect(socket.aborted).toBe(true)
+    expect(socket.wasReset).toBe(true)
     expect([connections.made.some(({ alive }) => alive), listeners.size]).toEqual([false, 0])
     time.advance(5)
     expect(time.pending()).toBe(0)
@@ -352,11 +352,11 @@ describe('tunnels', () => {
     it('makes another for the next request, which takes its place and its port', () => {
       const { ask, connections, socket, old, port, endOf, open } = silent()
       const requests = [ask('bob'), ask('bob')]
-      expect([connections.made.length, old.alive, socket.aborted]).toEqual([2, true, false])
+      expect([connections.made.length, old.alive, socket.wasReset]).toEqual([2, true, false])
       connections.last('bob').open()
       for (const { heard } of requests)
         expect(heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
-      expect([old.alive, socket.aborted, endOf('bob').reason.code]).toEqual([false, true, 'peer-silent'])
+      expect([old.alive, socket.wasReset, endOf('bob').reason.code]).toEqual([false, true, 'peer-silent'])
       expect(endOf('bob').tunnel).toEqual({ nickname: 'bob', host: '127.0.0.1', port })
       expect(ask('bob').heard).toHaveLength(2)
       expect([connections.made.length, open('eve')]).toEqual([2, port + 1])
@@ -368,12 +368,12 @@ describe('tunnels', () => {
       old.far.send(nop)
       time.advance(2000)
       expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
-      expect([old.alive, socket.aborted, connections.last('bob').alive]).toEqual([true, false, false])
+      expect([old.alive, socket.wasReset, connections.last('bob').alive]).toEqual([true, false, false])
       // What breaks next breaks for another reason than the replacement.
       const tunnel = request.heard[0] as Tunnel
       expect(tunnels.endOf(tunnel)).toBeUndefined()
       old.close(new LighthouseError('webrtc-failed', 'the network is gone'))
-      expect([socket.aborted, tunnels.endOf(tunnel)?.message]).toEqual([true, 'the network is gone'])
+      expect([socket.wasReset, tunnels.endOf(tunnel)?.message]).toEqual([true, 'the network is gone'])
     })
 
     it('keeps it, and says why, when no new one can be made', () => {
@@ -381,7 +381,7 @@ describe('tunnels', () => {
       const request = ask('bob')
       connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
       expect(request.heard).toEqual(['peer-offline'])
-      expect([old.alive, socket.aborted]).toEqual([true, false])
+      expect([old.alive, socket.wasReset]).toEqual([true, false])
       const announced = reports.find(report => report.type === 'tunnel')!
       expect(tunnels.endOf(announced.tunnel)).toBeUndefined()
     })

@@ -137,11 +137,6 @@ export function encodeFrames(
   return target
 }
 
-/** One frame as bytes. */
-export function encodeFrame(frame: Frame, version: MuxVersion): Uint8Array {
-  return encodeFrames([frame], version)
-}
-
 /** The command and data size of the header at `offset`, checked against what was agreed. Throws the typed error. */
 export function readHeader(
   bytes: Uint8Array,
