@@ -8,7 +8,6 @@ import {
   filter,
   finalize,
   from,
-  ignoreElements,
   map,
   merge,
   Observable,
@@ -35,7 +34,7 @@ import { createPayments } from './streams/coins/payments.js'
 import { statementAudit$ } from './streams/ledger/statement-audit.js'
 import { createDefects } from './streams/peer/defects.js'
 import { toPeerEvents } from './streams/peer/peer-event.js'
-import { initialPeerState, peerState$, viewsOf } from './streams/peer/peer-state.js'
+import { initialPeerState, recordState$, viewsOf } from './streams/peer/peer-state.js'
 import { createPeerStats$ } from './streams/peer/peer-stats.js'
 import { createRequests } from './streams/peer/requests.js'
 import { createSubscriptionCount } from './streams/peer/subscription-count.js'
@@ -47,6 +46,7 @@ import { createReachability } from './streams/signaling/reachability.js'
 import { chosenRtc } from './streams/signaling/rtc-choice.js'
 import { type HubConnection, signaling$ } from './streams/signaling/signaling.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
+import { beforeEnd } from './streams/before-end.js'
 import { usingValue$ } from './streams/using-value.js'
 
 export type { Peer, PeerOptions } from './peer-options.js'
@@ -78,11 +78,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const limits = environment.spending
   const payments = createPayments({ ...kept, limits, hubConnection$, hubEvent$: signaling, hub, scheduler })
   const audit$ = statementAudit$({ ...kept, hubConnection$, signal$, settled$: payments.settled$ })
-  const iceServers$ = hubConnection$.pipe(
-    filter(connection => connection !== undefined),
-    map(({ iceServers }) => [...environment.iceServers, ...iceServers]),
-  )
-  const reachability = createReachability({ ...environment, iceServers$ })
+  const reachability = createReachability({ ...environment, hubConnection$ })
   const through = (hubConnection: HubConnection): ConnectionOptions => ({
     ...environment,
     rtc: overTcp === undefined ? rtc : chosenRtc({ usual: rtc, overTcp, udp$: reachability.udp$, scheduler }),
@@ -151,13 +147,9 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
       stopRequested$: stop$.pipe(takeUntil(over$)),
       event$: report$.pipe(toPeerEvents(missing), takeUntil(over$)),
     }
-    const recorded$ = peerState$(report$).pipe(
-      tap(state => state$.next(state)),
-      ignoreElements(),
-    )
-    return merge(recorded$, of(peer))
+    return merge(recordState$(report$, state$), of(peer))
   }
-  const running$ = shared$.pipe(
+  return shared$.pipe(
     switchMap(({ url: data, dial }) =>
       proxyServer$({ port: ports.proxy, peer: backend, dataUrl: data }).pipe(
         switchMap(({ url: proxy }) => peer$({ proxy, data }, dial)),
@@ -167,12 +159,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
       over$.next()
       state$.complete()
     }),
+    beforeEnd(() => closing$.next()),
   )
-  return new Observable(subscriber => {
-    // Before anything else goes; `finalize` would come after.
-    subscriber.add(() => closing$.next())
-    return running$.subscribe(subscriber)
-  })
 }
 
 /**

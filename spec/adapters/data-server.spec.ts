@@ -26,7 +26,7 @@ describe('the life of a data server', () => {
     const start = (path: string): Promise<unknown> => firstValueFrom(folderServer$({ path, port: 0, fromPeer }))
     await expect(start(join(share.root, 'none'))).rejects.toMatchObject({
       code: 'invalid-share',
-      message: expect.stringContaining('does not exist. Make the folder'),
+      message: expect.stringContaining('does not exist. Create the folder'),
     })
     await expect(start(join(share.root, 'a.txt'))).rejects.toMatchObject({
       code: 'invalid-share',

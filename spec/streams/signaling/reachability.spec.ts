@@ -25,7 +25,8 @@ function scene() {
           .subscribe(subscriber)
       }),
   }
-  const reachability = createReachability({ network, iceServers$, scheduler: time.scheduler })
+  const hubConnection$ = iceServers$.pipe(map(iceServers => ({ iceServers })))
+  const reachability = createReachability({ network, iceServers: [], hubConnection$, scheduler: time.scheduler })
   const over$ = new Subject<void>()
   const seen: string[] = []
   reachability.report$.pipe(takeUntil(over$)).subscribe(({ udp }) => seen.push(udp))

@@ -1,4 +1,14 @@
-import { distinctUntilChanged, filter, map, type Observable, scan, startWith } from 'rxjs'
+import {
+  distinctUntilChanged,
+  filter,
+  ignoreElements,
+  map,
+  type Observable,
+  scan,
+  startWith,
+  type Subject,
+  tap,
+} from 'rxjs'
 import type { UdpReach } from '../../protocol/signaling/udp-reach.js'
 import type { ConnectionStats, HubState } from '../../protocol/peer/stats.js'
 import type { Tunnel, TunnelReport } from '../../protocol/tunnels/tunnels.js'
@@ -84,6 +94,14 @@ function sameTunnels(a: readonly Tunnel[], b: readonly Tunnel[]): boolean {
   return (
     a.length === b.length &&
     a.every((tunnel, index) => tunnel.port === b[index]!.port && tunnel.nickname === b[index]!.nickname)
+  )
+}
+
+/** Keeps `state$` at the peer's state after every report. Emits nothing. */
+export function recordState$(report$: Observable<PeerReport>, state$: Subject<PeerState>): Observable<never> {
+  return peerState$(report$).pipe(
+    tap(state => state$.next(state)),
+    ignoreElements(),
   )
 }
 

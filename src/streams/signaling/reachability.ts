@@ -2,6 +2,7 @@ import {
   BehaviorSubject,
   concat,
   defer,
+  filter,
   distinctUntilChanged,
   forkJoin,
   map,
@@ -29,8 +30,10 @@ const failurePeriodMs = 10_000
 
 export interface ReachabilityOptions {
   readonly network: NetworkPort
-  /** The servers that connections are made with, at each sign-in. */
-  readonly iceServers$: Observable<readonly IceServer[]>
+  /** The peer's own servers. */
+  readonly iceServers: readonly IceServer[]
+  /** With the hub's servers, at each sign-in. */
+  readonly hubConnection$: Observable<{ readonly iceServers: readonly IceServer[] } | undefined>
   readonly scheduler: SchedulerLike
 }
 
@@ -53,13 +56,18 @@ export interface Reachability {
  * Whether UDP gets through, asked of every STUN and TURN server over UDP: at each sign-in, when the addresses of this machine
  * change, and when an attempt got no answer or failed, then every 10 s at the most.
  *
- *     iceServers$   ---s------------
+ *     hubConnection$   ---s------------
  *     note          -----------f----
  *     report$       ---a-o-----a---b      asking, open, asking, blocked
  *
  * Buffers nothing.
  */
-export function createReachability({ network, iceServers$, scheduler }: ReachabilityOptions): Reachability {
+export function createReachability({
+  network,
+  iceServers,
+  hubConnection$,
+  scheduler,
+}: ReachabilityOptions): Reachability {
   const udp$ = new BehaviorSubject<UdpReport['udp']>('unknown')
   const failed$ = new Subject<void>()
   const moved$ = defer(() => {
@@ -78,7 +86,9 @@ export function createReachability({ network, iceServers$, scheduler }: Reachabi
   }
   return {
     udp$,
-    report$: iceServers$.pipe(
+    report$: hubConnection$.pipe(
+      filter(hub => hub !== undefined),
+      map(hub => [...iceServers, ...hub.iceServers]),
       switchMap(servers =>
         occasion$.pipe(
           startWith(undefined),
