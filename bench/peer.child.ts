@@ -5,7 +5,7 @@ import { receiptStore$ } from '../src/adapters/store/receipts/receipt-store.node
 import type { WebRtcImplementation } from '../src/adapters/webrtc/native-connection.js'
 import { channelInit } from '../src/adapters/webrtc/node-datachannel-engine.js'
 import { loadRtc, type RtcName } from '../src/adapters/webrtc/load.node.js'
-import { createPeer$, portBlock, type Share } from '../src/app.js'
+import { createPeer$, portBlock, type Share } from '../src/index.js'
 import type { RtcSignal } from '../src/ports.js'
 import type { Identity } from '../src/protocol/peer/metadata.js'
 import { usingValue$ } from '../src/streams/using-value.js'

@@ -39,7 +39,7 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
         signedIn$(state$, hubConnection$, scheduler).pipe(
           switchMap(hubConnection => offerConnection$(optionsOf(hubConnection), name)),
         ),
-      listen$: nodeTcp.listen$,
+      listen$: ({ port }) => nodeTcp.listen$({ port, host: '127.0.0.1' }),
       ports: ports.tunnels,
       clock,
       scheduler,

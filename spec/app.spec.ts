@@ -21,7 +21,7 @@ import { nodeCrypto } from '../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../src/adapters/hub/http-client.js'
 import { loadEngines } from '../src/adapters/webrtc/load.node.js'
 import { socketIoTransport } from '../src/adapters/hub/socket-io.client.js'
-import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/app.js'
+import { createPeer$, type Peer, type PeerEvent, type PeerOptions, type PeerPorts, portBlock } from '../src/index.js'
 import { createHub$, type Hub } from '../src/hub/app.js'
 import { register$ } from '../src/register.js'
 import type { NetworkPort, SignalTransport } from '../src/ports.js'
@@ -262,7 +262,7 @@ describe('createPeer$', () => {
     await Promise.all([signedIn(a.peer), signedIn(b.peer)])
     const tunnel = await lastValueFrom(a.peer.connect$('bob'))
     const socket = connect(tunnel.port, '127.0.0.1').on('error', () => undefined)
-    socket.write('GET /film.bin HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n')
+    socket.write(`GET /film.bin HTTP/1.1\r\nHost: 127.0.0.1:${tunnel.port}\r\n\r\n`)
     await once(socket, 'data')
     const events: PeerEvent[] = []
     a.peer.event$.subscribe(event => events.push(event))

@@ -25,18 +25,20 @@ import { folderServer$ } from './adapters/share/data-server.node.js'
 import { receiptStore$ } from './adapters/store/receipts/receipt-store.node.js'
 import { memoryPath } from './adapters/store/sqlite/file.node.js'
 import { nodeTcp } from './adapters/tcp/tcp.node.js'
+import { entrance } from './adapters/tunnels/entrance.node.js'
 import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
 import type { ReceiptStore } from './ports/receipts.js'
-import { unpayable } from './streams/coins/payable.js'
+import { explained, unpayable } from './streams/coins/payable.js'
 import { createPayments } from './streams/coins/payments.js'
 import { statementAudit$ } from './streams/ledger/statement-audit.js'
 import { createDefects } from './streams/peer/defects.js'
 import { toPeerEvents } from './streams/peer/peer-event.js'
-import { initialPeerState, recordState$, viewsOf } from './streams/peer/peer-state.js'
+import { connectedKey, initialPeerState, recordState$, viewsOf } from './streams/peer/peer-state.js'
 import { createPeerStats$ } from './streams/peer/peer-stats.js'
 import { createRequests } from './streams/peer/requests.js'
+import { createSites } from './streams/peer/sites.js'
 import { createSubscriptionCount } from './streams/peer/subscription-count.js'
 import { type Dial, openShare$ } from './streams/serving/open-share.js'
 import { seeding$ } from './streams/serving/seeding.js'
@@ -48,12 +50,6 @@ import { type HubConnection, signaling$ } from './streams/signaling/signaling.js
 import { createTunnels } from './streams/tunnels/tunnels.js'
 import { beforeEnd } from './streams/before-end.js'
 import { usingValue$ } from './streams/using-value.js'
-
-export type { Peer, PeerOptions } from './peer-options.js'
-export { type PeerPorts, portBlock } from './protocol/peer/port-block.js'
-export type { Tunnel } from './protocol/tunnels/tunnels.js'
-export type { PeerEvent } from './streams/peer/peer-event.js'
-export type { Share } from './streams/serving/open-share.js'
 
 /** One running peer: the pieces put together, for one subscription. */
 function run$(environment: Environment, { overTcp, missing }: Engines, store: ReceiptStore): Observable<Peer> {
@@ -88,12 +84,14 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     objection: other => unpayable(payments, other),
   })
   const connections = createConnections({ through, signal$, hubConnection$, hubState$: views.state$, scheduler })
+  const { allowedHosts } = environment
+  const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })
+  const proxyPort$ = new ReplaySubject<number>(1)
   const tunnels = createTunnels({
     offer$: name => connections.offer$(name).pipe(counted()),
-    listen$: nodeTcp.listen$,
+    listen$: entrance({ proxyPort$, allowedHosts, sites }).listen$,
     ports: ports.tunnels,
-    payment: payments.consume,
-    unpayable: () => unpayable(payments),
+    payment: session => explained(payments.consume(session), () => unpayable(payments)),
     clock,
     scheduler,
   })
@@ -108,7 +106,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const watched = { ...common, subscriptions, figures: processFigures }
   const stats$ = createPeerStats$(watched).pipe(takeUntil(over$), counted())
   const shown = { identity: { nickname, pubKey }, controlToken, stats$, connect$, forgive$ }
-  const backend = { ...shown, balance$, endOf: tunnels.endOf, requestStop: () => stop$.next() }
+  const { carry } = tunnels
+  const backend = { ...shown, balance$, carry, sites, allowedHosts, requestStop: () => stop$.next() }
 
   /** The peer, once its listeners are open. */
   const peer$ = (addresses: Peer['addresses'], dial: Dial | undefined): Observable<Peer> => {
@@ -152,6 +151,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   return shared$.pipe(
     switchMap(({ url: data, dial }) =>
       proxyServer$({ port: ports.proxy, peer: backend, dataUrl: data }).pipe(
+        tap(({ port }) => proxyPort$.next(port)),
         switchMap(({ url: proxy }) => peer$({ proxy, data }, dial)),
       ),
     ),

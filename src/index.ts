@@ -1,16 +1,12 @@
 /**
  * The package's main entry (`lighthouse-peer`): a whole peer.
  */
-export {
-  createPeer$,
-  type Peer,
-  type PeerEvent,
-  type PeerOptions,
-  type PeerPorts,
-  portBlock,
-  type Share,
-  type Tunnel,
-} from './app.js'
+export { createPeer$ } from './app.js'
+export type { Peer, PeerOptions } from './peer-options.js'
+export { type PeerPorts, portBlock } from './protocol/peer/port-block.js'
+export type { Tunnel } from './protocol/tunnels/tunnels.js'
+export type { PeerEvent } from './streams/peer/peer-event.js'
+export type { Share } from './streams/serving/open-share.js'
 export { register$, type RegisterOptions } from './register.js'
 export type {
   ByteChannel,
@@ -27,6 +23,8 @@ export type {
   SignalConnection,
   SignalTransport,
   SignalTransportEvent,
+  SiteChoice,
+  SiteStore,
   TrustStore,
 } from './ports.js'
 export type {

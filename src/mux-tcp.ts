@@ -4,4 +4,5 @@
  */
 export { tcpChannel$, type TcpSocket } from './adapters/tcp/tcp-channel.js'
 export { nodeTcp } from './adapters/tcp/tcp.node.js'
+export { type ErrorCode, errorCodes, type ErrorDetails, isLighthouseError, LighthouseError } from './protocol/errors.js'
 export type { ByteChannel, ByteSocket, SocketEvent, TcpListenEvent, TcpPort, WriteResult } from './ports.js'

@@ -1,3 +1,4 @@
+import { isHostName } from './protocol/http/guard.js'
 import { isKeyPair } from './adapters/crypto/crypto.node.js'
 import type { PeerOptions } from './peer-options.js'
 import { LighthouseError } from './protocol/errors.js'
@@ -40,6 +41,11 @@ const rules: OptionRules<PeerOptions> = {
   spending: optional(object),
   iceServers: optional(iceServerList),
   relayOnly: optional(flag),
+  sites: optional(having('choice', 'choose')),
+  allowedHosts: optional({
+    allows: value => Array.isArray(value) && value.every(name => typeof name === 'string' && isHostName(name)),
+    text: 'must be a list of host names, each as NAME or NAME:PORT',
+  }),
   controlToken: optional(token(1)),
   scheduler: optional(scheduler),
   clock: optional(clock),

@@ -14,6 +14,7 @@ import type {
   NetworkPort,
   RtcPort,
   SignalTransport,
+  SiteStore,
   TrustStore,
 } from './ports.js'
 import type { ReceiptStore } from './ports/receipts.js'
@@ -24,6 +25,7 @@ import type { HubState, PeerStats } from './protocol/peer/stats.js'
 import type { Tunnel } from './protocol/tunnels/tunnels.js'
 import type { PeerEvent } from './streams/peer/peer-event.js'
 import type { Share } from './streams/serving/open-share.js'
+import { createMemorySites } from './streams/peer/sites.js'
 import { createMemoryTrust } from './streams/signaling/trust.js'
 
 /** Everything a peer touches. Only `identity` is needed. */
@@ -54,6 +56,13 @@ export interface PeerOptions {
   readonly iceServers?: readonly IceServer[]
   /** Default false. */
   readonly relayOnly?: boolean
+  /**
+   * Names beside its own under which the tunnels are reached, where their ports are forwarded: `NAME:PORT` as programs ask for it,
+   * or `NAME` with any port. Default: none.
+   */
+  readonly allowedHosts?: readonly string[]
+  /** What was said about the sites of other peers. Default: remembered as long as the peer runs. */
+  readonly sites?: SiteStore
   /** Who presents it to the proxy's control routes may stop the peer. Default: a fresh random one. */
   readonly controlToken?: string
   readonly scheduler?: SchedulerLike
@@ -110,6 +119,8 @@ export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
     spending: options.spending ?? {},
     iceServers: options.iceServers ?? [],
     relayOnly: options.relayOnly ?? false,
+    sites: options.sites ?? createMemorySites(),
+    allowedHosts: (options.allowedHosts ?? []).map(name => name.toLowerCase()),
     controlToken: options.controlToken ?? crypto.randomId(32),
     scheduler: options.scheduler ?? asyncScheduler,
     clock: options.clock ?? performance,

@@ -3,6 +3,8 @@
  */
 import type { Observable } from 'rxjs'
 import type { ReceiptAck, SignedReceipt } from './protocol/coins/receipt.js'
+import type { GuardedRequest } from './protocol/http/guard.js'
+import type { LighthouseError } from './protocol/errors.js'
 import type { LedgerHead, Signal, SignalAck } from './protocol/signaling/signal.js'
 
 /** Monotonic milliseconds with any origin; a wall clock that jumps must not end connections. */
@@ -50,8 +52,12 @@ export interface ByteSocket {
   write(bytes: Uint8Array): WriteResult
   /** No more writes: the other program sees the end after all that was written. */
   end(): void
-  /** Ends at once with a reset, so that the other program cannot take it for an end. Harmless when over. */
-  reset(): void
+  /**
+   * Ends at once with a reset, so that the other program cannot take it for an end. Harmless when over.
+   *
+   * @param reason why, for a program that can be told.
+   */
+  reset(reason?: LighthouseError): void
   /** Stops reading. Pressure reaches the program behind the socket. */
   pause(): void
   /** Reads again. */
@@ -209,6 +215,31 @@ export interface TrustStore {
   check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
 }
 
+/** What the user said about another peer's own site: its pages may run what they bring, or not. */
+export type SiteChoice = 'trusted' | 'plain'
+
+/** What the user said about the sites of other peers, by their keys. */
+export interface SiteStore {
+  /** Undefined while he has not been asked. */
+  choice(key: string): SiteChoice | undefined
+  /** Throws `store-failed`. */
+  choose(key: string, choice: SiteChoice): void
+}
+
+/** What pages of other peers may do: run what they bring, and fetch on their own. */
+export interface Sites {
+  /** What the user said about that peer's site; undefined while he has not, or its key is not known. */
+  choice(nickname: string): SiteChoice | undefined
+  /** Nothing while its key is not known. */
+  choose(nickname: string, choice: SiteChoice): void
+  /** Whether the answer to a request for `path` there is counted, and whether there is something left for it. */
+  judge(nickname: string, request: GuardedRequest, path: string): 'free' | 'counted' | 'refused'
+  /** After so many bytes of a counted answer; false when nothing is left for more. */
+  count(nickname: string, bytes: number): boolean
+  /** The user allows the pages of that peer as much again. */
+  allowMore(nickname: string): void
+}
+
 /** A file that names the owner of the database beside it, by the fingerprint of a public key. Errors are `store-failed`. */
 export interface KeyMarker {
   readonly path: string
@@ -231,6 +262,14 @@ export interface TcpPort {
     /** Called with the local port when the connection is made, and again, `open` false, when it is over. */
     readonly onLocalPort?: (port: number, open: boolean) => void
   }): ByteSocket
+}
+
+/**
+ * The addresses behind which other peers' shares lie. Opens one; emits its port once it is bound, and then everything that is
+ * to be carried to that peer. Unsubscribing closes it and frees the port. Errors with `port-in-use` or `address-unavailable`.
+ */
+export interface TunnelPort {
+  listen$(options: { readonly port: number; readonly nickname: string }): Observable<TcpListenEvent>
 }
 
 /** What a listener emits. */

@@ -15,7 +15,7 @@ import {
 import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { commitPending, writePending } from '../../src/adapters/store/metadata-file.node.js'
-import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
+import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/index.js'
 import { run } from '../../src/cli/program.js'
 import { readRunFile, runPath, writeRunFile } from '../../src/cli/running.js'
 import type { Parts } from '../../src/cli/io.js'

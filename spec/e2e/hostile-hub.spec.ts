@@ -13,7 +13,7 @@ import { filter, firstValueFrom, map, ReplaySubject, type Subscription, switchMa
 import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub/http-client.js'
 import { loadEngines } from '../../src/adapters/webrtc/load.node.js'
-import { createPeer$, type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/app.js'
+import { createPeer$, type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/index.js'
 import type { RtcPort } from '../../src/ports.js'
 import { canonicalJson, type Json } from '../../src/protocol/json.js'
 import { descriptionText, headText, registerText } from '../../src/protocol/signaling/signed-texts.js'

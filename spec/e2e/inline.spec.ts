@@ -1,6 +1,8 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from '@jest/globals'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { cleanUp, FakeBackend, type RunningProxy, startProxy, startUpstream } from '../support/proxy-fixture.node.js'
+import { of } from 'rxjs'
+import { startTunnel } from '../support/tunnel-fixture.node.js'
 import { describeIf, findChromium, hasChromium } from '../support/requires.js'
 
 describeIf(hasChromium(), 'needs Chromium')('what a peer serves inline, in Chromium', () => {
@@ -24,6 +26,14 @@ describeIf(hasChromium(), 'needs Chromium')('what a peer serves inline, in Chrom
     await cleanUp()
   })
 
+  /** Puts a server behind bob's tunnel. */
+  async function lead(upstream: number): Promise<void> {
+    const { port } = await startTunnel(() => upstream, { proxyPort: proxy.port, sites: peer.sites })
+    peer.connection$ = nickname => of({ nickname, host: '127.0.0.1', port })
+    peer.leadStreams(upstream)
+    peer.sites.choose('bob', 'plain')
+  }
+
   it('runs no script that a peer serves inline, and does nothing for it', async () => {
     const { port } = await startUpstream((_req, res) => {
       res.setHeader('Content-Type', 'text/html')
@@ -31,7 +41,7 @@ describeIf(hasChromium(), 'needs Chromium')('what a peer serves inline, in Chrom
         '<h1>hello</h1><script>document.title = "owned"; fetch("/proxy/carol/")</script><img src="/proxy/carol/">',
       )
     })
-    peer.leadTo(port)
+    await lead(port)
     await page.goto(`${proxy.url}inline/bob/`)
     expect(await page.textContent('h1')).toBe('hello')
     expect(await page.title()).toBe('')
@@ -53,7 +63,7 @@ describeIf(hasChromium(), 'needs Chromium')('what a peer serves inline, in Chrom
         `<html xmlns="http://www.w3.org/1999/xhtml"><body><script>fetch("/proxy/carol/"); location = "/proxy/dave/"</script></body></html>`,
       )
     })
-    peer.leadTo(port)
+    await lead(port)
     // Some are shown, and some are downloads.
     await page.goto(`${proxy.url}inline/bob/`).catch(() => undefined)
     await page.goto(proxy.url)
@@ -67,7 +77,7 @@ describeIf(hasChromium(), 'needs Chromium')('what a peer serves inline, in Chrom
       const submit = `this.submitForm("${proxy.url}proxy/carol/")`
       res.end(redPage(`try { ${submit} } catch (error) {} app.alert("shown")`))
     })
-    peer.leadTo(port)
+    await lead(port)
     const alert = page.waitForEvent('dialog')
     // The page has loaded only once nobody is asked any more.
     const loaded = page.goto(`${proxy.url}inline/bob/a.pdf`)

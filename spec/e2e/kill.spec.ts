@@ -52,19 +52,21 @@ async function halfway(url: string): Promise<Opened & { readonly rest: Promise<R
   return { ...opened, rest }
 }
 
-const broken = /aborted|ECONNRESET|socket hang up/
-
 it.concurrent(
-  'a serving peer that is killed breaks the transfer, and serves on the same port when it is back',
+  'a serving peer that is killed is missed within 8 s, and goes on with the same answer when it is back',
   async () => {
     const { alice, bob, share, sha256, up, stop } = await stage()
     const { url, message, rest } = await halfway(filmOf(alice))
     await bob.program.kill()
     message.resume()
-    await expect(rest).rejects.toThrow(broken)
-    // Forgotten at once.
-    expect((await alice.stats()).connections).toEqual([])
+    const silence: number[] = []
+    await alice.until(({ connections: [first] }) => {
+      if (first !== undefined) silence.push(first.silentSeconds)
+      return first === undefined
+    })
+    expect(Math.max(...silence)).toBeLessThanOrEqual(7)
     await up('bob', { share })
+    expect(await rest).toMatchObject({ bytes: filmBytes, sha256 })
     const again = await download(filmOf(alice))
     expect(again).toMatchObject({ status: 200, bytes: filmBytes, sha256, url })
     await stop()
@@ -83,20 +85,21 @@ it.concurrent(
     const again = await download(filmOf(alice))
     expect(again).toMatchObject({ status: 200, bytes: filmBytes, sha256, url })
     message.resume()
-    await expect(rest).rejects.toThrow(broken)
+    expect(await rest).toMatchObject({ bytes: filmBytes, sha256 })
     await stop()
   },
 )
 
-it.concurrent('a serving peer that is asked to end breaks the transfer at once', async () => {
+it.concurrent('a serving peer that is asked to end is missed at once', async () => {
   const { alice, bob, stop } = await stage()
-  const { message, rest } = await halfway(filmOf(alice))
+  const { message } = await halfway(filmOf(alice))
   const ended = bob.program.end('SIGTERM')
   message.resume()
   // Well before a process that is gone could be told from one that is slow: by what alice hears, not by its absence.
-  const silence = alice.until(({ connections }) => connections.some(({ silentSeconds }) => silentSeconds >= 5))
-  const first = await Promise.race([rest.catch((error: unknown) => error), silence])
-  expect(String(first)).toMatch(broken)
+  const { connections } = await alice.until(
+    stats => stats.connections.length === 0 || stats.connections.some(({ silentSeconds }) => silentSeconds >= 5),
+  )
+  expect(connections).toEqual([])
   await ended
   expect(await bob.program.ended).toMatchObject({ code: 0, err: '' })
   await stop()

@@ -10,6 +10,8 @@ export interface MemorySocket extends ByteSocket {
   readonly paused: boolean
   readonly ended: boolean
   readonly wasReset: boolean
+  /** Why it was reset. */
+  readonly reason: LighthouseError | undefined
   readonly subscribed: boolean
   /** The program writes. */
   receive(bytes: Uint8Array): void
@@ -30,6 +32,7 @@ export function memorySocket(
   let written = new Uint8Array(0)
   let unconsumed = 0
   let paused = false
+  let resetReason: LighthouseError | undefined
   let programEnded = false
   let subscriber: Subscriber<SocketEvent> | undefined
 
@@ -53,6 +56,9 @@ export function memorySocket(
     },
     get wasReset() {
       return log.includes('reset')
+    },
+    get reason() {
+      return resetReason
     },
     get subscribed() {
       return subscriber !== undefined
@@ -78,9 +84,10 @@ export function memorySocket(
       log.push('end')
       maybeComplete()
     },
-    reset() {
+    reset(reason) {
       if (log.includes('reset')) return
       log.push('reset')
+      resetReason = reason
       subscriber?.error(new LighthouseError('stream-reset', 'reset'))
     },
     pause() {

@@ -2,13 +2,17 @@
 import { createServer, request, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import { type AddressInfo, connect } from 'node:net'
 import { afterEach, beforeEach } from '@jest/globals'
-import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription } from 'rxjs'
+import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription, tap } from 'rxjs'
+import { nodeTcp } from '../../src/adapters/tcp/tcp.node.js'
 import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
+import type { ByteSocket } from '../../src/ports.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
 import { assertNickname } from '../../src/protocol/peer/nickname.js'
 import type { Balance, ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
+import { createMemorySites, createSites } from '../../src/streams/peer/sites.js'
+import { joinSockets } from './join-sockets.js'
 
 export const link: ConnectionStats = {
   session: 'abcdefghijklmnop',
@@ -57,6 +61,9 @@ export class FakeBackend implements ProxyBackend {
   readonly asked: string[] = []
   waiting = 0
   stopped = 0
+  /** Where streams lead. */
+  streamPort = 0
+  private followsTunnels = true
   readonly ends = new Map<string, LighthouseError>()
   connection$: (nickname: string) => Observable<Tunnel> = () => NEVER
   coins$: Observable<Balance> = of({ bytes: 61_947_635, asOfMs: undefined })
@@ -71,13 +78,22 @@ export class FakeBackend implements ProxyBackend {
       this.asked.push(nickname)
       this.waiting += 1
       subscriber.add(() => (this.waiting -= 1))
-      subscriber.add(this.connection$(nickname).subscribe(subscriber))
+      const reached$ = this.connection$(nickname).pipe(
+        tap(({ port }) => {
+          if (this.followsTunnels) this.streamPort = port
+        }),
+      )
+      subscriber.add(reached$.subscribe(subscriber))
     })
   }
 
-  endOf({ nickname }: Tunnel): LighthouseError | undefined {
-    return this.ends.get(nickname)
+  carry(nickname: string, socket: ByteSocket): void {
+    const explain = (reason: LighthouseError): LighthouseError => this.ends.get(nickname) ?? reason
+    joinSockets(socket, nodeTcp.dial({ host: '127.0.0.1', port: this.streamPort }), explain)
   }
+
+  allowedHosts: readonly string[] = []
+  readonly sites = createSites({ store: createMemorySites(), keyOf: nickname => nickname, clock: performance })
 
   balance$(): Observable<Balance> {
     return this.coins$
@@ -92,6 +108,12 @@ export class FakeBackend implements ProxyBackend {
 
   requestStop(): void {
     this.stopped += 1
+  }
+
+  /** From now on streams lead to this port, whatever the tunnel. */
+  leadStreams(port: number): void {
+    this.streamPort = port
+    this.followsTunnels = false
   }
 
   /** From now on every peer is behind this port. */

@@ -24,6 +24,7 @@ import type { Io } from './io.js'
 import {
   parseSize,
   parseSpending,
+  collectHost,
   collectLimit,
   collectStun,
   acceptNewOption,
@@ -137,6 +138,14 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
         '--relay-only',
         'connect through TURN only, so that peers do not learn your address',
         'LIGHTHOUSE_RELAY_ONLY',
+      ),
+    )
+    .addOption(
+      option(
+        '--allow-host <name>',
+        'another NAME or NAME:PORT by which your ports are reached, where they are forwarded; repeatable',
+        'LIGHTHOUSE_ALLOW_HOST',
+        collectHost,
       ),
     )
     .addOption(

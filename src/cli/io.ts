@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs'
 import type { RtcName } from '../adapters/webrtc/load.node.js'
-import type { createPeer$, portBlock } from '../app.js'
+import type { createPeer$, portBlock } from '../index.js'
 import type { createHub$, createInvites$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
 

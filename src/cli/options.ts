@@ -1,3 +1,4 @@
+import { isHostName } from '../protocol/http/guard.js'
 import { parseBytes } from '../protocol/byte-size.js'
 import { parseCoins } from '../protocol/coins/amount.js'
 import { defaultPortBase } from '../protocol/peer/port-block.js'
@@ -65,6 +66,12 @@ export function collectTurn(text: string, previous: readonly string[] | undefine
   return collect(text, previous)
 }
 
+/** `--allow-host`, as often as one likes. */
+export function collectHost(text: string, previous: readonly string[] | undefined): readonly string[] {
+  if (!isHostName(text)) throw new InvalidArgumentError('It must be NAME or NAME:PORT, like nas.local:42001.')
+  return collect(text, previous)
+}
+
 const kebab = (name: string): string => name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`)
 
 /** The limits of a hub as `--limit` spells them. */
@@ -120,7 +127,7 @@ function truth(text: string): boolean {
 }
 
 /** Parsers of what may be repeated. */
-const repeatable = new Set<unknown>([collectStun, collectTurn, collectLimit])
+const repeatable = new Set<unknown>([collectHost, collectStun, collectTurn, collectLimit])
 
 function valueFrom(made: Option, text: string): unknown {
   if (made.isBoolean()) return made.negate ? !truth(text) : truth(text)

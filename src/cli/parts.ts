@@ -6,7 +6,7 @@ import type { Parts } from './io.js'
 export const realParts: Parts = {
   crypto: nodeCrypto,
   hubClient: hub => fetchHubClient(hub),
-  peer: () => import('../app.js'),
+  peer: () => import('../index.js'),
   hub: () => import('../hub/app.js'),
   async loadRtc(name) {
     return (await import('../adapters/webrtc/load.node.js')).loadRtc(name)

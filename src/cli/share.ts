@@ -1,6 +1,6 @@
 import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Share } from '../app.js'
+import type { Share } from '../index.js'
 import { LighthouseError, toLighthouseError } from '../protocol/errors.js'
 
 /** What `up` shares by default: this folder in the current directory, if it exists. */

@@ -5,7 +5,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import express from 'express'
 import { guard, guardUpgrade, securityHeaders } from '../../../src/adapters/http/guard.express.js'
 import { sendProblem } from '../../../src/adapters/http/problem.node.js'
-import { loopbackHosts } from '../../../src/protocol/http/guard.js'
+import { judgeRequest, loopbackHosts } from '../../../src/protocol/http/guard.js'
 import { ask, exchangeRaw } from '../../support/http-client.node.js'
 
 const problem = { status: 502, title: 'A <title>', detail: 'A "detail"', next: 'What & next', code: 'peer-refused' }
@@ -29,8 +29,11 @@ beforeAll(async () => {
   app.use((_req, res) => res.send('fine'))
   server = createServer({ requireHostHeader: false }, app)
   server.on('upgrade', (req, socket) => {
-    guardUpgrade(req, socket as Socket, loopbackHosts(port), () =>
-      socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
+    guardUpgrade(
+      req,
+      socket as Socket,
+      request => judgeRequest(request, loopbackHosts(port)),
+      () => socket.end('HTTP/1.1 101 Switching Protocols\r\n\r\n'),
     )
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')

@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { filter, firstValueFrom, type Subscription, switchMap } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../../src/adapters/hub/http-client.js'
-import { createPeer$, portBlock } from '../../../src/app.js'
+import { createPeer$, portBlock } from '../../../src/index.js'
 import type { Identity } from '../../../src/protocol/peer/metadata.js'
 import { registerText } from '../../../src/protocol/signaling/signed-texts.js'
 

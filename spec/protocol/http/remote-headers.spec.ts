@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals'
-import { remoteHeaders, requestHeaders, upgradeHeaders } from '../../../src/protocol/http/remote-headers.js'
+import { inlineHeaders, requestHeaders, upgradeHeaders } from '../../../src/protocol/http/remote-headers.js'
 
 const place = { nickname: 'bob', origin: 'http://127.0.0.1:42001', path: '/' }
-const answer = (headers: Parameters<typeof remoteHeaders>[0]) => remoteHeaders(headers, place)
+const answer = (headers: Parameters<typeof inlineHeaders>[1]) => inlineHeaders(200, headers, place)
 
 const ofTheConnection = {
   connection: 'Keep-Alive, X-Hop,x-other , ,Content-Length, Host',
@@ -39,7 +39,7 @@ describe('requestHeaders', () => {
   })
 })
 
-describe('remoteHeaders', () => {
+describe('inlineHeaders', () => {
   it('passes what describes the content', () => {
     const headers = { 'content-type': 'video/mp4', 'content-range': 'bytes 0-1/2', etag: '"a"', vary: 'Accept' }
     expect(answer(headers)).toMatchObject(headers)
@@ -117,7 +117,7 @@ describe('remoteHeaders', () => {
 describe('upgradeHeaders', () => {
   it('agree to WebSocket, and to nothing else', () => {
     const headers = { connection: 'X-Hop, upgrade', upgrade: 'websocket', 'x-hop': '1', 'sec-websocket-accept': 'a' }
-    const passed = upgradeHeaders(headers, place)
+    const passed = upgradeHeaders(inlineHeaders(101, headers, place))
     expect(passed).toMatchObject({ connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-accept': 'a' })
     expect(passed).not.toHaveProperty(['x-hop'])
   })

@@ -2,10 +2,11 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
-import { maxAttempts, stepTunnels, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
+import { maxAttempts, repairSeconds, stepTunnels, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
 import {
   createTunnelsState,
   type TunnelConnection,
+  type TunnelListener,
   type TunnelReport,
   type TunnelsEffect,
   type TunnelsEvent,
@@ -16,9 +17,15 @@ import { deepFreeze } from '../../support/freeze.js'
 /** A connection as those see it who perform the effects. */
 interface Life {
   readonly connection: TunnelConnection
-  phase: 'connecting' | 'opened' | 'binding' | 'listening' | 'closed'
-  port: number
+  phase: 'connecting' | 'opened' | 'carrying' | 'closed'
   silentSeconds: number
+}
+
+/** A listener, likewise. */
+interface Door {
+  readonly listener: TunnelListener
+  phase: 'binding' | 'listening' | 'closed'
+  port: number
 }
 
 const broke = new LighthouseError('webrtc-failed', 'it broke')
@@ -29,6 +36,7 @@ const noHandles = new LighthouseError('invalid-option', 'no file handles left')
 class World {
   state: TunnelsState<number>
   readonly lives: Life[] = []
+  readonly doors: Door[] = []
   readonly waiting = new Map<number, string>()
   readonly ended: number[] = []
   readonly answered: number[] = []
@@ -41,6 +49,10 @@ class World {
 
   alive(...phases: readonly Life['phase'][]): readonly Life[] {
     return this.lives.filter(({ phase }) => (phases.length === 0 ? phase !== 'closed' : phases.includes(phase)))
+  }
+
+  doorsIn(...phases: readonly Door['phase'][]): readonly Door[] {
+    return this.doors.filter(({ phase }) => phases.includes(phase))
   }
 
   ask(nickname: string): void {
@@ -60,14 +72,14 @@ class World {
     this.tell({ type: 'opened', connection: life.connection, session: `session-${life.connection.id}` })
   }
 
-  listen(life: Life): void {
-    life.phase = 'listening'
-    if (life.port === 0) life.port = this.nextPort++
-    this.tell({ type: 'listening', connection: life.connection, port: life.port })
+  listen(door: Door): void {
+    door.phase = 'listening'
+    if (door.port === 0) door.port = this.nextPort++
+    this.tell({ type: 'listening', listener: door.listener, port: door.port })
   }
 
-  failListener(life: Life, reason: LighthouseError): void {
-    this.tell({ type: 'listener-failed', connection: life.connection, reason })
+  failListener({ listener }: Door, reason: LighthouseError): void {
+    this.tell({ type: 'listener-failed', listener, reason })
   }
 
   carry(life: Life, streams: number, silentSeconds: number): void {
@@ -88,28 +100,47 @@ class World {
   }
 
   private perform(effect: TunnelsEffect<number>): void {
-    if (effect.type === 'answer' || effect.type === 'refuse') {
-      // Once, and nobody who wants none.
-      expect(this.waiting.delete(effect.waiter)).toBe(true)
-      this.answered.push(effect.waiter)
-      if (effect.type === 'answer')
-        expect(this.alive('listening').map(({ port }) => port)).toContain(effect.tunnel.port)
-    } else if (effect.type === 'connect') {
-      this.lives.push({ connection: effect.connection, phase: 'connecting', port: 0, silentSeconds: 0 })
-      expect(effect.connection.id).toBe(this.lives.length - 1)
-    } else if (effect.type === 'report') {
-      this.hear(effect.report)
-    } else {
-      const life = this.lives[effect.connection.id]!
-      expect(life.phase).not.toBe('closed')
-      if (effect.type === 'close') {
-        life.phase = 'closed'
-      } else {
-        expect(['opened', 'binding']).toContain(life.phase)
-        life.phase = 'binding'
-        life.port = effect.port
+    switch (effect.type) {
+      case 'answer':
+      case 'refuse':
+        // Once, and nobody who wants none.
+        expect(this.waiting.delete(effect.waiter)).toBe(true)
+        this.answered.push(effect.waiter)
+        if (effect.type === 'refuse') return
+        // By a connection that carries, with an address that is listened on.
+        expect(this.lives[effect.connection.id]!.phase).toBe('carrying')
+        expect(this.doorsIn('listening').map(({ port }) => port)).toContain(effect.tunnel.port)
+        return
+      case 'connect':
+        this.lives.push({ connection: effect.connection, phase: 'connecting', silentSeconds: 0 })
+        expect(effect.connection.id).toBe(this.lives.length - 1)
+        return
+      case 'carry':
+        expect(this.lives[effect.connection.id]!.phase).toBe('opened')
+        this.lives[effect.connection.id]!.phase = 'carrying'
+        return
+      case 'close':
+        expect(this.lives[effect.connection.id]!.phase).not.toBe('closed')
+        this.lives[effect.connection.id]!.phase = 'closed'
+        return
+      case 'listen': {
+        const door = this.door(effect.listener)
+        expect(door?.phase ?? 'binding').toBe('binding')
+        if (door === undefined) this.doors.push({ listener: effect.listener, phase: 'binding', port: effect.port })
+        else door.port = effect.port
+        return
       }
+      case 'unlisten':
+        expect(this.door(effect.listener)!.phase).not.toBe('closed')
+        this.door(effect.listener)!.phase = 'closed'
+        return
+      case 'report':
+        this.hear(effect.report)
     }
+  }
+
+  private door({ id }: TunnelListener): Door | undefined {
+    return this.doors.find(({ listener }) => listener.id === id)
   }
 
   private hear(report: TunnelReport): void {
@@ -119,7 +150,7 @@ class World {
         nickname === report.nickname && phase === 'closed' && !this.ended.includes(id),
     )!.connection
     this.ended.push(id)
-    expect(report.session).toBe(report.tunnel === undefined ? report.session : `session-${id}`)
+    expect([undefined, `session-${id}`]).toContain(report.session)
     // A silent connection is replaced, and one that answers is not.
     if (report.reason.code === 'peer-silent')
       expect(this.lives[id]!.silentSeconds).toBeGreaterThanOrEqual(suspectSeconds)
@@ -134,14 +165,25 @@ class World {
       expect(own.filter(({ phase }) => phase === 'connecting').length).toBeLessThanOrEqual(1)
       expect(own.filter(({ phase }) => phase !== 'connecting').length).toBeLessThanOrEqual(1)
     }
-    expect(this.alive().length).toBeLessThanOrEqual(this.ports.length + maxAttempts)
-    // Who has a slot is who is open, and no port is two tunnels'.
-    const open = this.alive('binding', 'listening')
+    expect(this.alive('connecting').length).toBeLessThanOrEqual(maxAttempts)
+    // Who has a slot is who has a listener, and no port is two tunnels'.
+    const doors = this.doorsIn('binding', 'listening')
     const owners = this.state.slots.slots.flatMap(({ owner }) => owner ?? [])
-    expect(owners.toSorted()).toEqual(open.map(({ connection }) => connection.nickname).toSorted())
-    const ports = open.map(({ port }) => port).filter(port => port !== 0)
+    expect(owners.toSorted()).toEqual(doors.map(({ listener }) => listener.nickname).toSorted())
+    const ports = doors.map(({ port }) => port).filter(port => port !== 0)
     expect(new Set(ports).size).toBe(ports.length)
-    expect(this.state.tunnels.size).toBe(new Set(this.alive().map(({ connection }) => connection.nickname)).size)
+    // Who is connected has a place, and an address stays when its connection is over.
+    for (const { connection } of this.alive('opened', 'carrying')) expect(owners).toContain(connection.nickname)
+    const known = [...this.alive().map(({ connection }) => connection), ...doors.map(({ listener }) => listener)]
+    expect([...this.state.tunnels.keys()].toSorted()).toEqual(
+      [...new Set(known.map(({ nickname }) => nickname))].toSorted(),
+    )
+    const connected = this.state.slots.slots.flatMap(({ owner, connected: isConnected }) => (isConnected ? owner! : []))
+    expect(connected.toSorted()).toEqual(
+      this.alive('opened', 'carrying')
+        .map(({ connection }) => connection.nickname)
+        .toSorted(),
+    )
     const kept = [...this.state.tunnels.values()].flatMap(tunnel => ('waiters' in tunnel ? tunnel.waiters : []))
     expect(kept.toSorted((one, other) => one - other)).toEqual([...this.waiting.keys()])
   }
@@ -184,32 +226,36 @@ function happen(world: World, { type, pick, streams, silentSeconds }: Happening)
     case 'open':
       return among(world.alive('connecting'), life => world.open(life))
     case 'listen':
-      return among(world.alive('binding'), life => world.listen(life))
+      return among(world.doorsIn('binding'), door => world.listen(door))
     case 'in use':
-      return among(world.alive('binding'), life => world.failListener(life, inUse))
+      return among(world.doorsIn('binding'), door => world.failListener(door, inUse))
     case 'no handles':
-      return among(world.alive('binding', 'listening'), life => world.failListener(life, noHandles))
+      return among(world.doorsIn('binding', 'listening'), door => world.failListener(door, noHandles))
     case 'carry':
-      return among(world.alive('listening'), life => world.carry(life, streams, silentSeconds))
+      return among(world.alive('carrying'), life => world.carry(life, streams, silentSeconds))
     case 'silence':
-      return among(world.alive('listening'), life => {
+      return among(world.alive('carrying'), life => {
         world.carry(life, streams, suspectSeconds + silentSeconds)
         world.ask(life.connection.nickname)
       })
     case 'end':
       return among(world.alive(), life => world.end(life))
     case 'late':
-      return among(
+      among(
         world.lives.filter(({ phase }) => phase === 'closed'),
         ({ connection }) => {
           const before = world.state
           world.tell({ type: 'opened', connection, session: 'late' })
-          world.tell({ type: 'listening', connection, port: 1 })
-          world.tell({ type: 'listener-failed', connection, reason: inUse })
           world.tell({ type: 'ended', connection, reason: broke })
           expect(world.state).toBe(before)
         },
       )
+      return among(world.doorsIn('closed'), ({ listener }) => {
+        const before = world.state
+        world.tell({ type: 'listening', listener, port: 1 })
+        world.tell({ type: 'listener-failed', listener, reason: inUse })
+        expect(world.state).toBe(before)
+      })
   }
 }
 
@@ -223,35 +269,85 @@ describe('stepTunnels', () => {
         for (const event of events) happen(world, event)
         // Whoever finds every port taken hears so, in the end.
         const triesAtMost = 4 * world.ports.length
-        for (const life of world.alive('binding'))
-          for (let tries = 0; tries < triesAtMost && life.phase !== 'closed'; tries++) world.failListener(life, inUse)
-        expect(world.alive('binding')).toEqual([])
+        for (const door of world.doorsIn('binding'))
+          for (let tries = 0; tries < triesAtMost && door.phase !== 'closed'; tries++) world.failListener(door, inUse)
+        expect(world.doorsIn('binding')).toEqual([])
         for (const life of world.lives) if (life.phase !== 'closed') world.end(life)
-        expect([world.alive(), world.waiting.size, world.state.tunnels.size]).toEqual([[], 0, 0])
+        expect([world.alive(), world.waiting.size]).toEqual([[], 0])
+        expect([...world.state.tunnels.values()].filter(({ type }) => type !== 'resting')).toEqual([])
+        for (const door of world.doors) if (door.phase !== 'closed') world.failListener(door, noHandles)
+        expect(world.state.tunnels.size).toBe(0)
         expect(world.state.slots.slots.every(({ owner }) => owner === undefined)).toBe(true)
       }),
       { numRuns: 250 },
     )
   })
 
+  function openTo(world: World, name: string): Life {
+    world.ask(name)
+    const life = world.lives.at(-1)!
+    world.open(life)
+    for (const door of world.doorsIn('binding')) world.listen(door)
+    return life
+  }
+
   it('evicts no attempt with the silent connection that it was to replace', () => {
     const world = new World([42_001])
-    const openTo = (name: string): Life => {
-      world.ask(name)
-      const life = world.lives.at(-1)!
-      world.open(life)
-      world.listen(life)
-      return life
-    }
-    const silent = openTo('ann')
+    const silent = openTo(world, 'ann')
     world.carry(silent, 1, suspectSeconds)
     world.ask('ann')
     const attempt = world.lives.at(-1)!
-    const other = openTo('bob')
+    const other = openTo(world, 'bob')
     expect([silent.phase, attempt.phase, world.waiting.size]).toEqual(['closed', 'connecting', 1])
     world.open(attempt)
     expect(other.phase).toBe('closed')
-    world.listen(attempt)
+    for (const door of world.doorsIn('binding')) world.listen(door)
     expect(world.waiting.size).toBe(0)
+  })
+
+  it('keeps an address when its connection is over, and connects again for who comes there', () => {
+    const world = new World([42_001, 42_002])
+    const first = openTo(world, 'ann')
+    world.end(first)
+    expect(world.doorsIn('listening')).toMatchObject([{ listener: { nickname: 'ann' }, port: 42_001 }])
+    world.ask('ann')
+    world.open(world.lives.at(-1)!)
+    expect([world.waiting.size, world.doors.length]).toEqual([0, 1])
+  })
+
+  it('gives up an address without a connection before a connection, however long ago that was used', () => {
+    const world = new World([42_001, 42_002])
+    const idle = openTo(world, 'ann')
+    world.end(openTo(world, 'bob'))
+    openTo(world, 'cyd')
+    expect([idle.phase, world.doorsIn('listening').map(({ listener }) => listener.nickname)]).toEqual([
+      'carrying',
+      ['ann', 'cyd'],
+    ])
+  })
+
+  it('replaces a connection that says nothing, without being asked, now and then', () => {
+    const world = new World([42_001])
+    const life = openTo(world, 'ann')
+    for (let seconds = 1; seconds < repairSeconds.first + 2 * repairSeconds.between; seconds++) {
+      world.carry(life, 1, seconds)
+      world.alive('connecting').forEach(attempt => world.end(attempt))
+    }
+    expect(world.lives.length - 1).toBe(2)
+    world.carry(life, 1, repairSeconds.first + 2 * repairSeconds.between)
+    world.open(world.alive('connecting')[0]!)
+    expect([life.phase, world.doorsIn('listening').length]).toEqual(['closed', 1])
+  })
+
+  it('gives a silent connection up as soon as the hub does not know its other side either', () => {
+    const world = new World([42_001])
+    const life = openTo(world, 'ann')
+    const offline = new LighthouseError('peer-offline', 'gone')
+    world.carry(life, 1, 3)
+    world.tell({ type: 'ended', connection: world.alive('connecting')[0]!.connection, reason: offline })
+    expect(life.phase).toBe('carrying')
+    world.carry(life, 1, 6)
+    world.tell({ type: 'ended', connection: world.alive('connecting')[0]!.connection, reason: offline })
+    expect([life.phase, world.doorsIn('listening').length]).toEqual(['closed', 1])
   })
 })

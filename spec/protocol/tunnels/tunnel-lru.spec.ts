@@ -12,6 +12,7 @@ interface Port {
   owner?: string
   last?: string
   streams: number
+  connected: boolean
 }
 
 /** The rules of the product, told as slowly as possible: a list of owners from least to most recently used. */
@@ -19,7 +20,7 @@ class Reference {
   readonly ports: Port[]
   used: string[] = []
   constructor(count: number) {
-    this.ports = Array.from({ length: count }, () => ({ streams: 0 }))
+    this.ports = Array.from({ length: count }, () => ({ streams: 0, connected: false }))
   }
   touch(owner: string): void {
     this.used = [...this.used.filter(other => other !== owner), owner]
@@ -32,32 +33,37 @@ class Reference {
       this.touch(event.owner)
       return undefined
     }
+    if (event.type === 'rest') {
+      if (own !== undefined) Object.assign(own, { streams: 0, connected: false })
+      return undefined
+    }
     if (event.type === 'release') {
       if (own === undefined) return undefined
       own.last = own.owner!
       delete own.owner
-      own.streams = 0
+      Object.assign(own, { streams: 0, connected: false })
       return undefined
     }
     const { owner, except = [] } = event
     const isUsable = (candidate: Port): boolean => !except.includes(this.ports.indexOf(candidate))
     if (own !== undefined && !isUsable(own)) {
       delete own.owner
-      own.streams = 0
+      Object.assign(own, { streams: 0, connected: false })
     }
     let port = own !== undefined && isUsable(own) ? own : undefined
     const free = this.ports.filter(candidate => candidate.owner === undefined && isUsable(candidate))
     port ??= free.find(candidate => candidate.last === owner) ?? free[0]
-    const byUse = (busy: boolean): Port | undefined =>
+    const byUse = (fits: (candidate: Port) => boolean): Port | undefined =>
       this.used
-        .map(name => this.ports.find(({ owner: holder, streams }) => holder === name && streams > 0 === busy))
+        .map(name => this.ports.find(candidate => candidate.owner === name && fits(candidate)))
         .find(candidate => candidate !== undefined && isUsable(candidate))
-    port ??= byUse(false) ?? byUse(true)
+    port ??= byUse(({ connected }) => !connected) ?? byUse(({ streams }) => streams === 0) ?? byUse(() => true)
     if (port === undefined) return { type: 'refused', owner }
     const evicted = port.owner === owner ? undefined : port.owner
     if (evicted !== undefined) port.last = evicted
     if (port.owner !== owner) port.streams = 0
     port.owner = owner
+    port.connected = true
     this.touch(owner)
     return { type: 'granted', owner, slot: this.ports.indexOf(port), evicted }
   }
@@ -72,6 +78,7 @@ const event: fc.Arbitrary<TunnelEvent> = fc.oneof(
   },
   { weight: 4, arbitrary: fc.record({ type: fc.constant('use' as const), owner, streams: fc.nat(2) }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('release' as const), owner }) },
+  { weight: 2, arbitrary: fc.record({ type: fc.constant('rest' as const), owner }) },
 )
 
 describe('tunnel slots', () => {
@@ -86,8 +93,8 @@ describe('tunnel slots', () => {
           expect(decision).toEqual(reference.apply(item))
           const owners = state.slots.flatMap(slot => (slot.owner === undefined ? [] : [slot.owner]))
           expect(new Set(owners).size).toBe(owners.length)
-          expect(state.slots.map(slot => [slot.owner, slot.lastOwner, slot.streams])).toEqual(
-            reference.ports.map(port => [port.owner, port.last, port.streams]),
+          expect(state.slots.map(slot => [slot.owner, slot.lastOwner, slot.streams, slot.connected])).toEqual(
+            reference.ports.map(port => [port.owner, port.last, port.streams, port.connected]),
           )
         }
       }),

@@ -15,7 +15,7 @@ const eventsOf = (reports: readonly PeerReport[], missing?: LighthouseError): Pr
 describe('toPeerEvents', () => {
   it('names the other end by its nickname where this peer knows it, else by its key', async () => {
     const ended = await eventsOf([
-      { type: 'ended', nickname: 'bob', session: 's', tunnel, reason },
+      { type: 'ended', nickname: 'bob', session: 's', reason },
       { type: 'ended', pubKey: carol, session: 's', reason },
     ])
     expect(ended).toEqual([

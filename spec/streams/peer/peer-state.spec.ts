@@ -56,7 +56,7 @@ describe('peerState$', () => {
       attempts: new Set(),
       connections: new Map([['s', connectionStats('s', 2)]]),
     })
-    const over = await after(...running, { type: 'ended', nickname: 'bob', session: 's', tunnel: undefined, reason })
+    const over = await after(...running, { type: 'ended', nickname: 'bob', session: 's', reason })
     expect([over.attempts.size, over.connections.size]).toEqual([0, 0])
   })
 
@@ -64,7 +64,7 @@ describe('peerState$', () => {
     const state = await after(
       { type: 'stats', stats: connectionStats('other') },
       { type: 'attempt', nickname: 'eve' },
-      { type: 'ended', nickname: 'eve', session: undefined, tunnel: undefined, reason },
+      { type: 'ended', nickname: 'eve', session: undefined, reason },
       { type: 'ended', pubKey: 'key', session: 'unknown', reason },
     )
     expect([state.attempts.size, [...state.connections.keys()]]).toEqual([0, ['other']])
@@ -76,7 +76,7 @@ describe('peerState$', () => {
     const subscription = peerState$(report$).subscribe(state => states.push(deepFreeze(state)))
     report$.next({ type: 'attempt', nickname: 'bob' })
     report$.next({ type: 'stats', stats: connectionStats('s') })
-    report$.next({ type: 'ended', nickname: 'bob', session: 's', tunnel: undefined, reason })
+    report$.next({ type: 'ended', nickname: 'bob', session: 's', reason })
     expect(states.map(({ connections }) => connections.size)).toEqual([0, 0, 1, 0])
     subscription.unsubscribe()
     expect(report$.observed).toBe(false)

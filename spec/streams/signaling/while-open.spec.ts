@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { concat, defer, finalize, map, NEVER, of, Subject, throwError } from 'rxjs'
+import { concat, defer, finalize, map, ignoreElements, of, Subject, throwError } from 'rxjs'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ConnectionEvent } from '../../../src/streams/signaling/connection.js'
 import { whileOpen } from '../../../src/streams/signaling/while-open.js'
@@ -52,10 +52,10 @@ describe('whileOpen', () => {
     const log: unknown[] = []
     source$
       .pipe(
-        whileOpen(open =>
+        whileOpen((open, later$) =>
           defer(() => {
             log.push(open.session)
-            return NEVER
+            return later$.pipe(ignoreElements())
           }).pipe(finalize(() => log.push('let go'))),
         ),
       )

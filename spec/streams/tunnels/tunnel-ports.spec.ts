@@ -43,7 +43,12 @@ async function takenBlock(size: number): Promise<{ readonly ports: number[]; rea
 function tunnelsOn(ports: readonly number[]) {
   const time = virtualTime()
   const connections = fakeConnections(time)
-  const tunnels = createTunnels({ ...time, ports, offer$: connections.connect$, listen$: nodeTcp.listen$ })
+  const tunnels = createTunnels({
+    ...time,
+    ports,
+    offer$: connections.connect$,
+    listen$: ({ port }) => nodeTcp.listen$({ port, host: '127.0.0.1' }),
+  })
   const report$ = tunnels.report$.pipe(takeUntil(over$), share())
   report$.subscribe()
   /** A program that reaches this peer through the tunnel, and the port that it got. */

@@ -61,9 +61,11 @@ function world(ports: readonly number[] = block) {
     time.advance(5)
     return socket
   }
+  /** The listener on that port breaks: the tunnel ends, and the port is free. */
+  const leave = (port: number): void => listeners.get(port)!.error(new LighthouseError('address-unavailable', 'broken'))
   const endOf = (name: string) =>
     reports.findLast(report => report.type === 'ended' && report.nickname === name) as TunnelReport & { type: 'ended' }
-  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, endOf }
+  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, leave, endOf }
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz'
@@ -156,7 +158,7 @@ describe('tunnels', () => {
     connections.last('a').close()
     connections.last('b').close()
     expect(open('b')).toBe(port)
-    expect(open('c')).toBe(42_001)
+    expect(open('a')).toBe(42_001)
   })
 
   it('gives a nickname its last port back where the system chose it', () => {
@@ -168,9 +170,9 @@ describe('tunnels', () => {
   })
 
   it('takes another port of the system’s when the last one is another program’s by now', () => {
-    const { open, connections, foreign } = world([0])
+    const { open, leave, foreign } = world([0])
     const port = open('a')
-    connections.last('a').close()
+    leave(port)
     foreign.add(port)
     expect(open('a')).not.toBe(port)
   })
@@ -187,31 +189,31 @@ describe('tunnels', () => {
   })
 
   it('loses none of its ports, however often another program had each of them', () => {
-    const { open, foreign, connections } = world()
+    const { open, leave, foreign } = world()
     for (const port of block) {
       foreign.add(port)
-      expect(open('bob')).toBe(port === block[0] ? block[1] : block[0])
+      const other = port === block[0] ? block[1]! : block[0]!
+      expect(open('bob')).toBe(other)
       foreign.delete(port)
-      connections.last('bob').close()
+      leave(other)
     }
     const ports = Array.from({ length: 10 }, (_, index) => open(nameOf(index)))
     expect(ports.toSorted((one, other) => one - other)).toEqual(block)
   })
 
   it('gives a nickname its last port back that another program had in between', () => {
-    const { open, foreign, connections } = world()
-    open('a')
-    const port = open('b')
-    connections.last('a').close()
-    connections.last('b').close()
-    foreign.add(port)
+    const { open, leave, foreign } = world()
+    const [first, second] = [open('a'), open('b')]
+    leave(first)
+    leave(second)
+    foreign.add(second)
     // What somebody else tried and did not get is still bob's.
     expect([open('b'), open('c')]).toEqual([block[0], block[2]])
     foreign.clear()
-    connections.last('b').close()
+    leave(block[0]!)
     expect(open('b')).toBe(block[0])
-    connections.last('b').close()
-    connections.last('c').close()
+    leave(block[0]!)
+    leave(block[2]!)
     expect([open('c'), open('a')]).toEqual([block[2], block[0]])
   })
 
@@ -251,17 +253,28 @@ describe('tunnels', () => {
       },
       'frame-version',
     ],
-  ])('forgets a connection at once when %s, and the next request dials again', (_name, end, code) => {
+  ])('forgets a connection at once when %s, and the next one who comes there has another made', (_name, end, code) => {
     const w = world()
     const port = w.open('bob')
-    const socket = w.enter(port)
+    const [first, socket] = [w.connections.last('bob'), w.enter(port)]
     end(w)
     expect(w.endOf('bob')).toMatchObject({ session: 'session-0', reason: { code } })
     expect(socket.wasReset).toBe(true)
-    expect(w.listeners.size).toBe(0)
-    expect(w.connections.last('bob').alive).toBe(false)
+    expect(socket.reason?.code).toBe(code)
+    expect([...w.listeners.keys()]).toEqual([port])
+    expect(first.alive).toBe(false)
+    const next = w.enter(port)
+    expect([next.subscribed, w.connections.made.length]).toEqual([false, 2])
+    w.connections.last('bob').open()
+    expect([next.subscribed, next.wasReset]).toEqual([true, false])
+    const refused = w.enter(port)
+    w.connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
+    expect(refused.reason?.code).toBe('peer-offline')
+    const last = w.enter(port)
+    w.connections.last('bob').close(new LighthouseError('connect-timeout', 'late'))
+    expect(last.reason?.code).toBe('connect-timeout')
     expect(w.open('bob')).toBe(port)
-    expect(w.connections.made.length).toBe(2)
+    expect(w.connections.made.length).toBe(4)
   })
 
   it('dials again for somebody who asks right after the failure', () => {
@@ -357,33 +370,29 @@ describe('tunnels', () => {
       for (const { heard } of requests)
         expect(heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
       expect([old.alive, socket.wasReset, endOf('bob').reason.code]).toEqual([false, true, 'peer-silent'])
-      expect(endOf('bob').tunnel).toEqual({ nickname: 'bob', host: '127.0.0.1', port })
+      expect(socket.reason?.code).toBe('peer-silent')
       expect(ask('bob').heard).toHaveLength(2)
       expect([connections.made.length, open('eve')]).toEqual([2, port + 1])
     })
 
     it('keeps it when the other side speaks again before a new one is open', () => {
-      const { ask, connections, socket, old, port, time, tunnels } = silent()
+      const { ask, connections, socket, old, port, time } = silent()
       const request = ask('bob')
       old.far.send(nop)
       time.advance(2000)
       expect(request.heard).toEqual([{ nickname: 'bob', host: '127.0.0.1', port }, 'complete'])
       expect([old.alive, socket.wasReset, connections.last('bob').alive]).toEqual([true, false, false])
       // What breaks next breaks for another reason than the replacement.
-      const tunnel = request.heard[0] as Tunnel
-      expect(tunnels.endOf(tunnel)).toBeUndefined()
       old.close(new LighthouseError('webrtc-failed', 'the network is gone'))
-      expect([socket.wasReset, tunnels.endOf(tunnel)?.message]).toEqual([true, 'the network is gone'])
+      expect([socket.wasReset, socket.reason?.message]).toEqual([true, 'the network is gone'])
     })
 
     it('keeps it, and says why, when no new one can be made', () => {
-      const { ask, connections, socket, old, tunnels, reports } = silent()
+      const { ask, connections, socket, old } = silent()
       const request = ask('bob')
       connections.last('bob').close(new LighthouseError('peer-offline', 'gone'))
       expect(request.heard).toEqual(['peer-offline'])
       expect([old.alive, socket.wasReset]).toEqual([true, false])
-      const announced = reports.find(report => report.type === 'tunnel')!
-      expect(tunnels.endOf(announced.tunnel)).toBeUndefined()
     })
 
     it('lets the attempt go on when the silent one ends meanwhile', () => {

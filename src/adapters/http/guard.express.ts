@@ -28,14 +28,14 @@ const notYours: Problem = {
   next: 'Start a peer of your own with "lighthouse-peer up", or ask as the user who runs this one.',
 }
 
-const misdirected: Problem = {
+export const misdirected: Problem = {
   status: 421,
   title: 'This name is not served here',
   detail: 'The request was for a host name that does not belong to this address.',
   next: 'Open the address exactly as Lighthouse printed it, starting with http://127.0.0.1.',
 }
 
-const forbidden: Problem = {
+export const forbidden: Problem = {
   status: 403,
   title: 'Request from another site',
   detail: 'The request came from a page of another origin, which may not use your peer.',
@@ -69,17 +69,17 @@ export function guardedRequest(req: IncomingMessage): GuardedRequest {
  * path that begins with two slashes would lead elsewhere.
  */
 export function confirmPage(
-  req: Request,
+  { headers, url = '/' }: IncomingMessage,
   title = 'Open this address?',
   next = 'Continue only if you expected this.',
 ): Problem {
-  const path = req.originalUrl.startsWith('/') ? req.originalUrl : '/'
+  const path = url.startsWith('/') ? url : '/'
   return {
     status: 403,
     title,
     detail: 'Another page sent your browser here without a click. Nothing has been done.',
     next,
-    link: { href: `http://${req.headers.host}${path}`, text: 'Continue' },
+    link: { href: `http://${headers.host}${path}`, text: 'Continue' },
   }
 }
 
@@ -113,15 +113,20 @@ export function guard({ hosts, judge = judgeRequest, confirm = confirmPage }: Gu
  * The same judgement for an upgrade (WebSocket). There is no page to confirm, so what needs it is forbidden. Calls back
  * when it is allowed; answers it otherwise, and closes its socket.
  */
-export function guardUpgrade(req: IncomingMessage, socket: Socket, hosts: readonly string[], next: () => void): void {
+export function guardUpgrade(
+  req: IncomingMessage,
+  socket: Socket,
+  decide: (request: GuardedRequest) => GuardDecision,
+  next: () => void,
+): void {
   // The other side may be gone already.
   socket.on('error', () => socket.destroy())
   localUser$(socket).subscribe(user => {
     if (user === 'gone') return void socket.destroy()
     if (user === 'other') return sendUpgradeProblem(req, socket, notYours)
-    const verdict = judgeRequest(guardedRequest(req), hosts)
-    if (verdict === 'allow') next()
-    else sendUpgradeProblem(req, socket, verdict === 'misdirected' ? misdirected : forbidden)
+    const decision = decide(guardedRequest(req))
+    if (decision === 'allow') next()
+    else sendUpgradeProblem(req, socket, decision === 'misdirected' ? misdirected : forbidden)
   })
 }
 

@@ -37,7 +37,12 @@ export function contentSecurityPolicy(directives: Readonly<Record<string, string
 }
 
 /** The policy for what `renderPage` makes. */
-export const pageSecurityPolicy = contentSecurityPolicy({ 'style-src': styleHash })
+export const pageSecurityPolicy = pagePolicy()
+
+/** The same for a page that is allowed more. */
+export function pagePolicy(directives: Readonly<Record<string, string>> = {}): string {
+  return contentSecurityPolicy({ 'style-src': styleHash, ...directives })
+}
 
 /** A whole HTML document. `title` is text and gets escaped. */
 export function renderPage(title: string, body: Html): string {

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
-import type { LighthouseError } from '../../protocol/errors.js'
+import type { ByteSocket, Sites } from '../../ports.js'
 import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
@@ -12,8 +12,12 @@ export interface ProxyBackend {
   readonly stats$: Observable<PeerStats>
   /** Emits the tunnel to that peer once, reused or made within 20 s; errors are LighthouseErrors. Unsubscribing drops the wish. */
   connect$(nickname: string): Observable<Tunnel>
-  /** Why that tunnel is over; undefined while it is not. For a request that broke with it. */
-  endOf(tunnel: Tunnel): LighthouseError | undefined
+  /** Carries a local connection to that peer as a stream; it is reset with the reason when that fails. */
+  carry(nickname: string, socket: ByteSocket): void
+  /** Names beside its own under which the proxy is reached, in lower case. */
+  readonly allowedHosts: readonly string[]
+  /** What pages of other peers may do. */
+  readonly sites: Sites
   /** Asks the hub now; emits the wallet once. */
   balance$(): Observable<Balance>
   /** Writes off what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */

@@ -1,36 +1,57 @@
 /**
- * http-proxy as a client of tunnels: requests and upgrades go to the tunnel with their path as it was sent, and what
- * comes back cannot act on this origin.
+ * http-proxy as a client of peers: requests and upgrades go to the other side over streams of a connection, with their path as it
+ * was sent, and what comes back has the powers that the mount gives it.
  */
-import type { ClientRequest, IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
+import type {
+  Agent,
+  ClientRequest,
+  IncomingHttpHeaders,
+  IncomingMessage,
+  RequestListener,
+  ServerResponse,
+} from 'node:http'
 import type { Socket } from 'node:net'
 import { createProxyServer, type ProxyServer } from 'http-proxy'
-import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
-import { LighthouseError } from '../../protocol/errors.js'
-import { type InlinePlace, redirectElsewhere } from '../../protocol/http/inline-links.js'
-import { describeRedirectElsewhere } from '../../protocol/http/error-answers.js'
-import { remoteHeaders, requestHeaders, upgradeHeaders } from '../../protocol/http/remote-headers.js'
-import { watchHangUp } from './hang-up.node.js'
+import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import { continuationOf } from '../../protocol/http/continuation.js'
+import {
+  type HeaderMap,
+  type PassedHeaders,
+  requestHeaders,
+  temporaryStatus,
+  upgradeHeaders,
+} from '../../protocol/http/remote-headers.js'
 import { leaveBodyUnread } from '../http/unread-body.node.js'
-import { sendProblem } from '../http/problem.node.js'
-import { tunnelAgent } from './tunnel-agent.node.js'
-import type { PatientSocket } from '../tcp/patient-socket.node.js'
+import { continueAnswer, relay } from './continue-answer.node.js'
+import { watchHangUp } from './hang-up.node.js'
 
-/** Where a request goes: `path` is path and query as sent, without the mount. */
+/** Where a request goes, and what becomes of its answer. */
 export interface ProxyHop {
-  readonly tunnel: Tunnel
+  readonly nickname: string
+  /** Path and query as sent, without the mount. */
   readonly path: string
+  /** What the other side is told as the host. */
+  readonly host: string
+  /** Opens a stream to the peer for each request. */
+  readonly agent: Agent
+  /** The headers that pass of an answer. */
+  readonly answerHeaders: (status: number, headers: HeaderMap) => PassedHeaders
+  /** What is answered instead of an answer with this head. Default: each is passed on. */
+  readonly instead?: (status: number, headers: IncomingHttpHeaders) => RequestListener | undefined
+  /** Is told the bytes of the answer's body; false breaks it off. Default: they are not counted. */
+  readonly count?: ((bytes: number) => boolean) | undefined
 }
 
 type OnFailure = (error: LighthouseError) => void
 
-function proxyTo({ tunnel }: ProxyHop): ProxyServer {
+function proxyTo({ agent, host }: ProxyHop): ProxyServer {
   const proxy = createProxyServer({
-    target: { protocol: 'http:', host: tunnel.host, port: tunnel.port },
-    agent: tunnelAgent,
+    // Where the agent leads; nothing is looked up.
+    target: { protocol: 'http:', host: '127.0.0.1', port: 80 },
+    agent,
+    headers: { host },
     // Answers are written here: the library would pass the headers of the other connection on.
     selfHandleResponse: true,
-    changeOrigin: true,
     // Takes the path as it is, instead of parsing and writing it again.
     toProxy: true,
   })
@@ -38,18 +59,18 @@ function proxyTo({ tunnel }: ProxyHop): ProxyServer {
   return proxy.on('error', () => undefined)
 }
 
-function lost({ tunnel }: ProxyHop, cause: Error): LighthouseError {
-  const { nickname } = tunnel
-  return new LighthouseError(
-    'channel-closed',
-    `the tunnel to ${nickname} broke: ${cause.message}`,
-    { nickname },
-    { cause },
-  )
+function lost({ nickname }: ProxyHop, cause: Error): LighthouseError {
+  if (cause instanceof LighthouseError) return cause
+  const message = `the request to ${nickname} broke: ${cause.message}`
+  return new LighthouseError('channel-closed', message, { nickname }, { cause })
 }
 
-function placeOf({ tunnel, path }: ProxyHop): InlinePlace {
-  return { nickname: tunnel.nickname, origin: `http://${tunnel.host}:${tunnel.port}`, path }
+/** A stream that the other side reset at once: nobody is there who would answer. */
+function unanswered(hop: ProxyHop, cause: Error): LighthouseError {
+  const { nickname } = hop
+  if (!isLighthouseError(cause, 'stream-reset')) return lost(hop, cause)
+  const message = `What ${nickname} shares did not answer: it may not be running. Its owner can start it.`
+  return new LighthouseError('stream-reset', message, { nickname }, { cause })
 }
 
 /** The library takes method, path and headers from the request; what others read of it later stays as it was sent. */
@@ -67,27 +88,20 @@ function breakOff(socket: Socket | null): void {
 
 /** The status as Node is willing to write it: codes below 200 are no answers. */
 function statusOf({ statusCode = 0 }: IncomingMessage): number {
-  return statusCode < 200 ? 502 : statusCode
-}
-
-/** A body whose end is marked only by the end of the connection (RFC 9112, section 6.3). */
-function endsWithConnection({ headers, statusCode }: IncomingMessage, method: string | undefined): boolean {
-  const { 'content-length': length, 'transfer-encoding': coding } = headers
-  return length === undefined && coding === undefined && method !== 'HEAD' && statusCode !== 204 && statusCode !== 304
+  return statusCode < 200 ? 502 : temporaryStatus(statusCode)
 }
 
 /**
- * Sends a request to the tunnel and streams the answer back. Held: what Node buffers for the two sockets. A client that
- * goes away ends the request there at once. `onFailure` is called when the tunnel fails before it answered; when it
- * fails later the client's connection is reset. An answer that comes before the request's body is whole ends the request.
+ * Sends a request to the peer and streams the answer back. Held: what Node buffers for the two ends. A client that
+ * goes away ends the request there at once. `onFailure` is called when it fails before it was answered. One that fails later
+ * goes on from where it broke if it can (`continueAnswer`); else the client's connection is reset. An answer that comes before the
+ * request's body is whole ends the request.
  */
 export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: ProxyHop, onFailure: OnFailure): void {
   const proxy = proxyTo(hop)
-  const place = placeOf(hop)
   const { 'transfer-encoding': coding, expect } = req.headers
-  let answer: IncomingMessage | undefined
-  /** Who refuses an upload often breaks it off too, and its answer is whole all the same. */
-  let refused = false
+  const headers = requestHeaders(req.headers, false)
+  let answered = false
   proxy.on('start', () => {
     // The library takes a DELETE without Content-Length for one without a body.
     if (coding === undefined) return
@@ -95,9 +109,7 @@ export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: Pro
     req.headers['transfer-encoding'] = coding
   })
   const failed = (cause: Error): void => {
-    if (res.writableEnded || res.destroyed) return
-    if (answer === undefined) onFailure(lost(hop, cause))
-    else if (!answer.complete && !refused) breakOff(res.socket)
+    if (!res.writableEnded && !res.destroyed && !answered) onFailure(unanswered(hop, cause))
   }
   proxy.on('proxyReq', outgoing => {
     // Exactly, with a question mark that nothing follows too.
@@ -115,35 +127,34 @@ export function proxyRequest(req: IncomingMessage, res: ServerResponse, hop: Pro
     })
   })
   proxy.on('proxyRes', received => {
-    answer = received
-    const { headers, socket } = received
+    answered = true
     const status = statusOf(received)
-    const target = redirectElsewhere(status, headers.location, place)
-    if (target !== undefined) {
+    const instead = hop.instead?.(status, received.headers)
+    if (instead !== undefined) {
       received.destroy()
-      return sendProblem(req, res, describeRedirectElsewhere(place.nickname, target))
+      return instead(req, res)
     }
-    refused = status >= 400 && !req.complete
+    const { count } = hop
+    if (count !== undefined) received.on('data', (chunk: Buffer) => !count(chunk.length) && breakOff(res.socket))
+    // Who refuses an upload often breaks it off too, and its answer is whole all the same.
+    const refused = status >= 400 && !req.complete
     leaveBodyUnread(req, res)
     // Without the text of the status, in which there may be characters that Node refuses to write.
-    res.writeHead(status, remoteHeaders(headers, place))
-    received.pipe(res, { end: false })
-    received.once('end', () => {
-      // A reset that writing found is not seen again by reading, which ends then.
-      const reset = (socket as PatientSocket).writeFailure !== undefined && !refused
-      if (reset && endsWithConnection(received, req.method)) breakOff(res.socket)
-      else res.end()
-    })
-    received.once('close', () => {
-      if (!received.complete) breakOff(res.socket)
+    res.writeHead(status, hop.answerHeaders(status, received.headers))
+    const continuation = continuationOf(req, { status, headers: received.headers })
+    relay(received, res, deliveredBytes => {
+      const broken = continuation && { continuation, deliveredBytes, cause: received.socket.errored }
+      if (refused) res.end()
+      else if (broken === undefined) breakOff(res.socket)
+      else continueAnswer({ ...hop, headers, res, ...broken, breakOff: () => breakOff(res.socket) })
     })
   })
-  sendOn(req, hop, requestHeaders(req.headers, false), () => proxy.web(req, res, {}, failed))
+  sendOn(req, hop, headers, () => proxy.web(req, res, {}, failed))
 }
 
 /**
- * Sends a WebSocket upgrade to the tunnel and joins the two sockets. `onFailure` is called when the tunnel fails before
- * it answered; the socket is closed afterwards.
+ * Sends a WebSocket upgrade to the peer and joins the two sockets. `onFailure` is called when it fails before
+ * it was answered; the socket is closed afterwards.
  */
 export function proxyUpgrade(
   req: IncomingMessage,
@@ -153,7 +164,6 @@ export function proxyUpgrade(
   onFailure: OnFailure,
 ): void {
   const proxy = proxyTo(hop)
-  const place = placeOf(hop)
   let answered = false
   proxy.on('proxyReqWs', (outgoing: ClientRequest) => {
     outgoing.path = hop.path
@@ -167,9 +177,9 @@ export function proxyUpgrade(
       Object.assign(answer, { headers, statusMessage: '' })
     }
     // These run before the library's own listeners, which write the headers.
-    outgoing.once('upgrade', answer => begin(answer, upgradeHeaders(answer.headers, place)))
+    outgoing.once('upgrade', answer => begin(answer, upgradeHeaders(hop.answerHeaders(101, answer.headers))))
     outgoing.once('response', answer => {
-      begin(answer, { ...remoteHeaders(answer.headers, place), connection: 'close' })
+      begin(answer, { ...hop.answerHeaders(statusOf(answer), answer.headers), connection: 'close' })
       answer.statusCode = statusOf(answer)
       relayPolitely(answer, socket)
     })

@@ -1,12 +1,11 @@
 /**
  * What the proxy answers: the dashboard, its control endpoints, and everything under the peers' mounts.
  */
-import { createHash, timingSafeEqual } from 'node:crypto'
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
 import { defer, fromEvent, merge, type Observable, take, takeUntil } from 'rxjs'
 import { preferredType } from '../http/negotiation.js'
 import { formatCoins } from '../../protocol/coins/amount.js'
-import { judgeRequest } from '../../protocol/http/guard.js'
+import { judgeRequest, withAllowed } from '../../protocol/http/guard.js'
 import { isNickname } from '../../protocol/peer/nickname.js'
 import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { statsLine } from '../../protocol/peer/stats-line.js'
@@ -17,6 +16,8 @@ import { contentSecurityPolicy } from '../http/page.node.js'
 import { type Problem, sendProblem } from '../http/problem.node.js'
 import type { ProxyBackend } from './backend.js'
 import { peerRequests } from './peer.node.js'
+import { isToken } from './token.node.js'
+import { sitePages } from './site-page.express.js'
 import { sendFailure } from './proxy-problem.node.js'
 
 /** What the routes need. */
@@ -73,11 +74,6 @@ function methodNotAllowed(allow: string): RequestHandler {
   }
 }
 
-function isToken(presented: string | undefined, token: string): boolean {
-  const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
-  return timingSafeEqual(digest(presented ?? ''), digest(token))
-}
-
 function confirmPeer(req: Request): Problem {
   const nickname = parsePeerTarget(req.originalUrl)?.nickname ?? ''
   if (!isNickname(nickname)) return confirmPage(req)
@@ -99,7 +95,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
       hosts,
       // Only connecting needs a click; opening the proxy's own pages does nothing.
       judge: (request, names, req) => {
-        const verdict = judgeRequest(request, names)
+        const verdict = judgeRequest(request, withAllowed(names, request, peer.allowedHosts))
         return verdict === 'confirm' && parsePeerTarget(req.url ?? '') === undefined ? 'allow' : verdict
       },
       confirm: confirmPeer,
@@ -175,6 +171,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
     }
     app.route(path).post(onlyWithToken, handler).all(methodNotAllowed('POST'))
   }
+  sitePages(app, peer.sites)
   control('/control/stop', (_req, res) => {
     // After the answer is out, since stopping closes the connection that carries it.
     res.once('close', () => peer.requestStop())

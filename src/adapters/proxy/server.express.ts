@@ -1,19 +1,18 @@
 /**
  * The proxy's listener: the peer's dashboard, its control endpoints and the way to other peers, on loopback.
  */
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
-import { filter, Observable, Subject } from 'rxjs'
-import { loopbackHosts } from '../../protocol/http/guard.js'
+import { Observable, Subject } from 'rxjs'
+import { judgeRequest, loopbackHosts, withAllowed } from '../../protocol/http/guard.js'
+import { carryingServer } from '../http/carrying-server.node.js'
 import { guardUpgrade } from '../http/guard.express.js'
 import type { Problem } from '../http/problem.node.js'
 import { sendUpgradeProblem, upgradeResponse } from '../http/upgrade.node.js'
-import { inTurn } from '../http/in-turn.node.js'
 import type { ProxyBackend } from './backend.js'
 import { peerUpgrades } from './peer.node.js'
 import { notFound, proxyRoutes } from './routes.express.js'
 import { listenError } from '../tcp/listen-error.js'
-import { hasLeft$ } from '../tcp/local-user.node.js'
 
 export interface ProxyServerOptions {
   /** 0 lets the system choose. */
@@ -45,20 +44,16 @@ function upgrades(
       socket.on('error', () => socket.destroy())
       return app(req, upgradeResponse(req, socket))
     }
-    guardUpgrade(req, socket, hosts(), () => {
-      const websocket = upgrade?.toLowerCase() === 'websocket' && req.method === 'GET'
-      if (!websocket || !answerPeer(req, socket, head)) sendUpgradeProblem(req, socket, upgradeOfNothing)
-    })
+    guardUpgrade(
+      req,
+      socket,
+      request => judgeRequest(request, withAllowed(hosts(), request, peer.allowedHosts)),
+      () => {
+        const websocket = upgrade?.toLowerCase() === 'websocket' && req.method === 'GET'
+        if (!websocket || !answerPeer(req, socket, head)) sendUpgradeProblem(req, socket, upgradeOfNothing)
+      },
+    )
   }
-}
-
-/** After the client's end: whether it waits for its answer, or has gone and with it what it wished for. */
-function dropIfLeft(socket: Socket): void {
-  // Nothing was under way, and Node has ended it.
-  if (socket.writableEnded) return
-  hasLeft$(socket)
-    .pipe(filter(left => left))
-    .subscribe(() => socket.destroy())
 }
 
 /**
@@ -73,27 +68,12 @@ function dropIfLeft(socket: Socket): void {
 export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly port: number; readonly url: string }> {
   return new Observable(subscriber => {
     const stop$ = new Subject<void>()
-    const upgraded = new Set<Socket>()
     let names: readonly string[] = []
     const hosts = (): readonly string[] => names
     const app: RequestListener = proxyRoutes({ ...options, hosts, stop$ })
     const takeUpgrade = upgrades(options.peer, app, hosts, stop$)
 
-    const listener = inTurn(app)
-    const server = createServer({ requireHostHeader: false }, listener)
-    // Uploads may take longer than Node's five minutes; the time for headers stays limited.
-    server.requestTimeout = 0
-    // The peer's own handling decides whether a body is wanted, so no 100 is sent before.
-    server.on('checkContinue', listener)
-    // A client may half-close and still wait for its answer. Node's types lack this option.
-    Object.assign(server, { httpAllowHalfOpen: true })
-    server.on('connection', (socket: Socket) => socket.once('end', () => dropIfLeft(socket)))
-    server.on('upgrade', (req, socket: Socket, head) => {
-      // Node forgets a socket that it hands over.
-      upgraded.add(socket)
-      socket.once('close', () => upgraded.delete(socket))
-      takeUpgrade(req, socket, head)
-    })
+    const { server, closeAll } = carryingServer(app, takeUpgrade)
     const refused = (error: Error): void => subscriber.error(listenError(error, '127.0.0.1', options.port))
     server.once('error', refused)
     server.listen({ port: options.port, host: '127.0.0.1', exclusive: true }, () => {
@@ -106,9 +86,8 @@ export function proxyServer$(options: ProxyServerOptions): Observable<{ readonly
     })
     return () => {
       stop$.next()
-      for (const socket of upgraded) socket.destroy()
       server.close()
-      server.closeAllConnections()
+      closeAll()
     }
   })
 }

@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 import { writeEvidence } from '../../adapters/store/evidence-file.node.js'
-import type { PeerEvent } from '../../app.js'
+import type { PeerEvent } from '../../index.js'
 import type { LighthouseError } from '../../protocol/errors.js'
 import type { EvidenceKind } from '../../protocol/ledger/evidence.js'
 import type { Context } from './context.js'

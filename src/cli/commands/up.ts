@@ -16,10 +16,11 @@ import {
   throttleTime,
   throwError,
 } from 'rxjs'
+import { openSiteFile } from '../../adapters/store/site-file.node.js'
 import { openTrustFile } from '../../adapters/store/trust-file.node.js'
 import { isStoreInUse, receiptStore$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
 import { readMetadata } from '../../adapters/store/metadata-file.node.js'
-import type { Peer, PeerOptions, Share } from '../../app.js'
+import type { Peer, PeerOptions, Share } from '../../index.js'
 import { formatCoins } from '../../protocol/coins/amount.js'
 import type { ReceiptStore } from '../../ports/receipts.js'
 import { LighthouseError } from '../../protocol/errors.js'
@@ -45,6 +46,7 @@ import { eventReporter } from './peer-events.js'
 export interface UpValues extends EngineValues {
   readonly share?: string
   readonly relayOnly?: boolean
+  readonly allowHost?: readonly string[]
   readonly open?: boolean
   readonly acceptNew?: boolean
   /** Limits on what may be spent, in bytes. */
@@ -169,6 +171,8 @@ async function run(
     home,
     ports: portBlock(globals.portBase ?? defaultPortBase),
     trust: openTrustFile(home),
+    sites: openSiteFile(home),
+    allowedHosts: values.allowHost ?? [],
     controlToken: starting.controlToken,
     spending: { connectionBytes: values.maxConnection, dayBytes: values.maxDay, peerBytes: values.maxPeer },
     ...(engine === 'auto' ? {} : { rtc: await io.parts.loadRtc(engine) }),

@@ -3,6 +3,8 @@
  * `Sec-Fetch-*` from a page, and programs that send none of the latter (curl, VLC) are the user's own.
  */
 
+import { isNickname } from '../peer/nickname.js'
+
 /** The headers that matter, as received: `host` with every value, so that a doubled one is seen. */
 export interface GuardedRequest {
   readonly method: string
@@ -59,4 +61,59 @@ export function judgeTunnelledRequest(request: GuardedRequest): GuardDecision {
     host === '127.0.0.1' || host === '[::1]' || host === 'localhost' || host?.endsWith('.localhost') === true
   if (request.host.length !== 1 || !loopback) return 'misdirected'
   return request.secFetchSite === 'cross-site' && request.secFetchMode !== 'navigate' ? 'forbidden' : 'allow'
+}
+
+/** Where a tunnel listens, and under which names. */
+export interface TunnelNames {
+  readonly nickname: string
+  readonly port: number
+  /** The proxy's own, to which requests for other peers are sent. */
+  readonly proxyPort: number
+  /** Names beside its own, as `--allow-host` gives them. */
+  readonly allowed: readonly string[]
+}
+
+/** Whether it is a name that may be allowed: a host name, with or without a port. */
+export function isHostName(text: string): boolean {
+  return /^[\w.-]+(?::\d{1,5})?$/.test(text)
+}
+
+/**
+ * The names of a listener with the one that is asked for, if the user allowed it: with the port after a colon, or with any.
+ * Names in lower case.
+ */
+export function withAllowed(
+  own: readonly string[],
+  { host: [host = ''] }: GuardedRequest,
+  allowed: readonly string[],
+): readonly string[] {
+  const asked = host.toLowerCase()
+  const isAllowed = allowed.some(name => asked === name || asked.replace(/:\d{1,5}$/, '') === name)
+  return isAllowed ? [...own, asked] : own
+}
+
+/** The host under which browsers see this peer's share: one of its own, so that nothing a page keeps outlives it. */
+export function ownHost({ nickname, port }: Pick<TunnelNames, 'nickname' | 'port'>): string {
+  return `${nickname}.localhost:${port}`
+}
+
+/**
+ * Judges a request to a tunnel, as `judgeRequest` does by the tunnel's own names. A browser is sent on to the peer's own host,
+ * and a request for another peer, whose port this was once, to the proxy. `path` is path and query as sent.
+ */
+export function judgeTunnelRequest(
+  request: GuardedRequest,
+  path: string,
+  names: TunnelNames,
+): GuardDecision | { readonly redirect: string } {
+  const { nickname, port, proxyPort, allowed } = names
+  const [host = ''] = request.host.map(name => name.toLowerCase())
+  const other = new RegExp(`^([a-z0-9-]+)\\.localhost:${port}$`).exec(host)?.[1]
+  if (request.host.length === 1 && other !== undefined && other !== nickname && isNickname(other))
+    return { redirect: `http://127.0.0.1:${proxyPort}/proxy/${other}${path}` }
+  const own = ownHost(names)
+  const loopback = loopbackHosts(port)
+  const verdict = judgeRequest(request, withAllowed([...loopback, own], request, allowed))
+  const isBrowser = request.secFetchDest !== undefined
+  return verdict === 'allow' && isBrowser && loopback.includes(host) ? { redirect: `http://${own}${path}` } : verdict
 }

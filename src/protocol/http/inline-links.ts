@@ -19,7 +19,10 @@ function escapeBytes(text: string): string {
 }
 
 /** The absolute address that a reference in an answer means; undefined when it means none. */
-export function resolveLink(reference: string, { origin, path }: InlinePlace): URL | undefined {
+export function resolveLink(
+  reference: string,
+  { origin, path }: Pick<InlinePlace, 'origin' | 'path'>,
+): URL | undefined {
   try {
     return new URL(escapeBytes(reference), escapeBytes(origin + path))
   } catch {
@@ -32,6 +35,15 @@ export function inlineLink(reference: string, place: InlinePlace): string | unde
   const target = resolveLink(reference, place)
   if (target === undefined || target.origin !== place.origin) return undefined
   return `/inline/${place.nickname}${target.pathname}${target.search}${target.hash}`
+}
+
+/** Whether a `Refresh` (HTML standard, shared declarative refresh steps) stays on the origin where it appears. */
+export function refreshesWithin(value: string, origin: string, path: string): boolean {
+  const match = /^\s*\d+[\d.]*\s*(?:[;,]\s*)?(?:url\s*=\s*)?(?:"([^"]*)|'([^']*)|(.*))/is.exec(value)
+  if (match === null) return false
+  const [, doubly, singly, plain] = match
+  const reference = (doubly ?? singly ?? plain ?? '').trim()
+  return resolveLink(reference, { origin, path })?.origin === origin
 }
 
 /** Where a redirect leads that must not be followed by itself; undefined when it is none, or leads into the share. */

@@ -16,14 +16,14 @@ export interface PeerTarget {
 }
 
 /** The path and query of a request target, without the scheme and host of the absolute form (RFC 9112, 3.2.2). */
-function originForm(target: string): string {
+export function requestPath(target: string): string {
   const rest = target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, '')
   return rest.startsWith('/') ? rest : `/${rest}`
 }
 
 /** Reads a request target; undefined when it is under neither mount, or has a character that no header may carry. */
 export function parsePeerTarget(target: string): PeerTarget | undefined {
-  const match = /^(\/proxy|\/inline)(?:\/([^/?#]*)(\/[^?#]*)?|(?=[?#]|$))(.*)$/.exec(originForm(target))
+  const match = /^(\/proxy|\/inline)(?:\/([^/?#]*)(\/[^?#]*)?|(?=[?#]|$))(.*)$/.exec(requestPath(target))
   if (match === null || /[^\x21-\x7e\x80-\xff]/.test(target)) return undefined
   const [, mount, nickname = '', path = '/', query = ''] = match
   return { mount: mount as PeerMount, nickname, path: `${path}${query}` }

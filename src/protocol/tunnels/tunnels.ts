@@ -2,11 +2,15 @@
  * The one union of a tunnel's states, what happens to tunnels, and what has to be done about it.
  *
  *     attempting ──opened──▶ binding ──listening──▶ open ◀──answers again── silent ──asked──▶ replacing
- *          ▲                    ▲                     └──────nothing came─────▶ ▲ ◀──attempt failed──┤
- *          │                    └────────────────────attempt opened──────────────────────────────────┤
- *          └─────────────────────────────────────────the silent one ended────────────────────────────┘
+ *       ▲  ▲  └────opened, listening already──────▶  │ └──────nothing came─────▶ ▲ ◀──attempt failed──┤
+ *       │  │                    ▲                    │                           │                    │
+ *       │  asked                └────────────────────│──attempt opened───────────│────────────────────┤
+ *       │  │                                         ▼                           ▼                    │
+ *       │  └────────────────────────────────────── resting ◀────connection over──┘                    │
+ *       └─────────────────────────────────────────the silent one ended────────────────────────────────┘
  *
- * A tunnel whose last connection is over is in none of them, and forgotten.
+ * A tunnel that rests listens without a connection: whoever comes there has one made. It is forgotten when another one needs
+ * its port.
  */
 import type { LighthouseError } from '../errors.js'
 import type { CarryReport } from '../peer/stats.js'
@@ -25,6 +29,18 @@ export interface TunnelConnection {
   readonly id: number
 }
 
+/** What listens on a tunnel's port. The number tells it from earlier ones for the same peer. */
+export interface TunnelListener {
+  readonly nickname: string
+  readonly id: number
+}
+
+/** A tunnel whose address is listened on. */
+export interface BoundTunnel {
+  readonly listener: TunnelListener
+  readonly tunnel: Tunnel
+}
+
 interface Awaited<W> {
   readonly connection: TunnelConnection
   /** Who asked and has no answer yet. */
@@ -34,23 +50,36 @@ interface Awaited<W> {
 interface Live {
   readonly connection: TunnelConnection
   readonly session: string
-  readonly tunnel: Tunnel
+  readonly place: BoundTunnel
 }
 
 /** Nothing has come from the other side for so long that a request does not trust the connection. */
-export type Silent = Live & { readonly type: 'silent'; readonly silentSeconds: number }
+export type Silent = Live & {
+  readonly type: 'silent'
+  readonly silentSeconds: number
+  /** From how many seconds of silence on another attempt is made to replace it, where it has streams. */
+  readonly retrySeconds: number
+}
 
 /** `W` is whatever names somebody who asked. */
 export type TunnelState<W> =
-  | (Awaited<W> & { readonly type: 'attempting' })
+  /** With its place when it listens already. */
+  | (Awaited<W> & { readonly type: 'attempting'; readonly place: BoundTunnel | undefined })
   /** Open, with a slot on whose port a listener is being opened; `failed` has a slot once for each listener that was not. */
-  | (Awaited<W> & { readonly type: 'binding'; readonly session: string; readonly failed: readonly number[] })
+  | (Awaited<W> & {
+      readonly type: 'binding'
+      readonly session: string
+      readonly listener: TunnelListener
+      readonly failed: readonly number[]
+    })
   | (Live & { readonly type: 'open' })
   | Silent
   /** Awaited is an attempt that takes the place of the silent connection, if it opens before the silence ends. */
   | (Awaited<W> & { readonly type: 'replacing'; readonly silent: Silent })
+  /** Listens; the next one who asks has a connection made. */
+  | { readonly type: 'resting'; readonly place: BoundTunnel }
 
-/** All tunnels. Whose a slot is, when it was used last and how many streams it has is in `slots` alone. */
+/** All tunnels by nickname. Whose a slot is, when it was used last and how many streams it has is in `slots` alone. */
 export interface TunnelsState<W> {
   readonly tunnels: ReadonlyMap<string, TunnelState<W>>
   readonly slots: TunnelSlots
@@ -65,46 +94,58 @@ export interface TunnelsState<W> {
 /** What happens on a connection. Changes nothing once that is over. */
 export type TunnelConnectionEvent = { readonly connection: TunnelConnection } & (
   | { readonly type: 'opened'; readonly session: string }
-  | { readonly type: 'listening'; readonly port: number }
-  /** The listener could not be opened, or broke later. */
-  | { readonly type: 'listener-failed'; readonly reason: LighthouseError }
   | { readonly type: 'carried'; readonly report: CarryReport }
   | { readonly type: 'ended'; readonly reason: LighthouseError }
 )
 
+/** What happens to a listener. Changes nothing once that is closed. */
+export type TunnelListenerEvent = { readonly listener: TunnelListener } & (
+  | { readonly type: 'listening'; readonly port: number }
+  /** It could not be opened, or broke later. */
+  | { readonly type: 'listener-failed'; readonly reason: LighthouseError }
+)
+
 /** What happens. */
 export type TunnelsEvent<W> =
+  /** Somebody wants the tunnel, or something carried through it. */
   | { readonly type: 'asked'; readonly nickname: string; readonly waiter: W }
   /** Who asked wants no answer any more. The attempt goes on. */
   | { readonly type: 'withdrawn'; readonly nickname: string; readonly waiter: W }
   | TunnelConnectionEvent
+  | TunnelListenerEvent
 
 /** What the tunnels report. */
 export type TunnelReport =
   | { readonly type: 'attempt'; readonly nickname: string }
   | { readonly type: 'tunnel'; readonly tunnel: Tunnel }
   | CarryReport
-  /** Over, with the reason; `session` when the connection had been open, `tunnel` when it had been announced. */
+  /** Over, with the reason; `session` when the connection had been open. */
   | {
       readonly type: 'ended'
       readonly nickname: string
       readonly session: string | undefined
-      readonly tunnel: Tunnel | undefined
       readonly reason: LighthouseError
     }
 
 /** What has to be done with a connection: first it is made, and last closed, also when it ended by itself. */
-export type TunnelConnectionEffect = { readonly connection: TunnelConnection } & (
+export type TunnelConnectionEffect<W> = { readonly connection: TunnelConnection } & (
   | { readonly type: 'connect' }
-  | { readonly type: 'close' }
-  /** In place of the listener before. */
-  | { readonly type: 'listen'; readonly port: number }
+  /** It is open, and its tunnel has an address: from now on it carries. */
+  | { readonly type: 'carry'; readonly tunnel: Tunnel }
+  | { readonly type: 'answer'; readonly waiter: W; readonly tunnel: Tunnel }
+  | { readonly type: 'close'; readonly reason: LighthouseError }
+)
+
+/** What has to be done with a listener. */
+export type TunnelListenerEffect = { readonly listener: TunnelListener } & (
+  | /** In place of the same listener's port before. */ { readonly type: 'listen'; readonly port: number }
+  | { readonly type: 'unlisten' }
 )
 
 /** What has to be done, in this order. */
 export type TunnelsEffect<W> =
-  | TunnelConnectionEffect
-  | { readonly type: 'answer'; readonly waiter: W; readonly tunnel: Tunnel }
+  | TunnelConnectionEffect<W>
+  | TunnelListenerEffect
   | { readonly type: 'refuse'; readonly waiter: W; readonly reason: LighthouseError }
   | { readonly type: 'report'; readonly report: TunnelReport }
 

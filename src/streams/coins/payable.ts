@@ -1,7 +1,8 @@
 import { catchError, defer, map, type Observable, of } from 'rxjs'
 import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
-import { LighthouseError } from '../../protocol/errors.js'
+import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Payments } from './payments.js'
+import type { SessionPayment } from './session-payment.js'
 
 /**
  * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Undefined while the balance is
@@ -43,4 +44,30 @@ export function payable$(
       if (reason !== undefined) throw reason
     }),
   )
+}
+
+/**
+ * A payment that names the reason why a connection is over also where the other side closed it because nothing could be paid.
+ *
+ * @param objection why nothing can be paid for now.
+ */
+export function explained(payment: SessionPayment, objection: () => LighthouseError | undefined): SessionPayment {
+  const explain = (reason: LighthouseError): LighthouseError => {
+    const known = payment.explain?.(reason) ?? reason
+    if (known.code !== 'channel-closed') return known
+    try {
+      return objection() ?? known
+    } catch {
+      // The store cannot be read, which is reported elsewhere; the reason is still right.
+      return known
+    }
+  }
+  const follow: SessionPayment['follow'] = source$ =>
+    source$.pipe(
+      payment.follow,
+      catchError((error: unknown) => {
+        throw explain(toInternalError(error))
+      }),
+    )
+  return { ...payment, explain, follow }
 }

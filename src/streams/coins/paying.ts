@@ -167,14 +167,20 @@ export function createPaying(options: PayingOptions): Paying {
         map(({ receipt }) => receipt),
         filter(receipt => receipt.session === session),
       )
+      let stop: SpendingStop | undefined
+      const explain = (reason: LighthouseError): LighthouseError => {
+        if (stop === undefined || reason.code === stop) return reason
+        return new LighthouseError(stop, stop === 'no-coins' ? dryMessage : limitMessage, {}, { cause: reason })
+      }
       return {
+        explain,
         receipt$: receipt$.pipe(map(({ bytes, signature }) => ({ bytes, signature: fromBase64(signature) }))),
         follow: source$ =>
           defer(() => {
             store.open({ session, seeder, consumer })
             let paid = newPaidSession
             const carried = payDebts(seeder)
-            let { stop } = carried
+            stop = carried.stop
             const paidBefore = store.signedFor(seeder)
             const pay = (dueBytes: number): void => {
               const due = { hub_key: hubKey, session, seeder, consumer, bytes: dueBytes }
@@ -213,9 +219,7 @@ export function createPaying(options: PayingOptions): Paying {
               // What local programs had not consumed was received all the same. What cannot be paid is owed.
               finalize(() => attempt(event$, () => pay(paid.receivedBytes))),
               catchError((error: unknown) => {
-                const reason = toInternalError(error)
-                if (stop === undefined || reason.code === stop) throw reason
-                throw new LighthouseError(stop, stop === 'no-coins' ? dryMessage : limitMessage, {}, { cause: reason })
+                throw explain(toInternalError(error))
               }),
             )
           }),

@@ -1,4 +1,5 @@
 import type { MonoTypeOperatorFunction, Observable } from 'rxjs'
+import type { LighthouseError } from '../../protocol/errors.js'
 import type { FramedReceipt } from '../../protocol/mux/frame.js'
 import type { SessionCredit } from '../mux/session.js'
 import type { SessionEvent } from '../mux/session-reports.js'
@@ -15,6 +16,8 @@ export interface PayableSession {
 export interface SessionPayment {
   /** Default: no limit. */
   readonly credit?: SessionCredit
+  /** The reason why the connection ended, in the light of the coins. Default: as it is. */
+  readonly explain?: (reason: LighthouseError) => LighthouseError
   /** Receipts for the other side. */
   readonly receipt$?: Observable<FramedReceipt>
   /**

@@ -1,6 +1,7 @@
 import {
   catchError,
   connect,
+  EMPTY,
   filter,
   map,
   merge,
@@ -71,13 +72,15 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
         socket$,
         ...(dial && { dial }),
         credit: payment?.credit,
+        explain: payment?.explain,
         receipt$: payment?.receipt$,
         roundTripMs$,
         clock,
         scheduler,
       })
       const paid$ = payment === undefined ? carried$ : carried$.pipe(payment.follow)
-      return merge(path$, paid$.pipe(filter(isMuxReport)))
+      // The session hears of the end, and tells its sockets why.
+      return merge(path$.pipe(catchError(() => EMPTY)), paid$.pipe(filter(isMuxReport)))
     }),
     catchError((error: unknown) => throwError(() => toInternalError(error))),
     scan(

@@ -1,4 +1,5 @@
 import {
+  catchError,
   concat,
   connect,
   defer,
@@ -23,7 +24,7 @@ import { keepAlive } from '../../operators/keep-alive.js'
 import { multiplex } from '../../operators/multiplex.js'
 import { pack } from '../../operators/pack.js'
 import type { ByteChannel, ByteSocket, MonotonicClock } from '../../ports.js'
-import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
+import { isLighthouseError, LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { defaultMuxConfig } from '../../protocol/mux/config.js'
 import { encodeFrames, type Frame, type FramedReceipt, type MuxAgreement } from '../../protocol/mux/frame.js'
 import type { MuxConfig, MuxEvent, MuxTransition } from '../../protocol/mux/state.js'
@@ -53,14 +54,20 @@ export interface SessionOptions {
   readonly socket$: Observable<ByteSocket>
   /** Connects a stream that the other side opened. Without it such streams are refused. */
   readonly dial?: () => ByteSocket
-  /** Newest round trip of the path, in milliseconds: the receive windows grow with it. */
+  /** Newest round trip of the path, in milliseconds: the receive windows grow with it. Its error ends the session. */
   readonly roundTripMs$: Observable<number>
   /** How many payload bytes the other side may be sent in all. Default: no limit. */
   readonly credit?: SessionCredit | undefined
+  /** Why the connection is over, for the programs behind its sockets. Default: as it is. */
+  readonly explain?: ((reason: LighthouseError) => LighthouseError) | undefined
   /** Receipts for the other side, where RCP was agreed. Default: none. */
   readonly receipt$?: Observable<FramedReceipt> | undefined
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
+}
+
+function stopped(): LighthouseError {
+  return new LighthouseError('channel-closed', 'this peer has ended the connection')
 }
 
 /**
@@ -77,7 +84,7 @@ export interface SessionOptions {
  * change, receipts as they come, streams that were reset counted by reason, and traffic once a second.
  */
 export function session$(options: SessionOptions): Observable<SessionEvent> {
-  const { channel, role, agreement, socket$, dial, roundTripMs$, credit, receipt$, clock, scheduler } = options
+  const { channel, role, agreement, socket$, dial, roundTripMs$, credit, explain, receipt$, clock, scheduler } = options
   const { version } = agreement
   const maxMessageBytes = Math.min(channel.maxMessageBytes, defaultMuxConfig(role, agreement).maxMessageBytes)
   const arena = new Arena()
@@ -155,9 +162,12 @@ export function session$(options: SessionOptions): Observable<SessionEvent> {
       }),
       map(({ state }) => state),
       connect(state$ => sessionReports$({ state$, reset$: sockets.reset$, receipt$: receivedReceipt$, scheduler })),
-      finalize(() => {
-        sendFailures(sockets.reset())
+      catchError((error: unknown) => {
+        const reason = toInternalError(error)
+        sendFailures(sockets.reset(explain?.(reason) ?? reason))
+        return throwError(() => error)
       }),
+      finalize(() => sendFailures(sockets.reset(stopped()))),
     )
   })
 }

@@ -22,8 +22,8 @@ export interface StreamSockets {
   observe(id: number, accepted: boolean): StreamObserver
   /** Opens streams for local sockets that wait while there are fewer than `maxStreams`. To be called after each step. */
   admit(): void
-  /** Resets the sockets of all open streams, and returns the IDs of these. */
-  reset(): readonly number[]
+  /** Resets the sockets of all open streams for that reason, and returns the IDs of these. */
+  reset(reason: LighthouseError): readonly number[]
 }
 
 /** A socket's stream; without an ID it waits for one. */
@@ -130,13 +130,13 @@ export function createStreamSockets(options: {
           if (socket === undefined || errorCodes[reason.code] !== 'stream') return
           sockets.delete(id)
           reset$.next({ local: false, reason })
-          socket.reset()
+          socket.reset(reason)
         },
       }
     },
-    reset() {
+    reset(reason) {
       const open = [...sockets.keys()]
-      for (const socket of sockets.values()) socket.reset()
+      for (const socket of sockets.values()) socket.reset(reason)
       sockets.clear()
       return open
     },

@@ -126,7 +126,7 @@ class FairSocket implements ByteSocket {
     }
     if (this.#socket !== undefined) return this.#socket.write(bytes)
     // A copy, joined with small neighbours: the other side chooses the size of the pieces.
-    this.#early = enqueue(this.#early, Uint8Array.from(bytes))
+    this.#early = enqueue(this.#early, new Uint8Array(bytes))
     return 'copied'
   }
 

@@ -9,6 +9,7 @@ import {
   pipe,
   switchMap,
   take,
+  takeUntil,
 } from 'rxjs'
 import type { ByteChannel } from '../../ports.js'
 import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
@@ -23,8 +24,8 @@ export type OpenConnection = Extract<ConnectionState<ByteChannel>, { type: 'open
  *     source            --resolving--offering--open--path--closed|
  *     whileOpen(run)    -----------------------r-----r-----#            # the reason in `closed`
  *
- * `run` gets the open connection and its later events, and is unsubscribed from when the connection closes. Errors with the
- * reason when the connection closes, before or after it was open; buffers nothing.
+ * `run` gets the open connection and its later events, and has to error with these: that is how it learns why the connection
+ * closed. Errors with the reason when the connection closes before it was open; buffers nothing.
  */
 export function whileOpen<Out>(
   run: (open: OpenConnection, later$: Observable<ConnectionEvent>) => Observable<Out>,
@@ -41,8 +42,8 @@ export function whileOpen<Out>(
           take(1),
           switchMap(open => run(open, state$)),
         ),
-        // The end is heard of whether or not `run` listens.
-        state$.pipe(ignoreElements()),
+        // From then on it is for `run`, which has what the reason concerns.
+        state$.pipe(ignoreElements(), takeUntil(state$.pipe(filter(state => state.type === 'open')))),
       ),
     ),
   )

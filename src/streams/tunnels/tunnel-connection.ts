@@ -1,7 +1,6 @@
 import {
   catchError,
   concat,
-  connect,
   filter,
   map,
   merge,
@@ -12,7 +11,7 @@ import {
   takeUntil,
   throwError,
 } from 'rxjs'
-import type { MonotonicClock, TcpPort } from '../../ports.js'
+import type { ByteSocket, MonotonicClock } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { TunnelConnection, TunnelConnectionEffect, TunnelConnectionEvent } from '../../protocol/tunnels/tunnels.js'
 import type { SessionPayment } from '../coins/session-payment.js'
@@ -23,7 +22,6 @@ import { type OpenConnection, whileOpen } from '../signaling/while-open.js'
 export interface TunnelConnectionOptions {
   /** A fresh connection to that peer, as `offerConnection$` makes it. */
   readonly offer$: (nickname: string) => Observable<ConnectionEvent>
-  readonly listen$: TcpPort['listen$']
   /** How a connection is paid for, once it is open. Default: it is not. */
   readonly payment?: (open: OpenConnection) => SessionPayment
   readonly clock: MonotonicClock
@@ -31,63 +29,52 @@ export interface TunnelConnectionOptions {
 }
 
 /**
- * Performs the effects of one connection: makes it, listens on the given port, and carries streams. Emits what happens on it.
- * Starts at once; completes after `close` or with `ended`; never errors. Buffers nothing.
+ * Performs the effects of one connection: makes it, and carries local connections as streams. Emits what happens on it.
+ * Starts at once; completes with `ended`, also after `close`, with whose reason every stream's socket is reset; never errors.
+ * Buffers nothing.
+ *
+ * @param socket$ local connections for it, from `carry` on.
  */
 export function tunnelConnection$(
   connection: TunnelConnection,
-  effect$: Observable<TunnelConnectionEffect>,
-  { offer$, listen$, payment, clock, scheduler }: TunnelConnectionOptions,
+  effect$: Observable<TunnelConnectionEffect<unknown>>,
+  socket$: Observable<ByteSocket>,
+  { offer$, payment, clock, scheduler }: TunnelConnectionOptions,
 ): Observable<TunnelConnectionEvent> {
   const { nickname } = connection
-
-  const listenOn$ = (port: number, open: OpenConnection, event$: Observable<ConnectionEvent>) =>
-    listen$({ port, host: '127.0.0.1' }).pipe(
-      catchError((error: unknown) => of({ type: 'failed' as const, reason: toInternalError(error) })),
-      connect(listener$ => {
-        const socket$ = listener$.pipe(
-          filter(event => event.type === 'socket'),
-          map(({ socket }) => socket),
-        )
-        const carryOn$ = (tunnelPort: number): Observable<TunnelConnectionEvent> =>
-          carry$({
-            open,
-            event$,
-            role: 'consumer',
-            nickname,
-            tunnelPort,
-            socket$,
-            payment: payment?.(open),
-            clock,
-            scheduler,
-          }).pipe(map(report => ({ type: 'carried', connection, report })))
-        return listener$.pipe(
-          filter(event => event.type !== 'socket'),
-          switchMap((event): Observable<TunnelConnectionEvent> =>
-            event.type === 'failed'
-              ? of({ type: 'listener-failed', connection, reason: event.reason })
-              : concat(of({ type: 'listening' as const, connection, port: event.port }), carryOn$(event.port)),
-          ),
-        )
-      }),
-    )
-
+  const closed$: Observable<never> = effect$.pipe(
+    filter(effect => effect.type === 'close'),
+    map(({ reason }) => {
+      throw reason
+    }),
+  )
   const over$ = throwError(() => new LighthouseError('channel-closed', `the connection to ${nickname} is over`))
-  return concat(
-    offer$(nickname).pipe(
-      whileOpen((open, later$) =>
-        merge(
-          effect$.pipe(
-            filter(effect => effect.type === 'listen'),
-            switchMap(({ port }) => listenOn$(port, open, later$)),
+  const connected$ = offer$(nickname).pipe(
+    whileOpen((open, event$) =>
+      merge(
+        effect$.pipe(
+          filter(effect => effect.type === 'carry'),
+          switchMap(({ tunnel }) =>
+            carry$({
+              open,
+              event$: merge(event$, closed$),
+              role: 'consumer',
+              nickname,
+              tunnelPort: tunnel.port,
+              socket$,
+              payment: payment?.(open),
+              clock,
+              scheduler,
+            }),
           ),
-          of({ type: 'opened' as const, connection, session: open.session }),
+          map((report): TunnelConnectionEvent => ({ type: 'carried', connection, report })),
         ),
+        of({ type: 'opened' as const, connection, session: open.session }),
       ),
     ),
-    over$,
-  ).pipe(
-    takeUntil(effect$.pipe(filter(({ type }) => type === 'close'))),
+  )
+  const carrying$ = effect$.pipe(filter(({ type }) => type === 'carry'))
+  return merge(concat(connected$, over$), closed$.pipe(takeUntil(carrying$))).pipe(
     catchError((error: unknown) => of({ type: 'ended' as const, connection, reason: toInternalError(error) })),
   )
 }

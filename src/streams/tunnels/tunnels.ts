@@ -18,36 +18,45 @@ import {
   tap,
   throwError,
 } from 'rxjs'
-import { LighthouseError } from '../../protocol/errors.js'
+import type { ByteSocket } from '../../ports.js'
+import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { stepTunnels } from '../../protocol/tunnels/step.js'
 import {
   createTunnelsState,
   type Tunnel,
+  type TunnelConnection,
   type TunnelReport,
   type TunnelsEvent,
   type TunnelsStep,
 } from '../../protocol/tunnels/tunnels.js'
 import { tunnelConnection$, type TunnelConnectionOptions } from './tunnel-connection.js'
-import { createTunnelEnds, type TunnelEnds } from './tunnel-ends.js'
+import { tunnelListener$, type TunnelListenerOptions } from './tunnel-listener.js'
 
-export interface TunnelsOptions extends TunnelConnectionOptions {
+export interface TunnelsOptions extends TunnelConnectionOptions, TunnelListenerOptions {
   /** The block's ports; 0 lets the system choose, and the slot keeps what it got. */
   readonly ports: readonly number[]
-  /** Why nothing can be paid for now. Default: everything can. */
-  readonly unpayable?: () => LighthouseError | undefined
 }
 
 export interface Tunnels {
   /** The tunnel to that peer, once: the live one, the one under way, or a new one. Errors are why there is none. */
   connect$(nickname: string): Observable<Tunnel>
-  /** Why this tunnel is over; undefined while it is not. */
-  readonly endOf: TunnelEnds['of']
+  /**
+   * Makes a stream to that peer of a local connection, over the live connection, the one under way, or a new one. It is not read
+   * before there is one, and reset with the reason when there is none. What tunnels accept goes the same way.
+   */
+  carry(nickname: string, socket: ByteSocket): void
   /** Runs everything while subscribed (once); never completes, never errors. Unsubscribing closes every tunnel. */
   readonly report$: Observable<TunnelReport>
 }
 
+/** The tunnel, and the connection that it has now. */
+interface Answer {
+  readonly tunnel: Tunnel
+  readonly connection: TunnelConnection
+}
+
 /** Who asked is answered directly. */
-type Waiter = Subscriber<Tunnel>
+type Waiter = Subscriber<Answer>
 
 /**
  * The consuming side: one WebRTC connection and one TCP listener for each peer, on the ten ports of the block.
@@ -60,23 +69,35 @@ type Waiter = Subscriber<Tunnel>
  *
  * @see product description, Tunnels
  */
-export function createTunnels({ ports, unpayable = () => undefined, ...options }: TunnelsOptions): Tunnels {
-  const ends = createTunnelEnds(unpayable)
+export function createTunnels({ ports, ...options }: TunnelsOptions): Tunnels {
   /** Errors when the tunnels stop: all who wait get that error. */
   const event$ = new Subject<TunnelsEvent<Waiter>>()
+  const handed$ = new Subject<{ readonly connection: TunnelConnection; readonly socket: ByteSocket }>()
   const stopped = (): LighthouseError => new LighthouseError('channel-closed', 'this peer has stopped')
-  const answer$ = (nickname: string): Observable<Tunnel> =>
+  const ask$ = (nickname: string): Observable<Answer> =>
     new Observable(waiter => {
       event$.next({ type: 'asked', nickname, waiter })
       return () => event$.next({ type: 'withdrawn', nickname, waiter })
     })
+  const answer$ = (nickname: string): Observable<Answer> =>
+    defer(() => (event$.observed ? merge(event$.pipe(ignoreElements()), ask$(nickname)) : throwError(stopped))).pipe(
+      take(1),
+    )
+  const carry = (nickname: string, socket: ByteSocket): void => {
+    answer$(nickname).subscribe({
+      next: ({ connection }) => handed$.next({ connection, socket }),
+      error: (reason: unknown) => socket.reset(toInternalError(reason)),
+    })
+  }
+  const socketsOf = (connection: TunnelConnection): Observable<ByteSocket> =>
+    handed$.pipe(
+      filter(handed => handed.connection.id === connection.id),
+      map(({ socket }) => socket),
+    )
 
   return {
-    connect$: nickname =>
-      defer(() =>
-        event$.observed ? merge(event$.pipe(ignoreElements()), answer$(nickname)) : throwError(stopped),
-      ).pipe(take(1)),
-    endOf: ends.of,
+    connect$: nickname => answer$(nickname).pipe(map(({ tunnel }) => tunnel)),
+    carry,
     report$: event$.pipe(
       // The one place where effects become events again: these come after the other effects of their step.
       observeOn(queueScheduler),
@@ -87,15 +108,36 @@ export function createTunnels({ ports, unpayable = () => undefined, ...options }
           effect$.pipe(
             filter(effect => 'connection' in effect),
             groupBy(({ connection }) => connection, {
-              duration: own$ => own$.pipe(filter(({ type }) => type === 'close')),
+              // After everybody has heard of it.
+              duration: own$ =>
+                own$.pipe(
+                  filter(({ type }) => type === 'close'),
+                  observeOn(queueScheduler),
+                ),
             }),
-            mergeMap(own$ => tunnelConnection$(own$.key, own$, options)),
+            mergeMap(own$ => tunnelConnection$(own$.key, own$, socketsOf(own$.key), options)),
             tap(event => event$.next(event)),
             ignoreElements(),
           ),
           effect$.pipe(
+            filter(effect => 'listener' in effect),
+            groupBy(({ listener }) => listener, {
+              duration: own$ =>
+                own$.pipe(
+                  filter(({ type }) => type === 'unlisten'),
+                  observeOn(queueScheduler),
+                ),
+            }),
+            mergeMap(own$ => tunnelListener$(own$.key, own$, options)),
+            tap(event => {
+              if (event.type === 'accepted') carry(event.nickname, event.socket)
+              else event$.next(event)
+            }),
+            ignoreElements(),
+          ),
+          effect$.pipe(
             tap(effect => {
-              if (effect.type === 'answer') effect.waiter.next(effect.tunnel)
+              if (effect.type === 'answer') effect.waiter.next(effect)
               if (effect.type === 'refuse') effect.waiter.error(effect.reason)
             }),
             filter(effect => effect.type === 'report'),
@@ -103,7 +145,6 @@ export function createTunnels({ ports, unpayable = () => undefined, ...options }
           ),
         ),
       ),
-      tap(report => ends.note(report)),
       finalize(() => event$.error(stopped())),
     ),
   }
