@@ -18,7 +18,13 @@ interface Asked {
 /**
  * A file whose transfer breaks after so many bytes, in each of the first answers. `etag` and `body` may change between them.
  */
-function breaking(cuts: number[], asked: Asked[], etag = (): string | undefined => '"one"', body = (): Buffer => film) {
+function breaking(
+  cuts: number[],
+  asked: Asked[],
+  etag = (): string | undefined => '"one"',
+  body = (): Buffer => film,
+  cutOff = (res: ServerResponse): unknown => res.destroy(),
+) {
   return (req: IncomingMessage, res: ServerResponse): void => {
     const { range, 'if-range': condition } = req.headers
     asked.push({ range, condition: condition as string | undefined })
@@ -36,7 +42,7 @@ function breaking(cuts: number[], asked: Asked[], etag = (): string | undefined 
     })
     const cut = cuts.shift()
     if (cut === undefined) return void res.end(bytes.subarray(start, end + 1))
-    res.write(bytes.subarray(start, start + cut), () => setImmediate(() => res.destroy()))
+    res.write(bytes.subarray(start, start + cut), () => setImmediate(() => cutOff(res)))
   }
 }
 
@@ -77,6 +83,17 @@ describe('an answer that breaks in the middle', () => {
       { range: 'bytes=1500000-', condition: '"one"' },
       { range: 'bytes=1500007-', condition: '"one"' },
     ])
+  }, 20_000)
+
+  it('is asked for once at a time, when what goes on breaks as well and the peer is away for longer', async () => {
+    const asked: Asked[] = []
+    const offline = new LighthouseError('peer-offline', 'gone')
+    const failures = [undefined, undefined, offline, offline, offline] as LighthouseError[]
+    const reset = (res: ServerResponse): unknown => res.socket!.resetAndDestroy()
+    const { port } = await tunnelTo(breaking([1_000_000, 500_000], asked, undefined, undefined, reset), failures)
+    const { body, whole } = await download(port)
+    expect([whole, body.equals(film)]).toEqual([true, true])
+    expect(asked).toHaveLength(3)
   }, 20_000)
 
   it('goes on within the range that was asked for', async () => {

@@ -50,9 +50,13 @@ function answer$({
 }: Pick<BrokenAnswer, 'agent' | 'path' | 'headers'>): Observable<IncomingMessage> {
   return new Observable(subscriber => {
     const outgoing = request({ agent, path, headers })
-    outgoing.once('response', received => subscriber.next(received))
-    // After the answer it is its reader who sees the end.
-    outgoing.on('error', error => subscriber.error(error))
+    let answered = false
+    outgoing.once('response', received => {
+      answered = true
+      subscriber.next(received)
+    })
+    // After the answer it is its reader who sees the end, and goes on: asking again here as well would answer twice.
+    outgoing.on('error', error => (answered ? subscriber.complete() : subscriber.error(error)))
     outgoing.once('close', () => subscriber.complete())
     outgoing.end()
     return () => outgoing.destroy()
