@@ -1,5 +1,5 @@
 /** A peer whose bytes cost nothing: the parts of `createPeer$` without the accounts, to show what those cost. */
-import { BehaviorSubject, filter, map, merge, NEVER, Observable, share, switchMap, tap } from 'rxjs'
+import { BehaviorSubject, filter, map, merge, NEVER, Observable, share, Subject, switchMap, tap } from 'rxjs'
 import { nodeTcp } from '../src/adapters/tcp/tcp.node.js'
 import { environmentOf, type PeerOptions } from '../src/peer-options.js'
 import type { RtcPort } from '../src/ports.js'
@@ -27,8 +27,9 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
     const environment = environmentOf(options, options.rtc)
     const { share: shared, ports, clock, scheduler } = environment
     const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-    const state$ = new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 })
-    const signaling = signaling$({ ...environment, random: Math.random }).pipe(share())
+    const hubState$ = new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 })
+    const hubAccess = { hubConnection$, hubState$, wanted$: new Subject<void>() }
+    const signaling = signaling$({ ...environment, ...hubAccess, random: Math.random }).pipe(share())
     const signal$ = signaling.pipe(
       filter(event => event.type === 'signal'),
       map(({ signal }) => signal),
@@ -36,7 +37,7 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
     const optionsOf = (hubConnection: HubConnection): ConnectionOptions => ({ ...environment, hubConnection, signal$ })
     const tunnels = createTunnels({
       offer$: name =>
-        signedIn$(state$, hubConnection$, scheduler).pipe(
+        signedIn$(hubAccess, scheduler).pipe(
           switchMap(hubConnection => offerConnection$(optionsOf(hubConnection), name)),
         ),
       listen$: ({ port }) => nodeTcp.listen$({ port, host: '127.0.0.1' }),
@@ -56,11 +57,11 @@ export function uncountedPeer$(options: PeerOptions & { readonly rtc: RtcPort })
     const heard$ = signaling.pipe(
       tap(event => {
         if (event.type === 'hub-connection') hubConnection$.next(event.hub)
-        if (event.type === 'state') state$.next(event.state)
+        if (event.type === 'state') hubState$.next(event.state)
       }),
     )
     const report$ = merge(heard$, tunnels.report$, served$)
     subscriber.add(peerState$(report$).subscribe({ error: error => subscriber.error(error) }))
-    subscriber.next({ state$, connect$: name => tunnels.connect$(name) })
+    subscriber.next({ state$: hubState$, connect$: name => tunnels.connect$(name) })
   })
 }

@@ -53,7 +53,7 @@ import { usingValue$ } from './streams/using-value.js'
 
 /** One running peer: the pieces put together, for one subscription. */
 function run$(environment: Environment, { overTcp, missing }: Engines, store: ReceiptStore): Observable<Peer> {
-  const { identity, ports, rtc, hub, crypto, controlToken, scheduler, clock } = environment
+  const { identity, ports, rtc, hub, crypto, controlToken, allowedHosts, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const { counted, current: subscriptions } = createSubscriptionCount()
   const defects = createDefects()
@@ -65,7 +65,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const views = viewsOf(state$)
 
   const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-  const signaling = connectable(signaling$({ ...environment, random: Math.random }).pipe(counted()))
+  const hubAccess = { hubConnection$, hubState$: views.state$, wanted$: new Subject<void>() }
+  const signaling = connectable(signaling$({ ...environment, ...hubAccess, random: Math.random }).pipe(counted()))
   const signal$ = signaling.pipe(
     filter(event => event.type === 'signal'),
     map(({ signal }) => signal),
@@ -83,8 +84,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     head: () => store.newestHead(hubConnection.hubKey),
     objection: other => unpayable(payments, other),
   })
-  const connections = createConnections({ through, signal$, hubConnection$, hubState$: views.state$, scheduler })
-  const { allowedHosts } = environment
+  const connections = createConnections({ ...hubAccess, through, signal$, scheduler })
   const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })
   const proxyPort$ = new ReplaySubject<number>(1)
   const tunnels = createTunnels({
@@ -119,6 +119,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
         offer$: connections.incoming$,
         answer$: offer => connections.answer$(offer).pipe(counted()),
         dial,
+        isOnline$: connections.isOnline$,
         refusal: payments.refusal,
         hasPaid: payments.hasPaid,
         refuse: connections.refuse,
@@ -169,7 +170,6 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
  *
  * Errors with `invalid-option`, `invalid-share` or `port-in-use` when it cannot start; after that nothing that happens on
  * the network ends it. It prints nothing and never ends the process.
- *
  *
  * @example
  * import { createPeer$, portBlock, register$ } from 'lighthouse-peer'

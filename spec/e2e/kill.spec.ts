@@ -73,6 +73,21 @@ it.concurrent(
   },
 )
 
+it.concurrent('a fetching peer that is killed is missed within 8 s', async () => {
+  const { alice, bob, stop } = await stage()
+  const { message, rest } = await halfway(filmOf(alice))
+  await alice.program.kill()
+  const silence: number[] = []
+  await bob.until(({ connections: [first] }) => {
+    if (first !== undefined) silence.push(first.silentSeconds)
+    return first === undefined
+  })
+  expect(Math.max(...silence)).toBeLessThanOrEqual(7)
+  message.resume()
+  await expect(rest).rejects.toThrow()
+  await stop()
+})
+
 it.concurrent(
   'a serving peer that is killed and back at once serves the next request, before its old connection is given up',
   async () => {

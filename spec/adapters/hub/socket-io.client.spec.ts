@@ -166,6 +166,28 @@ describe('socketIoTransport', () => {
       expect(errors).toMatchObject([{ code: 'hub-unreachable' }])
     })
 
+    it('loses the connection to one that does not acknowledge a signal within five seconds', async () => {
+      const hub = await hostile(socket => void socket.emit('authenticated', {}))
+      jest.useFakeTimers({ doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask', 'performance'] })
+      try {
+        const alice = newAccount('alice')
+        const { event$, first } = connect(hub, alice)
+        const { connection } = await first('authenticated')
+        const offer = description('offer', { ...hub, port: 0, hubKey: '' }, alice, newAccount('x')) as unknown as Signal
+        const sent = firstValueFrom(connection.send$(offer))
+        const ends = Promise.allSettled([sent, lastValueFrom(event$)])
+        jest.advanceTimersByTime(4_900)
+        expect(event$.closed).toBe(false)
+        jest.advanceTimersByTime(200)
+        expect(await ends).toMatchObject([
+          { reason: { code: 'hub-unreachable' } },
+          { reason: { code: 'hub-unreachable' } },
+        ])
+      } finally {
+        jest.useRealTimers()
+      }
+    })
+
     it('loses the connection to one that sends too much', async () => {
       const hub = await hostile(socket => socket.emit('signal', 'x'.repeat(200_000)))
       const { event$ } = connect(hub, newAccount('alice'))

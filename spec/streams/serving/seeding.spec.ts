@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { Subject } from 'rxjs'
+import { EMPTY, type Observable, of, Subject } from 'rxjs'
 import { encodeFrames } from '../../../src/protocol/mux/frame.js'
 import type { Offer } from '../../../src/protocol/signaling/signal.js'
 import { seeding$, type SeedingReport, servedLimits } from '../../../src/streams/serving/seeding.js'
@@ -7,7 +7,14 @@ import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
 import { fakeConnections } from '../support/fake-connection.js'
 import { virtualTime } from '../support/virtual-time.js'
 
-function world({ shares = true, unwanted = '', paid = 'nobody' } = {}) {
+interface World {
+  readonly shares?: boolean
+  readonly unwanted?: string
+  readonly paid?: string
+  readonly isOnline$?: (key: string) => Observable<boolean>
+}
+
+function world({ shares = true, unwanted = '', paid = 'nobody', isOnline$ = () => EMPTY }: World = {}) {
   const time = virtualTime()
   const connections = fakeConnections(time)
   const offer$ = new Subject<Offer>()
@@ -25,6 +32,7 @@ function world({ shares = true, unwanted = '', paid = 'nobody' } = {}) {
     offer$,
     answer$: ({ session }) => connections.connect$(session),
     dial: shares ? dial : undefined,
+    isOnline$,
     refusal: key => (key === unwanted ? 'you owe me' : undefined),
     hasPaid: key => key.startsWith(paid),
     refuse: (_offer, reason) => refused.push(reason),
@@ -184,6 +192,50 @@ describe('seeding$', () => {
     expect(ended()).toEqual([`${bad} webrtc-failed`, `${broken} frame-version`])
     expect(dialled[0]!.socket.wasReset).toBe(true)
     expect([alive(), outcomes.length]).toEqual([1, 0])
+  })
+
+  it('asks the hub for a peer that is silent for six seconds, each three seconds, and gives it up when it is not there', () => {
+    const asked: string[] = []
+    const answer$ = new Subject<boolean>()
+    const { offer, connections, time, ended, alive } = world({
+      isOnline$: key => {
+        asked.push(key)
+        return asked.length === 1 ? of(true) : answer$
+      },
+    })
+    const session = offer('a')
+    connections.last(session).open()
+    time.advance(5_999)
+    expect(asked).toEqual([])
+    time.advance(1_002)
+    expect(asked).toEqual([`key of ${session}`])
+    time.advance(2_900)
+    expect(asked.length).toBe(1)
+    time.advance(1_000)
+    expect([asked.length, ended()]).toEqual([2, []])
+    answer$.next(false)
+    expect(ended()).toEqual([`${session} peer-silent`])
+    expect([alive(), answer$.observed]).toEqual([0, false])
+    time.advance(5)
+    expect(time.pending()).toBe(0)
+  })
+
+  it('asks for nobody who is heard of, or who may be silent for longer', () => {
+    const asked: string[] = []
+    const { offer, connections, time } = world({
+      isOnline$: key => {
+        asked.push(key)
+        return EMPTY
+      },
+    })
+    const [lively, strange] = [offer('a'), offer('b')]
+    connections.last(lively).open()
+    connections.last(strange).open({ version: 1, rst: false })
+    for (let second = 0; second < 12; second++) {
+      connections.last(lively).far.send(encodeFrames([{ command: 'nop', streamId: 0 }], 2))
+      time.advance(1000)
+    }
+    expect(asked).toEqual([])
   })
 
   it('reports the end of a connection whose other side left', () => {

@@ -3,7 +3,7 @@ import { BehaviorSubject, NEVER, type Observable, of, Subject, throwError } from
 import type { SignalConnection } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { HubState } from '../../../src/protocol/peer/stats.js'
-import type { Offer, Signal, SignalAck } from '../../../src/protocol/signaling/signal.js'
+import type { Offer, Signal, SignalAck, SignalRefusal } from '../../../src/protocol/signaling/signal.js'
 import type { ConnectionOptions } from '../../../src/streams/signaling/connection.js'
 import { createConnections } from '../../../src/streams/signaling/connections.js'
 import type { HubConnection } from '../../../src/streams/signaling/signaling.js'
@@ -44,7 +44,8 @@ function world({
   })
   const state: HubState = { type: signedIn ? 'authenticated' : 'connecting', attempt: 1 }
   const hubConnection$ = new BehaviorSubject(signedIn ? hubConnection : undefined)
-  const connections = createConnections({ through, signal$, hubConnection$, hubState$: of(state), scheduler })
+  const access = { hubConnection$, hubState$: of(state), wanted$: new Subject<void>() }
+  const connections = createConnections({ ...access, through, signal$, scheduler })
   return { connections, sent, signal$, pending, advance }
 }
 
@@ -78,6 +79,34 @@ describe('createConnections', () => {
     expect(sent).toEqual([])
     expect(ends).toEqual(['completed', expect.objectContaining({ code: 'hub-unreachable' })])
     expect(pending()).toBe(0)
+  })
+
+  it('asks the hub whether it has a peer, by a goodbye that concerns no session, and knows nothing where that fails', () => {
+    const error = (code: SignalRefusal): SignalAck => ({ error: { code, message: '' } })
+    const cases: readonly (readonly [Observable<SignalAck>, readonly unknown[]])[] = [
+      [of({ delivered: true }), [true, 'complete']],
+      [of(error('offline')), [false, 'complete']],
+      [of(error('rate-limited')), [true, 'complete']],
+      [throwError(() => new LighthouseError('hub-unreachable', 'away')), ['complete']],
+    ]
+    for (const [ack$, expected] of cases) {
+      const { connections, sent } = world({ ack$ })
+      const heard: unknown[] = []
+      connections.isOnline$('bob-key').subscribe({
+        next: isOnline => heard.push(isOnline),
+        complete: () => heard.push('complete'),
+      })
+      expect(heard).toEqual(expected)
+      expect(sent).toEqual([
+        {
+          type: 'bye',
+          session: expect.stringMatching(/^.{20,}$/),
+          from: 'alice-key',
+          to: 'bob-key',
+          payload: { reason: '' },
+        },
+      ])
+    }
   })
 
   it('looks a key up through the hub to which it is signed in, and offers there', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { BehaviorSubject, NEVER, type Observable, of } from 'rxjs'
+import { BehaviorSubject, NEVER, type Observable, Subject } from 'rxjs'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import type { SignalTransportEvent, TrustStore } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
@@ -25,7 +25,8 @@ function start({
   trust = createMemoryTrust(),
   random = (): number => 0,
   host = identity.host,
-}: { trust?: TrustStore; random?: () => number; host?: string } = {}) {
+  wanted$ = NEVER,
+}: { trust?: TrustStore; random?: () => number; host?: string; wanted$?: Observable<unknown> } = {}) {
   const time = virtualTime()
   const transport = fakeTransport()
   const events: SignalingEvent[] = []
@@ -37,6 +38,7 @@ function start({
     trust,
     scheduler: time.scheduler,
     random,
+    wanted$,
   }).subscribe({
     next: event => events.push(event),
     error: error => outcomes.push(error),
@@ -176,7 +178,7 @@ describe('signaling$', () => {
     expect(state()).toEqual({ type: 'stopped', code: 'not-authenticated', message: 'register' })
   })
 
-  it('waits longer after each loss, up to eight seconds, and begins anew after a sign-in', () => {
+  it('waits longer after each loss, up to four seconds, and begins anew after a sign-in', () => {
     const { transport, state, connected, signIn, time } = start({ random: () => 0.999999 })
     const waits = Array.from({ length: 7 }, () => {
       transport.link.fail(lost)
@@ -190,11 +192,38 @@ describe('signaling$', () => {
       expect(transport.links.length).toBe(links + 1)
       return retryInMs
     })
-    expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 8000, 8000])
+    expect(waits).toEqual([500, 1000, 2000, 4000, 4000, 4000, 4000])
     expect(state()).toEqual({ type: 'connecting', attempt: 8 })
     signIn()
     transport.link.fail(lost)
     expect(state()).toMatchObject({ type: 'waiting', retryInMs: 500, code: 'hub-unreachable' })
+  })
+
+  it('tries a hub that is wanted a second after the last attempt, and not more often however often it is wanted', () => {
+    const wanted$ = new Subject<void>()
+    const { transport, state, time, subscription } = start({ random: () => 0.999999, wanted$ })
+    for (let failure = 0; failure < 4; failure++) {
+      transport.link.fail(lost)
+      time.advance(4000)
+    }
+    transport.link.fail(lost)
+    const links = transport.links.length
+    for (let time10 = 0; time10 < 99; time10++) {
+      wanted$.next()
+      time.advance(10)
+    }
+    expect([transport.links.length, state()!.type]).toEqual([links, 'waiting'])
+    time.advance(10)
+    expect([transport.links.length, state()!.type]).toEqual([links + 1, 'connecting'])
+    // What is wanted during an attempt is tried by that.
+    wanted$.next()
+    transport.link.fail(lost)
+    time.advance(2000)
+    expect(transport.links.length).toBe(links + 1)
+    wanted$.next()
+    expect(transport.links.length).toBe(links + 2)
+    subscription.unsubscribe()
+    expect([wanted$.observed, time.pending()]).toEqual([false, 0])
   })
 
   it('jitters between half and all of the wait', () => {
@@ -310,7 +339,7 @@ describe('signaling$', () => {
   it('does not come back when it is unsubscribed from while waiting', () => {
     const { transport, subscription, time } = start()
     transport.link.fail(lost)
-    expect(time.pending()).toBe(1)
+    expect(time.pending()).toBeGreaterThan(0)
     subscription.unsubscribe()
     expect(time.pending()).toBe(0)
     time.advance(60_000)
@@ -320,53 +349,65 @@ describe('signaling$', () => {
 
 describe('signedIn$', () => {
   const connection: HubConnection = { hubKey: hub.pubKey, iceServers: [], head: undefined, socket: hub.connection }
-  const ask = (state$: Observable<HubState>, hubConnection$: Observable<HubConnection | undefined>) => {
+  const waiting: HubState = { type: 'waiting', retryInMs: 500, code: 'hub-protocol', message: '' }
+  const ask = (state: HubState, known?: HubConnection) => {
     const time = virtualTime()
     const heard: unknown[] = []
-    const subscription = signedIn$(state$, hubConnection$, time.scheduler).subscribe({
+    const hubState$ = new BehaviorSubject(state)
+    const hubConnection$ = new BehaviorSubject(known)
+    const wanted$ = new Subject<void>()
+    wanted$.subscribe(() => heard.push('wanted'))
+    const subscription = signedIn$({ hubState$, hubConnection$, wanted$ }, time.scheduler).subscribe({
       next: value => heard.push(value),
       error: (error: LighthouseError) => heard.push(error.code),
       complete: () => heard.push('complete'),
     })
-    return { time, heard, subscription }
+    const isIdle = (): boolean => !hubState$.observed && !hubConnection$.observed && time.pending() === 0
+    return { time, heard, subscription, hubState$, hubConnection$, isIdle }
   }
 
   it('gives the connection at once when there is one', () => {
-    const { heard, time } = ask(of({ type: 'authenticated' }), of(connection))
-    expect(heard).toEqual([connection, 'complete'])
-    expect(time.pending()).toBe(0)
+    const { heard, isIdle } = ask({ type: 'authenticated' }, connection)
+    expect(heard).toEqual(['wanted', connection, 'complete'])
+    expect(isIdle()).toBe(true)
   })
 
-  it('waits for a sign-in that is under way', () => {
-    const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-    const { heard, time } = ask(new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 }), hubConnection$)
-    time.advance(1499)
-    expect(heard).toEqual([])
-    hubConnection$.next(connection)
-    expect(heard).toEqual([connection, 'complete'])
-    expect(hubConnection$.observed).toBe(false)
-  })
+  it.each([{ type: 'connecting', attempt: 1 }, waiting] as const)(
+    'says that the hub is wanted, and waits: $type',
+    state => {
+      const { heard, time, hubConnection$, isIdle } = ask(state)
+      time.advance(1499)
+      expect(heard).toEqual(['wanted'])
+      hubConnection$.next(connection)
+      expect(heard).toEqual(['wanted', connection, 'complete'])
+      expect(isIdle()).toBe(true)
+    },
+  )
 
   it('loses patience after a second and a half', () => {
-    const { heard, time } = ask(new BehaviorSubject<HubState>({ type: 'connecting', attempt: 1 }), NEVER)
+    const { heard, time } = ask({ type: 'connecting', attempt: 1 })
     time.advance(1499)
-    expect(heard).toEqual([])
+    expect(heard).toEqual(['wanted'])
     time.advance(1)
-    expect(heard).toEqual(['hub-unreachable'])
+    expect(heard).toEqual(['wanted', 'hub-unreachable'])
   })
 
-  it('says at once that the hub is away, or why the peer was turned out', () => {
-    const none$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-    const waiting: HubState = { type: 'waiting', retryInMs: 500, code: 'hub-protocol', message: '' }
-    expect(ask(of(waiting), none$).heard).toEqual(['hub-unreachable'])
-    const stopped: HubState = { type: 'stopped', code: 'session-replaced', message: '' }
-    expect(ask(of(stopped), none$).heard).toEqual(['session-replaced'])
+  it('says at once when an attempt has failed, or why the peer was turned out', () => {
+    const { heard, hubState$, isIdle } = ask(waiting)
+    hubState$.next({ type: 'connecting', attempt: 2 })
+    expect(heard).toEqual(['wanted'])
+    hubState$.next(waiting)
+    expect(heard).toEqual(['wanted', 'hub-unreachable'])
+    expect(isIdle()).toBe(true)
+    expect(ask({ type: 'stopped', code: 'session-replaced', message: '' }).heard).toEqual([
+      'wanted',
+      'session-replaced',
+    ])
   })
 
   it('frees everything when it is unsubscribed from', () => {
-    const none$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-    const { subscription, time } = ask(of({ type: 'connecting', attempt: 1 }), none$)
+    const { subscription, isIdle } = ask({ type: 'connecting', attempt: 1 })
     subscription.unsubscribe()
-    expect([none$.observed, time.pending()]).toEqual([false, 0])
+    expect(isIdle()).toBe(true)
   })
 })

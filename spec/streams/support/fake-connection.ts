@@ -1,5 +1,6 @@
 import { Observable, type Subscriber } from 'rxjs'
 import { LighthouseError } from '../../../src/protocol/errors.js'
+import type { MuxAgreement } from '../../../src/protocol/mux/frame.js'
 import type { ConnectionEvent } from '../../../src/streams/signaling/connection.js'
 import { type MemoryChannel, memoryChannelPair } from '../../support/memory-channel.js'
 import type { VirtualTime } from './virtual-time.js'
@@ -11,7 +12,8 @@ export interface FakeConnection {
   readonly alive: boolean
   /** The other side's end of the channel. */
   readonly far: MemoryChannel
-  open(): void
+  /** With what this side and the other one agreed on. Default: version 2, with RST. */
+  open(agreement?: MuxAgreement): void
   emit(event: ConnectionEvent): void
   close(reason?: LighthouseError): void
 }
@@ -39,7 +41,7 @@ export function fakeConnections(time: VirtualTime): FakeConnections {
           return !subscriber.closed
         },
         emit: event => subscriber.next(event),
-        open: () =>
+        open: (agreement = { version: 2, rst: true }) =>
           subscriber.next({
             type: 'open',
             engine: 'fake',
@@ -47,7 +49,7 @@ export function fakeConnections(time: VirtualTime): FakeConnections {
             pubKey,
             hubKey: 'hub',
             channel: near,
-            agreement: { version: 2, rst: true },
+            agreement,
           }),
         close: (reason = new LighthouseError('webrtc-failed', 'it broke')) => {
           subscriber.next({ type: 'closed', reason })

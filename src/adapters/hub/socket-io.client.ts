@@ -7,8 +7,11 @@ import { parseReceiptAck, type ReceiptAck } from '../../protocol/coins/receipt.j
 import { maxSignalBytes, type SignalAck, signalRefusals } from '../../protocol/signaling/signal.js'
 import { type ConnectionFailure, hubWords, unreachableReason } from '../../protocol/signaling/hub-failure.js'
 
-/** For the connection, and for the acknowledgement of a signal: half of the 20 s within which a peer must be reached. */
-const answerTimeoutMs = 10_000
+/**
+ * For the connection, and for the acknowledgement of a signal, which a hub gives at once: two lost packets in a row fit in. What
+ * takes longer goes through a network that is gone, and TCP would try less and less often to reach the other end of it.
+ */
+const answerTimeoutMs = 5_000
 
 /**
  * For the acknowledgement of a receipt. A hub gives up a batch after 15 s and answers, which should be received; and the seeder
@@ -45,18 +48,24 @@ function failureOf(error: Error): ConnectionFailure {
   return { message: Number(status) > 0 ? `status ${Number(status)}` : error.message }
 }
 
-function connectionOf(socket: Socket, url: string): SignalConnection {
+/** @param lost ends the connection, which carries nothing any more. */
+function connectionOf(socket: Socket, url: string, lost: (reason: LighthouseError) => void): SignalConnection {
   const ask$ = <Ack>(
     event: string,
     body: object,
     timeoutMs: number,
     parse: (answer: unknown) => Ack | undefined,
+    unanswered: (reason: LighthouseError) => void = () => undefined,
   ): Observable<Ack> =>
     new Observable(subscriber => {
       // socket.io would keep it for a connection that is not coming back.
       if (!socket.connected) return subscriber.error(unreachable(url, 'the connection is over'))
       socket.timeout(timeoutMs).emit(event, body, (error: Error | null, answer: unknown) => {
-        if (error !== null) return subscriber.error(unreachable(url, `it did not acknowledge a ${event}`, error))
+        if (error !== null) {
+          const reason = unreachable(url, `it did not acknowledge a ${event}`, error)
+          subscriber.error(reason)
+          return unanswered(reason)
+        }
         const ack = parse(answer)
         if (ack === undefined) {
           return subscriber.error(
@@ -71,7 +80,7 @@ function connectionOf(socket: Socket, url: string): SignalConnection {
       })
     })
   return {
-    send$: signal => ask$('signal', signal, answerTimeoutMs, parseAck),
+    send$: signal => ask$('signal', signal, answerTimeoutMs, parseAck, lost),
     settle$: receipt => ask$('receipt', receipt, receiptTimeoutMs, parseReceiptAnswer),
   }
 }
@@ -87,7 +96,7 @@ function refusal(url: string, body: unknown): LighthouseError {
  * The signaling connection to a hub over socket.io, WebSocket first and polling where that is blocked.
  *
  * Each subscription is one connection, which does not come back by itself; unsubscribing closes it. Errors with
- * `hub-unreachable` when it cannot be made within 10 s or is lost, with `not-authenticated` when the hub refuses the
+ * `hub-unreachable` when it cannot be made within 5 s, when it is lost or a signal is not acknowledged within 5 s, with `not-authenticated` when the hub refuses the
  * key. What arrives is passed on unchecked, typed `unknown`; nothing of it is buffered.
  */
 export function socketIoTransport(hub: string | URL): SignalTransport {
@@ -105,7 +114,7 @@ export function socketIoTransport(hub: string | URL): SignalTransport {
           transports: ['websocket', 'polling'],
           tryAllTransports: true,
         })
-        const connection = connectionOf(socket, url)
+        const connection = connectionOf(socket, url, reason => subscriber.error(reason))
         socket.on('challenge', (body: unknown, acknowledge: unknown) => {
           const { challenge, hub_key: hubKey, signature } = membersOf(body)
           const respond = (text: string): void => void (typeof acknowledge === 'function' && acknowledge(text))

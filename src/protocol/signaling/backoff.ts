@@ -1,8 +1,11 @@
 /** First wait before the hub is tried again. */
 export const firstBackoffMs = 500
 
-/** Longest wait: after a hub's return every peer is back within ten seconds. */
-export const maxBackoffMs = 8000
+/** Longest wait: after a hub's return, or that of a peer's own network, every peer is back within eight seconds. */
+export const maxBackoffMs = 4000
+
+/** A hub that somebody waits for is tried this long after the attempt before, and not later. */
+export const wantedBackoffMs = 1000
 
 /**
  * How long to wait before the next attempt: doubles with each failure up to the longest, then a random part of it between

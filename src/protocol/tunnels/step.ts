@@ -28,7 +28,7 @@ export const suspectSeconds = 2
 export const repairSeconds = { first: 3, between: 3 } as const
 
 /** Silence after which a connection is over whose other side the hub does not know either: its process has ended. */
-const goneSeconds = 6
+export const goneSeconds = 6
 
 /**
  * One step of all tunnels. Pure and total.

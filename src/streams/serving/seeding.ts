@@ -1,8 +1,15 @@
 import {
   catchError,
+  concat,
+  connect,
   defer,
   EMPTY,
+  exhaustMap,
+  filter,
   finalize,
+  ignoreElements,
+  map,
+  merge,
   mergeMap,
   NEVER,
   type Observable,
@@ -11,12 +18,13 @@ import {
   Subject,
   takeUntil,
   tap,
+  timer,
 } from 'rxjs'
 import type { MonotonicClock } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { type Place, placeFor, type PlaceLimits } from '../../protocol/serving/places.js'
 import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
-import { suspectSeconds } from '../../protocol/tunnels/step.js'
+import { goneSeconds, repairSeconds, suspectSeconds } from '../../protocol/tunnels/step.js'
 import type { SessionPayment } from '../coins/session-payment.js'
 import { carry$ } from '../mux/carry.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
@@ -42,6 +50,8 @@ export interface SeedingOptions {
   readonly answer$: (offer: Offer) => Observable<ConnectionEvent>
   /** Connects a stream of that key to what is shared. Without it nothing is: every offer is turned away. */
   readonly dial: Dial | undefined
+  /** Whether the hub has the peer with this key: once, or nothing where nobody can tell. Default: nobody can. */
+  readonly isOnline$?: (pubKey: string) => Observable<boolean>
   /** Why this key gets no connection now. Default: it does. */
   readonly refusal?: (pubKey: string) => string | undefined
   /** Whether this key has paid this peer. Such keys find a place where others do not. Default: none has. */
@@ -57,6 +67,29 @@ export interface SeedingOptions {
 export type SeedingReport =
   | CarryReport
   | { readonly type: 'ended'; readonly pubKey: string; readonly session: string; readonly reason: LighthouseError }
+
+/** Errors when the other side of this connection has been silent for a while and the hub does not have it either. */
+function untilGone$(
+  open: OpenConnection,
+  report$: Observable<CarryReport>,
+  { isOnline$ = () => EMPTY, scheduler }: SeedingOptions,
+): Observable<never> {
+  return report$.pipe(
+    filter(report => report.type === 'stats' && report.stats.silentSeconds >= goneSeconds),
+    // Other implementations may send nothing for ten seconds.
+    filter(() => open.agreement.rst),
+    exhaustMap(() =>
+      concat(isOnline$(open.pubKey), timer(repairSeconds.between * 1000, scheduler).pipe(ignoreElements())),
+    ),
+    filter(isOnline => !isOnline),
+    map(() => {
+      throw new LighthouseError(
+        'peer-silent',
+        'nothing came from the other side, and the hub does not know it any more',
+      )
+    }),
+  )
+}
 
 /** A connection in its place, and how to end it from here. */
 interface Served {
@@ -120,6 +153,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
             tap(report => {
               if (report.type === 'stats') note(open, report.stats)
             }),
+            connect(report$ => merge(untilGone$(open, report$, options), report$)),
           ),
         ),
         takeUntil(entry.end$),

@@ -1,18 +1,15 @@
-import { type BehaviorSubject, defer, EMPTY, filter, type Observable, type SchedulerLike, switchMap } from 'rxjs'
-import type { HubState } from '../../protocol/peer/stats.js'
+import { catchError, defer, EMPTY, filter, map, type Observable, type SchedulerLike, switchMap } from 'rxjs'
 import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
 import { answerConnection$, type ConnectionEvent, type ConnectionOptions, offerConnection$ } from './connection.js'
 import { keyOf$ } from './key-of.js'
-import { type HubConnection, signedIn$ } from './signaling.js'
+import { type HubAccess, type HubConnection, signedIn$ } from './signaling.js'
 
-export interface ConnectionsOptions {
+export interface ConnectionsOptions extends HubAccess {
   /** What a connection through that hub needs. */
   readonly through: (hubConnection: HubConnection) => ConnectionOptions
   /** Every signal for this peer, hot. */
   readonly signal$: Observable<Signal>
-  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
-  readonly hubState$: Observable<HubState>
   readonly scheduler: SchedulerLike
 }
 
@@ -26,19 +23,16 @@ export interface Connections {
   readonly answer$: (offer: Offer) => Observable<ConnectionEvent>
   /** Turns an offer away. */
   readonly refuse: (offer: Offer, reason: string) => void
+  /** Whether the hub has that peer: once, or nothing where the hub does not answer. */
+  readonly isOnline$: (pubKey: string) => Observable<boolean>
   /** The key behind a nickname; errors as `offer$` does. */
   readonly keyOf$: (nickname: string) => Observable<string>
 }
 
-export function createConnections({
-  through,
-  signal$,
-  hubConnection$,
-  hubState$,
-  scheduler,
-}: ConnectionsOptions): Connections {
+export function createConnections(options: ConnectionsOptions): Connections {
+  const { through, signal$, hubConnection$, scheduler } = options
   const signedInTo$ = <T>(work$: (options: ConnectionOptions) => Observable<T>): Observable<T> =>
-    signedIn$(hubState$, hubConnection$, scheduler).pipe(switchMap(hubConnection => work$(through(hubConnection))))
+    signedIn$(options, scheduler).pipe(switchMap(hubConnection => work$(through(hubConnection))))
   return {
     offer$: nickname => signedInTo$(options => offerConnection$(options, nickname)),
     incoming$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
@@ -52,6 +46,20 @@ export function createConnections({
       const from = through(hubConnection).identity.pubKey
       sayBye(hubConnection.socket, { session, from, to }, reason)
     },
+    isOnline$: to =>
+      signedInTo$(({ identity, crypto, hubConnection }) =>
+        // Whoever gets it ignores it: there is no such session.
+        hubConnection.socket.send$({
+          type: 'bye',
+          session: crypto.randomId(16),
+          from: identity.pubKey,
+          to,
+          payload: { reason: '' },
+        }),
+      ).pipe(
+        map(ack => 'delivered' in ack || ack.error.code !== 'offline'),
+        catchError(() => EMPTY),
+      ),
     keyOf$: nickname => signedInTo$(options => keyOf$(options, nickname)),
   }
 }

@@ -1,8 +1,9 @@
 import {
+  type BehaviorSubject,
   catchError,
   combineLatest,
   filter,
-  map,
+  scan,
   take,
   timeout,
   concat,
@@ -10,11 +11,13 @@ import {
   defer,
   from,
   ignoreElements,
+  merge,
   NEVER,
   type Observable,
   of,
   retry,
   type SchedulerLike,
+  type Subject,
   tap,
   throwError,
   timer,
@@ -27,7 +30,7 @@ import type {
   SignalTransportEvent,
   TrustStore,
 } from '../../ports.js'
-import { backoffMs } from '../../protocol/signaling/backoff.js'
+import { backoffMs, wantedBackoffMs } from '../../protocol/signaling/backoff.js'
 import { parseCoins } from '../../protocol/coins/amount.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
 import { hubScope, type Identity } from '../../protocol/peer/metadata.js'
@@ -62,6 +65,8 @@ export interface SignalingOptions {
   readonly crypto: CryptoPort
   readonly trust: TrustStore
   readonly scheduler: SchedulerLike
+  /** Somebody needs the hub, hot: it is tried a second after the last attempt then, if it is away. Default: nobody does. */
+  readonly wanted$?: Observable<unknown>
   /** A number in [0, 1): the jitter of the back-off. */
   readonly random: () => number
 }
@@ -144,7 +149,8 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
  * The peer's standing with its hub: signs in, stays, and comes back by itself.
  *
  *     transport      --challenge--authenticated--signal--#   ----challenge--…
- *     signaling$()   s-----------(connection state balance)--signal--(connection state)----…      waits with jittered back-off
+ *     signaling$()   s-----------(connection state balance)--signal--(connection state)----…      waits with jittered back-off,
+ *                                                                                                 or until it is wanted
  *
  * Never completes by itself and never errors: a lost hub is a state, and so is the end (`stopped`: replaced by a newer
  * connection, a changed or unproved hub key, a key that the hub does not know). Signals that are malformed or not for this
@@ -153,7 +159,13 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
  * @see docs/PROTOCOL.md section 3
  */
 export function signaling$(options: SignalingOptions): Observable<SignalingEvent> {
-  const { scheduler, random } = options
+  const { scheduler, random, wanted$ = NEVER } = options
+  /** Ends when the hub is to be tried again. */
+  const pause$ = (ms: number): Observable<never> =>
+    merge(timer(ms, scheduler), combineLatest([wanted$, timer(wantedBackoffMs, scheduler)])).pipe(
+      take(1),
+      ignoreElements(),
+    )
   return defer(() => {
     let failures = 0
     const state = (value: HubState): SignalingEvent => ({ type: 'state', state: value })
@@ -171,7 +183,7 @@ export function signaling$(options: SignalingOptions): Observable<SignalingEvent
         const retryInMs = backoffMs(failures, random())
         return concat(
           of(gone, ...told, state({ type: 'waiting', retryInMs, code, message })),
-          timer(retryInMs, scheduler).pipe(ignoreElements()),
+          pause$(retryInMs),
           throwError(() => error),
         )
       }),
@@ -181,29 +193,44 @@ export function signaling$(options: SignalingOptions): Observable<SignalingEvent
   })
 }
 
-/** How long a request waits for a sign-in that is under way before it says that the hub is not there. */
+/** How long a request waits for a sign-in before it says that the hub is not there. */
 export const signInPatienceMs = 1500
 
+/** How a peer stands with its hub, for whoever needs it. */
+export interface HubAccess {
+  readonly hubState$: Observable<HubState>
+  readonly hubConnection$: BehaviorSubject<HubConnection | undefined>
+  /** Says that the hub is needed, as `SignalingOptions` has it. */
+  readonly wanted$: Subject<void>
+}
+
 /**
- * The current connection to the hub, once. Errors with the reason when there is none: at once while the hub is known to be
- * away or the peer was turned out, after 1.5 s while it is signing in.
+ * The current connection to the hub, once; where there is none, the hub is tried. Errors with the reason when there will be none:
+ * after an attempt that failed, or 1.5 s; at once when the peer was turned out.
  */
 export function signedIn$(
-  state$: Observable<HubState>,
-  hubConnection$: Observable<HubConnection | undefined>,
+  { hubState$, hubConnection$, wanted$ }: HubAccess,
   scheduler: SchedulerLike,
 ): Observable<HubConnection> {
   const away = (): LighthouseError =>
     new LighthouseError('hub-unreachable', 'the hub cannot be reached; it is tried again automatically')
-  return combineLatest([state$, hubConnection$]).pipe(
-    map(([state, connection]) => {
-      if (connection !== undefined) return connection
-      if (state.type === 'stopped') throw new LighthouseError(state.code, state.message)
-      if (state.type === 'waiting') throw away()
-      return undefined
-    }),
-    filter(connection => connection !== undefined),
-    timeout({ first: signInPatienceMs, scheduler, with: () => throwError(away) }),
-    take(1),
+  const tried$ = hubState$.pipe(
+    scan(
+      ({ tried }, state) => {
+        if (state.type === 'stopped') throw new LighthouseError(state.code, state.message)
+        if (state.type === 'waiting' && tried) throw away()
+        return { tried: tried || state.type === 'connecting' }
+      },
+      { tried: false },
+    ),
+    ignoreElements(),
   )
+  const found$ = hubConnection$.pipe(filter(connection => connection !== undefined))
+  return defer(() => {
+    wanted$.next()
+    return merge(found$, tried$).pipe(
+      timeout({ first: signInPatienceMs, scheduler, with: () => throwError(away) }),
+      take(1),
+    )
+  })
 }
