@@ -83,6 +83,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     signal$,
     head: () => store.newestHead(hubConnection.hubKey),
     objection: other => unpayable(payments, other),
+    udp: reachability.udp,
   })
   const connections = createConnections({ ...hubAccess, through, signal$, scheduler })
   const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })

@@ -77,7 +77,7 @@ describe('twenty seconds', () => {
       const { status, text } = await asked
       expect([status, JSON.parse(text)]).toEqual([
         504,
-        expect.objectContaining({ title: 'silent did not answer in time', code: 'connect-timeout' }),
+        expect.objectContaining({ title: 'No connection to silent in time', code: 'connect-timeout' }),
       ])
       // The other side is told that nobody waits any more.
       await silent.heard(({ type, session }) => type === 'bye' && session === offer.session)

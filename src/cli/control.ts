@@ -29,11 +29,17 @@ function isRefused(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
+/** Failures whose next step depends on what happened: `likelyReason` knows it. */
+const judgedCodes: ReadonlySet<string> = new Set<ErrorCode>(['connect-timeout', 'webrtc-failed'])
+
 /** The failure that a program reports with one of our codes: in a problem document (RFC 9457), or with `--json`. */
 export function failureIn(value: unknown): LighthouseError | undefined {
-  const { code, detail, message = detail } = membersOf(value)
+  const { code, detail, message = detail, next } = membersOf(value)
   if (typeof code !== 'string' || !Object.hasOwn(errorCodes, code)) return undefined
-  return new LighthouseError(code as ErrorCode, typeof message === 'string' ? message : code)
+  const text = typeof message === 'string' ? message : code
+  // For other codes the commands have words of their own, which suit a terminal.
+  const isJudged = typeof next === 'string' && judgedCodes.has(code)
+  return new LighthouseError(code as ErrorCode, text, isJudged ? { next } : {})
 }
 
 /**

@@ -30,6 +30,8 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
 export interface Failure {
   readonly code: FailureCode
   readonly message: string
+  /** What to do, where more is known than the code says. */
+  readonly next?: string | undefined
 }
 
 /** A failure that only the command line knows, on its way up. */
@@ -45,6 +47,7 @@ export class CommandFailure extends Error implements Failure {
 
 /** What was thrown, as a failure. */
 export function toFailure(error: unknown): Failure {
-  const { code, message } = error instanceof CommandFailure ? error : toInternalError(error)
-  return { code, message }
+  if (error instanceof CommandFailure) return { code: error.code, message: error.message }
+  const { code, message, details } = toInternalError(error)
+  return { code, message, next: details.next }
 }

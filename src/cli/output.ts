@@ -44,9 +44,9 @@ export function createOutput(io: Io, json: boolean): Output {
     notice: text => {
       if (!json) io.stderr.write(`${onErr('dim', printable(text))}\n`)
     },
-    fail: ({ code, message }) => {
-      const next = nextSteps[code]
-      if (json) io.stdout.write(`${JSON.stringify({ error: { code, message } })}\n`)
+    fail: ({ code, message, next: known }) => {
+      const next = known ?? nextSteps[code]
+      if (json) io.stdout.write(`${JSON.stringify({ error: { code, message, next: known } })}\n`)
       else io.stderr.write(`${onErr('red', 'error:')} ${sentence(message)}${next === undefined ? '' : ` ${next}`}\n`)
       return exitCodeOf(code)
     },

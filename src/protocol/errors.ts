@@ -27,7 +27,7 @@ export const errorCodes = {
   'stream-overrun': 'stream',
   /** The other side reset the stream: what arrived is incomplete. Only this stream fails; retry. */
   'stream-reset': 'stream',
-  /** No connection within the deadline; `phase` says how far it came. Try again later. */
+  /** No connection within the deadline; `phase` says how far it came, the message what it likely failed for, `next` what to do. */
   'connect-timeout': 'connect',
   /** The hub knows the peer and it is not signed in. Ask its owner to start it. */
   'peer-offline': 'connect',
@@ -91,6 +91,8 @@ export type ErrorCode = keyof typeof errorCodes
 /** What an error of some codes carries besides its message. */
 export interface ErrorDetails {
   readonly phase?: string
+  /** What can be done about it, where more is known than the code says. */
+  readonly next?: string
   readonly nickname?: string
   readonly expected?: string
   readonly actual?: string

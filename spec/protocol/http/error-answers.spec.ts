@@ -60,6 +60,12 @@ describe('describeFailure', () => {
     expect(describeFailure(new LighthouseError('peer-offline', ''), 'bob').title).toBe('bob is offline')
   })
 
+  it('says what to do by what is known of the failure, where that is more than its code', () => {
+    const error = new LighthouseError('connect-timeout', 'it is blocked', { next: 'Try another network.' })
+    expect(describeFailure(error, 'bob').next).toBe('Try another network.')
+    expect(describeFailure(new LighthouseError('connect-timeout', '')).next).toContain('lighthouse-peer doctor')
+  })
+
   it('speaks of the peer where nobody is named', () => {
     expect(describeFailure(new LighthouseError('peer-offline', '')).title).toBe('The peer is offline')
     expect(describeFailure(new LighthouseError('webrtc-failed', '')).title).toBe('No connection to the peer')

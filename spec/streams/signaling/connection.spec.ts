@@ -47,7 +47,11 @@ function record(event$: Observable<ConnectionEvent>) {
     const last = events.at(-1)
     return last?.type === 'closed' ? last.reason : undefined
   }
-  return { events, outcomes, subscription, types: () => events.map(({ type }) => type), reason }
+  const isProgress = ({ type }: ConnectionEvent): boolean =>
+    type === 'delivered' || type === 'answered' || type === 'candidates'
+  const progress = (): readonly ConnectionEvent[] => events.filter(isProgress)
+  const states = (): readonly ConnectionEvent[] => events.filter(event => !isProgress(event))
+  return { events, states, progress, outcomes, subscription, types: () => states().map(({ type }) => type), reason }
 }
 
 /** Two peers and a hub that forwards what `acknowledge` lets through and `tamper` leaves of it. */
@@ -126,13 +130,13 @@ describe('a connection', () => {
     const { offering, answering } = connect()
     const session = sent[0]!.session
     const agreement = { version: 2, rst: true, receipts: true, greet: false }
-    expect(offering.events).toEqual([
+    expect(offering.states()).toEqual([
       { type: 'resolving', nickname: 'bob' },
       { type: 'offering', session, pubKey: bob.pubKey },
       { type: 'connecting', session, pubKey: bob.pubKey },
       { type: 'open', session, pubKey: bob.pubKey, hubKey, channel: channels[0], engine: 'fake', agreement },
     ])
-    expect(answering.events).toEqual([
+    expect(answering.states()).toEqual([
       { type: 'connecting', session, pubKey: alice.pubKey },
       { type: 'open', session, pubKey: alice.pubKey, hubKey, channel: channels[1], engine: 'fake', agreement },
     ])
@@ -144,6 +148,24 @@ describe('a connection', () => {
     })
     expect(b.rtc.link.options.initiator).toBe(false)
     expect(session).toMatch(/^[A-Za-z0-9_-]{22}$/)
+  })
+
+  it('reports how it gets on: delivered, answered, and what kinds of addresses each side names', () => {
+    const { negotiate, a, b } = world()
+    const { offering, answering } = negotiate()
+    const hostOnly = { type: 'candidates', kinds: ['host'] } as const
+    a.rtc.link.emit({ type: 'signal', signal: candidate })
+    b.rtc.link.emit({ type: 'signal', signal: candidate })
+    expect(offering.progress()).toEqual([
+      { type: 'delivered' },
+      { type: 'answered' },
+      { ...hostOnly, side: 'own' },
+      { ...hostOnly, side: 'other' },
+    ])
+    expect(answering.progress()).toEqual([
+      { ...hostOnly, side: 'other' },
+      { ...hostOnly, side: 'own' },
+    ])
   })
 
   it('goes through each state once, whatever WebRTC says', () => {
@@ -556,7 +578,24 @@ describe('a connection', () => {
         },
       ],
       ['offering', w => w.dial()],
-      ['connecting', w => w.negotiate().offering],
+      [
+        'connecting',
+        w => {
+          w.hub.acknowledge = () => NEVER
+          const offering = w.dial()
+          w.a.rtc.link.emit({ type: 'signal', signal: offer })
+          return offering
+        },
+      ],
+      [
+        'delivered',
+        w => {
+          const offering = w.dial()
+          w.a.rtc.link.emit({ type: 'signal', signal: offer })
+          return offering
+        },
+      ],
+      ['answered', w => w.negotiate().offering],
     ])('is closed with the phase: %s', (phase, go) => {
       const w = world()
       const offering = go(w)
@@ -565,6 +604,24 @@ describe('a connection', () => {
       w.time.advance(1)
       expect(offering.reason()).toMatchObject({ code: 'connect-timeout', details: { phase } })
       w.nothingLeft()
+    })
+
+    it('names the likely reason, by what each side named, the servers that there are and whether UDP gets through', () => {
+      const { negotiate, a, b, time } = world()
+      const own = (kind: string): RtcSignal => ({
+        ...candidate,
+        candidate: `candidate:1 1 udp 1 203.0.113.9 50000 typ ${kind}`,
+      })
+      const reasonWith = (udp: 'open' | 'blocked'): string => {
+        Object.assign(a.options, { udp: () => udp })
+        const { offering } = negotiate()
+        a.rtc.link.emit({ type: 'signal', signal: own('srflx') })
+        b.rtc.link.emit({ type: 'signal', signal: own('srflx') })
+        time.advance(20_000)
+        return offering.reason()!.message
+      }
+      expect(reasonWith('open')).toContain('let no direct connection through, and the hub names no TURN server')
+      expect(reasonWith('blocked')).toContain('this network blocks UDP')
     })
 
     it('ends on the answering side too, which WebRTC does not, and says goodbye', () => {

@@ -35,7 +35,7 @@ const aboutFile = new Set<FailureCode>([
 
 /** Why a file was not fetched: with the file as it was asked for, what is kept of it, and what the rest costs. */
 export function describeGetFailure(
-  { code, message }: Failure,
+  { code, message, next }: Failure,
   file: string,
   { text }: FileAddress,
   into: Destination,
@@ -44,5 +44,5 @@ export function describeGetFailure(
   const about = isCoins ? 'out of coins: ' : aboutFile.has(code) ? `${text}: ` : ''
   const sentence = /[.!?]$/.test(message) ? message : `${message}.`
   const more = isCoins ? priceText(into) : code === 'no-such-file' ? asUrlText(file) : ''
-  return { code, message: `${about}${sentence}${more}${keptText(into)}` }
+  return { code, message: `${about}${sentence}${more}${keptText(into)}`, next }
 }

@@ -39,8 +39,8 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'stream-reset': lostConnection('{peer} cancelled the transfer'),
   'connect-timeout': {
     status: 504,
-    title: '{peer} did not answer in time',
-    next: 'Try again in a moment. If it happens again, run "lighthouse-peer status" on both sides.',
+    title: 'No connection to {peer} in time',
+    next: 'Try again in a moment. If it happens again, run "lighthouse-peer doctor" on both sides.',
   },
   'peer-offline': {
     status: 502,
@@ -108,7 +108,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'webrtc-failed': {
     status: 502,
     title: 'No connection to {peer}',
-    next: 'Try again. If it happens again, run "lighthouse-peer status" on both sides.',
+    next: 'Try again. If it happens again, run "lighthouse-peer doctor" on both sides.',
   },
   'peer-refused': { status: 502, title: '{peer} refused the connection', next: 'Ask its owner, or try again later.' },
   'too-many-connections': {
@@ -136,7 +136,8 @@ export interface FailureAnswer extends Answer {
 
 /** A failure as an HTTP answer. `nickname` is whom the request was for, if the error does not name anybody. */
 export function describeFailure({ code, message, details }: LighthouseError, nickname?: string): FailureAnswer {
-  const { status, title, next } = answers[code] ?? other
+  const { status, title, next: usual } = answers[code] ?? other
+  const { next = usual } = details
   const named = details.nickname ?? nickname
   const text = title.replace('{peer}', () => named ?? 'the peer')
   // A nickname stays as it is written; a sentence without one begins with a capital.

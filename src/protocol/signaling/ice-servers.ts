@@ -1,6 +1,6 @@
 import type { OptionRule } from '../options.js'
 import { type AddressScope, hostScope } from './address-scope.js'
-import { parseIceUrl } from './ice-url.js'
+import { type IceUrl, parseIceUrl } from './ice-url.js'
 
 /** Most ICE servers taken from a hub, and most addresses of each. */
 export const maxIceServers = 4
@@ -10,6 +10,14 @@ export interface IceServerShape {
   readonly urls: string | readonly string[]
   readonly username?: string
   readonly credential?: string
+}
+
+/** Every address of the servers that can be read. */
+export function iceUrlsOf(servers: readonly IceServerShape[]): readonly IceUrl[] {
+  return servers
+    .flatMap(({ urls }) => urls)
+    .map(parseIceUrl)
+    .filter(url => url !== undefined)
 }
 
 /** Longest URL, user name and credential, in characters. */

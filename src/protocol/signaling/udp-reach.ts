@@ -1,19 +1,12 @@
-import type { IceServerShape } from './ice-servers.js'
-import { type IceUrl, parseIceUrl } from './ice-url.js'
+import { type IceServerShape, iceUrlsOf } from './ice-servers.js'
+import type { IceUrl } from './ice-url.js'
 
 /** Whether datagrams get out of this network and back. Unknown where nobody was there to be asked. */
 export type UdpReach = 'unknown' | 'open' | 'blocked'
 
-function addresses(servers: readonly IceServerShape[]): readonly IceUrl[] {
-  return servers
-    .flatMap(({ urls }) => urls)
-    .map(parseIceUrl)
-    .filter(address => address !== undefined)
-}
-
 /** The servers that can be asked over UDP: STUN, and TURN, which answers the same question. */
 export function udpServers(servers: readonly IceServerShape[]): readonly IceUrl[] {
-  return addresses(servers).filter(({ transport }) => transport === 'udp')
+  return iceUrlsOf(servers).filter(({ transport }) => transport === 'udp')
 }
 
 /** What follows from who answered. */
@@ -30,7 +23,7 @@ export function needsTcpRelay(
   servers: readonly IceServerShape[],
   { relayOnly, udp }: { readonly relayOnly: boolean; readonly udp: UdpReach },
 ): boolean {
-  const relays = addresses(servers).filter(({ scheme }) => scheme === 'turn')
+  const relays = iceUrlsOf(servers).filter(({ scheme }) => scheme === 'turn')
   if (relays.every(({ transport }) => transport === 'udp')) return false
   return udp === 'blocked' || (relayOnly && !relays.some(({ transport }) => transport === 'udp'))
 }

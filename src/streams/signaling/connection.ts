@@ -1,26 +1,19 @@
-import {
-  catchError,
-  concat,
-  concatMap,
-  defer,
-  type MonoTypeOperatorFunction,
-  type Observable,
-  of,
-  pipe,
-  type SchedulerLike,
-} from 'rxjs'
+import { catchError, concat, concatMap, defer, type Observable, of, type SchedulerLike, tap } from 'rxjs'
 import { connectWithin } from '../../operators/connect-within.js'
 import type { ByteChannel, CryptoPort, HubClient, TrustStore } from '../../ports.js'
 import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
+import { newAttempt, type ProgressEvent, stepAttempt } from '../../protocol/signaling/attempt.js'
 import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
+import { withLikelyReason } from '../../protocol/signaling/likely-reason.js'
 import type { LedgerHead, Offer } from '../../protocol/signaling/signal.js'
+import type { UdpReach } from '../../protocol/signaling/udp-reach.js'
 import { keyOf$ } from './key-of.js'
 import { negotiate$, type NegotiationOptions, type PathEvent } from './negotiation.js'
 import type { SignalContext } from './signed-signals.js'
 
-/** A connection's states, with the channel when it is open, and beside them where its bytes go. */
-export type ConnectionEvent = ConnectionState<ByteChannel> | PathEvent
+/** A connection's states, with the channel when it is open, and beside them how it gets on and where its bytes go. */
+export type ConnectionEvent = ConnectionState<ByteChannel> | ProgressEvent | PathEvent
 
 /** What both sides of every connection share. */
 export interface ConnectionOptions extends NegotiationOptions {
@@ -32,6 +25,8 @@ export interface ConnectionOptions extends NegotiationOptions {
   readonly head?: () => LedgerHead | undefined
   /** Why no connection to the peer with this key is to be made, though its nickname was asked for. Default: there is no reason. */
   readonly objection?: (pubKey: string) => LighthouseError | undefined
+  /** Whether UDP gets through here, for the likely reason of a failure. Default: nobody knows. */
+  readonly udp?: () => UdpReach | 'asking'
   readonly scheduler: SchedulerLike
 }
 
@@ -41,16 +36,26 @@ function contextOf(options: ConnectionOptions, session: string, other: string): 
 }
 
 /** Ends with `closed`: 20 s after the start, unless it is open by then. */
-function lifecycle(what: string, scheduler: SchedulerLike): MonoTypeOperatorFunction<ConnectionEvent> {
-  return pipe(
-    connectWithin({
-      isOpen: ({ type }) => type === 'open',
-      phaseOf: event => event?.type ?? 'resolving',
-      what,
-      scheduler,
-    }),
-    catchError((error: unknown) => of<ConnectionEvent>({ type: 'closed', reason: toInternalError(error) })),
-  )
+function lifecycle(
+  peer: string,
+  options: ConnectionOptions,
+  source: Observable<ConnectionEvent>,
+): Observable<ConnectionEvent> {
+  const { iceServers, hubConnection, relayOnly, udp = () => 'unknown', scheduler } = options
+  return defer(() => {
+    let attempt = newAttempt
+    return source.pipe(
+      tap(event => {
+        attempt = stepAttempt(attempt, event)
+      }),
+      connectWithin({ isOpen: ({ type }) => type === 'open', phaseOf: () => attempt.phase, what: peer, scheduler }),
+      catchError((error: unknown) => {
+        const servers = [...iceServers, ...hubConnection.iceServers]
+        const reason = withLikelyReason(toInternalError(error), { peer, attempt, udp: udp(), servers, relayOnly })
+        return of<ConnectionEvent>({ type: 'closed', reason })
+      }),
+    )
+  })
 }
 
 /**
@@ -58,15 +63,16 @@ function lifecycle(what: string, scheduler: SchedulerLike): MonoTypeOperatorFunc
  *
  *     resolving → offering → connecting → open → closed
  *
- * Emits each state, beside them the path once the connection is open, and completes after `closed`, which carries the reason;
- * it never errors. Unless it is open within 20 s it is closed with `connect-timeout` and the phase that it had reached.
+ * Emits each state, beside them how the attempt gets on, and the path once the connection is open; completes after `closed`, which
+ * carries the reason, and never errors. Unless it is open within 20 s it is closed with `connect-timeout`, the phase that it had
+ * reached, and the likely reason.
  * Unsubscribing destroys the connection and, when it was not open yet, tells the other side. Buffers nothing.
  *
  * @see docs/PROTOCOL.md section 3
  */
 export function offerConnection$(options: ConnectionOptions, nickname: string): Observable<ConnectionEvent> {
-  const { crypto, scheduler } = options
-  return concat(
+  const { crypto } = options
+  const event$ = concat(
     of<ConnectionEvent>({ type: 'resolving', nickname }),
     keyOf$(options, nickname).pipe(
       concatMap(pubKey => {
@@ -79,7 +85,8 @@ export function offerConnection$(options: ConnectionOptions, nickname: string): 
         )
       }),
     ),
-  ).pipe(lifecycle(nickname, scheduler))
+  )
+  return lifecycle(nickname, options, event$)
 }
 
 /**
@@ -88,9 +95,10 @@ export function offerConnection$(options: ConnectionOptions, nickname: string): 
  */
 export function answerConnection$(options: ConnectionOptions, offer: Offer): Observable<ConnectionEvent> {
   const { session, from: pubKey } = offer
-  return concat(
+  const event$ = concat(
     of<ConnectionEvent>({ type: 'connecting', session, pubKey }),
     // Deferred: what cannot be read for it costs this connection alone.
     defer(() => negotiate$(options, contextOf(options, session, pubKey), offer)),
-  ).pipe(lifecycle('the peer that called', options.scheduler))
+  )
+  return lifecycle('the peer that called', options, event$)
 }

@@ -23,6 +23,7 @@ import {
 import type { ByteChannel, IceServer, RtcEvent, RtcPort, RtcSignal } from '../../ports.js'
 import { LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
 import { hubScope } from '../../protocol/peer/metadata.js'
+import { candidateKinds, type ProgressEvent } from '../../protocol/signaling/attempt.js'
 import type { AddressScope } from '../../protocol/signaling/address-scope.js'
 import { maxRemoteCandidates, passCandidate, passDescription } from '../../protocol/signaling/candidate-gate.js'
 import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
@@ -41,8 +42,10 @@ import { deliver$, openDescription, type SignalContext, toSignal } from './signe
 
 /** Where the bytes of a connection go. */
 export type PathEvent = Extract<RtcEvent, { type: 'path' }>
-type Event = NegotiationEvent<RtcSignal, ByteChannel> | PathEvent
-type Effect = NegotiationEffect<RtcSignal, ByteChannel> | PathEvent
+/** What changes nothing in the negotiation, and is passed on. */
+type Passing = PathEvent | Extract<ProgressEvent, { type: 'delivered' }>
+type Event = NegotiationEvent<RtcSignal, ByteChannel> | Passing
+type Effect = NegotiationEffect<RtcSignal, ByteChannel> | Passing
 type Step = readonly [Negotiation, readonly Effect[]]
 
 export interface NegotiationOptions {
@@ -109,6 +112,19 @@ function remoteEvent$(
   )
 }
 
+function isPassing(event: Event): event is Passing {
+  return event.type === 'path' || event.type === 'delivered'
+}
+
+/** How far it came by what goes out, and by what of the other side is let in. */
+function progressOf({ type, signal }: Effect & { readonly type: 'send' | 'hand-over' }): readonly ProgressEvent[] {
+  const kinds = candidateKinds(signal.type === 'candidate' ? signal.candidate : signal.sdp)
+  const side = type === 'send' ? 'own' : 'other'
+  const answered: readonly ProgressEvent[] =
+    type === 'hand-over' && signal.type === 'answer' ? [{ type: 'answered' }] : []
+  return kinds.length === 0 ? answered : [...answered, { type: 'candidates', side, kinds }]
+}
+
 /**
  * One negotiation with WebRTC and the hub.
  *
@@ -116,14 +132,14 @@ function remoteEvent$(
  *       ▲                                       │
  *       └──────── effect$: hand over, send ─────┘
  *
- * Emits states from `connecting` on, and the path. Errors with the reason when the connection is over or cannot be made; says
+ * Emits states from `connecting` on, how it gets on, and the path. Errors with the reason when the connection is over or cannot be made; says
  * goodbye when it ends before the channel is open. Buffers nothing.
  */
 export function negotiate$(
   options: NegotiationOptions,
   context: SignalContext,
   offer: Offer | undefined,
-): Observable<ConnectionState<ByteChannel> | PathEvent> {
+): Observable<ConnectionState<ByteChannel> | ProgressEvent | PathEvent> {
   const { rtc, hubConnection, signal$, iceServers, relayOnly } = options
   const { identity, session, other: pubKey, hubKey } = context
   const initiator = offer === undefined
@@ -156,16 +172,27 @@ export function negotiate$(
     effect$.pipe(
       filter(effect => effect.type === 'send'),
       mergeMap(({ signal, mux }) =>
-        deliver$(hubConnection.socket, toSignal(context, signal, mux), 'the other peer').pipe(
-          catchError((error: unknown) => of<Event>({ type: 'undelivered', reason: toInternalError(error) })),
-        ),
+        concat(
+          deliver$(hubConnection.socket, toSignal(context, signal, mux), 'the other peer'),
+          signal.type === 'offer' ? of<Event>({ type: 'delivered' }) : EMPTY,
+        ).pipe(catchError((error: unknown) => of<Event>({ type: 'undelivered', reason: toInternalError(error) }))),
       ),
     )
-  const toStates = (effect: Effect): readonly (ConnectionState<ByteChannel> | PathEvent)[] => {
-    if (effect.type === 'fail') throw effect.reason
-    if (effect.type === 'path') return [effect]
-    if (effect.type === 'connecting') return [{ ...effect, session, pubKey }]
-    return effect.type === 'open' ? [{ ...effect, session, pubKey, hubKey }] : []
+  const toStates = (effect: Effect): readonly (ConnectionState<ByteChannel> | ProgressEvent | PathEvent)[] => {
+    switch (effect.type) {
+      case 'fail':
+        throw effect.reason
+      case 'path':
+      case 'delivered':
+        return [effect]
+      case 'send':
+      case 'hand-over':
+        return progressOf(effect)
+      case 'connecting':
+        return [{ ...effect, session, pubKey }]
+      case 'open':
+        return [{ ...effect, session, pubKey, hubKey }]
+    }
   }
 
   return defer(() => {
@@ -174,7 +201,7 @@ export function negotiate$(
     return merge(undelivered$(effect$), rtcEvent$(effect$), remoteEvent$(context, signal$, offer)).pipe(
       // The one place where effects become events again: these come after the other effects of their step.
       observeOn(queueScheduler),
-      scan(([before], event): Step => (event.type === 'path' ? [before, [event]] : stepNegotiation(before, event)), [
+      scan(([before], event): Step => (isPassing(event) ? [before, [event]] : stepNegotiation(before, event)), [
         state,
         [],
       ] as Step),

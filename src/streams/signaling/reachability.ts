@@ -44,8 +44,9 @@ export interface UdpReport {
 }
 
 export interface Reachability {
-  /** The newest, first `unknown`. */
+  /** The newest, first `unknown`; and the same in a word. */
   readonly udp$: Observable<UdpReport['udp']>
+  readonly udp: () => UdpReport['udp']
   /** Asks while subscribed; never completes by itself. */
   readonly report$: Observable<UdpReport>
   /** Hears what became of connections: of one that failed too. */
@@ -86,6 +87,7 @@ export function createReachability({
   }
   return {
     udp$,
+    udp: () => udp$.value,
     report$: hubConnection$.pipe(
       filter(hub => hub !== undefined),
       map(hub => [...iceServers, ...hub.iceServers]),
