@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { WebSocket, WebSocketServer } from 'ws'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { ask, cleanUp, exchange, onCleanUp, startUpstream } from '../../support/proxy-fixture.node.js'
+import { helloFor } from '../../support/tls-hello.node.js'
 import { converse, startService, startTunnel, type TunnelFixture } from '../../support/tunnel-fixture.node.js'
 
 afterEach(cleanUp)
@@ -397,6 +398,29 @@ describe('other protocols through a tunnel', () => {
     while (tunnel.streams() === 0) await new Promise(setImmediate)
     socket.write('GET / HTTP/1.1\r\nHost: evil.example\r\n\r\n')
     expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 421 /)
+  })
+
+  it('carries TLS for its own names, and turns a page away that has it for another, before the peer hears of it', async () => {
+    const { port } = await startService(socket => socket.once('data', bytes => socket.end(bytes)))
+    const tunnel = await startTunnel(() => port)
+    const alert = '\x15\x03\x03\x00\x02\x02\x70'
+    const heard = async (name?: string): Promise<string> => converse(tunnel.port, await helloFor(name))
+    expect(await heard('evil.example')).toBe(alert)
+    expect(tunnel.streams()).toBe(0)
+    expect(await heard('bob.localhost')).toMatch(/^\x16\x03.*bob\.localhost/s)
+    expect(await heard()).toMatch(/^\x16\x03/)
+    expect(tunnel.streams()).toBe(2)
+  })
+
+  it('turns such a page away that was silent at first', async () => {
+    const { port } = await startService(() => undefined)
+    const tunnel = await startTunnel(() => port)
+    const socket = connect(tunnel.port, '127.0.0.1')
+    onCleanUp(() => void socket.destroy())
+    while (tunnel.streams() === 0) await new Promise(setImmediate)
+    socket.write(await helloFor('evil.example'))
+    expect((await once(socket, 'data'))[0]).toEqual(Buffer.of(21, 3, 3, 0, 2, 2, 112))
+    await once(socket.resume(), 'close')
   })
 
   it('lets no page speak to a service that spoke first', async () => {

@@ -8,7 +8,7 @@ import { Observable, switchMap, take } from 'rxjs'
 import type { ByteSocket, Sites, TcpListenEvent, TunnelPort } from '../../ports.js'
 import type { LighthouseError } from '../../protocol/errors.js'
 import { describeFailure } from '../../protocol/http/error-answers.js'
-import { judgeTunnelRequest, type TunnelNames, type GuardDecision } from '../../protocol/http/guard.js'
+import { type GuardDecision, isTunnelName, judgeTunnelRequest, type TunnelNames } from '../../protocol/http/guard.js'
 import { requestPath } from '../../protocol/http/peer-target.js'
 import { isActiveDocument, tunnelHeaders } from '../../protocol/http/remote-headers.js'
 import { carryingServer } from '../http/carrying-server.node.js'
@@ -196,7 +196,7 @@ function listen$(wanted: TunnelNames, sites: Sites): Observable<TcpListenEvent> 
           const { socket } = event
           entered.add(socket)
           socket.once('close', () => entered.delete(socket))
-          route(socket, { http, carry: place.carry })
+          route(socket, { isOwnName: name => isTunnelName(name, names), http, carry: place.carry })
         },
         error: error => subscriber.error(error),
       }),

@@ -3,8 +3,10 @@
  * other programs.
  */
 
-/** `http`: a request follows. `other`: not HTTP/1. `undecided`: too little has come. */
-export type FirstBytes = 'http' | 'other' | 'undecided'
+import { readClientHello } from './client-hello.js'
+
+/** `http`: a request follows. `other`: not HTTP/1. `foreign`: TLS for a name that is not ours. `undecided`: too little has come. */
+export type FirstBytes = 'http' | 'other' | 'foreign' | 'undecided'
 
 /** How long a request line may be before it counts as one without its end, in bytes: what Node's parser takes as a whole head. */
 const maxLineBytes = 16_384
@@ -22,8 +24,12 @@ function isTokenByte(byte: number): boolean {
 /**
  * Judges the first bytes, all of them so far, by the request line of RFC 9112 (section 3): method, target and `HTTP/1.` with a digit.
  * What asks for another protocol by such a line is `other`: HTTP/2 with prior knowledge (`PRI`), and CONNECT, which no page can send.
+ * TLS is carried as it is, but a page elsewhere cannot have it under its own name: `isOwnName` tells ours.
  */
-export function judgeFirstBytes(bytes: Uint8Array): FirstBytes {
+export function judgeFirstBytes(bytes: Uint8Array, isOwnName: (name: string) => boolean): FirstBytes {
+  const hello = readClientHello(bytes)
+  if (hello === 'undecided') return hello
+  if (hello !== undefined) return hello.name === undefined || isOwnName(hello.name) ? 'other' : 'foreign'
   const end = bytes.indexOf(lineFeed)
   const line = end < 0 ? bytes : bytes.subarray(0, end)
   const methodBytes = line.indexOf(space)

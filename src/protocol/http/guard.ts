@@ -92,6 +92,13 @@ export function withAllowed(
   return isAllowed ? [...own, asked] : own
 }
 
+/** Whether a TLS client that asks for this name means the tunnel: without ports, which TLS does not name. */
+export function isTunnelName(name: string, { nickname, allowed }: TunnelNames): boolean {
+  const asked = name.toLowerCase()
+  const hosts = allowed.map(host => host.replace(/:\d{1,5}$/, ''))
+  return ['localhost', `${nickname}.localhost`, ...hosts].includes(asked)
+}
+
 /** The host under which browsers see this peer's share: one of its own, so that nothing a page keeps outlives it. */
 export function ownHost({ nickname, port }: Pick<TunnelNames, 'nickname' | 'port'>): string {
   return `${nickname}.localhost:${port}`
