@@ -224,7 +224,7 @@ describe('createPeer$', () => {
 
   it('sends nothing more to who owes it too much, and everything once it was forgiven', async () => {
     const receipts = memoryReceipts(bob.pubKey)
-    receipts.serve(alice.pubKey, 1_000_000)
+    receipts.serve(alice.pubKey, 1_000_000, Date.now())
     const a = await start({ identity: alice, ports: portBlock(0) })
     const shared = { type: 'folder', path: folder } as const
     const b = await start({ identity: bob, ports: portBlock(0), share: shared, receipts })

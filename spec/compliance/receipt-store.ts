@@ -33,7 +33,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       expect(store.due(10)).toEqual([])
       expect(store.session(sessionOf('one'))).toBeUndefined()
       expect([...store.settlements()]).toEqual([])
-      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
+      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0, debtSinceMs: 0 })
       expect([store.signedSince(0), store.signedFor(bob), store.unsettledBytes(self, hub)]).toEqual([0, 0, 0])
       expect([store.headsAt(hub, 1), store.newestHead(hub)]).toEqual([[], undefined])
     })
@@ -86,7 +86,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       expect(store.settle(settlement('one', 200, 7))).toBeUndefined()
       expect(store.settle(settlement('one', 900, 8))?.bytes).toBe(600)
       expect(store.session(sessionOf('one'))?.settlement).toEqual(settlement('one', 900, 8))
-      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 900 })
+      expect(store.account(bob)).toMatchObject({ servedBytes: 0, paidBytes: 900 })
     })
 
     it('lists what is due, newest first, until it is settled or given up', () => {
@@ -158,8 +158,8 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       store.open({ session: sessionOf('five'), seeder: self, consumer: bob })
       const owing = (): string[] => store.ofDebtors().flatMap(({ receipt: kept }) => kept?.session ?? [])
       expect(owing()).toEqual([])
-      store.serve(bob, 2500)
-      store.serve(carol, 1000)
+      store.serve(bob, 2500, 0)
+      store.serve(carol, 1000, 0)
       for (const name of ['one', 'two', 'three']) store.settle(settlement(name, 1000))
       expect(owing()).toEqual(['two', 'one'].map(sessionOf))
       store.keep(receipt('six', 1000, { consumer: bob }))
@@ -171,7 +171,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
     })
 
     it('looks for those among the newest thousand sessions', () => {
-      store.serve(bob, 5000)
+      store.serve(bob, 5000, 0)
       for (const name of ['old', 'one']) store.keep(receipt(name, 1000, { consumer: bob }))
       for (let count = 0; count < 999; count++) {
         store.open({ session: sessionOf(`carol ${count}`), seeder: self, consumer: carol })
@@ -180,14 +180,14 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
     })
 
     it('knows what each consumer was served and has paid, over its sessions', () => {
-      store.serve(bob, 5000)
-      store.serve(carol, 10)
-      store.serve(bob, 4000)
+      store.serve(bob, 5000, noon)
+      store.serve(carol, 10, noon + 1)
+      store.serve(bob, 4000, noon + 2)
       for (const name of ['one', 'two']) store.open({ session: sessionOf(name), seeder: self, consumer: bob })
       store.settle(settlement('one', 1000))
       store.settle(settlement('two', 1500))
-      expect(store.account(bob)).toEqual({ servedBytes: 4000, paidBytes: 2500 })
-      expect(store.account(carol)).toEqual({ servedBytes: 10, paidBytes: 0 })
+      expect(store.account(bob)).toEqual({ servedBytes: 4000, paidBytes: 2500, debtSinceMs: noon + 2 })
+      expect(store.account(carol)).toEqual({ servedBytes: 10, paidBytes: 0, debtSinceMs: noon + 1 })
     })
 
     it('keeps nothing of sessions that nobody opened or signed for', () => {
@@ -263,7 +263,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       const unreceipted = (): string[] =>
         store.ofDebtors().flatMap(kept => (kept.receipt || kept.settlement ? [] : kept.session))
       expect(unreceipted()).toEqual([])
-      store.serve(bob, 1000)
+      store.serve(bob, 1000, 0)
       store.keep(receipt('two', 100, { consumer: bob }))
       store.settle(settlement('three', 100))
       expect(unreceipted()).toEqual([sessionOf('four'), sessionOf('one')])
@@ -301,7 +301,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       for (const { seq, bytes } of store.settlements()) {
         seen++
         expect([seq, bytes]).toEqual([seen, seen])
-        store.serve(bob, seen)
+        store.serve(bob, seen, 0)
       }
       expect(seen).toBe(2500)
     })
@@ -336,7 +336,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       const bytes = Number.MAX_SAFE_INTEGER
       store.keep(receipt('one', bytes, { seeder: bob }))
       expect(store.settle(settlement('one', bytes, bytes))?.bytes).toBe(bytes)
-      store.serve(carol, bytes)
+      store.serve(carol, bytes, 0)
       expect(store.session(sessionOf('one'))?.settlement?.bytes).toBe(bytes)
       expect([store.signedFor(bob), store.account(carol).servedBytes]).toEqual([bytes, bytes])
     })

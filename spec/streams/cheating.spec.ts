@@ -142,10 +142,30 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       received += connection.received()
     }
     expect(received).toBe(1_000_000)
-    expect(w.store.account(cheater)).toEqual({ servedBytes: 1_000_000, paidBytes: 0 })
+    expect(w.store.account(cheater)).toMatchObject({ servedBytes: 1_000_000, paidBytes: 0 })
     w.peer.subscription.unsubscribe()
     expect(w.time.pending()).toBe(0)
   })
+
+  it.each([0, 3])(
+    'and signs nothing gets a megabyte, and one each day (the seeder restarts every %i days)',
+    restarts => {
+      const w = world()
+      let received = 0
+      for (let day = 0; day <= 20; day++) {
+        if (restarts > 0 && day % restarts === restarts - 1) restart(w)
+        for (let count = 0; count < tries / 20; count++) {
+          const connection = connect(w.time, w.peer, `patient ${day} ${count}`)
+          connection.open(3)
+          w.time.advance(50)
+          connection.leave()
+          received += connection.received()
+        }
+        expect(received).toBe((1 + day) * 1_000_000)
+        w.time.advance(86_400_000)
+      }
+    },
+  )
 
   it('with new streams on one connection gets a megabyte, until that ends as unpaid', () => {
     const w = world()
@@ -182,7 +202,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       if (paidBefore > 0) {
         w.store.keep(signedReceipt('before', paidBefore, seeder, cheater))
         w.store.settle(signedSettlement('before', paidBefore, 0))
-        w.store.serve(cheater, paidBefore)
+        w.store.serve(cheater, paidBefore, 0)
       }
       let received = 0
       for (let count = 0; count < tries / 20; count++) {
@@ -202,7 +222,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
         received += connections.reduce((sum, connection) => sum + connection.received(), 0)
       }
       expect(received).toBeGreaterThan(900_000)
-      expect(w.store.account(cheater)).toEqual({
+      expect(w.store.account(cheater)).toMatchObject({
         servedBytes: paidBefore + received,
         paidBytes: paidBefore + w.hub.moved,
       })
@@ -260,7 +280,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       expect(paid).toBeGreaterThanOrEqual(Math.floor(1_000_000 * share))
       expect(received - paid).toBeGreaterThan(900_000)
       expect(received - paid).toBeLessThanOrEqual(Math.max(1_000_000, paid / 16))
-      expect(w.store.account(cheater)).toEqual({ servedBytes: received, paidBytes: paid })
+      expect(w.store.account(cheater)).toMatchObject({ servedBytes: received, paidBytes: paid })
     },
   )
 

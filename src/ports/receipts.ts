@@ -43,18 +43,23 @@ export interface ConsumerStore extends SessionStore {
 
 /** What this peer has served to one consumer, in payload bytes since ever. */
 export interface ConsumerAccount {
-  /** Sent, whether or not it arrived; after a crash up to 256 KiB, or an eighth of its window, more than that. */
+  /**
+   * Sent, whether or not it arrived, less what was forgiven or has faded; after a crash up to 256 KiB, or an eighth of its window,
+   * more than that.
+   */
   readonly servedBytes: number
   /** Settled by the hub. */
   readonly paidBytes: number
+  /** Since when what it owes has not faded, in milliseconds by the wall clock; 0 where it never owed. */
+  readonly debtSinceMs: number
 }
 
 /** What a seeder was paid and is owed. */
 export interface SeederStore extends SessionStore {
   /** What this key was served and has paid. */
   account(consumer: string): ConsumerAccount
-  /** Sets what this key was served in all. Called ahead of sending. */
-  serve(consumer: string, servedBytes: number): void
+  /** Sets what this key was served in all, and since when its debt has not faded. Called ahead of sending. */
+  serve(consumer: string, servedBytes: number, debtSinceMs: number): void
 }
 
 /** By how many bytes a settlement is ahead of the one before. */

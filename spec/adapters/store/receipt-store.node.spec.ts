@@ -69,7 +69,7 @@ describe('the file of a receipt store', () => {
     writeFileSync(path, '')
     chmodSync(path, 0o644)
     const { store, close } = await open(path)
-    store.serve(key('B'), 1)
+    store.serve(key('B'), 1, 0)
     expect([modeOf(path), modeOf(`${path}-wal`)]).toEqual([0o600, 0o600])
     close()
     expect(existsSync(`${path}-wal`)).toBe(false)
@@ -134,13 +134,13 @@ describe('the file of a receipt store', () => {
     first.store.keep(receipt('bought', 500, { seeder: key('B') }))
     first.store.keep(receipt('sold', 900, { consumer: key('C') }))
     first.store.settle(settlement('sold', 300))
-    first.store.serve(key('C'), 1000)
+    first.store.serve(key('C'), 1000, 0)
     first.store.keepHead(key('H'), { seq: 3, hash: 'a'.repeat(128), signature: 'head' })
     first.close()
     const { store } = await open(path)
     expect(store.due(10).map(({ bytes }) => bytes)).toEqual([900, 500])
     expect(store.settle(settlement('sold', 900, 2))?.bytes).toBe(600)
-    expect(store.account(key('C'))).toEqual({ servedBytes: 1000, paidBytes: 900 })
+    expect(store.account(key('C'))).toMatchObject({ servedBytes: 1000, paidBytes: 900 })
     expect([store.signedFor(key('B')), store.signedSince(noon)]).toEqual([500, 500])
     expect(store.newestHead(key('H'))?.seq).toBe(3)
   })
@@ -177,6 +177,7 @@ describe('the file of a receipt store', () => {
       ALTER TABLE sessions DROP COLUMN compared;
       ALTER TABLE sessions DROP COLUMN charged_seq;
       ALTER TABLE sessions DROP COLUMN charged_bytes;
+      ALTER TABLE consumers DROP COLUMN debt_since_ms;
       PRAGMA user_version = 1`,
     )
     const { store } = await open(path)
@@ -229,7 +230,13 @@ describe('the file of a receipt store', () => {
     const first = await open(path)
     first.store.keep(receipt('one', 700, { consumer: bob }))
     first.close()
-    await alter(path, 'DROP INDEX sessions_unsettled; UPDATE sessions SET given_up = 1; PRAGMA user_version = 4')
+    await alter(
+      path,
+      `DROP INDEX sessions_unsettled;
+      ALTER TABLE consumers DROP COLUMN debt_since_ms;
+      UPDATE sessions SET given_up = 1;
+      PRAGMA user_version = 4`,
+    )
     const { store, close } = await open(path)
     expect(store.due(10)).toEqual([])
     store.keep(receipt('one', 700, { consumer: bob }))
@@ -237,6 +244,23 @@ describe('the file of a receipt store', () => {
     store.keep(receipt('one', 800, { consumer: bob }))
     expect(store.due(10)).toHaveLength(1)
     close()
+  })
+
+  it('lets debts of an older version begin to fade when it is brought up to date, and not in 1970', async () => {
+    const path = receiptsPath(folder())
+    const first = await open(path)
+    first.store.serve(bob, 700, 5)
+    first.close()
+    await alter(path, 'ALTER TABLE consumers DROP COLUMN debt_since_ms; PRAGMA user_version = 6')
+    // SQLite counts full seconds.
+    const beforeMs = Date.now() - 1_000
+    const { store, close } = await open(path)
+    const { debtSinceMs } = store.account(bob)
+    expect(debtSinceMs).toBeGreaterThanOrEqual(beforeMs)
+    expect(debtSinceMs).toBeLessThanOrEqual(Date.now())
+    close()
+    const again = await open(path)
+    expect(again.store.account(bob)).toEqual({ servedBytes: 700, paidBytes: 0, debtSinceMs })
   })
 
   it('is refused to another key', async () => {
@@ -265,7 +289,7 @@ describe('the file of a receipt store', () => {
     const closed = expect.objectContaining({ code: 'store-failed', message: expect.stringContaining(path) })
     expect(() => store.keep(receipt('one', 5, { seeder: key('B') }))).toThrow(closed)
     expect(() => store.account(key('B'))).toThrow(closed)
-    expect(() => store.serve(key('B'), 1)).toThrow(closed)
+    expect(() => store.serve(key('B'), 1, 0)).toThrow(closed)
     expect(() => [...store.settlements()]).toThrow(closed)
   })
 

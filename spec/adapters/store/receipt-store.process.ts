@@ -21,7 +21,7 @@ receiptStore$(path, self).subscribe(store => {
     store.keep(receipt('bought', number * 10, { seeder: key('B') }))
     store.keep(receipt(`sold ${number}`, number * 10, { consumer: key('C') }))
     store.settle(settlement(`sold ${number}`, 7, number))
-    store.serve(key('C'), number * 10)
+    store.serve(key('C'), number * 10, 0)
     writeSync(1, `${number}\n`)
   }
 })

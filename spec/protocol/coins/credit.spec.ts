@@ -29,7 +29,9 @@ function exhaust(credit: Credit, session: string): Credit {
   }
 }
 
-const fresh = (account = { servedBytes: 0, paidBytes: 0 }): Credit => told(openSession(createCredit(account), 'one'))
+const accountOf = (servedBytes: number, paidBytes: number, debtSinceMs = 0): Credit =>
+  createCredit({ servedBytes, paidBytes, debtSinceMs })
+const fresh = (servedBytes = 0, paidBytes = 0): Credit => told(openSession(accountOf(servedBytes, paidBytes), 'one'))
 
 function expectBounds(credit: Credit): void {
   const { servedBytes, paidBytes, announcedBytes } = credit
@@ -62,11 +64,11 @@ describe('the credit window', () => {
 
   it('opens again by what is settled', () => {
     const credit = exhaust(fresh(), 'one')
-    expect(limitOf(told(settled(credit, 250_000)), 'one')).toBe(1_250_000)
+    expect(limitOf(told(settled(credit, 'one', 250_000)), 'one')).toBe(1_250_000)
   })
 
   it('is 16 MB at most, whatever was paid, over all sessions and those that are over', () => {
-    const rich = exhaust(fresh({ servedBytes: 1e12, paidBytes: 1e12 }), 'one')
+    const rich = exhaust(fresh(1e12, 1e12), 'one')
     expect(limitOf(rich, 'one')).toBe(maxCreditBytes)
     const again = exhaust(told(openSession(told(closeSession(rich, 'one')), 'two')), 'two')
     expect(limitOf(again, 'two')).toBe(0)
@@ -79,16 +81,16 @@ describe('the credit window', () => {
     expect(['one', 'two'].map(name => limitOf(exhausted, name))).toEqual([200_000, 800_000])
   })
 
-  it('remembers what a session owed that is over, and forgives it for a late settlement only', () => {
+  it('remembers what a session owed that is over, and gives more for a late settlement only', () => {
     const over = told(closeSession(exhaust(fresh(), 'one'), 'one'))
     const again = told(openSession(over, 'two'))
     expect(limitOf(again, 'two')).toBe(0)
-    expect(limitOf(told(settled(again, 300_000)), 'two')).toBeGreaterThan(0)
-    expect(limitOf(exhaust(told(settled(again, 300_000)), 'two'), 'two')).toBe(300_000)
+    expect(limitOf(told(settled(again, 'one', 300_000)), 'two')).toBeGreaterThan(0)
+    expect(limitOf(exhaust(told(settled(again, 'one', 300_000)), 'two'), 'two')).toBe(300_000 + 4_687)
   })
 
   it('is wider by what was paid ahead', () => {
-    const ahead = told(settled(fresh(), 5_000_000))
+    const ahead = told(settled(fresh(), 'one', 5_000_000))
     expect(limitOf(exhaust(ahead, 'one'), 'one')).toBe(6_000_000)
   })
 
@@ -97,13 +99,13 @@ describe('the credit window', () => {
     expect(sent(credit, 'one', 1000)).toBe(credit)
     expect(sent(credit, 'one', 999)).toBe(credit)
     expect(sent(credit, 'two', 5)).toBe(credit)
-    expect(settled(credit, 0)).toBe(credit)
+    expect(settled(credit, 'one', 0)).toBe(credit)
     expect(closeSession(credit, 'two')).toBe(credit)
     expect(openSession(credit, 'one')).toBe(credit)
   })
 
   it('sends nothing that the store has not recorded, and corrects the store at the end', () => {
-    const untold = openSession(createCredit({ servedBytes: 5, paidBytes: 5 }), 'one')
+    const untold = openSession(accountOf(5, 5), 'one')
     expect(limitOf(untold, 'one')).toBe(0)
     expect(announced(untold)).toBe(5 + announceBytes)
     const credit = told(untold)
@@ -118,7 +120,7 @@ describe('the credit window', () => {
   it('is whole again for a key that was forgiven, and what it paid ahead stays its own', () => {
     const owing = exhaust(fresh(), 'one')
     expect(forgive(owing)).toMatchObject({ servedBytes: 0, paidBytes: 0 })
-    const ahead = settled(fresh(), 5_000)
+    const ahead = settled(fresh(), 'one', 5_000)
     expect(forgive(ahead)).toEqual(ahead)
   })
 
@@ -139,18 +141,18 @@ describe('the credit window', () => {
       case 'open':
         return told(openSession(credit, step.session))
       case 'send': {
-        const before = credit.sessions.get(step.session) ?? 0
+        const before = credit.sessions.get(step.session)?.sentBytes ?? 0
         return told(sent(credit, step.session, Math.min(before + step.bytes, limitOf(credit, step.session))))
       }
       case 'exhaust':
         return exhaust(credit, step.session)
       case 'settle':
         // Also of sessions that are over, and also ahead of what was sent.
-        return told(settled(credit, step.bytes))
+        return told(settled(credit, step.session, step.bytes))
       case 'close':
         return told(closeSession(credit, step.session))
       case 'crash':
-        return createCredit({ servedBytes: credit.announcedBytes, paidBytes: credit.paidBytes })
+        return accountOf(credit.announcedBytes, credit.paidBytes)
     }
   }
 
@@ -158,13 +160,13 @@ describe('the credit window', () => {
     const paid = fc.constantFrom(0, 20_000_000, 300_000_000, 5_000_000_000)
     fc.assert(
       fc.property(paid, fc.array(operation, { maxLength: 80 }), (paidBytes, steps) => {
-        let credit = createCredit({ servedBytes: paidBytes, paidBytes })
+        let credit = accountOf(paidBytes, paidBytes)
         for (const step of steps) {
           const before = credit
           credit = perform(credit, step)
           expectBounds(credit)
-          for (const [name, bytes] of credit.sessions) {
-            expect(limitOf(credit, name)).toBeGreaterThanOrEqual(bytes)
+          for (const [name, { sentBytes }] of credit.sessions) {
+            expect(limitOf(credit, name)).toBeGreaterThanOrEqual(sentBytes)
           }
           expect(credit.paidBytes).toBeGreaterThanOrEqual(before.paidBytes)
         }
@@ -177,11 +179,11 @@ describe('the credit window', () => {
     const paid = fc.constantFrom(0, 5_000_000, 16_000_000, 40_000_000)
     fc.assert(
       fc.property(paid, fc.boolean(), fc.boolean(), (paidBytes, crashes, atOnce) => {
-        let credit = createCredit({ servedBytes: paidBytes, paidBytes })
+        let credit = accountOf(paidBytes, paidBytes)
         for (let count = 0; count < 1000; count++) {
           credit = exhaust(told(openSession(credit, `session ${count}`)), `session ${count}`)
           if (crashes && count % 100 === 99) {
-            credit = createCredit({ servedBytes: credit.announcedBytes, paidBytes })
+            credit = accountOf(credit.announcedBytes, paidBytes)
           } else if (!atOnce) {
             credit = told(closeSession(credit, `session ${count}`))
           }
@@ -202,20 +204,20 @@ describe('the credit window', () => {
     )
     fc.assert(
       fc.property(lifetime, connections => {
-        let credit = createCredit({ servedBytes: 0, paidBytes: 0 })
+        let credit = accountOf(0, 0)
         for (const [index, { bursts, lost }] of connections.entries()) {
           const name = `session ${index}`
           credit = told(openSession(credit, name))
           let paid = 0
           for (const percent of bursts) {
-            const before = credit.sessions.get(name)!
+            const before = credit.sessions.get(name)!.sentBytes
             const available = limitOf(credit, name) - before
             expect(available).toBeGreaterThan(0)
             credit = told(sent(credit, name, before + Math.ceil((available * percent) / 100)))
-            const owed = credit.sessions.get(name)! - paid
+            const owed = credit.sessions.get(name)!.sentBytes - paid
             // Less than the sixteenth of what it pays gets lost when the connection breaks.
             const missing = percent === bursts.at(-1) ? Math.floor((owed * lost) / 100 / 32) : 0
-            credit = told(settled(credit, owed - missing))
+            credit = told(settled(credit, name, owed - missing))
             paid += owed - missing
           }
           credit = told(closeSession(credit, name))

@@ -59,7 +59,7 @@ function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = v
     /** As the accounts do when the hub has settled. */
     const settle = (bytes: number): void => {
       const moved = store.settle(signedSettlement(name, bytes, 0))
-      if (moved !== undefined) credits.settled(consumer, moved.bytes)
+      if (moved !== undefined) credits.settled(consumer, moved.session, moved.bytes)
     }
     return {
       report$,
@@ -133,9 +133,9 @@ describe('crediting', () => {
     const three = serve('three')
     expect(three.exhaust()).toBe(600_000)
     expect([two.credit(), two.exhaust()]).toEqual([200_000, 200_000])
-    // What is settled of the one that is over is paid too, and opens the window for those that live.
+    // What is settled of the one that is over is paid too, and opens the window for those that live; a sixty-fourth fades.
     one.settle(150_000)
-    expect(three.exhaust()).toBe(750_000)
+    expect(three.exhaust()).toBe(752_343)
   })
 
   it('keeps the debt over a restart, a crash included, and adds 256 KiB to it at most', () => {
@@ -171,7 +171,7 @@ describe('crediting', () => {
     first.exhaust()
     first.settle(window)
     first.end()
-    expect(store.account(bob)).toEqual({ servedBytes: window, paidBytes: window })
+    expect(store.account(bob)).toMatchObject({ servedBytes: window, paidBytes: window })
     expect(world(store).serve('two').exhaust()).toBe(window)
   })
 
@@ -189,9 +189,10 @@ describe('crediting', () => {
     session.exhaust()
     session.end()
     session.settle(400_000)
-    expect(store.account(bob)).toEqual({ servedBytes: window, paidBytes: 400_000 })
-    expect(serve('two').exhaust()).toBe(400_000)
-    credits.settled(carol, 5)
+    // A sixty-fourth of that fades of what is left.
+    expect(store.account(bob)).toMatchObject({ servedBytes: window - 6_250, paidBytes: 400_000 })
+    expect(serve('two').exhaust()).toBe(406_250)
+    credits.settled(carol, sessionOf('three'), 5)
   })
 
   describe('unpaid', () => {
@@ -280,13 +281,13 @@ describe('crediting', () => {
       const { credits, session, serve } = givenUp()
       session.settle(400_000)
       expect(credits.refusal(bob)).toBeUndefined()
-      expect(serve('two').exhaust()).toBe(400_000)
+      expect(serve('two').exhaust()).toBe(406_250)
     })
 
     it('is welcome when it is forgiven, on disk too, and gets its window anew', () => {
       const { credits, store, serve } = givenUp()
       expect(credits.forgive(bob)).toBe(window)
-      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0 })
+      expect(store.account(bob)).toMatchObject({ servedBytes: 0, paidBytes: 0 })
       expect(credits.refusal(bob)).toBeUndefined()
       expect(serve('two').exhaust()).toBe(window)
       expect([credits.forgive(carol), store.account(carol).servedBytes]).toEqual([0, 0])
@@ -302,7 +303,7 @@ describe('crediting', () => {
       expect(session.grown.at(-1)).toBeGreaterThan(1_300_000)
       expect(session.exhaust()).toBe(2_300_000)
       session.end()
-      expect(store.account(bob)).toEqual({ servedBytes: 1_300_000, paidBytes: 300_000 })
+      expect(store.account(bob)).toMatchObject({ servedBytes: 1_300_000, paidBytes: 300_000 })
     })
   })
 

@@ -33,7 +33,7 @@ function scene(ledger$?: () => Observable<readonly string[]>) {
     ...{ ledger, store, asked, missed, time, subscription },
     owe(session: string, consumer = a): void {
       store.open({ session, seeder: b.pubKey, consumer: consumer.pubKey })
-      store.serve(consumer.pubKey, 2_000_000)
+      store.serve(consumer.pubKey, 2_000_000, 0)
     },
     other: c,
     signIn: () => hubConnection$.next({ hubKey, head: ledger.head() }),

@@ -4,9 +4,10 @@
  *
  *     served − paid ≤ W = creditWindow(paid)
  *
- * What the key owes since ever, over all its sessions, so that reconnecting gains nothing.
+ * What the key owes since ever, over all its sessions, so that reconnecting gains nothing; less what has faded (`fading`).
  */
 import { bytesPerCoin } from './amount.js'
+import { fadeByPayment, fadeByTime } from './fading.js'
 
 /** What a key may owe that has never paid: a quarter of a second at 4 MB/s, and the price of one coin. */
 export const firstCreditBytes = bytesPerCoin
@@ -25,16 +26,27 @@ function announceAhead(paidBytes: number): number {
   return Math.max(announceBytes, Math.floor(creditWindow(paidBytes) / 8))
 }
 
-/** How one consumer key stands with this seeder. */
-export interface Credit {
-  /** Sent to it since ever. */
+/** What the receipt store keeps of one consumer key. */
+export interface CreditAccount {
+  /** Sent to it since ever, less what was forgiven and what has faded. */
   readonly servedBytes: number
   /** Settled by it since ever. */
   readonly paidBytes: number
+  /** Since when its debt has not faded, by the wall clock. */
+  readonly debtSinceMs: number
+}
+
+/** What was sent and settled in one live session. Payload bytes. */
+interface LiveSession {
+  readonly sentBytes: number
+  readonly paidBytes: number
+}
+
+/** How one consumer key stands with this seeder. */
+export interface Credit extends CreditAccount {
   /** What is on disk as served; nothing is sent beyond it. */
   readonly announcedBytes: number
-  /** Payload bytes sent in each live session. */
-  readonly sessions: ReadonlyMap<string, number>
+  readonly sessions: ReadonlyMap<string, LiveSession>
 }
 
 /** W in bytes: what a key may owe that has paid so much. */
@@ -43,34 +55,58 @@ export function creditWindow(paidBytes: number): number {
 }
 
 /** From what the receipt store keeps. No session is live. */
-export function createCredit(account: { readonly servedBytes: number; readonly paidBytes: number }): Credit {
-  const { servedBytes, paidBytes } = account
-  return { servedBytes, paidBytes, announcedBytes: servedBytes, sessions: new Map() }
+export function createCredit({ servedBytes, paidBytes, debtSinceMs }: CreditAccount): Credit {
+  return { servedBytes, paidBytes, debtSinceMs, announcedBytes: servedBytes, sessions: new Map() }
+}
+
+function withSession(credit: Credit, session: string, live: LiveSession): Credit {
+  return { ...credit, sessions: new Map(credit.sessions).set(session, live) }
 }
 
 /** A session begins. One that is live already goes on as it is. */
 export function openSession(credit: Credit, session: string): Credit {
-  return credit.sessions.has(session) ? credit : { ...credit, sessions: new Map(credit.sessions).set(session, 0) }
+  return credit.sessions.has(session) ? credit : withSession(credit, session, { sentBytes: 0, paidBytes: 0 })
 }
 
 /** This session has sent so much in all. A lower total, or a session that is not live, changes nothing. */
 export function sent(credit: Credit, session: string, bytesTotal: number): Credit {
-  const before = credit.sessions.get(session)
-  if (before === undefined || bytesTotal <= before) return credit
-  return {
-    ...credit,
-    sessions: new Map(credit.sessions).set(session, bytesTotal),
-    servedBytes: credit.servedBytes + bytesTotal - before,
-  }
+  const live = credit.sessions.get(session)
+  if (live === undefined || bytesTotal <= live.sentBytes) return credit
+  const servedBytes = credit.servedBytes + bytesTotal - live.sentBytes
+  return { ...withSession(credit, session, { ...live, sentBytes: bytesTotal }), servedBytes }
 }
 
 /**
  * A settlement arrived that is `newBytes` ahead of the one before for its session: what `ReceiptStore.settle` returned. It
- * counts for the key, whether or not the session is live. Differences and not totals, since the consumer chooses the
- * session's ID: one that was used before must not bring along what it had settled then.
+ * counts for the key, whether or not the session is live, and lets its debt fade. Differences and not totals, since the consumer
+ * chooses the session's ID: one that was used before must not bring along what it had settled then.
  */
-export function settled(credit: Credit, newBytes: number): Credit {
-  return newBytes <= 0 ? credit : { ...credit, paidBytes: credit.paidBytes + newBytes }
+export function settled(credit: Credit, session: string, newBytes: number): Credit {
+  if (newBytes <= 0) return credit
+  const live = credit.sessions.get(session)
+  const next = live && withSession(credit, session, { ...live, paidBytes: live.paidBytes + newBytes })
+  return fadePaid({ ...(next ?? credit), paidBytes: credit.paidBytes + newBytes }, newBytes)
+}
+
+/** What is owed of sessions that are over: of those that are live nothing is lost yet. */
+function debtOf({ servedBytes, paidBytes, sessions }: Credit): number {
+  if (servedBytes <= paidBytes) return 0
+  let unpaidBytes = 0
+  for (const live of sessions.values()) unpaidBytes += Math.max(0, live.sentBytes - live.paidBytes)
+  return Math.max(0, servedBytes - paidBytes - unpaidBytes)
+}
+
+/** The debt fades with the time. To be asked for before each look at the account. */
+export function fade(credit: Credit, nowMs: number): Credit {
+  const debtBytes = debtOf(credit)
+  const { bytes, sinceMs } = fadeByTime({ bytes: debtBytes, sinceMs: credit.debtSinceMs }, nowMs)
+  return { ...credit, servedBytes: credit.servedBytes - (debtBytes - bytes), debtSinceMs: sinceMs }
+}
+
+/** The debt fades by what was paid, which is in the account already. */
+export function fadePaid(credit: Credit, newBytes: number): Credit {
+  const debtBytes = debtOf(credit)
+  return { ...credit, servedBytes: credit.servedBytes - (debtBytes - fadeByPayment(debtBytes, newBytes)) }
 }
 
 /** A session is over, after its last `sent`. What it owes stays owed. */
@@ -97,9 +133,9 @@ function creditLeft({ servedBytes, paidBytes }: Credit): number {
  * Whatever one session sends comes off all of them: it has to be asked for right before anything is sent.
  */
 export function limitOf(credit: Credit, session: string): number {
-  const sentBytes = credit.sessions.get(session)
-  if (sentBytes === undefined) return 0
-  return sentBytes + Math.min(creditLeft(credit), Math.max(0, credit.announcedBytes - credit.servedBytes))
+  const live = credit.sessions.get(session)
+  if (live === undefined) return 0
+  return live.sentBytes + Math.min(creditLeft(credit), Math.max(0, credit.announcedBytes - credit.servedBytes))
 }
 
 /**
@@ -112,6 +148,8 @@ export function announce(credit: Credit): Credit {
   if (sessions.size === 0) return { ...credit, announcedBytes: servedBytes }
   const ahead = announceAhead(paidBytes)
   const due = servedBytes + Math.min(ahead, creditLeft(credit))
-  // Half used up, or less there than may be sent: then a session could wait for it.
-  return due > announcedBytes && announcedBytes - servedBytes <= ahead / 2 ? { ...credit, announcedBytes: due } : credit
+  const thereBytes = announcedBytes - servedBytes
+  // Half used up, or less there than may be sent: then a session could wait for it. More than that: what has faded was announced.
+  const isDue = (due > announcedBytes && thereBytes <= ahead / 2) || thereBytes > ahead
+  return isDue ? { ...credit, announcedBytes: due } : credit
 }

@@ -2,7 +2,16 @@ import type { Observer } from 'rxjs'
 import type { SeederStore } from '../../ports/receipts.js'
 import { setBounded } from '../../protocol/bounded-map.js'
 import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
-import { announce, createCredit, type Credit, forgive, limitOf, settled } from '../../protocol/coins/credit.js'
+import {
+  announce,
+  createCredit,
+  type Credit,
+  fade,
+  fadePaid,
+  forgive,
+  limitOf,
+  settled,
+} from '../../protocol/coins/credit.js'
 import type { PaymentEvent } from './payment-event.js'
 
 /** How long a key is turned away, with the reason in words, that has just been given up as unpaid. */
@@ -30,7 +39,8 @@ export class Credits {
   constructor(private readonly options: CreditsOptions) {}
 
   of(consumer: string): Credit {
-    return this.#live.get(consumer) ?? createCredit(this.options.store.account(consumer))
+    const { store, clock } = this.options
+    return fade(this.#live.get(consumer) ?? createCredit(store.account(consumer)), clock.now())
   }
 
   /** Payload bytes that this session may have sent in all: 0 where it is not live. Asked for whenever something is sent. */
@@ -48,9 +58,11 @@ export class Credits {
     this.#keep(consumer, credit)
     const next = announce(credit)
     const isAnnounced = next.announcedBytes !== credit.announcedBytes
+    // From the end of its sessions on its debt fades.
+    const isOver = before.sessions.size > 0 && next.sessions.size === 0
     try {
-      if (!isAnnounced) return
-      store.serve(consumer, next.announcedBytes)
+      if (!isAnnounced && !isOver) return
+      store.serve(consumer, next.announcedBytes, next.debtSinceMs)
       this.#keep(consumer, next)
     } finally {
       // A key that has paid has paid, even where the store could not be written.
@@ -60,9 +72,10 @@ export class Credits {
   }
 
   /** The hub settled so much more of a session with this key, and the store knows. */
-  settled(consumer: string, bytes: number): void {
+  settled(consumer: string, session: string, bytes: number): void {
     this.#turnedAway.delete(consumer)
-    if (this.#live.has(consumer)) this.update(consumer, credit => settled(credit, bytes))
+    const isLive = this.#live.has(consumer)
+    this.update(consumer, credit => (isLive ? settled(credit, session, bytes) : fadePaid(credit, bytes)))
   }
 
   /** Asks nothing more for what this key owes. Returns how many bytes that was. */
@@ -70,7 +83,7 @@ export class Credits {
     const credit = this.of(consumer)
     const forgiven = forgive(credit)
     const bytes = credit.servedBytes - forgiven.servedBytes
-    if (bytes > 0) this.options.store.serve(consumer, forgiven.servedBytes)
+    if (bytes > 0) this.options.store.serve(consumer, forgiven.servedBytes, forgiven.debtSinceMs)
     this.#turnedAway.delete(consumer)
     this.update(consumer, () => forgiven)
     return bytes
@@ -92,7 +105,8 @@ export class Credits {
     const { servedBytes, paidBytes } = this.of(consumer)
     return (
       `${formatCoins(servedBytes - paidBytes)} coins are owed here for what was sent to you and not paid, what was under ` +
-      'way when a connection broke included; there is nothing more before they are paid, or the owner forgives them'
+      'way when a connection broke included; there is more when they are paid, when the owner forgives them, or in some ' +
+      'days: a coin a day is forgotten'
     )
   }
 

@@ -141,7 +141,7 @@ export function createPayments(options: PaymentsOptions): Payments {
   const credits = new Credits({ store, event$, clock: scheduler })
   const earned$ = moved$.pipe(
     filter(({ consumer }) => consumer !== identity.pubKey),
-    map(({ consumer, bytes }) => attempt(event$, () => credits.settled(consumer, bytes))),
+    map(({ consumer, session, bytes }) => attempt(event$, () => credits.settled(consumer, session, bytes))),
   )
   const receipt$ = event$.pipe(
     filter(event => event.type === 'receipt'),

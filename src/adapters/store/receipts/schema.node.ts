@@ -79,6 +79,11 @@ const migrations = [
   `,
   // What a key has signed and not settled is asked for at each receipt, however many receipts of others are due.
   'CREATE INDEX sessions_unsettled ON sessions (consumer, hub_key) WHERE bytes > settled_bytes AND bytes > given_up',
+  // What was owed before begins to fade with this version, and not in 1970.
+  `
+  ALTER TABLE consumers ADD COLUMN debt_since_ms INTEGER NOT NULL DEFAULT 0;
+  UPDATE consumers SET debt_since_ms = CAST(unixepoch() AS INTEGER) * 1000;
+  `,
 ]
 
 /**

@@ -109,17 +109,16 @@ export class SqliteReceiptStore implements ReceiptStore {
   }
 
   account(consumer: string): ConsumerAccount {
-    const row = this.sql.get<{ served: number; paid: number }>(
-      'SELECT served, paid FROM consumers WHERE pub_key = ?',
-      consumer,
-    )
-    return { servedBytes: row?.served ?? 0, paidBytes: row?.paid ?? 0 }
+    const sql = 'SELECT served, paid, debt_since_ms FROM consumers WHERE pub_key = ?'
+    const row = this.sql.get<{ served: number; paid: number; debt_since_ms: number }>(sql, consumer)
+    return { servedBytes: row?.served ?? 0, paidBytes: row?.paid ?? 0, debtSinceMs: row?.debt_since_ms ?? 0 }
   }
 
-  serve(consumer: string, servedBytes: number): void {
+  serve(consumer: string, servedBytes: number, debtSinceMs: number): void {
     this.sql.run(
-      'INSERT INTO consumers (pub_key, served) VALUES (?, ?) ON CONFLICT DO UPDATE SET served = excluded.served',
-      ...[consumer, servedBytes],
+      `INSERT INTO consumers (pub_key, served, debt_since_ms) VALUES (?, ?, ?)
+        ON CONFLICT DO UPDATE SET served = excluded.served, debt_since_ms = excluded.debt_since_ms`,
+      ...[consumer, servedBytes, debtSinceMs],
     )
   }
 
