@@ -4,11 +4,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { findRedis } from './programs.node.js'
+import { freePort } from './service.node.js'
 
 /** For `describeIf(findRedis(), REDIS_REASON)`. */
 export const REDIS_REASON = 'needs redis-server'
@@ -25,16 +25,6 @@ export interface RedisServer {
   thaw(): void
   /** Ends it and removes its directory. */
   remove(): Promise<void>
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  await once(server, 'close')
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a port')
-  return address.port
 }
 
 class Server implements RedisServer {
