@@ -30,7 +30,9 @@ describe('the command line', () => {
     ['a hub port that is none', ['hub', '--port', '65536']],
     ['a database of another kind', ['hub', '--database', 'file.db']],
     ['a STUN server that is none', ['hub', '--stun', 'http://stun.example']],
-    ['TURN without its secret', ['hub', '--turn', 'turn:turn.example']],
+    ['a TURN server that is none', ['hub', '--turn', 'http://turn.example', '--turn-secret', 'x']],
+    ['TURN without its secret', ['hub', '--turn', 'turn.example']],
+    ['a secret without TURN', ['hub', '--turn-secret', 'x']],
   ])('answers %s with exit code 2, one line and no stack', async (_what, argv) => {
     const cwd = temporary()
     const io = fakeIo(cwd)

@@ -1,13 +1,17 @@
 /** What deploy/ and docs/OPERATING.md tell operators to type exists: commands, options, variables, files, metrics. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { exitCodeOf } from '../../src/cli/exit-codes.js'
+import { turnAddresses } from '../../src/cli/ice-options.js'
 import { run } from '../../src/cli/program.js'
 import { createHub$, type Hub } from '../../src/hub/app.js'
+import { parseIceUrl } from '../../src/protocol/signaling/ice-url.js'
 import { fakeIo } from '../cli/support/fake-io.js'
 
 /** Above dist, or whatever folder the specs were compiled into. */
@@ -105,8 +109,8 @@ describe('files', () => {
 
   it('that compose mounts exist', () => {
     const mounted = found(/'(\.\/[^':]+):/g, read('deploy/compose.yaml'))
-    expect(mounted).toEqual(['./nginx.conf'])
-    expect(existsSync(join(root, 'deploy', mounted[0]!))).toBe(true)
+    expect(mounted).toEqual(['./coturn.conf', './coturn.sh', './nginx.conf'])
+    expect(mounted.filter(path => !existsSync(join(root, 'deploy', path)))).toEqual([])
   })
 
   it('that systemd starts is the package’s own command', () => {
@@ -138,6 +142,57 @@ describe('the proxy', () => {
 
   it('sees the clients of IPv6 as they are', () => {
     expect(read('deploy/compose.yaml')).toMatch(/^ {2}front:\n(?: {4}#.*\n)*? {4}enable_ipv6: true$/m)
+  })
+})
+
+describe('coturn', () => {
+  const config = read('deploy/coturn.conf')
+  const service = /^ {2}turn:\n(?:(?: {4}.*)?\n)+/m.exec(read('deploy/compose.yaml'))![0]
+
+  /** What `turnserver` would be started with. */
+  function started(environment: NodeJS.ProcessEnv): { readonly argv: string; readonly config: string } | string {
+    const folder = mkdtempSync(join(tmpdir(), 'lighthouse-coturn-'))
+    try {
+      const stub = join(folder, 'turnserver')
+      writeFileSync(stub, '#!/bin/sh\necho "$@"\ncat "$2"\n', { mode: 0o700 })
+      const env = { ...environment, PATH: `${folder}:${process.env['PATH']}`, TMPDIR: folder }
+      const { status, stdout, stderr } = spawnSync('sh', [join(root, 'deploy/coturn.sh'), '--verbose'], { env })
+      if (status !== 0) return stderr.toString()
+      const [argv = '', ...lines] = stdout.toString().split('\n')
+      return { argv, config: lines.join('\n') }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  }
+
+  it('gets the one secret that the hub reads, and no process list shows it', () => {
+    const run = started({ LIGHTHOUSE_TURN_SECRET: 'a secret' })
+    if (typeof run === 'string') throw new Error(run)
+    expect(run.argv).toMatch(/^-c \S+ --verbose$/)
+    expect(found(/^static-auth-secret=(.*)$/gm, run.config)).toEqual(['a secret'])
+    expect(run.config.startsWith(config)).toBe(true)
+    expect(config).not.toContain('static-auth-secret')
+  })
+
+  it('does not start without', () => {
+    expect(started({})).toContain('LIGHTHOUSE_TURN_SECRET')
+  })
+
+  it('listens where a host after --turn says', () => {
+    const ports = new Set(turnAddresses('turn.example').map(url => parseIceUrl(url)!.port))
+    expect(found(/^(?:tls-)?listening-port=(\d+)$/gm, config).map(Number)).toEqual([...ports])
+  })
+
+  it('sets no bandwidth aside: every relay would take its largest from it', () => {
+    expect(config).not.toMatch(/^bps-capacity/m)
+  })
+
+  it('is in compose with the hubs’ file of settings, on the machine’s own network', () => {
+    expect(service).toContain('network_mode: host\n')
+    const [ours, ...hubs] = [service, read('deploy/compose.yaml')].map(text => /env_file: (.+)/.exec(text)![1])
+    expect(hubs).toEqual([ours])
+    for (const file of found(/^(?:cert|pkey)=(.+)$/gm, config)) expect(service).toContain(`target: ${file}\n`)
+    expect(service).toContain('entrypoint: [sh, /etc/coturn/coturn.sh]\n')
   })
 })
 

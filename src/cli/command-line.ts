@@ -117,9 +117,25 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
         parseTrustProxy,
       ),
     )
-    .addOption(option('--stun <url>', 'STUN server for the peers, repeatable', 'LIGHTHOUSE_STUN', collectStun))
-    .addOption(option('--turn <url>', 'TURN server for the peers, repeatable', 'LIGHTHOUSE_TURN', collectTurn))
-    .addOption(option('--turn-secret <secret>', 'secret shared with the TURN server', 'LIGHTHOUSE_TURN_SECRET'))
+    .addOption(
+      option(
+        '--stun <url>',
+        'STUN server for the peers, repeatable (default: the TURN servers, which answer STUN too)',
+        'LIGHTHOUSE_STUN',
+        collectStun,
+      ),
+    )
+    .addOption(
+      option(
+        '--turn <host>',
+        'TURN server for the peers, over UDP, TCP and TLS at the usual ports; or one address of it, like turns:turn.example:443; repeatable',
+        'LIGHTHOUSE_TURN',
+        collectTurn,
+      ),
+    )
+    .addOption(
+      option('--turn-secret <secret>', 'secret that the TURN server shares with the hub', 'LIGHTHOUSE_TURN_SECRET'),
+    )
   add<InviteValues>('invite', 'create invitation codes', hubInviteCommand, hub)
     .addOption(option('--count <n>', 'how many (default: 1)', 'LIGHTHOUSE_COUNT', parseInviteCount))
     .configureHelp({

@@ -32,7 +32,7 @@ Examples:
   $ lighthouse-peer hub --host 0.0.0.0 --database sqlite:/var/lib/lighthouse/hub.db
   $ lighthouse-peer hub --registration invite   and then: lighthouse-peer hub invite
   $ lighthouse-peer hub --limit offers-per-minute=600 --limit sockets-per-address=256
-  $ lighthouse-peer hub --stun stun:stun.example:3478 --turn turn:turn.example:3478 --turn-secret SECRET
+  $ LIGHTHOUSE_TURN_SECRET=… lighthouse-peer hub --turn turn.example   STUN and TURN of the coturn there
 
 Peers use plain HTTP only with a hub on this machine or at a private address. Put a TLS proxy in front of a public hub and
 pass --trust-proxy 1, so that limits apply to each client and not to the proxy.

@@ -50,7 +50,7 @@ export function hubReach(facts: ReachFacts): Reach {
   }
   if (!facts.hasIceServers) {
     warnings.push(
-      'No STUN server is set, so peers behind different routers cannot reach each other. Set one with --stun stun:HOST:PORT.',
+      'No STUN server is set, so peers behind different routers cannot reach each other. Name the host of one with --turn HOST, or with --stun stun:HOST:PORT.',
     )
   }
   return { addresses: urls('http', true), withTls: urls('https', false), warnings }

@@ -4,6 +4,9 @@ import { parseCoins } from '../protocol/coins/amount.js'
 import { defaultPortBase } from '../protocol/peer/port-block.js'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { type HubRateLimits, limitNames } from '../hub/protocol/limits/limit-options.js'
+import { isIceUrl } from '../protocol/signaling/ice-servers.js'
+import { parseIceUrl } from '../protocol/signaling/ice-url.js'
+import { turnAddresses } from './ice-options.js'
 import { engineNames, type EngineName } from './io.js'
 
 /** Highest base whose block of twelve ports (proxy, ten tunnels, data server) still ends at 65535. */
@@ -58,12 +61,15 @@ export function collectStun(text: string, previous: readonly string[] | undefine
   return collect(text, previous)
 }
 
-/** `--turn`, as often as one likes. */
+/** `--turn`, as often as one likes: a host stands for several addresses. */
 export function collectTurn(text: string, previous: readonly string[] | undefined): readonly string[] {
-  if (!/^turns?:[^\s/?]+(\?transport=(udp|tcp))?$/.test(text)) {
-    throw new InvalidArgumentError('It must look like turn:turn.example:3478?transport=udp.')
+  const addresses = turnAddresses(text)
+  if (!addresses.every(address => isIceUrl(address) && parseIceUrl(address)!.scheme === 'turn')) {
+    throw new InvalidArgumentError(
+      'It must be a host, like turn.example, or look like turn:turn.example:3478?transport=udp.',
+    )
   }
-  return collect(text, previous)
+  return addresses.reduce<readonly string[]>((list, address) => collect(address, list), previous ?? [])
 }
 
 /** `--allow-host`, as often as one likes. */

@@ -11,12 +11,16 @@ import { findProgram } from '../../support/programs.node.js'
 /**
  * What a router does. `cone`: one port outside for each inside, whoever is talked to, and only who was talked to gets in.
  * `symmetric`: another port for everybody who is talked to. `blocked`: like `cone`, but no UDP.
+ * `strict`: like that, and TCP to nothing but the hub and the ports of TLS, 443 and 5349.
  */
-export type Nat = 'cone' | 'symmetric' | 'blocked'
+export type Nat = 'cone' | 'symmetric' | 'blocked' | 'strict'
 
 /** Addresses of the public network. The second one is private: a peer speaks plain HTTP only to a hub at such an address. */
 export const publicAddress = '203.0.113.1'
 export const hubAddress = '10.200.0.1'
+
+/** The name of the first one. */
+export const publicName = 'turn.lab.example'
 
 const publicNetwork = 'public'
 
@@ -37,7 +41,9 @@ const pathTo = (name: string): string | undefined => findProgram([name], searchP
 
 /** Why there can be no lab on this machine, undefined when there can. */
 export function labObstacle(): string | undefined {
-  const missing = ['unshare', 'nsenter', 'ip', 'nft', 'turnserver'].filter(name => pathTo(name) === undefined)
+  const missing = ['unshare', 'nsenter', 'ip', 'nft', 'turnserver', 'openssl'].filter(
+    name => pathTo(name) === undefined,
+  )
   if (missing.length > 0) return `needs ${missing.join(', ')}`
   const { status } = spawnSync(pathTo('unshare')!, [...unshareFlags, 'mount', '-t', 'tmpfs', 'none', '/run'])
   return status === 0 ? undefined : 'needs network namespaces: root, or "unshare --user --net --mount"'
@@ -57,7 +63,8 @@ table inet filter {
   }
   chain through {
     type filter hook forward priority 0; policy drop;
-    ${nat === 'blocked' ? 'meta l4proto udp drop' : ''}
+    ${nat === 'blocked' || nat === 'strict' ? 'meta l4proto udp drop' : ''}
+    ${nat === 'strict' ? `iifname "lan" ip daddr != ${hubAddress} tcp dport != { 443, 5349 } drop` : ''}
     ct state established,related accept
     iifname "lan" accept
   }
@@ -97,14 +104,21 @@ ${rulesOf(nat)}
 RULES`
 }
 
+/** Keeps the lab. Its names are seen in it alone. */
+const holderScript = `
+mount -t tmpfs none /run
+mkdir /run/netns
+printf '%s\\n' '127.0.0.1 localhost' '${publicAddress} ${publicName}' >/run/hosts
+mount --bind /run/hosts /etc/hosts
+echo ready
+exec cat`
+
 /** Opens a lab with these hosts. */
 export async function openLab(hosts: Readonly<Record<string, Nat>>): Promise<Lab> {
   // Its standard input ends with this process, and so does it.
-  const holder: ChildProcess = spawn(
-    pathTo('unshare')!,
-    [...unshareFlags, 'sh', '-c', 'mount -t tmpfs none /run && mkdir /run/netns && echo ready && exec cat'],
-    { stdio: ['pipe', 'pipe', 'inherit'] },
-  )
+  const holder: ChildProcess = spawn(pathTo('unshare')!, [...unshareFlags, 'sh', '-euc', holderScript], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
   await once(holder.stdout!, 'data')
   const inside = [pathTo('nsenter')!, `--target=${holder.pid}`, ...nsenterFlags]
   const script = [publicCommands, ...Object.entries(hosts).map(([host, nat], at) => hostCommands(host, nat, at + 1))]

@@ -7,13 +7,15 @@ import type { WebRtcImplementation } from './native-connection.js'
 import type { RtcCommand } from './rtc-messages.js'
 import { createRtcServer } from './rtc-server.js'
 import { lingerMs } from './simple-peer.js'
+import { withNodeTls } from './turn-tls.node.js'
 import { wrtcRtc } from './wrtc-engine.js'
 import type { Ready } from './wrtc-process.node.js'
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => undefined)
 
 // What cannot be sent any more is for a parent that is gone.
-const server = createRtcServer(wrtcRtc(wrtc as WebRtcImplementation), report => process.send?.(report, () => undefined))
+const rtc = withNodeTls(wrtcRtc(wrtc as WebRtcImplementation))
+const server = createRtcServer(rtc, report => process.send?.(report, () => undefined))
 
 process.on('message', (command: RtcCommand) => server.on(command))
 process.on('disconnect', () => {

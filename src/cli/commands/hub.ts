@@ -11,12 +11,13 @@ import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { fileWhile$ } from '../file-while.js'
 import { controlPath, type HubControl, writeHubControl } from '../hub-control.js'
 import { hubReach } from '../hub-reach.js'
+import { iceOptions, type IceValues } from '../ice-options.js'
 import { createLog } from '../log.js'
 import { printable } from '../output.js'
 import type { Context } from './context.js'
 
 /** Options of `hub`. */
-export interface HubValues {
+export interface HubValues extends IceValues {
   readonly host?: string
   readonly port?: number
   readonly database?: string
@@ -26,9 +27,6 @@ export interface HubValues {
   readonly registration?: RegistrationPolicy
   readonly limit?: HubRateLimits
   readonly trustProxy?: number | string
-  readonly stun?: readonly string[]
-  readonly turn?: readonly string[]
-  readonly turnSecret?: string
 }
 
 /** The file of a `sqlite:` address. */
@@ -72,15 +70,11 @@ export function databaseUrl(text: string | undefined, context: Context): string 
 }
 
 function optionsFrom(context: Context, values: HubValues): HubOptions {
-  const { host, port, redis, initialCoins, registration, limit, trustProxy } = values
-  const { acceptNew, stun = [], turn = [], turnSecret } = values
+  const { host, port, redis, initialCoins, registration, limit, trustProxy, acceptNew } = values
   const { io, globals } = context
-  if (turn.length > 0 !== (turnSecret !== undefined)) {
-    throw new LighthouseError('invalid-option', '--turn and --turn-secret go together', { field: 'turn' })
-  }
   return {
     logger: createLog(io, globals.logLevel),
-    iceServers: stun.map(urls => ({ urls })),
+    ...iceOptions(values),
     ...(acceptNew === undefined ? {} : { acceptNew }),
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
@@ -89,7 +83,6 @@ function optionsFrom(context: Context, values: HubValues): HubOptions {
     ...(registration === undefined ? {} : { registration }),
     ...(limit === undefined ? {} : { rateLimits: limit }),
     ...(trustProxy === undefined ? {} : { trustProxy }),
-    ...(turnSecret === undefined ? {} : { turn: { urls: turn, secret: turnSecret } }),
   }
 }
 
