@@ -33,7 +33,7 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       expect(store.due(10)).toEqual([])
       expect(store.session(sessionOf('one'))).toBeUndefined()
       expect([...store.settlements()]).toEqual([])
-      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0, debtSinceMs: 0 })
+      expect(store.account(bob)).toEqual({ servedBytes: 0, paidBytes: 0, debtSinceMs: 0, balanceBytes: 0 })
       expect([store.signedSince(0), store.signedFor(bob), store.unsettledBytes(self, hub)]).toEqual([0, 0, 0])
       expect([store.headsAt(hub, 1), store.newestHead(hub)]).toEqual([[], undefined])
     })
@@ -186,8 +186,26 @@ export function describeReceiptStore(name: string, store$: (now: () => number) =
       for (const name of ['one', 'two']) store.open({ session: sessionOf(name), seeder: self, consumer: bob })
       store.settle(settlement('one', 1000))
       store.settle(settlement('two', 1500))
-      expect(store.account(bob)).toEqual({ servedBytes: 4000, paidBytes: 2500, debtSinceMs: noon + 2 })
-      expect(store.account(carol)).toEqual({ servedBytes: 10, paidBytes: 0, debtSinceMs: noon + 1 })
+      expect(store.account(bob)).toEqual({ servedBytes: 4000, paidBytes: 2500, debtSinceMs: noon + 2, balanceBytes: 0 })
+      expect(store.account(carol)).toEqual({ servedBytes: 10, paidBytes: 0, debtSinceMs: noon + 1, balanceBytes: 0 })
+    })
+
+    it('knows what the hub told of a wallet last, until a receipt of it is refused, or a hub does not tell', () => {
+      for (const name of ['one', 'two']) store.open({ session: sessionOf(name), seeder: self, consumer: bob })
+      const told = (): number => store.account(bob).balanceBytes
+      store.settle({ ...settlement('one', 1000), consumer_coins: '12.000001' })
+      expect(told()).toBe(12_000_001)
+      store.settle({ ...settlement('two', 1000), consumer_coins: '11.000000' })
+      store.settle({ ...settlement('one', 900), consumer_coins: '99.000000' })
+      expect(told()).toBe(11_000_000)
+      store.doubt(bob)
+      store.doubt(carol)
+      expect([told(), store.account(bob).paidBytes]).toEqual([0, 2000])
+      store.settle({ ...settlement('one', 2000), consumer_coins: '10.000000' })
+      store.settle(settlement('two', 2000))
+      expect(told()).toBe(0)
+      store.serve(bob, 5, noon)
+      expect(store.account(carol).balanceBytes).toBe(0)
     })
 
     it('keeps nothing of sessions that nobody opened or signed for', () => {

@@ -1,118 +1,11 @@
 import { describe, expect, it } from '@jest/globals'
-import type { ReceiptStore } from '../../src/ports/receipts.js'
 import { fromBase64 } from '../../src/protocol/base64.js'
-import { createDeframer, stepDeframer } from '../../src/protocol/mux/deframer.js'
-import { encodeFrames, type Frame } from '../../src/protocol/mux/frame.js'
-import { memoryReceipts } from '../support/memory-receipts.node.js'
-import { memoryChannelPair } from '../support/memory-channel.js'
-import { memorySocket } from '../support/memory-socket.js'
-import { patternBytes } from '../support/pattern.js'
 import { sized } from '../support/sized.js'
-import { carol, bob as cheater, self as seeder, sessionOf } from '../support/receipts.js'
-import {
-  carried,
-  type CoinPeer,
-  coinPeer,
-  type PlayHub,
-  playHub,
-  signedReceipt,
-  signedSettlement,
-} from './support/coins.js'
-import { type VirtualTime, virtualTime } from './support/virtual-time.js'
+import { carol, bob as cheater, self as seeder } from '../support/receipts.js'
+import { connect, paidBefore, restart, type World, world } from './support/cheat.js'
+import { signedReceipt } from './support/coins.js'
 
-const agreement = { version: 2, rst: true, receipts: true } as const
 const tries = sized(200, 1_000)
-
-/** A program behind the seeder that always has more to say: as much as the stream lets go. */
-function endless() {
-  return memorySocket({
-    onStart: socket => {
-      for (let offset = 0; !socket.paused && offset < 600_000; offset += 65_536) {
-        socket.receive(patternBytes(1, offset, 65_536))
-      }
-    },
-  })
-}
-
-/** A consumer of the spec's own, which plays the seeder's rules on the wire and no others. */
-function connect(time: VirtualTime, peer: CoinPeer, name: string, consumer = cheater) {
-  const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
-  const payment = peer.payments.serve({ hubKey: 'H'.repeat(43) + '=', session: sessionOf(name), pubKey: consumer })
-  const dialled: ReturnType<typeof memorySocket>[] = []
-  const side = carried(time, {
-    role: 'seeder',
-    channel: near,
-    name,
-    other: consumer,
-    payment,
-    dial: () => {
-      const socket = endless()
-      dialled.push(socket)
-      return socket
-    },
-  })
-  let received = 0
-  let deframer = createDeframer(agreement)
-  const consumed = new Map<number, number>()
-  far.message$.subscribe({
-    next: message => {
-      const [next, frames] = stepDeframer(deframer, message)
-      deframer = next
-      for (const frame of frames) {
-        if (frame.command !== 'psh') continue
-        received += frame.data.length
-        const total = (consumed.get(frame.streamId) ?? 0) + frame.data.length
-        consumed.set(frame.streamId, total)
-      }
-      // Reads at once whatever comes, so that no window holds it.
-      for (const [streamId, total] of consumed) say({ command: 'upd', streamId, consumed: total, window: 4_194_304 })
-      for (const socket of dialled) if (!socket.paused) socket.receive(patternBytes(1, 0, 65_536))
-    },
-  })
-  const say = (...frames: Frame[]): void => {
-    if (side.subscription.closed) return
-    for (const frame of frames) far.send(encodeFrames([frame], 2))
-  }
-  return {
-    side,
-    say,
-    open: (streamId: number) => say({ command: 'syn', streamId }),
-    sign: (bytes: number, forSession = name, forSeeder = seeder) => {
-      const { signature } = signedReceipt(forSession, bytes, forSeeder, consumer)
-      say({ command: 'rcp', streamId: 0, bytes, signature: fromBase64(signature) })
-    },
-    received: () => received,
-    /** Disappears: nothing is said, and after a while the channel is gone. */
-    leave: () => {
-      far.close()
-      time.advance(5)
-      side.subscription.unsubscribe()
-    },
-  }
-}
-
-interface World {
-  readonly time: VirtualTime
-  readonly hub: PlayHub
-  readonly store: ReceiptStore
-  peer: CoinPeer
-}
-
-function world(wallet = 1e9): World {
-  const time = virtualTime()
-  const hub = playHub(time, { [cheater]: wallet, [carol]: wallet, [seeder]: 0 })
-  const store = memoryReceipts(seeder, () => time.scheduler.now())
-  const peer = coinPeer(time, hub, seeder, { store })
-  peer.signIn()
-  return { time, hub, store, peer }
-}
-
-/** The seeder's process ends and starts again, with the same file. */
-function restart(w: World): void {
-  w.peer.subscription.unsubscribe()
-  w.peer = coinPeer(w.time, w.hub, seeder, { store: w.store })
-  w.peer.signIn()
-}
 
 /** Signs on each connection for more than came, stays that long and disappears; returns the bytes that it got in all. */
 function signOnEach(w: World, name: string, stayMs: number): number {
@@ -197,13 +90,9 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
 
   it.each([0, 5_000_000, 30_000_000, 400_000_000])(
     'that paid %i once and pays a little on one of four connections gets what it pays and its window, over all of them',
-    paidBefore => {
+    paidOnce => {
       const w = world()
-      if (paidBefore > 0) {
-        w.store.keep(signedReceipt('before', paidBefore, seeder, cheater))
-        w.store.settle(signedSettlement('before', paidBefore, 0))
-        w.store.serve(cheater, paidBefore, 0)
-      }
+      if (paidOnce > 0) paidBefore(w, paidOnce)
       let received = 0
       for (let count = 0; count < tries / 20; count++) {
         const connections = [0, 1, 2, 3].map(index => connect(w.time, w.peer, `little ${count} ${index}`))
@@ -213,7 +102,7 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
           // Its settlement opens the window to all four in the same moment, each of which has more to send.
           connections[0]!.sign(Math.max(1, Math.floor(connections[0]!.received() / 2)) + turn)
           w.time.advance(2_100)
-          const paid = paidBefore + w.hub.moved
+          const paid = paidOnce + w.hub.moved
           const got = received + connections.reduce((sum, connection) => sum + connection.received(), 0)
           const window = Math.min(16_000_000, Math.max(1_000_000, Math.floor(paid / 16)))
           expect(got - w.hub.moved).toBeLessThanOrEqual(window)
@@ -223,8 +112,8 @@ describe(`a consumer that cheats, in ${tries} tries`, () => {
       }
       expect(received).toBeGreaterThan(900_000)
       expect(w.store.account(cheater)).toMatchObject({
-        servedBytes: paidBefore + received,
-        paidBytes: paidBefore + w.hub.moved,
+        servedBytes: paidOnce + received,
+        paidBytes: paidOnce + w.hub.moved,
       })
     },
   )

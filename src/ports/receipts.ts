@@ -25,12 +25,12 @@ export interface SessionStore {
    * one of other parties.
    */
   keep(receipt: SignedReceipt): void
+  /** What this consumer signed and is not settled, over all sessions at this hub, those given up left out. */
+  unsettledBytes(consumer: string, hubKey: string): number
 }
 
 /** What a consumer signed and owes. */
 export interface ConsumerStore extends SessionStore {
-  /** Signed and not settled, over all sessions at this hub, those given up left out. */
-  unsettledBytes(consumer: string, hubKey: string): number
   /** This much was received in a session, of which the receipt leaves some unpaid. */
   owe(debt: Receipt): void
   /** Those of them at this hub that are not signed for up to their bytes, oldest first. */
@@ -52,6 +52,8 @@ export interface ConsumerAccount {
   readonly paidBytes: number
   /** Since when what it owes has not faded, in milliseconds by the wall clock; 0 where it never owed. */
   readonly debtSinceMs: number
+  /** What its wallet held when the hub told of it last, with a settlement; 0 where it never did, or a receipt was refused since. */
+  readonly balanceBytes: number
 }
 
 /** What a seeder was paid and is owed. */
@@ -60,6 +62,8 @@ export interface SeederStore extends SessionStore {
   account(consumer: string): ConsumerAccount
   /** Sets what this key was served in all, and since when its debt has not faded. Called ahead of sending. */
   serve(consumer: string, servedBytes: number, debtSinceMs: number): void
+  /** Forgets the balance of this key: the hub did not settle a receipt of it. */
+  doubt(consumer: string): void
 }
 
 /** By how many bytes a settlement is ahead of the one before. */
@@ -70,7 +74,7 @@ export interface Moved extends SessionKeys {
 /** What is brought to the hub, and what came of it. */
 export interface SettlingStore extends SessionStore {
   /**
-   * Keeps a settlement whose signature was checked. Returns what it moved: undefined, and nothing is kept, when it is not ahead of
+   * Keeps a settlement whose signature was checked, and the consumer's balance with it. Returns what it moved: undefined, and nothing is kept, when it is not ahead of
    * the one before, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the store.
    */
   settle(settlement: Settlement): Moved | undefined

@@ -178,6 +178,7 @@ describe('the file of a receipt store', () => {
       ALTER TABLE sessions DROP COLUMN charged_seq;
       ALTER TABLE sessions DROP COLUMN charged_bytes;
       ALTER TABLE consumers DROP COLUMN debt_since_ms;
+      ALTER TABLE consumers DROP COLUMN balance;
       PRAGMA user_version = 1`,
     )
     const { store } = await open(path)
@@ -234,6 +235,7 @@ describe('the file of a receipt store', () => {
       path,
       `DROP INDEX sessions_unsettled;
       ALTER TABLE consumers DROP COLUMN debt_since_ms;
+      ALTER TABLE consumers DROP COLUMN balance;
       UPDATE sessions SET given_up = 1;
       PRAGMA user_version = 4`,
     )
@@ -251,7 +253,12 @@ describe('the file of a receipt store', () => {
     const first = await open(path)
     first.store.serve(bob, 700, 5)
     first.close()
-    await alter(path, 'ALTER TABLE consumers DROP COLUMN debt_since_ms; PRAGMA user_version = 6')
+    await alter(
+      path,
+      `ALTER TABLE consumers DROP COLUMN debt_since_ms;
+      ALTER TABLE consumers DROP COLUMN balance;
+      PRAGMA user_version = 6`,
+    )
     // SQLite counts full seconds.
     const beforeMs = Date.now() - 1_000
     const { store, close } = await open(path)
@@ -260,7 +267,7 @@ describe('the file of a receipt store', () => {
     expect(debtSinceMs).toBeLessThanOrEqual(Date.now())
     close()
     const again = await open(path)
-    expect(again.store.account(bob)).toEqual({ servedBytes: 700, paidBytes: 0, debtSinceMs })
+    expect(again.store.account(bob)).toEqual({ servedBytes: 700, paidBytes: 0, debtSinceMs, balanceBytes: 0 })
   })
 
   it('is refused to another key', async () => {

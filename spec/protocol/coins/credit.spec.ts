@@ -30,7 +30,7 @@ function exhaust(credit: Credit, session: string): Credit {
 }
 
 const accountOf = (servedBytes: number, paidBytes: number, debtSinceMs = 0): Credit =>
-  createCredit({ servedBytes, paidBytes, debtSinceMs })
+  createCredit({ servedBytes, paidBytes, debtSinceMs, balanceBytes: 0 })
 const fresh = (servedBytes = 0, paidBytes = 0): Credit => told(openSession(accountOf(servedBytes, paidBytes), 'one'))
 
 function expectBounds(credit: Credit): void {

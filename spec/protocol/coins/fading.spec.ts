@@ -73,7 +73,7 @@ describe('a debt', () => {
 
 describe('the account of a key', () => {
   const account = (servedBytes: number, paidBytes = 0): Credit =>
-    createCredit({ servedBytes, paidBytes, debtSinceMs: noon })
+    createCredit({ servedBytes, paidBytes, debtSinceMs: noon, balanceBytes: 0 })
 
   it('fades what sessions owe that are over, and not what live ones have not paid yet', () => {
     const owing = openSession(account(3_000_000, 2_500_000), 'one')

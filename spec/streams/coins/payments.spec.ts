@@ -2,98 +2,13 @@ import { describe, expect, it } from '@jest/globals'
 import { Subject } from 'rxjs'
 import type { ReceiptStore } from '../../../src/ports/receipts.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
-import type { SpendingLimits } from '../../../src/protocol/coins/spending.js'
 import { memoryReceipts } from '../../support/memory-receipts.node.js'
-import { memoryChannelPair } from '../../support/memory-channel.js'
-import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
+import { memorySocket } from '../../support/memory-socket.js'
 import { isSame, patternBytes } from '../../support/pattern.js'
-import { bob, carol, hub as hubKey, key, self, sessionOf } from '../../support/receipts.js'
-import { carried, type CoinPeer, coinPeer, playHub, signedReceipt, signedSettlement } from '../support/coins.js'
-import { type VirtualTime, virtualTime } from '../support/virtual-time.js'
-
-const seeder = bob
-const consumer = self
-
-function peers(wallet: number, limits: SpendingLimits = {}, stores: { [key: string]: ReceiptStore } = {}) {
-  const time = virtualTime()
-  const hub = playHub(time, { [consumer]: wallet, [seeder]: 0, [carol]: wallet })
-  const make = (pubKey: string, own: SpendingLimits = {}): CoinPeer =>
-    coinPeer(time, hub, pubKey, { limits: own, ...(stores[pubKey] && { store: stores[pubKey] }) })
-  const world = { time, hub, here: make(consumer, limits), there: make(seeder) }
-  world.here.signIn()
-  world.there.signIn()
-  return world
-}
-
-/** A connection over which the consumer fetches. */
-function connect(
-  { time, here, there }: { time: VirtualTime; here: CoinPeer; there: CoinPeer },
-  name: string,
-  { receipts = true, latencyMs = 1 } = {},
-) {
-  const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs })
-  const session = sessionOf(name)
-  const dialled: MemorySocket[] = []
-  const client = carried(time, {
-    role: 'consumer',
-    channel: near,
-    name,
-    other: there.pubKey,
-    payment: here.payments.consume({ hubKey, session, pubKey: there.pubKey }),
-    receipts,
-  })
-  const server = carried(time, {
-    role: 'seeder',
-    channel: far,
-    name,
-    other: here.pubKey,
-    payment: there.payments.serve({ hubKey, session, pubKey: here.pubKey }),
-    receipts,
-    dial: () => {
-      const socket = memorySocket()
-      dialled.push(socket)
-      return socket
-    },
-  })
-  return {
-    client,
-    server,
-    /** Fetches so many bytes on a stream of its own, as fast as the seeder's socket may write. */
-    fetch(bytes: number, socket = memorySocket()) {
-      client.socket$.next(socket)
-      time.advance(2 * latencyMs + 5)
-      const remote = dialled.at(-1)!
-      let written = 0
-      const pump = (): void => {
-        while (!remote.paused && written < bytes && remote.subscribed) {
-          const length = Math.min(65_536, bytes - written)
-          remote.receive(patternBytes(1, written, length))
-          written += length
-        }
-        if (written < bytes) return
-        remote.receiveEnd()
-        socket.receiveEnd()
-      }
-      pump()
-      return {
-        socket,
-        remote,
-        /** Lets time pass in small steps, and the seeder's program write whenever it may. */
-        run(milliseconds: number): void {
-          for (let passed = 0; passed < milliseconds && !socket.ended; passed += 10) {
-            time.advance(10)
-            pump()
-          }
-        },
-      }
-    },
-    close() {
-      near.close()
-      far.close()
-      time.advance(10)
-    },
-  }
-}
+import { hub as hubKey, key, self, sessionOf } from '../../support/receipts.js'
+import { coinPeer, playHub, signedReceipt, signedSettlement } from '../support/coins.js'
+import { connect, consumer, peers, seeder } from '../support/paying-peers.js'
+import { virtualTime } from '../support/virtual-time.js'
 
 describe('two peers that pay', () => {
   it('pay for a download to the byte, while it flows, and nothing is held for long', () => {

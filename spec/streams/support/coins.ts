@@ -106,7 +106,7 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
   const wallet = (pubKey: string): number => left.get(pubKey) ?? 0
   const add = (pubKey: string, bytes: number): void => void left.set(pubKey, wallet(pubKey) + bytes)
 
-  const settlementFor = ({ session }: SignedReceipt, pubKey: string): Settlement => {
+  const settlementFor = ({ session, consumer }: SignedReceipt, pubKey: string): Settlement => {
     const fields = {
       session,
       bytes: settled.get(session) ?? 0,
@@ -114,7 +114,8 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
       seq,
       hash: 'a'.repeat(128),
     }
-    return { ...fields, signature: playCrypto().sign(hub.honest ? hubKey : 'somebody', settledText(fields)) }
+    const signed = { ...fields, signature: playCrypto().sign(hub.honest ? hubKey : 'somebody', settledText(fields)) }
+    return pubKey === consumer ? signed : { ...signed, consumer_coins: formatCoins(wallet(consumer)) }
   }
   const settle = (by: string, receipt: SignedReceipt): ReceiptAck => {
     given.push({ by, receipt })
@@ -235,7 +236,10 @@ export function coinPeer(
     outcomes,
     subscription,
     signIn,
-    signOut: () => hubConnection$.next(undefined),
+    signOut: () => {
+      hubConnection$.next(undefined)
+      hear({ type: 'hub-connection', hub: undefined })
+    },
   }
 }
 

@@ -5,6 +5,10 @@
  *     served − paid ≤ W = creditWindow(paid)
  *
  * What the key owes since ever, over all its sessions, so that reconnecting gains nothing; less what has faded (`fading`).
+ *
+ * While the hub is away nobody can settle. Then receipts in this peer's hand open as much more, for a key that has paid before:
+ *
+ *     served − paid ≤ max(W, min(W + promised, T)),  T = min(paid, balance, 1 GB)
  */
 import { bytesPerCoin } from './amount.js'
 import { fadeByPayment, fadeByTime } from './fading.js'
@@ -15,6 +19,8 @@ export const firstCreditBytes = bytesPerCoin
 const creditShare = 16
 /** However much was paid: 0.4 s at 40 MB/s, more than settling takes on a slow path. */
 export const maxCreditBytes = 16 * bytesPerCoin
+/** However much was paid: what a key may owe while the hub is away. A film or two. */
+export const maxTrustBytes = 1_000 * bytesPerCoin
 /**
  * How far ahead of sending the account on disk is updated at least, so a crash of the seeder adds at most this, or an eighth
  * of the window, to a debt and never loses one. Each announcement cuts what is sent in one go, which costs a key that
@@ -34,6 +40,8 @@ export interface CreditAccount {
   readonly paidBytes: number
   /** Since when its debt has not faded, by the wall clock. */
   readonly debtSinceMs: number
+  /** What its wallet held when the hub told of it last. */
+  readonly balanceBytes: number
 }
 
 /** What was sent and settled in one live session. Payload bytes. */
@@ -46,6 +54,8 @@ interface LiveSession {
 export interface Credit extends CreditAccount {
   /** What is on disk as served; nothing is sent beyond it. */
   readonly announcedBytes: number
+  /** What its receipts say that are here and not settled. */
+  readonly promisedBytes: number
   readonly sessions: ReadonlyMap<string, LiveSession>
 }
 
@@ -55,8 +65,21 @@ export function creditWindow(paidBytes: number): number {
 }
 
 /** From what the receipt store keeps. No session is live. */
-export function createCredit({ servedBytes, paidBytes, debtSinceMs }: CreditAccount): Credit {
-  return { servedBytes, paidBytes, debtSinceMs, announcedBytes: servedBytes, sessions: new Map() }
+export function createCredit(account: CreditAccount): Credit {
+  const { servedBytes, paidBytes, debtSinceMs, balanceBytes } = account
+  const kept = { servedBytes, paidBytes, debtSinceMs, balanceBytes }
+  return { ...kept, announcedBytes: servedBytes, promisedBytes: 0, sessions: new Map() }
+}
+
+/** What a key may owe while the hub is away, if it has signed for it: as much again as it has paid, as far as its wallet goes. */
+function trustOf({ paidBytes, balanceBytes }: Credit): number {
+  return Math.min(paidBytes, balanceBytes, maxTrustBytes)
+}
+
+/** What this key may owe now. */
+function allowance(credit: Credit, isHubAway: boolean): number {
+  const window = creditWindow(credit.paidBytes)
+  return isHubAway ? Math.max(window, Math.min(window + credit.promisedBytes, trustOf(credit))) : window
 }
 
 function withSession(credit: Credit, session: string, live: LiveSession): Credit {
@@ -85,7 +108,9 @@ export function settled(credit: Credit, session: string, newBytes: number): Cred
   if (newBytes <= 0) return credit
   const live = credit.sessions.get(session)
   const next = live && withSession(credit, session, { ...live, paidBytes: live.paidBytes + newBytes })
-  return fadePaid({ ...(next ?? credit), paidBytes: credit.paidBytes + newBytes }, newBytes)
+  const paidBytes = credit.paidBytes + newBytes
+  const promisedBytes = Math.max(0, credit.promisedBytes - newBytes)
+  return fadePaid({ ...(next ?? credit), paidBytes, promisedBytes }, newBytes)
 }
 
 /** What is owed of sessions that are over: of those that are live nothing is lost yet. */
@@ -124,30 +149,31 @@ export function forgive(credit: Credit): Credit {
 }
 
 /** What may be sent now in all sessions together, whether or not it was announced. */
-function creditLeft({ servedBytes, paidBytes }: Credit): number {
-  return Math.max(0, creditWindow(paidBytes) - (servedBytes - paidBytes))
+function creditLeft(credit: Credit, isHubAway: boolean): number {
+  return Math.max(0, allowance(credit, isHubAway) - (credit.servedBytes - credit.paidBytes))
 }
 
 /**
  * Payload bytes that this session may have sent in all; never below what it has sent, 0 for one that is not live.
  * Whatever one session sends comes off all of them: it has to be asked for right before anything is sent.
  */
-export function limitOf(credit: Credit, session: string): number {
+export function limitOf(credit: Credit, session: string, isHubAway = false): number {
   const live = credit.sessions.get(session)
   if (live === undefined) return 0
-  return live.sentBytes + Math.min(creditLeft(credit), Math.max(0, credit.announcedBytes - credit.servedBytes))
+  const thereBytes = Math.max(0, credit.announcedBytes - credit.servedBytes)
+  return live.sentBytes + Math.min(creditLeft(credit, isHubAway), thereBytes)
 }
 
 /**
  * With what the receipt store has to record as served now in `announcedBytes`, which are the same where that need not change. Early
  * enough that no session waits, and never beyond what the window allows, so that a crash takes no key out of its window.
  */
-export function announce(credit: Credit): Credit {
+export function announce(credit: Credit, isHubAway = false): Credit {
   const { servedBytes, announcedBytes, paidBytes, sessions } = credit
   // With nothing live the account is put right: what was announced and not sent is no debt.
   if (sessions.size === 0) return { ...credit, announcedBytes: servedBytes }
   const ahead = announceAhead(paidBytes)
-  const due = servedBytes + Math.min(ahead, creditLeft(credit))
+  const due = servedBytes + Math.min(ahead, creditLeft(credit, isHubAway))
   const thereBytes = announcedBytes - servedBytes
   // Half used up, or less there than may be sent: then a session could wait for it. More than that: what has faded was announced.
   const isDue = (due > announcedBytes && thereBytes <= ahead / 2) || thereBytes > ahead

@@ -24,6 +24,8 @@ export interface Settlement {
   readonly bytes: number
   /** The wallet of whom it is sent to, as text with six decimals. */
   readonly coins: string
+  /** To the seeder: the wallet of the consumer. Not signed, and missing from hubs of earlier versions. */
+  readonly consumer_coins?: string
   /** The block of the ledger that moved the last of them, and its hash. */
   readonly seq: number
   readonly hash: string
@@ -69,11 +71,13 @@ export function parseReceipt(value: unknown): SignedReceipt | undefined {
 /** A settlement as received, unknown members dropped, or undefined when it is not one. The signature is not checked here. */
 export function parseSettlement(value: unknown): Settlement | undefined {
   if (!isRecord(value)) return undefined
-  const { session, bytes, coins, seq, hash, signature } = value
+  const { session, bytes, coins, seq, hash, signature, consumer_coins: consumer } = value
   if (!isSession(session) || !isCount(bytes) || !isCount(seq) || !isBase64Of(signature, 64)) return undefined
   if (typeof coins !== 'string' || parseCoins(coins) === undefined) return undefined
   if (!isBlockHash(hash)) return undefined
-  return { session, bytes, coins, seq, hash, signature }
+  const settlement = { session, bytes, coins, seq, hash, signature }
+  const isTold = typeof consumer === 'string' && parseCoins(consumer) !== undefined
+  return isTold ? { ...settlement, consumer_coins: consumer } : settlement
 }
 
 /** The acknowledgement of a receipt as received, or undefined when it is not one. */

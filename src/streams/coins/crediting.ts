@@ -37,8 +37,9 @@ const unpaidMs = 20_000
 /** A signature is checked at most so often for each session: only the newest receipt counts, and a flood costs no more. */
 const receiptAuditMs = 50
 
-/** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder. */
+/** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder; the second while data waits. */
 const patienceMs = 2_000
+const heldPatienceMs = 100
 
 export interface CreditingOptions {
   readonly identity: Identity
@@ -71,6 +72,7 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
     const signed = { ...receipt, signature: toBase64(signature) }
     if (bytes === 0 || !crypto.verify(consumer, receiptText(receipt), signed.signature)) return false
     store.keep(signed)
+    credits.promised(consumer, hubKey)
     return true
   }
   const bring = (): void => {
@@ -79,18 +81,21 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
     event$.next({ type: 'receipt', receipt })
   }
 
-  /** Errors when data has waited for 20 s. Anew with each payment: who pays and takes at once what that opens waits all the time. */
-  const unpaid$ = (own$: Observable<SessionEvent>): Observable<never> => {
-    const waiting$ = own$.pipe(
+  /** Whether data waits for credit. */
+  const waiting$ = (own$: Observable<SessionEvent>): Observable<boolean> =>
+    own$.pipe(
       filter(event => event.type === 'awaiting-credit'),
       map(({ on }) => on),
     )
+
+  /** Errors when data has waited for 20 s. Anew with each payment: who pays and takes at once what that opens waits all the time. */
+  const unpaid$ = (own$: Observable<SessionEvent>): Observable<never> => {
     const paid$ = credit$.pipe(
       map(({ paidBytes }) => paidBytes),
       startWith(credits.of(consumer).paidBytes),
       distinctUntilChanged(),
     )
-    return combineLatest([waiting$, signedIn$, paid$]).pipe(
+    return combineLatest([waiting$(own$), signedIn$, paid$]).pipe(
       switchMap(([waiting, signedIn]) => (waiting && signedIn ? timer(unpaidMs, scheduler) : NEVER)),
       map(() => {
         credits.turnAway(consumer)
@@ -106,6 +111,7 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
       defer(() => {
         store.open({ session, seeder, consumer })
         credits.update(consumer, credit => openSession(credit, session))
+        credits.promised(consumer, hubKey)
         /** The newest receipt that has not been checked. */
         let given: FramedReceipt | undefined
         const keepGiven = (): boolean => {
@@ -113,8 +119,8 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
           given = undefined
           return newest === undefined || keep(newest)
         }
-        const receipts$ = (own$: Observable<SessionEvent>): Observable<unknown> =>
-          own$.pipe(
+        const receipts$ = (own$: Observable<SessionEvent>): Observable<unknown> => {
+          const kept$ = own$.pipe(
             filter(event => event.type === 'receipt'),
             tap(({ receipt }) => (given = receipt)),
             auditTime(receiptAuditMs, scheduler),
@@ -122,9 +128,10 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
               if (keepGiven()) return
               throw new LighthouseError('bad-signature', 'the other side gave a receipt that it did not sign')
             }),
-            auditTime(patienceMs, scheduler),
-            tap(bring),
           )
+          const held$ = waiting$(own$).pipe(switchMap(on => (on ? timer(heldPatienceMs, scheduler) : NEVER)))
+          return merge(kept$.pipe(auditTime(patienceMs, scheduler)), held$).pipe(tap(bring))
+        }
         const sent$ = (own$: Observable<SessionEvent>): Observable<unknown> =>
           own$.pipe(
             filter(event => event.type === 'bytes'),

@@ -33,6 +33,7 @@ export interface CreditsOptions {
  */
 export class Credits {
   readonly #live = new Map<string, Credit>()
+  #isHubAway = false
   /** Until when, by key. */
   readonly #turnedAway = new Map<string, number>()
 
@@ -46,7 +47,7 @@ export class Credits {
   /** Payload bytes that this session may have sent in all: 0 where it is not live. Asked for whenever something is sent. */
   limitOf(consumer: string, session: string): number {
     const credit = this.#live.get(consumer)
-    return credit === undefined ? 0 : limitOf(credit, session)
+    return credit === undefined ? 0 : limitOf(credit, session, this.#isHubAway)
   }
 
   /** Takes a step. What it announces is on disk before any of it is sent. */
@@ -56,7 +57,7 @@ export class Credits {
     const credit = step(before)
     // Before the store is written, which may fail: what was sent is a debt all the same.
     this.#keep(consumer, credit)
-    const next = announce(credit)
+    const next = announce(credit, this.#isHubAway)
     const isAnnounced = next.announcedBytes !== credit.announcedBytes
     // From the end of its sessions on its debt fades.
     const isOver = before.sessions.size > 0 && next.sessions.size === 0
@@ -67,15 +68,39 @@ export class Credits {
     } finally {
       // A key that has paid has paid, even where the store could not be written.
       const { paidBytes } = credit
-      if (isAnnounced || paidBytes > before.paidBytes) event$.next({ type: 'credit', consumer, paidBytes })
+      const isPromised = this.#isHubAway && credit.promisedBytes > before.promisedBytes
+      if (isAnnounced || isPromised || paidBytes > before.paidBytes)
+        event$.next({ type: 'credit', consumer, paidBytes })
     }
+  }
+
+  /** Whether the hub is away: then receipts count that are here and not settled. */
+  hubAway(isAway: boolean): void {
+    this.#isHubAway = isAway
+    for (const [consumer, { paidBytes }] of this.#live) {
+      this.update(consumer, credit => credit)
+      if (isAway) this.options.event$.next({ type: 'credit', consumer, paidBytes })
+    }
+  }
+
+  /** A session with this key begins, or a receipt of it was kept: the store says what its receipts come to. */
+  promised(consumer: string, hubKey: string): void {
+    const promisedBytes = this.options.store.unsettledBytes(consumer, hubKey)
+    this.update(consumer, credit => ({ ...credit, promisedBytes }))
+  }
+
+  /** The hub will not settle a receipt of this key: its receipts are worth nothing more until one is settled. */
+  doubt(consumer: string): void {
+    this.options.store.doubt(consumer)
+    this.update(consumer, credit => ({ ...credit, balanceBytes: 0 }))
   }
 
   /** The hub settled so much more of a session with this key, and the store knows. */
   settled(consumer: string, session: string, bytes: number): void {
     this.#turnedAway.delete(consumer)
-    const isLive = this.#live.has(consumer)
-    this.update(consumer, credit => (isLive ? settled(credit, session, bytes) : fadePaid(credit, bytes)))
+    if (!this.#live.has(consumer)) return this.update(consumer, credit => fadePaid(credit, bytes))
+    const { balanceBytes } = this.options.store.account(consumer)
+    this.update(consumer, credit => ({ ...settled(credit, session, bytes), balanceBytes }))
   }
 
   /** Asks nothing more for what this key owes. Returns how many bytes that was. */

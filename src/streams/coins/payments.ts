@@ -19,8 +19,10 @@ import {
   skip,
   startWith,
   Subject,
+  switchMap,
   take,
   tap,
+  timer,
   withLatestFrom,
 } from 'rxjs'
 import type { CryptoPort, HubClient } from '../../ports.js'
@@ -36,6 +38,12 @@ import { createPaying } from './paying.js'
 import { attempt, type PaymentEvent, type ReceiptRefused, type StoreFailure } from './payment-event.js'
 import type { PayableSession, SessionPayment } from './session-payment.js'
 import { settling$ } from './settling.js'
+
+/**
+ * How long after a sign-in receipts still count that are here and not settled: they are under way, and a consumer may come back to
+ * the hub later than this peer.
+ */
+const settlingMs = 10_000
 
 export interface PaymentsOptions {
   readonly identity: Identity
@@ -133,6 +141,10 @@ export function createPayments(options: PaymentsOptions): Payments {
     map(({ receipt }) => attempt(event$, () => store.giveUp(receipt.session))),
     share(),
   )
+  const doubted$ = refused$.pipe(
+    filter(({ receipt }) => receipt.seeder === identity.pubKey),
+    map(({ receipt }) => attempt(event$, () => credits.doubt(receipt.consumer))),
+  )
   const funds$ = merge(
     balanceBytes$.pipe(distinctUntilChanged()),
     moved$.pipe(filter(({ consumer }) => consumer === identity.pubKey)),
@@ -171,7 +183,14 @@ export function createPayments(options: PaymentsOptions): Payments {
     ),
   )
   const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
-  const signedIn$ = hubConnection$.pipe(map(connection => connection !== undefined))
+  const signedIn$ = hubConnection$.pipe(
+    map(connection => connection !== undefined),
+    distinctUntilChanged(),
+  )
+  const hubAway$ = signedIn$.pipe(
+    switchMap(signedIn => (signedIn ? timer(settlingMs, scheduler).pipe(map(() => false)) : of(true))),
+    map(isAway => attempt(event$, () => credits.hubAway(isAway))),
+  )
 
   return {
     consume: session => paying.session(session),
@@ -198,7 +217,7 @@ export function createPayments(options: PaymentsOptions): Payments {
       merge(
         event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
         balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
-        merge(paying.debt$, earned$, walletChange$).pipe(ignoreElements()),
+        merge(paying.debt$, earned$, doubted$, hubAway$, walletChange$).pipe(ignoreElements()),
         settling$({ ...options, pubKey: identity.pubKey, receipt$, short$, again$ }).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),

@@ -83,7 +83,7 @@ function serve(settle: Settle = settling(() => true, 'no-coins')) {
 }
 
 describe('settlementService', () => {
-  it('says nothing before it is durable, then signs for each party its own wallet', async () => {
+  it('says nothing before it is durable, then signs for each party its own wallet, and tells the seeder of both', async () => {
     let commit: ((results: readonly SettleResult[]) => void) | undefined
     const hubOf = serve(() => new Promise(resolve => (commit = resolve)))
     hubOf.submit(2_000_000, 1, bob.pubKey)
@@ -94,11 +94,13 @@ describe('settlementService', () => {
     await heard()
     const settlement = { ...sessionOf(1), bytes: 2_000_000, seq: 7, hash: 'f'.repeat(128) }
     const [toBob] = hubOf.acks.map(ack => ('settled' in ack ? ack.settled : undefined))
-    expect(toBob).toMatchObject({ ...settlement, coins: '102.000000' })
-    expect(hubOf.delivered.map(([key, event, { coins }]) => [key, event, coins])).toEqual([
-      [alice.pubKey, 'settled', '98.000001'],
-      [bob.pubKey, 'settled', '102.000000'],
-    ])
+    expect(toBob).toMatchObject({ ...settlement, coins: '102.000000', consumer_coins: '98.000001' })
+    expect(hubOf.delivered.map(([key, event, { coins, consumer_coins: payer }]) => [key, event, coins, payer])).toEqual(
+      [
+        [alice.pubKey, 'settled', '98.000001', undefined],
+        [bob.pubKey, 'settled', '102.000000', '98.000001'],
+      ],
+    )
     for (const one of hubOf.delivered.map(([, , body]) => body)) {
       expect(nodeCrypto.verify(hub.hubKey, settledText(one), one.signature)).toBe(true)
     }

@@ -144,7 +144,10 @@ function toStore(database: Database, path: string, pubKey: string, now: () => nu
 }
 
 /** A receipt store to be read only. */
-export type KeptReceipts = Omit<ReceiptStore, 'open' | 'keep' | 'settle' | 'owe' | 'giveUp' | 'serve' | 'keepHead'>
+export type KeptReceipts = Omit<
+  ReceiptStore,
+  'open' | 'keep' | 'settle' | 'owe' | 'giveUp' | 'serve' | 'doubt' | 'keepHead'
+>
 
 function openToRead({ DatabaseSync }: SqliteLibrary, path: string, pubKey: string): Database {
   try {

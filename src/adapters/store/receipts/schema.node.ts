@@ -84,6 +84,8 @@ const migrations = [
   ALTER TABLE consumers ADD COLUMN debt_since_ms INTEGER NOT NULL DEFAULT 0;
   UPDATE consumers SET debt_since_ms = CAST(unixepoch() AS INTEGER) * 1000;
   `,
+  // What the hub told of a key's wallet last.
+  'ALTER TABLE consumers ADD COLUMN balance INTEGER NOT NULL DEFAULT 0',
 ]
 
 /**

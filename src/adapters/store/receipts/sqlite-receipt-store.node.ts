@@ -1,4 +1,5 @@
 import type { ConsumerAccount, KeptSession, Moved, ReceiptStore, SessionKeys } from '../../../ports/receipts.js'
+import { parseCoins } from '../../../protocol/coins/amount.js'
 import type { Receipt, Settlement, SignedReceipt } from '../../../protocol/coins/receipt.js'
 import type { LedgerHead } from '../../../protocol/signaling/signal.js'
 import { type KeptRow, toReceipt, toKept, toSettlement } from './rows.js'
@@ -12,6 +13,8 @@ const keptHeads = 1_000
 
 /** Sessions that are searched for debts: more than a busy peer begins while it is away from its hub. */
 const newestSessions = 1_000
+
+const noAccount: ConsumerAccount = { servedBytes: 0, paidBytes: 0, debtSinceMs: 0, balanceBytes: 0 }
 
 /** What the index `sessions_due` holds. */
 const due = 'bytes > settled_bytes AND bytes > given_up'
@@ -54,7 +57,7 @@ export class SqliteReceiptStore implements ReceiptStore {
   }
 
   settle(settlement: Settlement): Moved | undefined {
-    const { session, bytes, coins, seq, hash, signature } = settlement
+    const { session, bytes, coins, seq, hash, signature, consumer_coins } = settlement
     return this.sql.transaction(() => {
       const row = this.#session(session)
       if (row === undefined || bytes <= row.settled_bytes) return undefined
@@ -64,7 +67,7 @@ export class SqliteReceiptStore implements ReceiptStore {
         'UPDATE sessions SET settled_bytes = ?, coins = ?, seq = ?, hash = ?, hub_signature = ? WHERE session = ?',
         ...[bytes, coins, seq, hash, signature, session],
       )
-      this.#paid(consumer, ahead)
+      this.#paid(consumer, ahead, parseCoins(consumer_coins ?? '') ?? 0)
       return { session, seeder, consumer, bytes: ahead }
     })
   }
@@ -109,9 +112,13 @@ export class SqliteReceiptStore implements ReceiptStore {
   }
 
   account(consumer: string): ConsumerAccount {
-    const sql = 'SELECT served, paid, debt_since_ms FROM consumers WHERE pub_key = ?'
-    const row = this.sql.get<{ served: number; paid: number; debt_since_ms: number }>(sql, consumer)
-    return { servedBytes: row?.served ?? 0, paidBytes: row?.paid ?? 0, debtSinceMs: row?.debt_since_ms ?? 0 }
+    const sql = `SELECT served AS servedBytes, paid AS paidBytes, debt_since_ms AS debtSinceMs, balance AS balanceBytes
+      FROM consumers WHERE pub_key = ?`
+    return { ...(this.sql.get<ConsumerAccount>(sql, consumer) ?? noAccount) }
+  }
+
+  doubt(consumer: string): void {
+    this.sql.run('UPDATE consumers SET balance = 0 WHERE pub_key = ?', consumer)
   }
 
   serve(consumer: string, servedBytes: number, debtSinceMs: number): void {
@@ -208,11 +215,11 @@ export class SqliteReceiptStore implements ReceiptStore {
     return this.#session(session)
   }
 
-  #paid(consumer: string, bytes: number): void {
+  #paid(consumer: string, bytes: number, balanceBytes: number): void {
     if (consumer === this.pubKey) return
-    const sql =
-      'INSERT INTO consumers (pub_key, paid) VALUES (?, ?) ON CONFLICT DO UPDATE SET paid = min(paid + excluded.paid, 9007199254740991)'
-    this.sql.run(sql, consumer, bytes)
+    const sql = `INSERT INTO consumers (pub_key, paid, balance) VALUES (?, ?, ?) ON CONFLICT DO
+      UPDATE SET paid = min(paid + excluded.paid, 9007199254740991), balance = excluded.balance`
+    this.sql.run(sql, consumer, bytes, balanceBytes)
   }
 
   #signed(seeder: string, bytes: number): void {

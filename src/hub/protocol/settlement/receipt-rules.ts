@@ -42,10 +42,11 @@ export function settlementFor(
   result: SettleResult & { readonly type: 'settled' },
   sign: (text: string) => string,
 ): Settlement {
-  const { bytes, seq, hash } = result
-  const coins = formatCoins(party === 'consumer' ? result.consumerBytes : result.seederBytes)
+  const { bytes, seq, hash, consumerBytes, seederBytes } = result
+  const coins = formatCoins(party === 'consumer' ? consumerBytes : seederBytes)
   const settlement = { session, bytes, coins, seq, hash }
-  return { ...settlement, signature: sign(settledText(settlement)) }
+  const signed = { ...settlement, signature: sign(settledText(settlement)) }
+  return party === 'consumer' ? signed : { ...signed, consumer_coins: formatCoins(consumerBytes) }
 }
 
 const refusalMessages: Readonly<Record<ReceiptRefusal, string>> = {
