@@ -1,6 +1,7 @@
 /** The programs at both ends of a tunnel: a server that sends as many bytes as it is asked for, and clients that read. */
 import { createHash, type Hash } from 'node:crypto'
 import { connect, createServer, type NetConnectOpts, type Socket } from 'node:net'
+import { type Asked, requestFor } from './probe.js'
 import { answerCalls } from './rpc.js'
 
 /** No power of two, so that blocks that change places do not go unnoticed. */
@@ -20,13 +21,16 @@ function pieceAt(offset: number, most: number): Buffer {
   return block.subarray(at, Math.min(at + Math.min(pieceBytes, most), blockBytes))
 }
 
-/** The request is a line with the number of bytes; the answer ends with the connection. */
+/** The request is a line with the number of bytes, or one of HTTP with the number as its path; the answer ends with the connection. */
 function serve(socket: Socket): void {
   socket.setNoDelay(true)
   // A client that has read enough hangs up, which is no failure here.
   socket.on('error', () => socket.destroy())
   socket.once('data', request => {
-    const wanted = Number(request.toString())
+    const text = request.toString()
+    const path = /^GET \/(\d+) /.exec(text)?.[1]
+    const wanted = Number(path ?? text)
+    if (path !== undefined) socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${path}\r\nConnection: close\r\n\r\n`)
     let sent = 0
     const send = (): void => {
       while (sent < wanted && !socket.destroyed) {
@@ -47,12 +51,12 @@ interface Client {
 }
 
 /** Reads into one buffer, so that the client costs as little as it can. */
-function request(port: number, bytes: number, onBytes?: (piece: Uint8Array) => void): Client {
+function request(asked: Asked, bytes: number, onBytes?: (piece: Uint8Array) => void): Client {
   const buffer = Buffer.alloc(pieceBytes)
   const client = { received: 0, ended: false } as { -readonly [Key in keyof Client]: Client[Key] }
   client.socket = connect({
     host: '127.0.0.1',
-    port,
+    port: asked.port,
     noDelay: true,
     onread: {
       buffer,
@@ -66,7 +70,7 @@ function request(port: number, bytes: number, onBytes?: (piece: Uint8Array) => v
   client.socket.on('error', error => process.stderr.write(`client: ${error.message}\n`))
   client.socket.on('end', () => (client.ended = true))
   client.socket.resume()
-  client.socket.write(`${bytes}\n`)
+  client.socket.write(requestFor(asked, bytes))
   return client
 }
 
@@ -93,9 +97,9 @@ answerCalls({
         if (typeof address === 'object' && address !== null) resolve(address.port)
       })
     }),
-  open: ({ port, bytes, hashed = false }: { port: number; bytes: number; hashed?: boolean }): number => {
+  open: ({ bytes, hashed = false, ...asked }: Asked & { bytes: number; hashed?: boolean }): number => {
     const hash = hashed ? createHash('sha256') : undefined
-    const client = request(port, bytes, hash && (piece => hash.update(piece)))
+    const client = request(asked, bytes, hash && (piece => hash.update(piece)))
     clients.set(++lastClient, Object.assign(client, { hash }))
     return lastClient
   },

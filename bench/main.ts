@@ -2,17 +2,17 @@
 import { parseArgs } from 'node:util'
 import { openBackends } from './backends.js'
 import { runCodec } from './codec-run.js'
-import { type CoinsExtent, type CoinsResult, measureCoins } from './coins.js'
 import { type ConnectionsExtent, measureConnections } from './connections.js'
 import { measureDisk } from './disk.js'
 import { showConnections, showHubs, showLedger, showStore } from './hub-report.js'
 import { type LedgerExtent, measureLedger } from './ledger.js'
 import { type Extent, measure, type Result } from './measure.js'
+import { type Cost, measurePairs, type PairsExtent, type PairsResult } from './pairs.js'
 import { measurePaused, type PausedResult } from './paused.js'
 import type { RtcName } from '../src/adapters/webrtc/load.node.js'
 import { type HubResult, measureHubs, measureStore, type SettlementExtent, type StoreResult } from './settlements.js'
 import { findStrace } from '../spec/support/programs.node.js'
-import { showCoins, showPaused, showTunnel } from './tunnel-report.js'
+import { showPairs, showPaused, showTunnel } from './tunnel-report.js'
 
 const usage = `Measures the tunnel against the bare data channel and against itself without coins, the hub, and the ledger, on
 this machine.
@@ -22,6 +22,7 @@ this machine.
   --quick      about a minute: too short for SCTP to settle, no codec
   --full       a quarter of an hour or more: longer windows, nine rounds, and the paused reader
   --coins      only the tunnel with and without coins, forty times in turn: the ratio with its uncertainty
+  --http       only the tunnel with and without HTTP, in the same way
   --pause      only the reader that pauses 60 s in a download of 1 GiB
   --hub        only the hub: settlements, syncs, connections, signals; uses PostgreSQL, Redis and strace where they are
   --ledger     only "ledger verify" over a generated file of a million blocks (about 850 MB in the temporary folder)
@@ -34,7 +35,7 @@ this machine.
 
 interface Extents {
   readonly tunnel: Extent
-  readonly coins: CoinsExtent
+  readonly pairs: PairsExtent
   readonly settlements: SettlementExtent
   readonly connections: ConnectionsExtent
   readonly ledger: LedgerExtent
@@ -43,21 +44,21 @@ interface Extents {
 const extents = {
   quick: {
     tunnel: { rounds: 2, windowMs: 400, warmUpMs: 600, coldStarts: 2, latencyMs: 800 },
-    coins: { pairs: 4, windowMs: 400, warmUpMs: 600 },
+    pairs: { pairs: 4, windowMs: 400, warmUpMs: 600 },
     settlements: { rounds: 1, windowMs: 1000 },
     connections: { connections: 5000, durationMs: 2000 },
     ledger: { rounds: 1, blocks: 100_000, signedBlocks: 10_000 },
   },
   usual: {
     tunnel: { rounds: 5, windowMs: 2500, warmUpMs: 1000, coldStarts: 5, latencyMs: 5000 },
-    coins: { pairs: 40, windowMs: 1500, warmUpMs: 1000 },
+    pairs: { pairs: 40, windowMs: 1500, warmUpMs: 1000 },
     settlements: { rounds: 3, windowMs: 3000 },
     connections: { connections: 5000, durationMs: 10_000 },
     ledger: { rounds: 3, blocks: 1_000_000, signedBlocks: 100_000 },
   },
   full: {
     tunnel: { rounds: 9, windowMs: 5000, warmUpMs: 2000, coldStarts: 9, latencyMs: 20_000 },
-    coins: { pairs: 80, windowMs: 2500, warmUpMs: 1000 },
+    pairs: { pairs: 80, windowMs: 2500, warmUpMs: 1000 },
     settlements: { rounds: 5, windowMs: 5000 },
     connections: { connections: 5000, durationMs: 30_000 },
     ledger: { rounds: 5, blocks: 1_000_000, signedBlocks: 100_000 },
@@ -91,20 +92,20 @@ interface TunnelChoice {
   readonly names: readonly RtcName[]
   readonly paths: readonly number[]
   readonly tunnels: boolean
-  readonly coins: boolean
+  readonly costs: readonly Cost[]
   readonly paused: boolean
   readonly codec: boolean
 }
 
 async function benchTunnel(extents: Extents, choice: TunnelChoice, say: Say): Promise<object> {
   const results: Result[] = []
-  const coins: CoinsResult[] = []
+  const pairs: PairsResult[] = []
   const paused: PausedResult[] = []
   const scenes = choice.paths.flatMap(roundTripMs => choice.names.map(rtcName => ({ rtcName, roundTripMs })))
-  for (const scene of choice.coins ? scenes : []) {
-    const result = await measureCoins(scene, extents.coins)
-    coins.push(result)
-    say(showCoins(result))
+  for (const [scene, cost] of scenes.flatMap(each => choice.costs.map(cost => [each, cost] as const))) {
+    const result = await measurePairs(cost, scene, extents.pairs)
+    pairs.push(result)
+    say(showPairs(result))
   }
   for (const scene of choice.tunnels ? scenes : []) {
     const result = await measure(scene, extents.tunnel)
@@ -118,7 +119,7 @@ async function benchTunnel(extents: Extents, choice: TunnelChoice, say: Say): Pr
   }
   const codec = choice.codec ? await runCodec() : undefined
   if (codec !== undefined) say(codec)
-  return { results, coins, paused, codec: codec?.split('\n') }
+  return { results, pairs, paused, codec: codec?.split('\n') }
 }
 
 async function main(): Promise<void> {
@@ -127,6 +128,7 @@ async function main(): Promise<void> {
       quick: { type: 'boolean', default: false },
       full: { type: 'boolean', default: false },
       coins: { type: 'boolean', default: false },
+      http: { type: 'boolean', default: false },
       pause: { type: 'boolean', default: false },
       hub: { type: 'boolean', default: false },
       ledger: { type: 'boolean', default: false },
@@ -156,9 +158,13 @@ async function main(): Promise<void> {
     figures.ledger = ledger
   }
   if (!values.hub && !values.ledger) {
-    const isWhole = !values.coins && !values.pause
+    const costs: readonly Cost[] = [
+      ...(values.coins ? ['coins' as const] : []),
+      ...(values.http ? ['HTTP' as const] : []),
+    ]
+    const isWhole = costs.length === 0 && !values.pause
     const choice = {
-      ...{ names, paths, coins: values.coins, tunnels: isWhole },
+      ...{ names, paths, costs, tunnels: isWhole },
       paused: values.pause || (isWhole && values.full),
       codec: isWhole && !values.quick,
     }

@@ -5,6 +5,12 @@ import type { PipeKind } from './peer.child.js'
 import { ask, latencies } from './probe.js'
 import { openScene, type Scene, type SceneOptions, type TunnelKind } from './scene.js'
 
+/** How programs use a tunnel: of which kind it is, and whether they speak HTTP or bytes that it carries as they are. */
+export interface Way {
+  readonly kind: TunnelKind
+  readonly http: boolean
+}
+
 export interface Extent {
   readonly rounds: number
   readonly windowMs: number
@@ -135,10 +141,10 @@ async function closeStreams({ ends }: Scene, ids: readonly number[]): Promise<vo
   await pause(underWayMs)
 }
 
-async function openStreams({ ends }: Scene, port: number, streams: number): Promise<readonly number[]> {
+async function openStreams({ ends }: Scene, port: number, streams: number, http = false): Promise<readonly number[]> {
   const ids: number[] = []
   for (let index = 0; index < streams; index++) {
-    ids.push(await ends.call<number>('open', { port, bytes: endlessBytes }))
+    ids.push(await ends.call<number>('open', { port, bytes: endlessBytes, http }))
   }
   return ids
 }
@@ -155,15 +161,29 @@ async function bridgeRate(scene: Scene, extent: Extent): Promise<number> {
 
 export async function tunnelRate(
   scene: Scene,
-  kind: TunnelKind,
+  { kind, http }: Way,
   streams: number,
   extent: Pick<Extent, 'warmUpMs' | 'windowMs'>,
 ): Promise<number> {
   const port = await scene.openTunnel(kind)
-  const ids = await openStreams(scene, port, streams)
+  const ids = await openStreams(scene, port, streams, http)
   const rate = await windowRate(() => countOf(scene, ids), extent)
   await closeStreams(scene, ids)
   return rate
+}
+
+/** Milliseconds of 1 KB requests beside a download, both the same way. */
+export async function besideBulk(
+  scene: Scene,
+  { kind, http }: Way,
+  extent: Pick<Extent, 'warmUpMs' | 'windowMs'>,
+): Promise<readonly number[]> {
+  const port = await scene.openTunnel(kind)
+  const ids = await openStreams(scene, port, 1, http)
+  await pause(extent.warmUpMs)
+  const milliseconds = await latencies({ port, http }, extent.windowMs)
+  await closeStreams(scene, ids)
+  return milliseconds
 }
 
 /** What somebody gets of the first film: the whole of the first two seconds, connection not included. */
@@ -194,6 +214,9 @@ async function bestMessageSize(scene: Scene, extent: Extent): Promise<number> {
   return best.bytes
 }
 
+const counted: Way = { kind: 'counted', http: false }
+const uncounted: Way = { kind: 'uncounted', http: false }
+
 interface Round {
   readonly raw: number
   readonly bridge: number
@@ -217,10 +240,10 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       await restartConsumer()
       const since = performance.now()
       port = await connect()
-      cold.push((await ask(port, since)).firstByteMs)
+      cold.push((await ask({ port }, since)).firstByteMs)
     }
     const warm: number[] = []
-    for (let request = 0; request < 20; request++) warm.push((await ask(port)).firstByteMs)
+    for (let request = 0; request < 20; request++) warm.push((await ask({ port })).firstByteMs)
 
     const bestMessageBytes = await bestMessageSize(scene, extent)
 
@@ -232,10 +255,10 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       const raw = await pipeRate(scene, 'raw', bestMessageBytes, extent)
       await Promise.all([consumer.call('memory'), seeder.call('memory')])
       const bridge = await bridgeRate(scene, extent)
-      const tunnel1 = await tunnelRate(scene, 'counted', 1, extent)
-      const free1 = await tunnelRate(scene, 'uncounted', 1, extent)
-      const tunnel10 = await tunnelRate(scene, 'counted', 10, extent)
-      const free10 = await tunnelRate(scene, 'uncounted', 10, extent)
+      const tunnel1 = await tunnelRate(scene, counted, 1, extent)
+      const free1 = await tunnelRate(scene, uncounted, 1, extent)
+      const tunnel10 = await tunnelRate(scene, counted, 10, extent)
+      const free10 = await tunnelRate(scene, uncounted, 10, extent)
       const now = await Promise.all([consumer.call<number>('memory'), seeder.call<number>('memory')])
       peaks = peaks.map((peak, index) => Math.max(peak, now[index]!))
       const stream = await pipeRate(scene, 'simple-peer', streamPieceBytes, extent)
@@ -245,11 +268,11 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
     }
 
     port = await openTunnel()
-    const alone = latencyOf(await latencies(port, extent.latencyMs))
+    const alone = latencyOf(await latencies({ port }, extent.latencyMs))
     const bulk = await ends.call<number>('open', { port, bytes: endlessBytes })
     await pause(extent.warmUpMs)
     const before = await countOf(scene, [bulk])
-    const besideBulk = latencyOf(await latencies(port, extent.latencyMs))
+    const beside = latencyOf(await latencies({ port }, extent.latencyMs))
     const after = await countOf(scene, [bulk])
     await ends.call('close', [bulk])
 
@@ -274,7 +297,7 @@ export async function measure(options: SceneOptions, extent: Extent): Promise<Re
       coldFirstByteMs: spread(cold),
       warmFirstByteMs: spread(warm),
       alone,
-      besideBulk,
+      besideBulk: beside,
       bulkBesideRequests: (after.bytes - before.bytes) / (after.at - before.at) / 1000,
       consumerPeakBytes: peaks[0]!,
       seederPeakBytes: peaks[1]!,
