@@ -121,7 +121,7 @@ export interface NetworkPort {
   addresses(): readonly string[]
   /**
    * Whether a server answers a STUN binding question over UDP. Asks on subscription, again where nothing comes, emits once within
-   * 1.5 s and completes. Never errors.
+   * a second and completes. Never errors.
    */
   asksUdp$(server: { readonly host: string; readonly port: number }): Observable<boolean>
 }

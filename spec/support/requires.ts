@@ -12,7 +12,6 @@ export {
   findProgram,
   findRedis,
   findStrace,
-  GO_PATH,
   hasChromium,
   hasGoSmux,
   isExecutable,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals'
 import polyfill from 'node-datachannel/polyfill'
-import { firstValueFrom, NEVER, toArray } from 'rxjs'
+import { concat, filter, firstValueFrom, map, NEVER, type Observable, of, toArray } from 'rxjs'
 import type { WebRtcImplementation } from '../../../src/adapters/webrtc/native-connection.js'
 import { nodeDatachannelRtc } from '../../../src/adapters/webrtc/node-datachannel-engine.js'
 import { rtcSides } from '../../compliance/support/rtc-sides.js'
-import type { IceServer } from '../../../src/ports.js'
+import type { IceServer, RtcSignal } from '../../../src/ports.js'
 
 interface Native {
   createDataChannel(label: string, init: object): unknown
@@ -38,6 +38,22 @@ describe('node-datachannel', () => {
     const offer = firstValueFrom(connect$({ initiator: true, iceServers: [], remote$: NEVER }))
     expect(made).toEqual([['data', expect.objectContaining({ maxRetransmits: 65_535 })]])
     await offer
+  })
+
+  it('begins the handshake where it offers, since the side that answers is ready before', async () => {
+    const rtc = nodeDatachannelRtc(polyfill as unknown as WebRtcImplementation, () => ['192.0.2.1'])
+    const descriptionOf = (options: { readonly initiator: boolean; readonly remote$: Observable<RtcSignal> }) =>
+      firstValueFrom(
+        rtc.connect$({ ...options, iceServers: [] }).pipe(
+          filter(event => event.type === 'signal'),
+          map(({ signal }) => signal),
+          filter(signal => signal.type !== 'candidate'),
+        ),
+      )
+    const offer = await descriptionOf({ initiator: true, remote$: NEVER })
+    expect(offer.sdp).toMatch(/^a=setup:active\r?$/m)
+    const answer = await descriptionOf({ initiator: false, remote$: concat(of(offer), NEVER) })
+    expect(answer.sdp).toMatch(/^a=setup:passive\r?$/m)
   })
 
   it('delivers the last message, and the end, of a channel whose connection is reported closed before', async () => {

@@ -1,13 +1,10 @@
 /** The Go program of `spec/interop/go`: building it, and talking to a session of it. */
-import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
-import { runFolder, madeOnce } from '../../support/once.node.js'
-import { findGo, GO_PATH } from '../../support/requires.js'
+import { buildGo } from '../../support/go.node.js'
 
 /** Why a suite that needs it is skipped. */
 export const goReason = 'needs Go and xtaci/smux (Debian: golang-go golang-github-xtaci-smux-dev)'
@@ -21,18 +18,9 @@ export interface GoProgram {
   readonly path: string
 }
 
-/** Builds the program, once for a run, offline, in GOPATH mode with the sources that the system has. */
+/** Builds the program, once for a run, with the sources that the system has. */
 export async function buildGoProgram(): Promise<GoProgram> {
-  const go = findGo()
-  if (go === undefined) throw new Error(goReason)
-  if (runFolder === undefined) throw new Error('the Go program is built in the folder of a run of specs')
-  const offline = { GO111MODULE: 'off', GOPATH: GO_PATH, GOPROXY: 'off', GOTOOLCHAIN: 'local', GOFLAGS: '' }
-  const home = process.env['HOME'] === undefined ? { GOCACHE: join(runFolder, 'go-cache') } : {}
-  const env = { ...process.env, ...home, ...offline }
-  const build = async (path: string): Promise<void> => {
-    await promisify(execFile)(go, ['build', '-o', path, '.'], { cwd: sources, env })
-  }
-  return { path: await madeOnce(runFolder, 'interop', build) }
+  return { path: await buildGo('interop', sources) }
 }
 
 /** What `session` takes; see session.go. */

@@ -24,6 +24,9 @@ export const publicName = 'turn.lab.example'
 
 const publicNetwork = 'public'
 
+/** The lines between routers and the public network, each with a plug at either end: `in-N` and `out-N` of the Nth host. */
+export const linesNetwork = 'lines'
+
 export interface Lab {
   /** What comes before a command so that it runs on that host, or in the public network without one. */
   within(host?: string): readonly string[]
@@ -78,7 +81,9 @@ ip -n ${publicNetwork} link set lo up
 ip -n ${publicNetwork} link add bridge type bridge
 ip -n ${publicNetwork} link set bridge up
 ip -n ${publicNetwork} addr add ${publicAddress}/24 dev bridge
-ip -n ${publicNetwork} addr add ${hubAddress}/32 dev bridge`
+ip -n ${publicNetwork} addr add ${hubAddress}/32 dev bridge
+ip netns add ${linesNetwork}
+ip netns exec ${linesNetwork} sh -c 'echo 1 | tee /proc/sys/net/ipv6/conf/*/disable_ipv6'`
 
 function hostCommands(host: string, nat: Nat, index: number): string {
   const router = `${host}-router`
@@ -93,7 +98,11 @@ ip -n ${host} link set lan up
 ip -n ${router} addr add 10.${index}.0.1/24 dev lan
 ip -n ${router} link set lan up
 ip -n ${host} route add default via 10.${index}.0.1
-ip -n ${router} link add wan type veth peer name to-${index} netns ${publicNetwork}
+ip -n ${router} link add wan type veth peer name in-${index} netns ${linesNetwork}
+ip -n ${linesNetwork} link add out-${index} type veth peer name to-${index} netns ${publicNetwork}
+ip -n ${linesNetwork} link add line-${index} type bridge
+for plug in in out; do ip -n ${linesNetwork} link set $plug-${index} up master line-${index}; done
+ip -n ${linesNetwork} link set line-${index} up
 ip -n ${router} addr add 203.0.113.${10 + index}/24 dev wan
 ip -n ${router} link set wan up
 ip -n ${router} route add ${hubAddress} dev wan

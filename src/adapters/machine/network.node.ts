@@ -6,9 +6,12 @@ import { Observable } from 'rxjs'
 import type { NetworkPort } from '../../ports.js'
 import { bindingRequest, isBindingAnswer, transactionIdBytes } from '../../protocol/signaling/stun.js'
 
-/** When the question is sent, and when it counts as not answered: datagrams get lost. */
-const sendAtMs = [0, 250, 750]
-const giveUpMs = 1_500
+/**
+ * When the question is sent, and when it counts as not answered: datagrams get lost. Whoever connects at once waits for that, so that
+ * the longest round trip which is given a second chance is that of a slow mobile network, 0.4 s.
+ */
+const sendAtMs = [0, 150, 400]
+const giveUpMs = 800
 
 /** Addresses of a name that are asked. */
 const maxAddresses = 4
@@ -28,7 +31,8 @@ export const nodeNetwork: NetworkPort = {
         subscriber.next(answered)
         subscriber.complete()
       }
-      timers.push(setTimeout(answer, giveUpMs, false))
+      // A process that had no turn for that long reads first what has come meanwhile.
+      timers.push(setTimeout(() => setImmediate(answer, false), giveUpMs))
       subscriber.add(() => timers.forEach(timer => clearTimeout(timer)))
       const ask = ({ address, family }: LookupAddress): void => {
         const transactionId = randomBytes(transactionIdBytes)

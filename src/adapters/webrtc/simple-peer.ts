@@ -46,6 +46,12 @@ export interface RtcQuirks {
    * fingerprint; nobody can check what has not been named, and its own checks make the same pairs.
    */
   readonly candidatesAfterAnswer?: boolean
+  /**
+   * Whether the side that offers begins the DTLS handshake, instead of leaving that to the side that answers. Default false. libdatachannel
+   * may leave a handshake alone that began before its own side was ready, until it is repeated after a second, and the side that answers
+   * is usually ready first.
+   */
+  readonly offererBegins?: boolean
   /** Bytes handed over ahead of what has left the channel's buffer. Default 256 KiB. */
   readonly highWaterBytes?: number
   /** How the side that offers opens the channel, besides its label. Default: reliable and ordered, as the standard has it. */
@@ -63,6 +69,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
   const {
     roundTripUnitMs = 1000,
     candidatesAfterAnswer = false,
+    offererBegins = false,
     highWaterBytes = defaultHighWaterBytes,
     channelInit = {},
     greets = false,
@@ -99,7 +106,9 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         const fail = (error: unknown): void => subscriber.error(wrapError('webrtc-failed', error, 'WebRTC'))
         peer.on('signal', data => {
           const signal = fromPeer(data)
-          if (signal !== undefined) gate.local(signal)
+          if (signal === undefined) return
+          const begins = offererBegins && signal.type === 'offer'
+          gate.local(begins ? { ...signal, sdp: signal.sdp.replace('a=setup:actpass', 'a=setup:active') } : signal)
         })
         peer.on('connect', () => {
           if (peer.readableLength > maxEarlyBytes) {

@@ -14,7 +14,7 @@ import {
 import type { RtcPort, RtcSignal } from '../../ports.js'
 import { needsTcpRelay, type UdpReach } from '../../protocol/signaling/udp-reach.js'
 
-/** How long a connection waits for a question that is under way, which takes 1.5 s at the most. */
+/** How long a connection waits for a question that is under way, which takes 0.8 s at the most, and a look-up of names. */
 const patienceMs = 2_000
 
 export interface RtcChoice {
