@@ -56,6 +56,34 @@ describe('signing in', () => {
     expect(nodeCrypto.verify(hub.hubKey, headText(seq, hash), signature)).toBe(true)
   })
 
+  it('takes over from nobody where it is asked to, and says to the owner of the key alone that it is signed in', async () => {
+    const hub = await startHub()
+    const alice = await register(hub, 'alice')
+    const ifFree = { pub_key: alice.pubKey, if_free: true }
+    const first = openSocket(hub, ifFree)
+    const welcomed = next(first, 'authenticated')
+    const [offered, prove] = await next(first, 'challenge')
+    expect(offered).toMatchObject({ if_free: true })
+    prove(answer(alice, offered as Challenge))
+    expect((await welcomed)[0]).toMatchObject({ coins: '100.000000' })
+
+    const second = openSocket(hub, ifFree)
+    const refused = next(second, 'refused')
+    const [challenge, acknowledge] = await next(second, 'challenge')
+    acknowledge(answer(alice, challenge as Challenge))
+    expect((await refused)[0]).toEqual({
+      code: 'session-replaced',
+      message: 'A peer with this key is signed in already.',
+    })
+    expect(first.connected).toBe(true)
+
+    const stranger = openSocket(hub, ifFree)
+    const turnedAway = next(stranger, 'refused')
+    const [asked, reply] = await next(stranger, 'challenge')
+    reply(answer(newAccount('mallory'), asked as Challenge))
+    expect((await turnedAway)[0]).toMatchObject({ code: 'not-authenticated' })
+  })
+
   it('works over polling too', async () => {
     const hub = await startHub()
     const alice = await register(hub, 'alice')

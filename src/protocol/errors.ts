@@ -51,7 +51,7 @@ export const errorCodes = {
   'hub-protocol': 'hub',
   /** The hub did not accept this peer's key. Register again. */
   'not-authenticated': 'hub',
-  /** The same key signed in elsewhere; this session ended and does not come back by itself. */
+  /** The same key signed in elsewhere, or is signed in there; this session ended and does not come back by itself. */
   'session-replaced': 'hub',
   /** A registration was refused: the nickname or the key is taken. Choose another. */
   'registration-refused': 'hub',

@@ -16,9 +16,9 @@ import { type Account, cleanup, description, newAccount, register, startHub } fr
 type EventOf<Type> = Extract<SignalTransportEvent, { type: Type }>
 
 /** Connects, answers challenges, and records everything. Disconnected when the test ends. */
-function connect(hub: Pick<Hub, 'url'>, { pubKey, privKey }: Account) {
+function connect(hub: Pick<Hub, 'url'>, { pubKey, privKey }: Account, options: { readonly ifFree?: boolean } = {}) {
   const event$ = new ReplaySubject<SignalTransportEvent>()
-  const subscription = socketIoTransport(hub.url)
+  const subscription = socketIoTransport(hub.url, options)
     .connect$(pubKey)
     .pipe(
       tap(event => {
@@ -62,6 +62,16 @@ describe('socketIoTransport', () => {
     await connect(hub, alice).first('authenticated')
     await older.first('replaced')
     await expect(lastValueFrom(older.event$)).rejects.toMatchObject({ code: 'hub-unreachable' })
+  })
+
+  it('takes over from nobody where it is to sign in only if the key is free', async () => {
+    const hub = await startHub()
+    const alice = await register(hub, 'alice')
+    const first = connect(hub, alice, { ifFree: true })
+    await first.first('authenticated')
+    const second = connect(hub, alice, { ifFree: true })
+    await expect(lastValueFrom(second.event$)).rejects.toMatchObject({ code: 'session-replaced' })
+    expect(first.event$.closed).toBe(false)
   })
 
   it('errors with hub-unreachable when the hub goes, and so does what is sent then', async () => {
@@ -124,6 +134,18 @@ describe('socketIoTransport', () => {
       const seen = await Promise.all([first('challenge'), first('authenticated'), first('signal')])
       expect(seen.map(({ type }) => type)).toEqual(['challenge', 'authenticated', 'signal'])
       expect(event$.closed).toBe(false)
+    })
+
+    it('gives a hub that would replace the other session no proof of the key', async () => {
+      const answers: unknown[] = []
+      const hub = await hostile(socket => {
+        socket.emit('challenge', { challenge: 'x', hub_key: 'y', signature: 'z' }, (text: unknown) =>
+          answers.push(text),
+        )
+      })
+      const { event$ } = connect(hub, newAccount('alice'), { ifFree: true })
+      await expect(lastValueFrom(event$)).rejects.toMatchObject({ code: 'hub-protocol' })
+      expect(answers).toEqual([])
     })
 
     it('shows its words without control characters', async () => {

@@ -87,8 +87,10 @@ function connectionOf(socket: Socket, url: string, lost: (reason: LighthouseErro
 
 function refusal(url: string, body: unknown): LighthouseError {
   const { code, message } = membersOf(body)
+  const words = `The hub at ${url} refused: ${hubWords(message, 'no reason given')}`
+  if (code === 'session-replaced') return new LighthouseError('session-replaced', words)
   return code === 'not-authenticated'
-    ? new LighthouseError('not-authenticated', `The hub at ${url} refused: ${hubWords(message, 'no reason given')}`)
+    ? new LighthouseError('not-authenticated', words)
     : unreachable(url, hubWords(message, 'it cannot serve this session now'))
 }
 
@@ -98,16 +100,20 @@ function refusal(url: string, body: unknown): LighthouseError {
  * Each subscription is one connection, which does not come back by itself; unsubscribing closes it. Errors with
  * `hub-unreachable` when it cannot be made within 5 s, when it is lost or a signal is not acknowledged within 5 s, with `not-authenticated` when the hub refuses the
  * key. What arrives is passed on unchecked, typed `unknown`; nothing of it is buffered.
+ *
+ * @param options `ifFree`: signs in only where no peer with this key is signed in, and errors with `session-replaced` where one is.
+ * With `hub-protocol` where the hub does not know that.
  */
-export function socketIoTransport(hub: string | URL): SignalTransport {
+export function socketIoTransport(hub: string | URL, options: { readonly ifFree?: boolean } = {}): SignalTransport {
+  const { ifFree = false } = options
   const url = new URL(hub).origin
   return {
     connect$: pubKey =>
       new Observable<SignalTransportEvent>(subscriber => {
-        const options = { maxPayload: maxPacketBytes } // ws knows it, socket.io's types do not
+        const unlisted = { maxPayload: maxPacketBytes } // ws knows it, socket.io's types do not
         const socket = io(url, {
-          ...options,
-          auth: { pub_key: pubKey },
+          ...unlisted,
+          auth: { pub_key: pubKey, ...(ifFree && { if_free: true }) },
           forceNew: true,
           reconnection: false,
           timeout: answerTimeoutMs,
@@ -116,7 +122,11 @@ export function socketIoTransport(hub: string | URL): SignalTransport {
         })
         const connection = connectionOf(socket, url, reason => subscriber.error(reason))
         socket.on('challenge', (body: unknown, acknowledge: unknown) => {
-          const { challenge, hub_key: hubKey, signature } = membersOf(body)
+          const { challenge, hub_key: hubKey, signature, if_free: knowsIfFree } = membersOf(body)
+          if (ifFree && knowsIfFree !== true) {
+            const message = `The hub at ${url} is of an earlier version: it cannot say whether a peer with this key is signed in.`
+            return subscriber.error(new LighthouseError('hub-protocol', message))
+          }
           const respond = (text: string): void => void (typeof acknowledge === 'function' && acknowledge(text))
           subscriber.next({ type: 'challenge', challenge, hubKey, signature, respond })
         })

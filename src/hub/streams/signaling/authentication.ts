@@ -21,13 +21,20 @@ function claimedKey(auth: unknown): string {
   throw notAuthenticated('"auth" must be {pub_key}: base64 of an Ed25519 public key.')
 }
 
+/** Whether the key is to be signed in only where it is not: whoever says so takes over from nobody. */
+export function signsInIfFree(auth: unknown): boolean {
+  return typeof auth === 'object' && auth !== null && (auth as Record<string, unknown>).if_free === true
+}
+
 function challenge$(pubKey: string, socket: HubSocket, context: HubContext): Observable<string> {
   const { crypto, keys, limiters, metrics } = context
   return defer(() => {
     // Made here and held by this subscription alone: it fits this socket, once.
     const challenge = crypto.randomId(challengeBytes)
     const signature = crypto.sign(keys.privKey, hubChallengeText(challenge, pubKey))
-    return socket.challenge$({ challenge, hub_key: keys.pubKey, signature }).pipe(
+    // Who asked for it sees that this hub knows it, before it proves its key.
+    const more = signsInIfFree(socket.auth) ? { if_free: true } : {}
+    return socket.challenge$({ challenge, hub_key: keys.pubKey, signature, ...more }).pipe(
       concatMap(async answer => {
         const proven = typeof answer === 'string' && crypto.verify(pubKey, authText(keys.pubKey, challenge), answer)
         if (!proven) throw notAuthenticated('The signature over the challenge does not verify. Sign it with your key.')

@@ -12,12 +12,12 @@ import {
   takeUntil,
 } from 'rxjs'
 import { formatCoins } from '../../../protocol/coins/amount.js'
-import { isLighthouseError } from '../../../protocol/errors.js'
+import { isLighthouseError, LighthouseError } from '../../../protocol/errors.js'
 import type { Signal } from '../../../protocol/signaling/signal.js'
 import type { BusSession } from '../../ports/bus.js'
 import type { HubSocket } from '../../ports/socket.js'
 import { AnswerAllowance } from '../../protocol/limits/answer-allowance.js'
-import { authenticate$ } from './authentication.js'
+import { authenticate$, signsInIfFree } from './authentication.js'
 import type { HubContext } from './context.js'
 import { signedHead } from '../settlement/ledger-head.js'
 import { settleReceipts$ } from '../settlement/receipt-intake.js'
@@ -55,7 +55,13 @@ function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Obse
       },
       replace: () => replace(socket, context),
     }
-    return from(bus.enter(pubKey, session)).pipe(
+    const entered = async (): Promise<void> => {
+      if (signsInIfFree(socket.auth) && (await bus.isSignedIn(pubKey))) {
+        throw new LighthouseError('session-replaced', 'A peer with this key is signed in already.')
+      }
+      await bus.enter(pubKey, session)
+    }
+    return from(entered()).pipe(
       concatMap(() => welcome$(socket, pubKey, context)),
       concatMap(() => {
         welcomed = true
@@ -66,13 +72,15 @@ function signedIn$(socket: HubSocket, pubKey: string, context: HubContext): Obse
   })
 }
 
+const refusalCodes = ['not-authenticated', 'session-replaced'] as const
+
 function refuse(socket: HubSocket, error: unknown, { metrics, logger }: HubContext): void {
-  const known = isLighthouseError(error, 'not-authenticated', 'hub-unreachable') ? error : undefined
+  const known = isLighthouseError(error, 'not-authenticated', 'hub-unreachable', 'session-replaced') ? error : undefined
   metrics.login('refused')
   if (known === undefined) logger.error({ err: error }, 'a signaling session failed')
   else logger.warn({ code: known.code }, 'a login was refused')
-  // Only `not-authenticated` tells the peer to give up; after anything else it comes back by itself.
-  const code = known?.code === 'not-authenticated' ? known.code : 'unavailable'
+  // Only the first two tell the peer to give up; after anything else it comes back by itself.
+  const code = refusalCodes.find(each => each === known?.code) ?? 'unavailable'
   socket.send('refused', { code, message: known?.message ?? 'The hub cannot serve this session now. Try again.' })
   socket.close()
 }
