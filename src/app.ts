@@ -5,10 +5,8 @@ import {
   BehaviorSubject,
   connectable,
   defer,
-  filter,
   finalize,
   from,
-  map,
   merge,
   Observable,
   of,
@@ -30,11 +28,12 @@ import { type Engines, loadEngines } from './adapters/webrtc/load.node.js'
 import { type Environment, environmentOf, type Peer, type PeerOptions } from './peer-options.js'
 import { verifyPeerOptions } from './peer-options-rules.js'
 import type { ReceiptStore } from './ports/receipts.js'
-import { explained, unpayable } from './streams/coins/payable.js'
+import { consumption, unpayable } from './streams/coins/payable.js'
 import { createPayments } from './streams/coins/payments.js'
 import { statementAudit$ } from './streams/ledger/statement-audit.js'
 import { createDefects } from './streams/peer/defects.js'
 import { toPeerEvents } from './streams/peer/peer-event.js'
+import { peerFacts$ } from './streams/peer/facts.js'
 import { connectedKey, initialPeerState, recordState$, viewsOf } from './streams/peer/peer-state.js'
 import { createPeerStats$ } from './streams/peer/peer-stats.js'
 import { createRequests } from './streams/peer/requests.js'
@@ -42,18 +41,17 @@ import { createSites } from './streams/peer/sites.js'
 import { createSubscriptionCount } from './streams/peer/subscription-count.js'
 import { type Dial, openShare$ } from './streams/serving/open-share.js'
 import { seeding$ } from './streams/serving/seeding.js'
-import type { ConnectionOptions } from './streams/signaling/connection.js'
-import { createConnections } from './streams/signaling/connections.js'
+import { createConnections, signalsOf } from './streams/signaling/connections.js'
 import { createReachability } from './streams/signaling/reachability.js'
-import { chosenRtc } from './streams/signaling/rtc-choice.js'
 import { type HubConnection, signaling$ } from './streams/signaling/signaling.js'
+import { throughHub } from './streams/signaling/through-hub.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
 import { beforeEnd } from './streams/before-end.js'
 import { usingValue$ } from './streams/using-value.js'
 
 /** One running peer: the pieces put together, for one subscription. */
 function run$(environment: Environment, { overTcp, missing }: Engines, store: ReceiptStore): Observable<Peer> {
-  const { identity, ports, rtc, hub, crypto, controlToken, allowedHosts, scheduler, clock } = environment
+  const { identity, ports, hub, crypto, controlToken, allowedHosts, scheduler, clock } = environment
   const { nickname, pubKey } = identity
   const { counted, current: subscriptions } = createSubscriptionCount()
   const defects = createDefects()
@@ -67,32 +65,29 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
   const hubAccess = { hubConnection$, hubState$: views.state$, wanted$: new Subject<void>() }
   const signaling = connectable(signaling$({ ...environment, ...hubAccess, random: Math.random }).pipe(counted()))
-  const signal$ = signaling.pipe(
-    filter(event => event.type === 'signal'),
-    map(({ signal }) => signal),
-  )
+  const signal$ = signalsOf(signaling)
   const kept = { identity, crypto, store }
   const limits = environment.spending
   const payments = createPayments({ ...kept, limits, hubConnection$, hubEvent$: signaling, hub, scheduler })
   const audit$ = statementAudit$({ ...kept, hubConnection$, signal$, settled$: payments.settled$ })
   const reachability = createReachability({ ...environment, hubConnection$ })
-  const through = (hubConnection: HubConnection): ConnectionOptions => ({
+  const through = throughHub({
     ...environment,
-    rtc: overTcp === undefined ? rtc : chosenRtc({ usual: rtc, overTcp, udp$: reachability.udp$, scheduler }),
-    hubConnection,
+    overTcp,
+    reachability,
     signal$,
-    head: () => store.newestHead(hubConnection.hubKey),
+    newestHead: hubKey => store.newestHead(hubKey),
     objection: other => unpayable(payments, other),
-    udp: reachability.udp,
   })
   const connections = createConnections({ ...hubAccess, through, signal$, scheduler })
   const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })
   const proxyPort$ = new ReplaySubject<number>(1)
+  const payment = consumption(payments)
   const tunnels = createTunnels({
     offer$: name => connections.offer$(name).pipe(counted()),
     listen$: entrance({ proxyPort$, allowedHosts, sites }).listen$,
     ports: ports.tunnels,
-    payment: session => explained(payments.consume(session), () => unpayable(payments)),
+    payment,
     clock,
     scheduler,
   })
@@ -103,12 +98,14 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   })
 
   const common = { identity, state: () => state$.value, clock, scheduler }
-  const { connect$, forgive$, balance$ } = createRequests({ ...common, hub, payments, connections, tunnels, defects })
+  const requests = createRequests({ ...common, hub, payments, payment, connections, tunnels, defects })
+  const { connect$, forgive$ } = requests
   const watched = { ...common, subscriptions, figures: processFigures }
   const stats$ = createPeerStats$(watched).pipe(takeUntil(over$), counted())
   const shown = { identity: { nickname, pubKey }, controlToken, stats$, connect$, forgive$ }
-  const { carry } = tunnels
-  const backend = { ...shown, balance$, carry, sites, allowedHosts, requestStop: () => stop$.next() }
+  const facts$ = peerFacts$(environment, views.state$, () => hubConnection$.value?.iceServers ?? [])
+  const forProxy = { ...requests, carry: tunnels.carry, facts$, sites, allowedHosts }
+  const backend = { ...shown, ...forProxy, requestStop: () => stop$.next() }
 
   /** The peer, once its listeners are open. */
   const peer$ = (addresses: Peer['addresses'], dial: Dial | undefined): Observable<Peer> => {

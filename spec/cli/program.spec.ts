@@ -55,7 +55,7 @@ describe('the command line', () => {
     expect(io.err()).toContain('Exit codes:')
   })
 
-  it.each(['demo', 'hub', 'register', 'up', 'status', 'coins', 'get', 'forgive', 'ledger', 'stop'])(
+  it.each(['demo', 'hub', 'register', 'up', 'doctor', 'status', 'coins', 'get', 'forgive', 'ledger', 'stop'])(
     'teaches %s',
     async name => {
       const io = fakeIo(temporary())

@@ -6,6 +6,7 @@ import { BehaviorSubject, defer, NEVER, Observable, of, type Subscription, tap }
 import { nodeTcp } from '../../src/adapters/tcp/tcp.node.js'
 import { proxyServer$ } from '../../src/adapters/proxy/server.express.js'
 import type { ByteSocket } from '../../src/ports.js'
+import type { PeerFacts, ProbeEvent } from '../../src/protocol/doctor/probe.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
@@ -105,6 +106,9 @@ export class FakeBackend implements ProxyBackend {
       return this.owed$
     })
   }
+
+  facts$: Observable<PeerFacts> = NEVER
+  probe$: (nickname: string) => Observable<ProbeEvent> = () => NEVER
 
   requestStop(): void {
     this.stopped += 1

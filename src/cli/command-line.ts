@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import { coinsCommand } from './commands/coins.js'
 import { type Context, createContext } from './commands/context.js'
 import { type DemoValues, demoCommand } from './commands/demo.js'
+import { type DoctorValues, doctorCommand } from './commands/doctor.js'
 import {
   ledgerExportCommand,
   type LedgerExportValues,
@@ -39,6 +40,8 @@ import {
   parseInviteCount,
   parsePort,
   parseTrustProxy,
+  relayOnlyOption,
+  shareOption,
   readEnvironment,
 } from './options.js'
 
@@ -148,14 +151,8 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
     .addOption(option('--invite <code>', 'invitation code, if the hub requires one', 'LIGHTHOUSE_INVITE'))
   add<UpValues>('up', 'sign in, open the listeners and run until Ctrl-C', upCommand)
-    .addOption(option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE'))
-    .addOption(
-      option(
-        '--relay-only',
-        'connect through TURN only, so that peers do not learn your address',
-        'LIGHTHOUSE_RELAY_ONLY',
-      ),
-    )
+    .addOption(shareOption())
+    .addOption(relayOnlyOption())
     .addOption(
       option(
         '--allow-host <name>',
@@ -176,6 +173,11 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     .addOption(acceptNewOption('earlier receipts'))
     .addOption(option('--max-peer <coins>', 'most that one peer may cost, ever', 'LIGHTHOUSE_MAX_PEER', parseSpending))
     .addOption(option('--no-open', 'do not open the dashboard in a browser', 'LIGHTHOUSE_NO_OPEN'))
+    .addOption(engineOption())
+  add<DoctorValues>('doctor', 'check what works and what does not, and say what to do', doctorCommand)
+    .argument('[nickname]', 'somebody to connect to, phase by phase')
+    .addOption(shareOption())
+    .addOption(relayOnlyOption())
     .addOption(engineOption())
   add('status', 'show what the running peer does', statusCommand)
   add('coins', 'show the coins of the running peer', coinsCommand)

@@ -60,6 +60,18 @@ Examples:
   $ lighthouse-peer up --share ~/Films --no-open
   $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service on this machine instead of a folder
   $ lighthouse-peer up --json --port-base 0   for programs: the addresses first, then one line for each event`,
+  doctor: `
+Examples:
+  $ lighthouse-peer doctor                  hub, clock, STUN, TURN, router, ports, folder, disk: each with what to do
+  $ lighthouse-peer doctor bob              and each phase of a connection to bob, with its time
+  $ lighthouse-peer doctor --json | jq '.doctor.checks[] | select(.status == "fail")'
+
+If your peer is running, the doctor uses it; if not, it signs in for a moment, and leaves the session of a peer elsewhere that
+has the same key alone. It takes 20 s at the most, with NICK another 25. The connection to NICK costs the bytes of one answer
+without a body. --share, --engine and --port-base are what you would pass to up.
+
+Exit codes: 0 everything works, warnings included; else 7, 3, 4, 6 or 5 by the most serious failure, or 1 if it is only of
+this machine or network.`,
   status: `
 Examples:
   $ lighthouse-peer status

@@ -1,5 +1,6 @@
 import type { Observable } from 'rxjs'
 import type { RtcName } from '../adapters/webrtc/load.node.js'
+import type { DoctorParts } from './doctor/doctor-parts.js'
 import type { createPeer$, portBlock } from '../index.js'
 import type { createHub$, createInvites$ } from '../hub/app.js'
 import type { CryptoPort, HubClient, RtcPort } from '../ports.js'
@@ -29,6 +30,7 @@ export interface Parts {
   peer(): Promise<{ readonly createPeer$: typeof createPeer$; readonly portBlock: typeof portBlock }>
   hub(): Promise<{ readonly createHub$: typeof createHub$; readonly createInvites$: typeof createInvites$ }>
   loadRtc(name: RtcName): Promise<RtcPort>
+  doctor(): Promise<DoctorParts>
 }
 
 /** A question for the person at the terminal. */

@@ -196,6 +196,14 @@ export const databaseOption = (): Option =>
 export const acceptNewOption = (what: string): Option =>
   option('--accept-new', `start anew although ${what} cannot be found`, 'LIGHTHOUSE_ACCEPT_NEW')
 
+/** `--share`. */
+export const shareOption = (): Option =>
+  option('--share <what>', 'a folder, or host:port (default: ./data)', 'LIGHTHOUSE_SHARE')
+
+/** `--relay-only`. */
+export const relayOnlyOption = (): Option =>
+  option('--relay-only', 'connect through TURN only, so that peers do not learn your address', 'LIGHTHOUSE_RELAY_ONLY')
+
 /** `--engine`. */
 export const engineOption = (): Option =>
   option('--engine <name>', 'WebRTC implementation (default: auto)', 'LIGHTHOUSE_ENGINE').choices(engineNames)

@@ -21,10 +21,15 @@ export interface Output {
   /** Prints what went wrong and what to do next; returns the exit code. */
   fail(failure: Failure): ExitCode
   bold(text: string): string
+  /** Text for stdout in a style, where there are colours. */
+  paint(style: Style, text: string): string
 }
 
+/** How text can be shown on a terminal. */
+export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
+
 /** Colours only on a terminal whose user has not declined them (no-color.org). */
-function painter(io: Io, sink: Sink): (style: 'bold' | 'dim' | 'red', text: string) => string {
+function painter(io: Io, sink: Sink): (style: Style, text: string) => string {
   const wanted = sink.isTTY && (io.env.NO_COLOR ?? '') === '' && io.env.TERM !== 'dumb'
   return (style, text) => (wanted ? styleText(style, text, { validateStream: false }) : text)
 }
@@ -51,5 +56,6 @@ export function createOutput(io: Io, json: boolean): Output {
       return exitCodeOf(code)
     },
     bold: text => onOut('bold', text),
+    paint: onOut,
   }
 }

@@ -11,4 +11,7 @@ export const realParts: Parts = {
   async loadRtc(name) {
     return (await import('../adapters/webrtc/load.node.js')).loadRtc(name)
   },
+  async doctor() {
+    return (await import('./doctor/doctor-parts.js')).realDoctorParts
+  },
 }

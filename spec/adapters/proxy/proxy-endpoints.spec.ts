@@ -207,64 +207,6 @@ describe('GET /events', () => {
   })
 })
 
-describe('POST /control/stop', () => {
-  it('stops the peer with the token', async () => {
-    const { status } = await ask(proxy.port, '/control/stop', {
-      method: 'POST',
-      headers: { 'x-lighthouse-token': token },
-    })
-    expect(status).toBe(202)
-    expect(peer.stopped).toBe(1)
-  })
-
-  it.each([undefined, '', 'wrong', `${token}x`])('refuses the token %j', async presented => {
-    const headers: Record<string, string> = presented === undefined ? {} : { 'x-lighthouse-token': presented }
-    const { status, body } = await ask(proxy.port, '/control/stop', { method: 'POST', headers })
-    expect(status).toBe(403)
-    expect(JSON.parse(body).next).toContain('lighthouse-peer')
-    expect(peer.stopped).toBe(0)
-  })
-
-  it('refuses a doubled token', async () => {
-    const answer = await exchange(
-      proxy.port,
-      `POST /control/stop HTTP/1.1\r\nHost: 127.0.0.1:${proxy.port}\r\nConnection: close\r\n` +
-        `X-Lighthouse-Token: ${token}\r\nX-Lighthouse-Token: ${token}\r\n\r\n`,
-    )
-    expect(answer).toMatch(/^HTTP\/1.1 403/)
-  })
-
-  it('is no GET', async () => {
-    const { status, headers } = await ask(proxy.port, '/control/stop')
-    expect([status, headers.allow]).toEqual([405, 'POST'])
-  })
-})
-
-describe('POST /control/forgive/NICK', () => {
-  const post = (path: string, headers: Record<string, string> = { 'x-lighthouse-token': token }) =>
-    ask(proxy.port, path, { method: 'POST', headers })
-
-  it('asks nothing more, and says how much that was', async () => {
-    const { status, headers, body } = await post('/control/forgive/bob')
-    expect([status, headers['cache-control']]).toEqual([200, 'no-store'])
-    expect(JSON.parse(body)).toEqual({ nickname: 'bob', coins: '0.350000', bytes: 350_000 })
-    expect(peer.forgiven).toEqual(['bob'])
-  })
-
-  it('says why it cannot', async () => {
-    peer.owed$ = throwError(() => new LighthouseError('unknown-nickname', 'nobody has the nickname "bob"'))
-    const { status, body } = await post('/control/forgive/bob')
-    expect([status, JSON.parse(body).code]).toEqual([404, 'unknown-nickname'])
-  })
-
-  it('is for who has the token, and no GET', async () => {
-    expect((await post('/control/forgive/bob', { 'x-lighthouse-token': 'wrong' })).status).toBe(403)
-    expect((await ask(proxy.port, '/control/forgive/bob')).status).toBe(405)
-    expect((await post('/control/forgive/')).status).toBe(404)
-    expect(peer.forgiven).toEqual([])
-  })
-})
-
 describe('other requests', () => {
   it.each(['/nothing', '/metrics', '/Coins', '/coins/', '/proxyx/bob/', '//evil.example/'])(
     '%s is 404 with a next step',

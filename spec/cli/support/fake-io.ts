@@ -28,6 +28,7 @@ export const noParts: Parts = {
   peer: unexpected('a peer'),
   hub: unexpected('a hub'),
   loadRtc: unexpected('WebRTC'),
+  doctor: unexpected('a doctor'),
 }
 
 /** A process in `cwd` with an empty environment and no terminal, unless the spec says otherwise. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { firstValueFrom, of, throwError } from 'rxjs'
+import { firstValueFrom, NEVER, of, throwError } from 'rxjs'
 import { unknownWallet } from '../../../src/protocol/coins/wallet.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { createDefects } from '../../../src/streams/peer/defects.js'
@@ -32,7 +32,13 @@ function world(changes: Partial<RequestsOptions> = {}) {
         asked.push(`key of ${nickname}`)
         return of(`key of ${nickname}`)
       },
+      offer$: nickname => {
+        asked.push(`offer to ${nickname}`)
+        return of({ type: 'closed', reason: new LighthouseError('peer-offline', 'away') } as const)
+      },
     },
+    payment: () => ({ follow: event$ => event$ }),
+    clock: virtualTime().clock,
     tunnels: {
       connect$: nickname => {
         asked.push(`connect ${nickname}`)
@@ -77,12 +83,20 @@ describe('createRequests', () => {
     expect(asked).toEqual([])
   })
 
+  it('tries a connection to see whether it can be made, with the same checks before it', async () => {
+    const { asked, requests } = world()
+    await expect(firstValueFrom(requests.probe$('alice'))).rejects.toMatchObject({ code: 'own-nickname' })
+    expect(asked).toEqual([])
+    expect(await firstValueFrom(requests.probe$('bob'))).toMatchObject({ type: 'failed', code: 'peer-offline' })
+    expect(asked.at(-1)).toBe('offer to bob')
+  })
+
   it('writes off what a nickname owes by its key, and reports what fails unexpectedly', async () => {
     expect(await firstValueFrom(world().requests.forgive$('bob'))).toBe('key of bob'.length)
     const defects = createDefects()
     const reports: unknown[] = []
     defects.report$.subscribe(report => reports.push(report))
-    const broken = { keyOf$: () => throwError(() => new TypeError('x')) }
+    const broken = { keyOf$: () => throwError(() => new TypeError('x')), offer$: () => NEVER }
     const { requests } = world({ connections: broken, defects })
     await expect(firstValueFrom(requests.forgive$('bob'))).rejects.toMatchObject({ code: 'internal' })
     expect(reports).toHaveLength(1)

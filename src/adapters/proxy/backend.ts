@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs'
+import type { PeerFacts, ProbeEvent } from '../../protocol/doctor/probe.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import type { ByteSocket, Sites } from '../../ports.js'
 import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
@@ -6,7 +7,7 @@ import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {
   readonly identity: { readonly nickname: string; readonly pubKey: string }
-  /** A client that presents it may stop the peer and write off debts. */
+  /** A client that presents it may stop the peer, write off debts and see what it was given. */
   readonly controlToken: string
   /** Newest first, then once a second while subscribed. */
   readonly stats$: Observable<PeerStats>
@@ -22,6 +23,10 @@ export interface ProxyBackend {
   balance$(): Observable<Balance>
   /** Writes off what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
   forgive$(nickname: string): Observable<number>
+  /** What it has been given, once: as soon as its sign-in is decided, within 4 s. */
+  readonly facts$: Observable<PeerFacts>
+  /** Connects to that peer anew to see whether it can. A failure on the way is the last event; errors are LighthouseErrors. */
+  probe$(nickname: string): Observable<ProbeEvent>
   /** A client with the control token asks the peer to stop. */
   requestStop(): void
 }

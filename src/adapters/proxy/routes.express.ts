@@ -2,7 +2,7 @@
  * What the proxy answers: the dashboard, its control endpoints, and everything under the peers' mounts.
  */
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
-import { defer, fromEvent, merge, type Observable, take, takeUntil } from 'rxjs'
+import { defer, type Observable } from 'rxjs'
 import { preferredType } from '../http/negotiation.js'
 import { formatCoins } from '../../protocol/coins/amount.js'
 import { judgeRequest, withAllowed } from '../../protocol/http/guard.js'
@@ -15,10 +15,9 @@ import { confirmPage, guard, securityHeaders } from '../http/guard.express.js'
 import { contentSecurityPolicy } from '../http/page.node.js'
 import { type Problem, sendProblem } from '../http/problem.node.js'
 import type { ProxyBackend } from './backend.js'
+import { answerWith, peerControls, methodNotAllowed } from './control.express.js'
 import { peerRequests } from './peer.node.js'
-import { isToken } from './token.node.js'
 import { sitePages } from './site-page.express.js'
-import { sendFailure } from './proxy-problem.node.js'
 
 /** What the routes need. */
 export interface ProxyRoutesOptions {
@@ -40,13 +39,6 @@ export const notFound: Problem = {
   link: { href: '/', text: 'Dashboard' },
 }
 
-const wrongToken: Problem = {
-  status: 403,
-  title: 'The control token is missing or wrong',
-  detail: 'Only a program that knows the token of this run may control the peer.',
-  next: 'Use the command "lighthouse-peer" in the home directory of this peer.',
-}
-
 const broken: Problem = {
   status: 500,
   title: 'Internal error',
@@ -59,19 +51,6 @@ const unreadableTarget: Problem = {
   title: 'This address cannot be read',
   detail: 'It has a character that must be percent-encoded.',
   next: 'Encode spaces and control characters, as in %20.',
-}
-
-/** Answers a method that a route does not have. */
-function methodNotAllowed(allow: string): RequestHandler {
-  return (req, res) => {
-    res.setHeader('Allow', allow)
-    sendProblem(req, res, {
-      status: 405,
-      title: `${req.method} is not allowed here`,
-      detail: `Allowed: ${allow}.`,
-      next: `Use ${allow.split(',')[0]!}.`,
-    })
-  }
 }
 
 function confirmPeer(req: Request): Problem {
@@ -114,15 +93,6 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
   const get = (path: string, handler: RequestHandler): void => {
     app.route(path).get(handler).all(methodNotAllowed('GET, HEAD'))
   }
-  /** Asks once, and answers with the first value or with the failure. */
-  const answerWith = <T>(value$: () => Observable<T>, answer: (value: T, req: Request, res: Response) => void) =>
-    ((req, res) => {
-      res.setHeader('Cache-Control', 'no-store')
-      defer(value$)
-        .pipe(take(1), takeUntil(merge(stop$, fromEvent(res, 'close'))))
-        .subscribe({ next: value => answer(value, req, res), error: error => sendFailure(req, res, error) })
-    }) satisfies RequestHandler
-
   for (const asset of dashboardAssets({ ...peer.identity, dataUrl })) {
     get(asset.path, (_req, res) => {
       if (asset.policy !== undefined) res.setHeader('Content-Security-Policy', contentSecurityPolicy(asset.policy))
@@ -142,6 +112,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
         } else if (asOfMs === undefined) res.json({ coins, bytes })
         else res.json({ coins, bytes, hub: 'away', asOf: new Date(asOfMs).toISOString() })
       },
+      stop$,
     ),
   )
   get(
@@ -154,6 +125,7 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
           res.json(stats)
         } else res.type('text/plain').send(`${statsLine(stats)}\n`)
       },
+      stop$,
     ),
   )
   get(
@@ -164,26 +136,8 @@ export function proxyRoutes({ peer, dataUrl, hosts, stop$ }: ProxyRoutesOptions)
     ),
   )
 
-  const control = (path: string, handler: RequestHandler): void => {
-    const onlyWithToken: RequestHandler = (req, res, next) => {
-      if (isToken(req.get('x-lighthouse-token'), peer.controlToken)) next()
-      else sendProblem(req, res, wrongToken)
-    }
-    app.route(path).post(onlyWithToken, handler).all(methodNotAllowed('POST'))
-  }
   sitePages(app, peer.sites)
-  control('/control/stop', (_req, res) => {
-    // After the answer is out, since stopping closes the connection that carries it.
-    res.once('close', () => peer.requestStop())
-    res.status(202).json({ stopping: true })
-  })
-  control('/control/forgive/:nickname', (req, res) => {
-    const { nickname } = req.params
-    answerWith(
-      () => peer.forgive$(String(nickname)),
-      (bytes, _req, answer) => answer.json({ nickname, coins: formatCoins(bytes), bytes }),
-    )(req, res)
-  })
+  peerControls(app, peer, stop$)
 
   app.use((req: Request, res: Response) => {
     const mounted = /^\/(?:proxy|inline)(?:[/?]|$)/.test(req.originalUrl)

@@ -2,7 +2,7 @@ import { catchError, defer, map, type Observable, of } from 'rxjs'
 import { bytesPerCoin, formatCoins } from '../../protocol/coins/amount.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Payments } from './payments.js'
-import type { SessionPayment } from './session-payment.js'
+import type { PayableSession, SessionPayment } from './session-payment.js'
 
 /**
  * Why nothing new can be paid for, as far as is known; for one seeder where its key is given. Undefined while the balance is
@@ -51,7 +51,7 @@ export function payable$(
  *
  * @param objection why nothing can be paid for now.
  */
-export function explained(payment: SessionPayment, objection: () => LighthouseError | undefined): SessionPayment {
+function explained(payment: SessionPayment, objection: () => LighthouseError | undefined): SessionPayment {
   const explain = (reason: LighthouseError): LighthouseError => {
     const known = payment.explain?.(reason) ?? reason
     if (known.code !== 'channel-closed') return known
@@ -70,4 +70,11 @@ export function explained(payment: SessionPayment, objection: () => LighthouseEr
       }),
     )
   return { ...payment, explain, follow }
+}
+
+/** How sessions are paid for on which this peer consumes. A reason that has to do with its own coins is named. */
+export function consumption(
+  payments: Pick<Payments, 'consume' | 'stop' | 'wallet'>,
+): (session: PayableSession) => SessionPayment {
+  return session => explained(payments.consume(session), () => unpayable(payments))
 }

@@ -1,5 +1,6 @@
-import { defer, map, mergeMap, type Observable, type SchedulerLike } from 'rxjs'
+import { defer, map, mergeMap, type Observable } from 'rxjs'
 import type { HubClient } from '../../ports.js'
+import type { ProbeEvent } from '../../protocol/doctor/probe.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import { assertNickname } from '../../protocol/peer/nickname.js'
@@ -7,6 +8,7 @@ import type { Balance } from '../../protocol/peer/stats.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import { payable$ } from '../coins/payable.js'
 import type { Payments } from '../coins/payments.js'
+import { type ProbeOptions, probePeer$ } from '../doctor/probe-peer.js'
 import type { Connections } from '../signaling/connections.js'
 import type { Tunnels } from '../tunnels/tunnels.js'
 import { askBalance$, balanceOrLast$ } from './balance.js'
@@ -19,19 +21,20 @@ export interface Requests {
   readonly connect$: (nickname: string) => Observable<Tunnel>
   /** Writes off what the peer of that nickname owes. Emits how many bytes that was. */
   readonly forgive$: (nickname: string) => Observable<number>
+  /** Connects to the peer of that nickname anew, to see whether it can. */
+  readonly probe$: (nickname: string) => Observable<ProbeEvent>
   /** The wallet: the hub's answer, or the last one known while the hub is away. */
   readonly balance$: () => Observable<Balance>
 }
 
-export interface RequestsOptions {
+export interface RequestsOptions extends Omit<ProbeOptions, 'offer$'> {
   readonly identity: Identity
   readonly hub: Pick<HubClient, 'balance$'>
   readonly payments: Pick<Payments, 'forgive' | 'lookUp$' | 'stop' | 'wallet'>
-  readonly connections: Pick<Connections, 'keyOf$'>
+  readonly connections: Pick<Connections, 'keyOf$' | 'offer$'>
   readonly tunnels: Pick<Tunnels, 'connect$'>
   readonly state: () => PeerState
   readonly defects: Pick<Defects, 'reported'>
-  readonly scheduler: SchedulerLike
 }
 
 export function createRequests(options: RequestsOptions): Requests {
@@ -44,11 +47,11 @@ export function createRequests(options: RequestsOptions): Requests {
         throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
       return work$()
     }).pipe(defects.reported())
+  const withPayable$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
+    withOther$(nickname, () => payable$(payments, wallet$, connectedKey(state(), nickname)).pipe(mergeMap(work$)))
   return {
-    connect$: nickname =>
-      withOther$(nickname, () =>
-        payable$(payments, wallet$, connectedKey(state(), nickname)).pipe(mergeMap(() => tunnels.connect$(nickname))),
-      ),
+    connect$: nickname => withPayable$(nickname, () => tunnels.connect$(nickname)),
+    probe$: nickname => withPayable$(nickname, () => probePeer$({ ...options, offer$: connections.offer$ }, nickname)),
     forgive$: nickname =>
       withOther$(nickname, () => connections.keyOf$(nickname).pipe(map(key => payments.forgive(key)))),
     balance$: () => balanceOrLast$(wallet$, () => payments.wallet, scheduler).pipe(defects.reported()),

@@ -3,7 +3,15 @@ import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
 import { answerConnection$, type ConnectionEvent, type ConnectionOptions, offerConnection$ } from './connection.js'
 import { keyOf$ } from './key-of.js'
-import { type HubAccess, type HubConnection, signedIn$ } from './signaling.js'
+import { type HubAccess, type HubConnection, signedIn$, type SignalingEvent } from './signaling.js'
+
+/** The signals for this peer among what happens at its hub. */
+export function signalsOf(event$: Observable<SignalingEvent>): Observable<Signal> {
+  return event$.pipe(
+    filter(event => event.type === 'signal'),
+    map(({ signal }) => signal),
+  )
+}
 
 export interface ConnectionsOptions extends HubAccess {
   /** What a connection through that hub needs. */
