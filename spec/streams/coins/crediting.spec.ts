@@ -17,11 +17,11 @@ const window = 1_000_000
 
 function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = virtualTime()) {
   const crypto = playCrypto()
-  const signedIn$ = new BehaviorSubject(true)
+  const settles$ = new BehaviorSubject(true)
   const failures: LighthouseError[] = []
   const event$ = new Subject<PaymentEvent>()
   const credits = new Credits({ store, event$, clock: time.scheduler })
-  const options = { identity: identityOf(self), crypto, store, credits, signedIn$, event$, scheduler: time.scheduler }
+  const options = { identity: identityOf(self), crypto, store, credits, settles$, event$, scheduler: time.scheduler }
   const late: SignedReceipt[] = []
   event$.subscribe(event => {
     if (event.type === 'receipt') late.push(event.receipt)
@@ -78,7 +78,7 @@ function world(store: ReceiptStore = memoryReceipts(self), time: VirtualTime = v
       codes: () => errors.map(({ code }) => code),
     }
   }
-  return { time, crypto, store, signedIn$, failures, late, credits, event$, options, serve }
+  return { time, crypto, store, settles$, failures, late, credits, event$, options, serve }
 }
 
 describe('crediting', () => {
@@ -235,13 +235,13 @@ describe('crediting', () => {
     })
 
     it('is nobody while this peer is not signed in; the time starts anew with the sign-in', () => {
-      const { serve, time, signedIn$ } = world()
+      const { serve, time, settles$ } = world()
       const session = serve('one')
       session.exhaust()
       time.advance(19_000)
-      signedIn$.next(false)
+      settles$.next(false)
       time.advance(3_600_000)
-      signedIn$.next(true)
+      settles$.next(true)
       time.advance(19_999)
       expect(session.codes()).toEqual([])
       time.advance(1)
@@ -460,14 +460,14 @@ describe('crediting', () => {
   })
 
   it('lets everything go when it is unsubscribed from', () => {
-    const { serve, time, signedIn$, late } = world()
+    const { serve, time, settles$, late } = world()
     const session = serve('one')
     session.exhaust()
     session.sign(500)
     time.advance(60)
     session.sign(600)
     session.end()
-    expect([session.report$.observed, signedIn$.observed, time.pending()]).toEqual([false, false, 0])
+    expect([session.report$.observed, settles$.observed, time.pending()]).toEqual([false, false, 0])
     expect(late.map(({ bytes }) => bytes)).toEqual([600])
   })
 

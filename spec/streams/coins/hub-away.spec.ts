@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals'
 import { formatCoins } from '../../../src/protocol/coins/amount.js'
 import { sessionOf } from '../../support/receipts.js'
-import { coinPeer, signedSettlement } from '../support/coins.js'
+import { coinPeer, type PlayHub, signedSettlement } from '../support/coins.js'
 import { connect, consumer, type PaidConnection, type PayingPeers, peers, seeder } from '../support/paying-peers.js'
 
 const megabyte = 1_000_000
@@ -96,14 +96,14 @@ describe('while the hub is away', () => {
     expect(hub.given.every(({ by }) => by === seeder)).toBe(true)
   })
 
-  it('and when it is back, but cannot settle for some seconds yet, the film goes on', () => {
+  it('and when it is back, but settles only some seconds later, the film goes on', () => {
     const world = peers(1_000 * megabyte)
     paidBefore(world, 100 * megabyte)
     const { time, hub, here, there } = world
     const connection = connect(world, 'one')
     for (const peer of [here, there]) peer.signOut()
     expect(play(world, connection, 20)).toBe(0)
-    hub.refuseWith = 'unavailable'
+    hub.refuseWith = 'rate-limited'
     for (const peer of [here, there]) peer.signIn()
     expect(play(world, connection, 9)).toBe(0)
     // For good it does not: then only the window counts again.
@@ -116,19 +116,45 @@ describe('while the hub is away', () => {
     expect(hub.moved).toBeGreaterThan(32 * megabyte)
   })
 
-  it('a held seeder goes on as soon as it notices that it is signed out itself', () => {
+  it.each([
+    ['hangs, or a network took it away', (hub: PlayHub, on: boolean) => (hub.hung = on)],
+    ['says that it cannot settle', (hub: PlayHub, on: boolean) => (hub.refuseWith = on ? 'unavailable' : undefined)],
+  ])('means as well: it %s', (_how, fail) => {
     const world = peers(1_000 * megabyte)
     paidBefore(world, 100 * megabyte)
-    const { hub, here, there } = world
+    const { time, hub, here, there } = world
+    time.advance(10_000)
     const connection = connect(world, 'one')
-    // Takes receipts and never answers.
-    hub.refuseWith = 'unavailable'
-    // Longer ago than it counts receipts after a sign-in.
-    play(world, connection, 1)
-    world.time.advance(10_000)
-    expect(play(world, connection, 12)).toBeGreaterThan(0)
+    expect(play(world, connection, 3)).toBe(0)
+    fail(hub, true)
+    expect(play(world, connection, 60)).toBe(0)
+    fail(hub, false)
+    // At the latest the end of the connection shows what the hub does, and its pings; the questions on their way are lost.
     for (const peer of [here, there]) peer.signOut()
-    expect(play(world, connection, 12)).toBeLessThan(2)
+    for (const peer of [here, there]) peer.signIn()
+    expect(play(world, connection, 15)).toBe(0)
+    time.advance(3_000)
+    expect(hub.moved).toBe(78 * megabyte)
+    expect(connection.server.errors).toEqual([])
+  })
+
+  it('nobody is unpaid while the hub hangs, and who does not sign is when it answers again', () => {
+    const world = peers(1_000 * megabyte)
+    const { time, hub, here, there } = world
+    time.advance(10_000)
+    const connection = connect(world, 'one')
+    hub.hung = true
+    connection.fetch(5 * megabyte).run(60_000)
+    expect(connection.server.errors).toEqual([])
+    hub.hung = false
+    here.subscription.unsubscribe()
+    hub.refuseWith = 'no-coins'
+    there.signOut()
+    there.signIn()
+    time.advance(19_000)
+    expect(connection.server.errors).toEqual([])
+    time.advance(2_000)
+    expect(connection.server.errors.map(({ code }) => code)).toEqual(['unpaid'])
   })
 
   it('a seeder that was killed meanwhile has its receipts settled at its next start', () => {

@@ -56,6 +56,8 @@ function world(
   const short$ = new Subject<void>()
   const events: SettlingEvent[] = []
   const outcomes: unknown[] = []
+  /** When the hub was found silent. */
+  const silences: number[] = []
   const subscription = settling$({
     receipt$,
     short$,
@@ -71,7 +73,8 @@ function world(
       // As the payments do.
       if (event.type === 'settled') store.settle(event.settlement)
       if (event.type === 'receipt-refused' && event.code === 'no-coins') short$.next()
-      events.push(event)
+      if (event.type === 'hub-silent') silences.push(time.scheduler.now())
+      else events.push(event)
     },
     error: error => outcomes.push(error),
     complete: () => outcomes.push('complete'),
@@ -95,6 +98,7 @@ function world(
     again$,
     events,
     outcomes,
+    silences,
     subscription,
     session,
     give,
@@ -257,6 +261,30 @@ describe('settling$', () => {
     questions[3]!.answer(settled('two', 100))
     time.advance(60_000)
     expect([asked().length, time.pending()]).toEqual([4, 0])
+  })
+
+  it('finds a hub silent that does not answer for a second, or says that it cannot settle', () => {
+    const { give, questions, refused, settled, silences, time, subscription } = world()
+    give('one', 100)
+    time.advance(999)
+    questions[0]!.answer(settled('one', 100))
+    give('two', 100)
+    questions[1]!.answer(refused('rate-limited'))
+    time.advance(500)
+    expect(silences).toEqual([])
+    questions[2]!.answer(refused('unavailable'))
+    expect(silences).toEqual([1_499])
+    // The next question is a second later.
+    time.advance(1_999)
+    expect(silences).toEqual([1_499])
+    time.advance(1)
+    expect(silences).toEqual([1_499, 3_499])
+    // Whatever comes of it, it is said once for each question.
+    time.advance(60_000)
+    expect(silences).toHaveLength(2)
+    give('three', 100)
+    subscription.unsubscribe()
+    expect(time.pending()).toBe(0)
   })
 
   it('does not ask twice what the hub settled in the meantime', () => {

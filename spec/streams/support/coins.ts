@@ -91,6 +91,8 @@ export interface PlayHub {
   honest: boolean
   /** Whether it says nothing but its answers. */
   silent: boolean
+  /** Whether it takes receipts and says nothing at all, as one that hangs or that a network took away. */
+  hung: boolean
   connection(pubKey: string): HubConnection
   /** What peers that are signed in hear. */
   readonly said$: Observable<{ readonly to: string; readonly coins: number; readonly settlement?: Settlement }>
@@ -145,6 +147,7 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
     refuseWith: undefined,
     honest: true,
     silent: false,
+    hung: false,
     get moved() {
       return moved
     },
@@ -159,7 +162,8 @@ export function playHub(time: VirtualTime, wallets: Readonly<Record<string, numb
       head: undefined,
       socket: {
         send$: () => of({ delivered: true as const }),
-        settle$: receipt => defer(() => of(settle(pubKey, receipt))).pipe(delay(5, time.scheduler)),
+        settle$: receipt =>
+          defer(() => (hub.hung ? NEVER : of(settle(pubKey, receipt)))).pipe(delay(5, time.scheduler)),
       },
     }),
     said$,

@@ -46,8 +46,8 @@ export interface CreditingOptions {
   readonly crypto: CryptoPort
   readonly store: SeederStore
   readonly credits: Credits
-  /** Whether this peer is signed in: while it is not, nobody can be expected to pay. */
-  readonly signedIn$: Observable<boolean>
+  /** Whether the hub settles, as far as this peer sees: while it does not, nobody can be expected to pay. */
+  readonly settles$: Observable<boolean>
   /**
    * Tells what keys may be sent. Receipts that consumers gave and did not bring to the hub in time go here, and what the store
    * failed in where no connection could be ended for it.
@@ -58,7 +58,7 @@ export interface CreditingOptions {
 
 /** The seeder's side of a session: lets the key take what its credit allows over all its sessions, and takes its receipts. */
 export function creditSession(options: CreditingOptions, payable: PayableSession): SessionPayment {
-  const { identity, crypto, store, credits, signedIn$, event$, scheduler } = options
+  const { identity, crypto, store, credits, settles$, event$, scheduler } = options
   const { hubKey, session, pubKey: consumer } = payable
   const seeder = identity.pubKey
   const credit$ = event$.pipe(
@@ -95,8 +95,8 @@ export function creditSession(options: CreditingOptions, payable: PayableSession
       startWith(credits.of(consumer).paidBytes),
       distinctUntilChanged(),
     )
-    return combineLatest([waiting$(own$), signedIn$, paid$]).pipe(
-      switchMap(([waiting, signedIn]) => (waiting && signedIn ? timer(unpaidMs, scheduler) : NEVER)),
+    return combineLatest([waiting$(own$), settles$, paid$]).pipe(
+      switchMap(([waiting, settles]) => (waiting && settles ? timer(unpaidMs, scheduler) : NEVER)),
       map(() => {
         credits.turnAway(consumer)
         const message = 'the other side took what it may on credit and paid nothing for 20 s'

@@ -25,6 +25,11 @@ export interface Settled {
   readonly settlement: Settlement
 }
 
+/** The hub has not answered for a second, or says that it cannot settle now. */
+export interface HubSilent {
+  readonly type: 'hub-silent'
+}
+
 /** What happens to this peer's coins, besides what the hub sends unasked. */
 export type PaymentEvent =
   /** Signed by this peer, or given to it and not brought to the hub in time. It is kept. */
@@ -34,6 +39,7 @@ export type PaymentEvent =
   | { readonly type: 'looked-up'; readonly bytes: number; readonly asked: Wallet }
   | Settled
   | ReceiptRefused
+  | HubSilent
   | StoreFailure
 
 /** What the store threw, as an event: that is reported, and the peer goes on. */

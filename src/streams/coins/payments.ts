@@ -40,7 +40,7 @@ import type { PayableSession, SessionPayment } from './session-payment.js'
 import { settling$ } from './settling.js'
 
 /**
- * How long after a sign-in receipts still count that are here and not settled: they are under way, and a consumer may come back to
+ * How long after a sign-in, or the first answer of a hub that was silent, receipts still count that are here and not settled: they are under way, and a consumer may come back to
  * the hub later than this peer.
  */
 const settlingMs = 10_000
@@ -183,18 +183,25 @@ export function createPayments(options: PaymentsOptions): Payments {
     ),
   )
   const paying = createPaying({ identity, crypto, store, limits, wallet$, funds$, received$, event$, scheduler })
-  const signedIn$ = hubConnection$.pipe(
-    map(connection => connection !== undefined),
+  /** Whether the hub can be expected to settle. Its answers are what says so again once it was silent. */
+  const settles$ = new BehaviorSubject(false)
+  const settlesChange$ = merge(
+    hubConnection$.pipe(map(connection => connection !== undefined)),
+    event$.pipe(
+      filter(event => event.type === 'hub-silent'),
+      map(() => false),
+    ),
+    merge(received$, refused$).pipe(map(() => true)),
+  ).pipe(
     distinctUntilChanged(),
-  )
-  const hubAway$ = signedIn$.pipe(
-    switchMap(signedIn => (signedIn ? timer(settlingMs, scheduler).pipe(map(() => false)) : of(true))),
+    tap(settles => settles$.next(settles)),
+    switchMap(settles => (settles ? timer(settlingMs, scheduler).pipe(map(() => false)) : of(true))),
     map(isAway => attempt(event$, () => credits.hubAway(isAway))),
   )
 
   return {
     consume: session => paying.session(session),
-    serve: session => creditSession({ identity, crypto, store, credits, signedIn$, event$, scheduler }, session),
+    serve: session => creditSession({ identity, crypto, store, credits, settles$, event$, scheduler }, session),
     get wallet() {
       return wallet$.value
     },
@@ -217,7 +224,7 @@ export function createPayments(options: PaymentsOptions): Payments {
       merge(
         event$.pipe(filter(event => event.type === 'receipts-failed' || event.type === 'receipt-refused')),
         balanceBytes$.pipe(map((bytes): PaymentReport => ({ type: 'balance', bytes }))),
-        merge(paying.debt$, earned$, doubted$, hubAway$, walletChange$).pipe(ignoreElements()),
+        merge(paying.debt$, earned$, doubted$, settlesChange$, walletChange$).pipe(ignoreElements()),
         settling$({ ...options, pubKey: identity.pubKey, receipt$, short$, again$ }).pipe(
           tap(event => event$.next(event)),
           ignoreElements(),

@@ -3,6 +3,7 @@ import {
   catchError,
   concat,
   concatMap,
+  connect,
   debounceTime,
   defer,
   distinctUntilChanged,
@@ -11,6 +12,7 @@ import {
   filter,
   from,
   groupBy,
+  map,
   merge,
   mergeMap,
   type Observable,
@@ -28,11 +30,16 @@ import { exhaustMapWithTrailing } from '../../operators/exhaust-map-with-trailin
 import type { CryptoPort, HubClient } from '../../ports.js'
 import type { SettlingStore, StatementStore } from '../../ports/receipts.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
-import { isSameSettlement, type ReceiptRefusal, type SignedReceipt } from '../../protocol/coins/receipt.js'
+import {
+  isSameSettlement,
+  type ReceiptAck,
+  type ReceiptRefusal,
+  type SignedReceipt,
+} from '../../protocol/coins/receipt.js'
 import { settledText } from '../../protocol/signaling/signed-texts.js'
 import type { HubConnection } from '../signaling/signaling.js'
 import { missedPayments$ } from './missed-payments.js'
-import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } from './payment-event.js'
+import { type HubSilent, type ReceiptRefused, type Settled, storeFailure, type StoreFailure } from './payment-event.js'
 
 /**
  * Before a receipt that the hub could not take now is offered again: half a second, doubled up to eight. Well within the
@@ -41,6 +48,9 @@ import { type ReceiptRefused, type Settled, storeFailure, type StoreFailure } fr
 function retryMs(attempts: number): number {
   return Math.min(8_000, 500 * 2 ** Math.min(attempts - 1, 4))
 }
+
+/** How long the hub may take to answer before it counts as silent: settling takes it some milliseconds. */
+const silentMs = 1_000
 
 /** A session of which no receipt has come for so long is forgotten here; the store still has it. */
 const quietMs = 60_000
@@ -78,7 +88,9 @@ export interface SettlingOptions {
   readonly scheduler: SchedulerLike
 }
 
-export type SettlingEvent = Settled | ReceiptRefused | StoreFailure
+export type SettlingEvent = Settled | ReceiptRefused | HubSilent | StoreFailure
+
+const silent: HubSilent = { type: 'hub-silent' }
 
 /** These pass by themselves; anything else is for good. */
 const passing: readonly ReceiptRefusal[] = ['rate-limited', 'unavailable']
@@ -95,26 +107,37 @@ export function settling$(options: SettlingOptions): Observable<SettlingEvent> {
   const isSettled = ({ session, bytes }: SignedReceipt): boolean =>
     (store.session(session)?.settlement?.bytes ?? 0) >= bytes
 
-  /** The hub's answer: an event or nothing. Errors with `hub-unreachable` when it is worth to ask again. */
+  /** What follows from the hub's answer: an event or nothing. Errors with `hub-unreachable` when it is worth to ask again. */
+  const onAck$ = (hub: HubConnection, receipt: SignedReceipt, ack: ReceiptAck): Observable<SettlingEvent> => {
+    const known = store.session(receipt.session)?.settlement
+    if ('settled' in ack) {
+      const { settled } = ack
+      const genuine =
+        settled.session === receipt.session &&
+        settled.bytes >= receipt.bytes &&
+        // Often it came as an event before, and was checked then.
+        !(known !== undefined && isSameSettlement(known, settled)) &&
+        crypto.verify(hub.hubKey, settledText(settled), settled.signature)
+      return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
+    }
+    const { code, message } = ack.error
+    const again$ = throwError(() => new LighthouseError('hub-unreachable', message))
+    if (passing.includes(code)) return code === 'unavailable' ? concat(of(silent), again$) : again$
+    const moreBytes = receipt.bytes - (known?.bytes ?? 0)
+    return of({ type: 'receipt-refused', receipt, moreBytes, code, message })
+  }
+
   const ask$ = (hub: HubConnection, receipt: SignedReceipt): Observable<SettlingEvent> =>
     hub.socket.settle$(receipt).pipe(
-      concatMap((ack): Observable<SettlingEvent> => {
-        const known = store.session(receipt.session)?.settlement
-        if ('settled' in ack) {
-          const { settled } = ack
-          const genuine =
-            settled.session === receipt.session &&
-            settled.bytes >= receipt.bytes &&
-            // Often it came as an event before, and was checked then.
-            !(known !== undefined && isSameSettlement(known, settled)) &&
-            crypto.verify(hub.hubKey, settledText(settled), settled.signature)
-          return genuine ? of({ type: 'settled', settlement: settled }) : EMPTY
-        }
-        const { code, message } = ack.error
-        if (passing.includes(code)) throw new LighthouseError('hub-unreachable', message)
-        const moreBytes = receipt.bytes - (known?.bytes ?? 0)
-        return of({ type: 'receipt-refused', receipt, moreBytes, code, message })
-      }),
+      connect(ack$ =>
+        merge(
+          timer(silentMs, scheduler).pipe(
+            map(() => silent),
+            takeUntil(ack$),
+          ),
+          ack$.pipe(concatMap(ack => onAck$(hub, receipt, ack))),
+        ),
+      ),
     )
 
   /** Until the hub has answered for good, or is another one or away: then the next sign-in brings the receipt. */
