@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
@@ -6,8 +7,17 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { firstValueFrom } from 'rxjs'
 import { hubProbe$ } from '../../../src/adapters/doctor/hub-probe.node.js'
 import { newIdentity } from '../../streams/support/fake-transport.js'
+import { temporaryFolders } from '../../cli/support/temporary.js'
+import { makeCertificate } from '../../support/certificate.node.js'
 import { describeIf, findProgram } from '../../support/requires.js'
-import { selfSigned } from '../../support/self-signed.node.js'
+
+const temporary = temporaryFolders()
+
+/** A certificate that nobody vouches for. */
+function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } {
+  const { key, cert } = makeCertificate(temporary(), 'localhost')
+  return { key: readFileSync(key), cert: readFileSync(cert) }
+}
 
 const cleanups: (() => void)[] = []
 afterEach(() => {

@@ -14,7 +14,8 @@ const seenAs = (...addresses: readonly (string | undefined)[]): readonly Seen[] 
   addresses.map((text, at) => {
     const [, address = '', port] = /^(.*):(\d+)$/.exec(text ?? '') ?? []
     const mapped = text === undefined ? undefined : { address, port: Number(port) }
-    return { server: parseIceUrl(`stun:stun${at}.example`)!, mapped, ms: 10 }
+    const asked = mapped && { address: `198.51.100.${at}`, port: 3478 }
+    return { server: parseIceUrl(`stun:stun${at}.example`)!, asked, mapped, ms: 10 }
   })
 
 describe('natKind', () => {
@@ -32,6 +33,11 @@ describe('natKind', () => {
   ])('when %s', (_when, addresses, kind) => {
     expect(natKind(seenAs(...addresses), own)).toBe(kind)
   })
+})
+
+it('does not take two names of one server for two', () => {
+  const [one, two] = seenAs('203.0.113.9:4000', '203.0.113.9:4000') as [Seen, Seen]
+  expect(natKind([one, { ...two, asked: one.asked }], own)).toBe('unknown')
 })
 
 describe('what follows for meeting others', () => {

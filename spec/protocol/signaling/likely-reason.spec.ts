@@ -32,8 +32,8 @@ const cases: readonly (readonly [string, Partial<FailedAttempt>, RegExp, RegExp]
     /delivered the offer, and bob did not answer/,
     /owner of bob.*restart/,
   ],
-  ['the hub names no server', { servers: [], udp: 'unknown' }, /names no STUN server/, /--stun/],
-  ['UDP is blocked', { udp: 'blocked', servers: [stun, turn] }, /blocks UDP, and .* no TURN .*TLS/, /turns:/],
+  ['the hub names no server', { servers: [], udp: 'unknown' }, /names no STUN server/, /--turn/],
+  ['UDP is blocked', { udp: 'blocked', servers: [stun, turn] }, /blocks UDP, and .* no TURN .*TLS/, /--turn HOST/],
   [
     'UDP is blocked and TURN over TLS is not reached',
     { udp: 'blocked', servers: [turns], attempt: answered(['host'], ['srflx']) },

@@ -3,6 +3,7 @@ import { finalize, NEVER, type Observable, of, throwError } from 'rxjs'
 import type { DoctorProbes } from '../../../src/ports/doctor.js'
 import { type Check, fine } from '../../../src/protocol/doctor/check.js'
 import type { HubFound } from '../../../src/protocol/doctor/hub.js'
+import type { Seen } from '../../../src/protocol/doctor/nat.js'
 import type { PeerFacts } from '../../../src/protocol/doctor/probe.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { portBlock } from '../../../src/protocol/peer/port-block.js'
@@ -34,7 +35,13 @@ const facts: PeerFacts = {
 /** Probes that answer at once, and well. */
 const quick: DoctorProbes = {
   hub$: () => of(hubFound),
-  seen$: servers => of(servers.map(server => ({ server, mapped: { address: '203.0.113.9', port: 4000 }, ms: 7 }))),
+  seen$: servers =>
+    of(
+      servers.map((server, at) => {
+        const asked = { address: `198.51.100.${at}`, port: server.port }
+        return { server, asked, mapped: { address: '203.0.113.9', port: 4000 }, ms: 7 }
+      }),
+    ),
   allocate$: () => of({ type: 'relayed', relay: undefined }),
   addresses: () => ['192.168.1.7'],
   ports$: ports => of(new Map(ports.map(port => [port, 'free' as const]))),
@@ -119,6 +126,39 @@ describe('an examination', () => {
     expect(statuses()).toMatchObject({ share: 'warn', hub: 'ok', router: 'ok', 'meeting others': 'ok' })
     const turns = checks.filter(({ name }) => name === 'TURN').map(({ status }) => status)
     expect(turns).toEqual(['ok', 'ok', 'fail'])
+  })
+
+  it('compares what is seen from the port of TLS too, and does not hold its silence against it', () => {
+    const turn = { urls: ['turn:one.example', 'turns:one.example'], username: 'u', credential: 'c' }
+    const facts$ = of({ ...facts, iceServers: [{ urls: 'stun:one.example' }, turn] })
+    const asked: string[] = []
+    const seenWith =
+      (tlsPort: number | undefined): DoctorProbes['seen$'] =>
+      servers => {
+        asked.push(servers.map(({ host, port }) => `${host}:${port}`).join(' '))
+        return of(
+          servers.map(server => {
+            const port = server.port === 3478 ? 4_000 : tlsPort
+            const seen = {
+              asked: { address: '198.51.100.1', port: server.port },
+              mapped: { address: '203.0.113.9', port },
+            }
+            const silent = { asked: undefined, mapped: undefined }
+            return { server, ms: 1, ...(port === undefined ? silent : (seen as Pick<Seen, 'asked' | 'mapped'>)) }
+          }),
+        )
+      }
+    const routerWith = (tlsPort: number | undefined): string => {
+      const { checks } = scene({ seen$: seenWith(tlsPort) }, { facts$ })
+      expect(checks.filter(({ name }) => name === 'STUN')).toHaveLength(1)
+      return checks.find(({ name }) => name === 'router')!.detail
+    }
+    expect([routerWith(4_000), routerWith(4_001), routerWith(undefined)]).toEqual([
+      expect.stringMatching(/^cone/),
+      expect.stringMatching(/^symmetric/),
+      expect.stringMatching(/cannot be told/),
+    ])
+    expect(asked[0]).toBe('one.example:3478 one.example:5349')
   })
 
   it('is over within 20 s where nothing ever answers, with every probe ended', () => {

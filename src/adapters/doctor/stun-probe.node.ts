@@ -23,6 +23,7 @@ const maxAddresses = 2
 
 interface Question {
   readonly server: IceUrl
+  readonly asked: SeenAddress
   readonly transactionId: Uint8Array
 }
 
@@ -41,7 +42,7 @@ export function stunProbe$(servers: readonly IceUrl[]): Observable<readonly Seen
     const finish = (): void => {
       const silent = servers.filter(server => !seen.some(each => each.server === server))
       const ms = Math.round(performance.now() - startMs)
-      subscriber.next([...seen, ...silent.map(server => ({ server, mapped: undefined, ms }))])
+      subscriber.next([...seen, ...silent.map(server => ({ server, asked: undefined, mapped: undefined, ms }))])
       subscriber.complete()
     }
     const finishIfAll = (): void => {
@@ -58,8 +59,8 @@ export function stunProbe$(servers: readonly IceUrl[]): Observable<readonly Seen
       const message = at < 0 ? undefined : parseStun(bytes)
       const mapped: SeenAddress | undefined = message && xorAddress(message, stunAttributes.xorMappedAddress)
       if (mapped === undefined) return
-      const [{ server }] = questions.splice(at, 1) as [Question]
-      seen.push({ server, mapped, ms: Math.round(performance.now() - startMs) })
+      const [{ server, asked }] = questions.splice(at, 1) as [Question]
+      seen.push({ server, asked, mapped, ms: Math.round(performance.now() - startMs) })
       finishIfAll()
     }
     const socketFor = (family: number): Socket => {
@@ -72,7 +73,8 @@ export function stunProbe$(servers: readonly IceUrl[]): Observable<readonly Seen
       return made
     }
     const ask = (server: IceUrl, { address, family }: LookupAddress): void => {
-      const question = { server, transactionId: randomBytes(transactionIdBytes) }
+      const asked = { address, port: server.port }
+      const question = { server, asked, transactionId: randomBytes(transactionIdBytes) }
       questions.push(question)
       const send = (): void => {
         if (!questions.includes(question)) return

@@ -8,6 +8,8 @@ import { failing, fine, skipped, type Diagnosis, warning } from './check.js'
 /** What one server saw of this machine, asked over UDP from one socket for all. */
 export interface Seen {
   readonly server: IceUrl
+  /** Where the question went; undefined where none was answered. */
+  readonly asked: SeenAddress | undefined
   /** Undefined where it did not answer. */
   readonly mapped: SeenAddress | undefined
   readonly ms: number
@@ -25,7 +27,11 @@ const textOf = ({ address, port }: SeenAddress): string =>
 /** @param own addresses of this machine. */
 export function natKind(seen: readonly Seen[], own: readonly string[]): NatKind | undefined {
   if (seen.length === 0) return undefined
-  const mapped = seen.flatMap(({ mapped: address }) => address ?? [])
+  // Of one address and port, however it is named, every answer is the same.
+  const places = seen.map(({ asked }) => asked && textOf(asked))
+  const mapped = seen.flatMap(({ mapped: address }, at) =>
+    address === undefined || places.indexOf(places[at]) < at ? [] : [address],
+  )
   if (mapped.length === 0) return 'blocked'
   const isOwn = ({ address }: SeenAddress): boolean => own.includes(address) || addressScope(address) === 'loopback'
   if (mapped.every(isOwn)) return 'none'
@@ -118,7 +124,7 @@ export function judgeNat(kind: NatKind | undefined): Diagnosis {
   }
 }
 
-const askForTurn = 'Ask the operator of your hub for a TURN server (hub --turn).'
+const askForTurn = 'Ask the operator of your hub for a TURN server (hub --turn HOST).'
 
 /** Who can meet through this router, by its kind, and by whether a TURN server relays. */
 export function judgeMeeting(kind: NatKind | undefined, hasTurn: boolean, isPublicHub: boolean): Diagnosis {
@@ -129,7 +135,7 @@ export function judgeMeeting(kind: NatKind | undefined, hasTurn: boolean, isPubl
         return warning('peers in other networks are met through TURN only', next)
       }
       const words = 'only peers in the same network can meet: the hub names no STUN or TURN server that works'
-      const next = 'Ask the operator of your hub for both (hub --stun, hub --turn).'
+      const next = 'Ask the operator of your hub for both (hub --turn HOST).'
       // A hub inside a network may be for that alone.
       return isPublicHub ? failing(words, next) : warning(words, next)
     }
@@ -138,7 +144,7 @@ export function judgeMeeting(kind: NatKind | undefined, hasTurn: boolean, isPubl
         ? warning('peers in other networks are met through TURN only, which costs speed', 'Allow UDP in the firewall.')
         : failing(
             'only peers in the same network can meet: UDP is blocked, and no TURN server over TCP or TLS works',
-            'Allow UDP in the firewall, try another network, or ask the operator of your hub for TURN over TLS (hub --turn turns:HOST).',
+            'Allow UDP in the firewall, try another network, or ask the operator of your hub for TURN over TLS (hub --turn HOST).',
           )
     case 'none':
     case 'cone': {

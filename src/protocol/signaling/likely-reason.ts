@@ -25,7 +25,7 @@ export interface LikelyReason {
 
 const runDoctor = 'Run "lighthouse-peer doctor" to see what works here.'
 const doctorThere = (peer: string): string => `Ask the owner of ${peer} to run "lighthouse-peer doctor".`
-const askForTurn = 'Ask the operator of your hub for a TURN server (hub --turn).'
+const askForTurn = 'Ask the operator of your hub for a TURN server (hub --turn HOST).'
 
 /** Both sides have each other's description, and no path between them was found. */
 function noPath({ peer, attempt: { own, other }, udp, servers, relayOnly }: FailedAttempt): LikelyReason {
@@ -47,7 +47,7 @@ function noPath({ peer, attempt: { own, other }, udp, servers, relayOnly }: Fail
   if (udp === 'blocked' && !relays.some(isOverTcp)) {
     return {
       reason: 'this network blocks UDP, and the hub names no TURN server over TCP or TLS',
-      next: 'Try another network, or ask the operator of your hub for TURN over TLS (hub --turn turns:HOST).',
+      next: 'Try another network, or ask the operator of your hub for TURN over TLS (hub --turn HOST).',
     }
   }
   if (udp === 'blocked' && !own.has('relay')) {
@@ -56,7 +56,7 @@ function noPath({ peer, attempt: { own, other }, udp, servers, relayOnly }: Fail
   if (urls.length === 0) {
     return {
       reason: 'the hub names no STUN server, so peers behind different routers cannot find each other',
-      next: 'Ask the operator of your hub for STUN and TURN servers (hub --stun, hub --turn).',
+      next: 'Ask the operator of your hub for STUN and TURN servers (hub --turn HOST).',
     }
   }
   // Its own network has not been asked about, or the answer is another one by now.

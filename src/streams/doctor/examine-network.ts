@@ -27,6 +27,19 @@ function relaysOf(servers: readonly IceServerShape[]): readonly Relay[] {
   )
 }
 
+/**
+ * The servers, each address and port once, the first that names it. coturn answers STUN over UDP at the port of its TLS too, and two
+ * ports of one machine are enough to tell how a router gives out its own.
+ */
+function atDistinctPorts(urls: readonly IceUrl[]): readonly IceUrl[] {
+  const distinct = new Map<string, IceUrl>()
+  for (const url of urls) {
+    const place = `${url.host}:${url.port}`
+    if (!distinct.has(place)) distinct.set(place, url)
+  }
+  return [...distinct.values()]
+}
+
 export interface ExamineNetworkOptions {
   readonly probes: Pick<DoctorProbes, 'addresses' | 'allocate$' | 'seen$'>
   readonly checks: Checks
@@ -42,8 +55,9 @@ export function examineNetwork$(
   servers: readonly IceServerShape[],
   isPublicHub: boolean,
 ): Observable<Check> {
-  const asked = udpServers(servers)
-  const silent: readonly Seen[] = asked.map(server => ({ server, mapped: undefined, ms: limitMs }))
+  const named = atDistinctPorts(udpServers(servers))
+  const asked = atDistinctPorts([...named, ...iceUrlsOf(servers)])
+  const silent: readonly Seen[] = asked.map(server => ({ server, asked: undefined, mapped: undefined, ms: limitMs }))
   const seen$ = probes.seen$(asked).pipe(timeout({ first: limitMs, scheduler, with: () => of(silent) }))
 
   const relayed$ = ([url, { username, credential }]: Relay): Observable<readonly [TurnFound['type'], Check]> => {
@@ -66,12 +80,16 @@ export function examineNetwork$(
 
   return forkJoin([seen$, relayed]).pipe(
     concatMap(([seen, answered]) => {
-      const kind = natKind(seen, probes.addresses())
+      const told = seen.filter(({ server, mapped }) => mapped !== undefined || named.includes(server))
+      const kind = natKind(told, probes.addresses())
       const hasTurn = answered.some(([type]) => type === 'relayed')
       // One that has several addresses may have answered from each.
-      const once = seen.filter(({ server }, at) => seen.findIndex(other => other.server === server) === at)
+      const stun = named.flatMap(server => {
+        const first = server.scheme === 'stun' ? told.find(each => each.server === server) : undefined
+        return first === undefined ? [] : [known('STUN', judgeStun(first), first.ms)]
+      })
       return [
-        ...once.filter(({ server }) => server.scheme === 'stun').map(each => known('STUN', judgeStun(each), each.ms)),
+        ...stun,
         ...answered.map(([, check]) => check),
         known('router', judgeNat(kind)),
         known('meeting others', judgeMeeting(kind, hasTurn, isPublicHub)),

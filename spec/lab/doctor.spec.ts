@@ -1,0 +1,81 @@
+/**
+ * What `doctor` says behind each kind of router, with what the hub hands out by default: a hub and coturn in the public network,
+ * and nothing said on the peers' command lines.
+ */
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import type { Check } from '../../src/protocol/doctor/check.js'
+import { type CliProgram, startCli } from '../support/cluster.node.js'
+import { describeIf } from '../support/requires.js'
+import { hubAddress, type Lab, labObstacle, type Nat, openLab, publicName } from './support/lab.node.js'
+import { startTurn, type Turn } from './support/turn.node.js'
+
+const obstacle = labObstacle()
+
+/** The columns: what is said of the router, of STUN, of TURN over UDP, TCP and TLS, and whether others can be met. */
+const rows: readonly (readonly [Nat, RegExp, string, readonly string[], string, RegExp])[] = [
+  ['cone', /^cone/, 'ok', ['ok', 'ok', 'ok'], 'ok', /meet directly/],
+  ['symmetric', /^symmetric/, 'ok', ['ok', 'ok', 'ok'], 'ok', /cannot meet directly, and TURN helps/],
+  ['blocked', /^UDP does not get out/, 'fail', ['fail', 'ok', 'ok'], 'warn', /TURN only/],
+  ['strict', /^UDP does not get out/, 'fail', ['fail', 'fail', 'ok'], 'warn', /TURN only/],
+]
+
+describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-doctor-lab-')))
+  const programs: CliProgram[] = []
+  let lab: Lab
+  let turn: Turn
+  let hub: string
+
+  const start = (host: string | undefined, ...argv: readonly string[]): CliProgram => {
+    const program = startCli(argv, folder, { NODE_EXTRA_CA_CERTS: turn.authority }, lab.within(host))
+    programs.push(program)
+    return program
+  }
+  const homeOf = (nickname: string): string => join(folder, nickname)
+
+  async function doctor(host: string, ...argv: readonly string[]): Promise<readonly Check[]> {
+    const line = await start(host, 'doctor', '--json', '--home', homeOf(host), ...argv).line(each => 'doctor' in each)
+    return (line.doctor as { readonly checks: readonly Check[] }).checks
+  }
+
+  beforeAll(async () => {
+    lab = await openLab(Object.fromEntries(rows.map(([nat]) => [nat, nat])))
+    turn = await startTurn(lab)
+    const options = ['--host', hubAddress, '--home', join(folder, 'hub'), '--turn', publicName]
+    const ready = start(undefined, 'hub', '--json', ...options, '--turn-secret', turn.secret)
+    hub = String((await ready.line(({ type }) => type === 'ready')).url)
+    for (const [nat] of rows) {
+      const { code, err } = await start(nat, 'register', '--hub', hub, '--nickname', nat, '--home', homeOf(nat)).ended
+      if (code !== 0) throw new Error(err)
+    }
+  }, 120_000)
+
+  afterAll(async () => {
+    await Promise.all(programs.map(program => program.end('SIGTERM')))
+    await turn.end()
+    await lab.close()
+    rmSync(folder, { recursive: true, force: true })
+  }, 60_000)
+
+  it.each(rows)('%s', async (nat, router, stun, turns, meeting, words) => {
+    const checks = await doctor(nat)
+    const named = (name: string): readonly Check[] => checks.filter(check => check.name === name)
+    expect(named('STUN').map(({ status }) => status)).toEqual([stun])
+    expect(named('TURN').map(({ status }) => status)).toEqual(turns)
+    expect(named('router')[0]!.detail).toMatch(router)
+    expect(named('meeting others')[0]).toMatchObject({ status: meeting, detail: expect.stringMatching(words) })
+    expect(checks.filter(({ status, next }) => status === 'fail' && next === undefined)).toEqual([])
+  })
+
+  it('shows that two of them meet through TURN', async () => {
+    const share = ['--share', `${hubAddress}:9`]
+    const seeder = start('symmetric', 'up', '--json', '--no-open', '--home', homeOf('symmetric'), ...share)
+    await seeder.line(({ type, state }) => type === 'hub' && (state as { type: string }).type === 'authenticated')
+    const checks = await doctor('blocked', 'symmetric')
+    const path = checks.find(({ name }) => name === 'path')!
+    expect(path).toMatchObject({ status: 'ok', detail: expect.stringMatching(/TURN/) })
+  })
+})
