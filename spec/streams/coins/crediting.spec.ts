@@ -421,6 +421,16 @@ describe('crediting', () => {
       }
     })
 
+    it('takes nothing from a key that pays', () => {
+      const broken = { now: false }
+      const { serve } = world(failingStore(self, broken, 'account'))
+      const session = serve('one')
+      session.exhaust()
+      broken.now = true
+      expect(() => session.settle(250_000)).toThrow(full)
+      expect(session.exhaust()).toBe(1_250_000)
+    })
+
     it('ends a session that sends, and is told of at its end; what was told before stays the debt', () => {
       const broken = { now: false }
       const { serve, failures, time, store } = world(failingStore(self, broken, 'serve'))

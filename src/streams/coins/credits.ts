@@ -99,8 +99,9 @@ export class Credits {
   settled(consumer: string, session: string, bytes: number): void {
     this.#turnedAway.delete(consumer)
     if (!this.#live.has(consumer)) return this.update(consumer, credit => fadePaid(credit, bytes))
+    this.update(consumer, credit => settled(credit, session, bytes))
     const { balanceBytes } = this.options.store.account(consumer)
-    this.update(consumer, credit => ({ ...settled(credit, session, bytes), balanceBytes }))
+    this.update(consumer, credit => ({ ...credit, balanceBytes }))
   }
 
   /** Asks nothing more for what this key owes. Returns how many bytes that was. */
