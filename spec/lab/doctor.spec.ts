@@ -42,13 +42,14 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
   }
 
   beforeAll(async () => {
-    lab = await openLab(Object.fromEntries(rows.map(([nat]) => [nat, nat])))
+    lab = await openLab({ ...Object.fromEntries(rows.map(([nat]) => [nat, nat])), other: 'cone' })
     turn = await startTurn(lab)
     const options = ['--host', hubAddress, '--home', join(folder, 'hub'), '--turn', publicName]
     const ready = start(undefined, 'hub', '--json', ...options, '--turn-secret', turn.secret)
     hub = String((await ready.line(({ type }) => type === 'ready')).url)
-    for (const [nat] of rows) {
-      const { code, err } = await start(nat, 'register', '--hub', hub, '--nickname', nat, '--home', homeOf(nat)).ended
+    for (const host of [...rows.map(([nat]) => nat), 'other']) {
+      const argv = ['register', '--hub', hub, '--nickname', host, '--home', homeOf(host)]
+      const { code, err } = await start(host, ...argv).ended
       if (code !== 0) throw new Error(err)
     }
   }, 120_000)
@@ -70,12 +71,15 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
     expect(checks.filter(({ status, next }) => status === 'fail' && next === undefined)).toEqual([])
   })
 
-  it('shows that two of them meet through TURN', async () => {
-    const share = ['--share', `${hubAddress}:9`]
-    const seeder = start('symmetric', 'up', '--json', '--no-open', '--home', homeOf('symmetric'), ...share)
+  it.each([
+    ['cone', 'other', /^direct/],
+    ['blocked', 'symmetric', /TURN/],
+  ])('shows how %s meets %s', async (here, there, words) => {
+    const seeder = start(there, 'up', '--json', '--no-open', '--home', homeOf(there), '--share', folder)
     await seeder.line(({ type, state }) => type === 'hub' && (state as { type: string }).type === 'authenticated')
-    const checks = await doctor('blocked', 'symmetric')
-    const path = checks.find(({ name }) => name === 'path')!
-    expect(path).toMatchObject({ status: 'ok', detail: expect.stringMatching(/TURN/) })
+    const checks = await doctor(here, there)
+    const path = checks.find(({ name }) => name === 'path')
+    expect(path).toMatchObject({ status: 'ok', detail: expect.stringMatching(words) })
+    expect(checks.find(({ name }) => name === 'first bytes')!.status).toBe('ok')
   })
 })

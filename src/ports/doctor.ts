@@ -8,11 +8,11 @@ import type { IceUrl } from '../protocol/signaling/ice-url.js'
 
 /** The machine and its network, as far as they are looked at. */
 export interface DoctorProbes {
-  /** One request to the hub, stage by stage. Within 8 s. */
+  /** One request to the hub, stage by stage. Within 4.5 s. */
   hub$(origin: string): Observable<HubFound>
   /** Asks all of them over UDP, from one socket for each family of addresses. Within 1.5 s. */
   seen$(servers: readonly IceUrl[]): Observable<readonly Seen[]>
-  /** Asks for an allocation, and gives it back. Within 4 s. */
+  /** Asks for an allocation, and gives it back. Within 3.5 s. */
   allocate$(
     server: IceUrl,
     credentials: { readonly username: string; readonly credential: string },

@@ -10,9 +10,11 @@ import type { Check } from '../../../src/protocol/doctor/check.js'
 import { formatMetadata } from '../../../src/protocol/peer/metadata.js'
 import { newIdentity } from '../../streams/support/fake-transport.js'
 import { fakeIo } from '../support/fake-io.js'
+import { peerHomes } from '../support/peer-home.js'
 import { temporaryFolders } from '../support/temporary.js'
 
 const temporary = temporaryFolders()
+const homeOf = peerHomes(temporary)
 
 /** A machine on which all is well, without a network. */
 const probes: DoctorProbes = {
@@ -79,12 +81,24 @@ describe('doctor', () => {
     expect((await doctorIn(temporary(), 'bob')).code).toBe(3)
   })
 
+  it('says that the running peer has to be started again where it knows no doctor, or does not answer', async () => {
+    const stats = JSON.stringify({ nickname: 'alice', connections: [] })
+    const earlier = homeOf((req, res) => (req.url === '/stats' ? res.end(stats) : res.writeHead(404).end('{}')))
+    expect((await doctorIn(await earlier)).of('peer')).toMatchObject({
+      status: 'fail',
+      detail: expect.stringContaining('earlier version'),
+    })
+    const broken = homeOf((req, res) => (req.url === '/stats' ? res.end(stats) : req.socket.destroy()))
+    const { of } = await doctorIn(await broken)
+    expect(of('peer')).toMatchObject({ status: 'fail', detail: 'the running peer does not answer' })
+  })
+
   it('prints lines for people as it goes, with colours on a terminal only', async () => {
     const home = registered()
     const [plain, coloured] = [fakeIo(home, { parts }), fakeIo(home, { parts, terminal: true })]
     await run(['doctor', '--home', home], plain)
     await run(['doctor', '--home', home], coloured)
-    expect(plain.out()).toMatch(/^ok {4}key +alice, in /)
+    expect(plain.out()).toMatch(/^ok {4}key +registered as alice; /)
     expect(plain.out()).toMatch(/\n\n1 problem and 1 warning\.\n$/)
     expect(plain.out()).not.toContain('\u001b')
     expect(coloured.out()).toContain('\u001b[31mfail')

@@ -40,7 +40,18 @@ it('does not take two names of one server for two', () => {
   expect(natKind([one, { ...two, asked: one.asked }], own)).toBe('unknown')
 })
 
+const usual = { hasTurn: false, isPublicHub: true, relayOnly: false }
+
 describe('what follows for meeting others', () => {
+  it('is TURN and nothing else with --relay-only', () => {
+    const relayOnly = { ...usual, relayOnly: true }
+    expect(judgeMeeting('cone', relayOnly)).toMatchObject({
+      status: 'fail',
+      detail: expect.stringMatching(/relay-only/),
+    })
+    expect(judgeMeeting('cone', { ...relayOnly, hasTurn: true }).status).toBe('ok')
+  })
+
   const kinds = [undefined, 'none', 'cone', 'symmetric', 'unknown', 'blocked'] as const
   it.each<[NatKind | undefined, boolean, string, RegExp]>([
     [undefined, false, 'fail', /same network/],
@@ -56,15 +67,15 @@ describe('what follows for meeting others', () => {
     ['blocked', true, 'warn', /TURN only/],
     ['blocked', false, 'fail', /UDP is blocked/],
   ])('%s, with TURN %s: %s', (kind, hasTurn, status, words) => {
-    expect(judgeMeeting(kind, hasTurn, true)).toMatchObject({ status, detail: expect.stringMatching(words) })
+    expect(judgeMeeting(kind, { ...usual, hasTurn })).toMatchObject({ status, detail: expect.stringMatching(words) })
   })
 
   it('is no failure without servers where the hub itself is inside a network', () => {
-    expect(judgeMeeting(undefined, false, false).status).toBe('warn')
+    expect(judgeMeeting(undefined, { ...usual, isPublicHub: false }).status).toBe('warn')
   })
 
   it('says what to do wherever something is wrong', () => {
-    const all = kinds.flatMap(kind => [true, false].map(hasTurn => judgeMeeting(kind, hasTurn, true)))
+    const all = kinds.flatMap(kind => [true, false].map(hasTurn => judgeMeeting(kind, { ...usual, hasTurn })))
     const wrong = [...all, ...kinds.map(judgeNat)].filter(({ status }) => status === 'fail' || status === 'warn')
     expect(wrong.filter(({ next }) => next?.endsWith('.') !== true)).toEqual([])
   })

@@ -46,6 +46,17 @@ describe('the phases of a connection', () => {
     expect(checks[6]!.detail).toBe('12.3 ms')
   })
 
+  it('wait for a better path while it is a relay, which is told at the end', () => {
+    const relay = { type: 'path', kind: 'relay', roundTripMs: 80, ms: 100 } as const
+    const direct = { type: 'path', kind: 'prflx', roundTripMs: 20, ms: 400 } as const
+    const answer = { type: 'answer', status: 200, ms: 150 } as const
+    const pathsOf = (events: readonly ProbeEvent[]): readonly string[] =>
+      checksOf(events).flatMap(({ name, detail }) => (name === 'path' || name === 'round trip' ? [detail] : []))
+    expect(pathsOf([...made, relay, answer, direct])).toEqual(['direct, through routers', '20.0 ms'])
+    expect(pathsOf([...made, relay, answer])).toEqual(['through a TURN server, which is slower', '80.0 ms'])
+    expect(pathsOf([...made, relay])).toHaveLength(2)
+  })
+
   it('end with the one that fails, what it failed for, and what to do', () => {
     const failed = {
       type: 'failed',

@@ -43,6 +43,7 @@ describe('a probe', () => {
     connection.open()
     time.advance(10)
     connection.emit({ type: 'path', kind: 'unknown', roundTripMs: undefined })
+    connection.emit({ type: 'path', kind: 'relay', roundTripMs: 30 })
     connection.emit({ type: 'path', kind: 'host', roundTripMs: 3 })
     expect(outcomes).toEqual([])
     expect(Buffer.concat(received).toString('latin1')).toMatch(/HEAD \/ HTTP\/1\.1\r\n[^]*\r\n\r\n/)
@@ -56,6 +57,7 @@ describe('a probe', () => {
       ['phase', 15],
       ['candidates', 15],
       ['phase', 15],
+      ['path', 25],
       ['path', 25],
       ['answer', 26],
     ])

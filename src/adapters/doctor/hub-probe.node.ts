@@ -8,7 +8,7 @@ import { parseMembers } from '../../protocol/json.js'
 import { unreachableReason } from '../../protocol/signaling/hub-failure.js'
 import { isPublicKey } from '../../protocol/signaling/signal.js'
 
-const limitMs = 8_000
+const limitMs = 4_500
 
 /** An answer of a hub has a few hundred. */
 const maxBodyBytes = 65_536

@@ -15,10 +15,10 @@ import {
   type TurnSigner,
 } from '../../protocol/signaling/turn-allocate.js'
 
-const limitMs = 4_000
+const limitMs = 3_500
 
 /** When a datagram that was not answered is sent again. */
-const againAfterMs = [300, 1_000, 2_000]
+const againAfterMs = [300, 900, 1_800]
 
 /** What sends to the server. */
 interface Line {

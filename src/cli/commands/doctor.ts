@@ -49,10 +49,13 @@ function readKey(home: string): readonly [Identity | undefined, Diagnosis] {
     const identity = readMetadata(home)
     return identity === undefined
       ? [undefined, failing(`nobody is registered in "${home}"`, nextSteps['not-registered']!, 'not-authenticated')]
-      : [identity, fine(`${identity.nickname}, in "${home}", for its owner's eyes only`)]
+      : [identity, fine(`registered as ${identity.nickname}; nobody else can read the key in "${home}"`)]
   } catch (error) {
     if (!isLighthouseError(error, 'invalid-metadata')) throw error
-    return [undefined, failing(error.message.replace(/\.$/, ''), 'See that, then run the doctor again.', error.code)]
+    return [
+      undefined,
+      failing(error.message.replace(/\.$/, ''), 'Correct that, then run the doctor again.', error.code),
+    ]
   }
 }
 

@@ -30,7 +30,10 @@ const notAnswering = (status: number): CommandFailure =>
 export function askFacts$({ url, controlToken }: PeerAt): Observable<PeerFacts> {
   return defer(async () => {
     const signal = AbortSignal.timeout(factsLimitMs)
-    const { status, body } = await askLocal(new URL('/control/facts', url), { method: 'POST', controlToken, signal })
+    const asked = askLocal(new URL('/control/facts', url), { method: 'POST', controlToken, signal })
+    const { status, body } = await asked.catch(() => {
+      throw new CommandFailure('not-answering', 'the running peer does not answer')
+    })
     const facts = parseMembers(body)
     if (status === 200) return facts as unknown as PeerFacts
     throw failureIn(facts) ?? notAnswering(status)

@@ -1,10 +1,9 @@
-import { catchError, defer, map, type Observable, of, switchMap } from 'rxjs'
-import { isStoreInUse, receiptStore$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
+import { defer, map, type Observable, of, switchMap } from 'rxjs'
+import { receiptStore$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
 import { openTrustFile } from '../../adapters/store/trust-file.node.js'
 import { hubUrl, type Identity } from '../../protocol/peer/metadata.js'
 import type { ReceiptStore } from '../../ports/receipts.js'
 import { usingValue$ } from '../../streams/using-value.js'
-import { CommandFailure } from '../failure.js'
 import type { EngineName, Io } from '../io.js'
 import type { PeerAt } from './peer-at.js'
 
@@ -19,17 +18,12 @@ export interface TemporaryPeerOptions {
 
 /**
  * A peer of this home that lives while subscribed, on ports that the system chooses. It shares nothing, and signs in only where no
- * peer with its key is signed in. Emits once where it is; errors with `already-running` where another process has the receipts.
+ * peer with its key is signed in. Emits once where it is; errors where another process has the receipts of the home, if it needs them.
  */
 export function temporaryPeer$(io: Io, options: TemporaryPeerOptions): Observable<PeerAt> {
   const { home, identity, engine, relayOnly, pays } = options
   const store$: Observable<ReceiptStore | undefined> = pays
-    ? receiptStore$(receiptsPath(home), identity.pubKey).pipe(
-        catchError((error: unknown) => {
-          if (!isStoreInUse(error)) throw error
-          throw new CommandFailure('already-running', `another process has the receipts of "${home}"`)
-        }),
-      )
+    ? receiptStore$(receiptsPath(home), identity.pubKey)
     : of(undefined)
   const started = async () => {
     const [{ createPeer$, portBlock }, { transport }] = await Promise.all([io.parts.peer(), io.parts.doctor()])

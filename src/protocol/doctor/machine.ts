@@ -63,15 +63,15 @@ export function judgeDisk(path: string, freeBytes: number | undefined, failure: 
   return freeBytes < littleBytes ? warning(free, next) : fine(free)
 }
 
-/** A peer that serves 200 connections with many streams each. */
-const enoughHandles = 4_096
+/** What systems give by default: enough for a hundred streams at a time and all connections. */
+const enoughHandles = 1_024
 /** Ten tunnels with a browser on each, and two dozen for itself. */
 const leastHandles = 256
 
 /** How many files a process may have open; undefined where the system does not say. */
 export function judgeHandles(limit: number | undefined): Diagnosis {
   if (limit === undefined) return fine('this system does not limit them')
-  const raise = `Raise it: ulimit -n ${enoughHandles}, or LimitNOFILE= in a systemd unit.`
+  const raise = `Raise it: ulimit -n 4096, or LimitNOFILE= in a systemd unit.`
   if (limit < leastHandles) return failing(`at most ${limit} files may be open`, raise)
   return limit < enoughHandles
     ? warning(`at most ${limit} files may be open, which many connections at once use up`, raise)

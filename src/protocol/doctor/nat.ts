@@ -126,8 +126,24 @@ export function judgeNat(kind: NatKind | undefined): Diagnosis {
 
 const askForTurn = 'Ask the operator of your hub for a TURN server (hub --turn HOST).'
 
+/** What matters beside the kind of router. */
+export interface MeetingFacts {
+  /** A TURN server relays. */
+  readonly hasTurn: boolean
+  readonly isPublicHub: boolean
+  readonly relayOnly: boolean
+}
+
 /** Who can meet through this router, by its kind, and by whether a TURN server relays. */
-export function judgeMeeting(kind: NatKind | undefined, hasTurn: boolean, isPublicHub: boolean): Diagnosis {
+export function judgeMeeting(kind: NatKind | undefined, { hasTurn, isPublicHub, relayOnly }: MeetingFacts): Diagnosis {
+  if (relayOnly) {
+    return hasTurn
+      ? fine('everybody is met through TURN, as --relay-only asks')
+      : failing(
+          'nobody can be met: this peer connects through TURN only (--relay-only), and no TURN server works',
+          askForTurn,
+        )
+  }
   switch (kind) {
     case undefined: {
       if (hasTurn) {

@@ -18,12 +18,14 @@ export interface Phases {
   readonly passed: ReadonlySet<Name>
   readonly own: ReadonlySet<CandidateKind>
   readonly other: ReadonlySet<CandidateKind>
+  /** A path through TURN, which is often ready first and left as soon as there is a better one. */
+  readonly relayed: (ProbeEvent & { readonly type: 'path' }) | undefined
 }
 
 export type PhasesStep = readonly [Phases, readonly Check[]]
 
 export function newPhases(peer: string): Phases {
-  return { peer, sinceMs: 0, openMs: 0, passed: new Set(), own: new Set(), other: new Set() }
+  return { peer, sinceMs: 0, openMs: 0, passed: new Set(), own: new Set(), other: new Set(), relayed: undefined }
 }
 
 const kindWords: Readonly<Record<CandidateKind, string>> = { host: 'local', srflx: 'public', relay: 'TURN' }
@@ -52,6 +54,14 @@ function judgeAnswer(peer: string, status: number | undefined): Diagnosis {
     : warning(`what ${peer} shares answers with HTTP status ${status}`, `Ask the owner of ${peer} what is shared.`)
 }
 
+function passPath(phases: Phases, event: ProbeEvent & { readonly type: 'path' }): PhasesStep {
+  const { ms, kind, roundTripMs } = event
+  const [seen, path] = pass(phases, 'path', ms, phases.openMs, fine(pathWords[kind] ?? kind))
+  if (roundTripMs === undefined) return [seen, path]
+  const [whole, trip] = pass(seen, 'round trip', ms, ms, fine(`${roundTripMs.toFixed(1)} ms`))
+  return [whole, [...path, ...trip]]
+}
+
 /** The first one that has not been passed. */
 function missing({ passed }: Phases): Name {
   return names.find(name => !passed.has(name)) ?? 'connection'
@@ -64,13 +74,8 @@ export function stepPhases(phases: Phases, event: ProbeEvent): PhasesStep {
   switch (event.type) {
     case 'candidates':
       return [{ ...phases, [event.side]: new Set([...phases[event.side], ...event.kinds]) }, []]
-    case 'path': {
-      const words = pathWords[event.kind] ?? event.kind
-      const [seen, path] = pass(phases, 'path', ms, openMs, fine(words))
-      if (event.roundTripMs === undefined) return [seen, path]
-      const [whole, trip] = pass(seen, 'round trip', ms, ms, fine(`${event.roundTripMs.toFixed(1)} ms`))
-      return [whole, [...path, ...trip]]
-    }
+    case 'path':
+      return event.kind === 'relay' ? [{ ...phases, relayed: event }, []] : passPath(phases, event)
     case 'answer':
       return pass(phases, 'first bytes', ms, openMs, judgeAnswer(peer, event.status))
     case 'failed': {
@@ -96,15 +101,16 @@ export function stepPhases(phases: Phases, event: ProbeEvent): PhasesStep {
   }
 }
 
-/** What is missing at the end, where no failure was seen. */
+/** What is left to say at the end. */
 export function endPhases(phases: Phases, ms: number): readonly Check[] {
-  const { peer, openMs, passed } = phases
-  if (!passed.has('connection') || passed.has('first bytes')) return []
+  const { peer, openMs, passed, relayed } = phases
+  const path = relayed === undefined ? [] : passPath(phases, relayed)[1]
+  if (!passed.has('connection') || passed.has('first bytes')) return path
   const code: ErrorCode = 'peer-silent'
   const verdict = failing(
     `nothing came of what ${peer} shares`,
     `Ask the owner of ${peer} whether what is shared works there.`,
     code,
   )
-  return [{ name: 'first bytes', ...verdict, ms: ms - openMs }]
+  return [...path, { name: 'first bytes', ...verdict, ms: ms - openMs }]
 }

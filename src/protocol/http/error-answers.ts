@@ -77,7 +77,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'hub-unreachable': {
     status: 503,
     title: 'The hub cannot be reached',
-    next: 'Check your network and the hub address in metadata.json. The peer keeps trying; open connections continue.',
+    next: 'Check your network, or run "lighthouse-peer doctor" to see what is in the way. The peer keeps trying; open connections continue.',
   },
   'hub-protocol': {
     status: 503,

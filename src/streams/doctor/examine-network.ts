@@ -10,13 +10,14 @@ import {
   type Seen,
   type TurnFound,
 } from '../../protocol/doctor/nat.js'
+import type { PeerFacts } from '../../protocol/doctor/probe.js'
 import { type IceServerShape, iceUrlsOf } from '../../protocol/signaling/ice-servers.js'
 import type { IceUrl } from '../../protocol/signaling/ice-url.js'
 import { udpServers } from '../../protocol/signaling/udp-reach.js'
 import type { Checks } from './checks.js'
 
 /** A little more than what the probes promise. */
-const limitMs = 4_500
+const limitMs = 4_000
 
 /** One address of a TURN server, with its credentials. */
 type Relay = readonly [IceUrl, IceServerShape]
@@ -47,12 +48,12 @@ export interface ExamineNetworkOptions {
 }
 
 /**
- * Asks every STUN and TURN server, all at the same time, and says what follows for meeting others. Emits when all have answered, 4.5 s
+ * Asks every STUN and TURN server, all at the same time, and says what follows for meeting others. Emits when all have answered, 4 s
  * after the start at the latest; never errors.
  */
 export function examineNetwork$(
   { probes, checks: { check$, known }, scheduler }: ExamineNetworkOptions,
-  servers: readonly IceServerShape[],
+  { iceServers: servers, relayOnly }: Pick<PeerFacts, 'iceServers' | 'relayOnly'>,
   isPublicHub: boolean,
 ): Observable<Check> {
   const named = atDistinctPorts(udpServers(servers))
@@ -92,7 +93,7 @@ export function examineNetwork$(
         ...stun,
         ...answered.map(([, check]) => check),
         known('router', judgeNat(kind)),
-        known('meeting others', judgeMeeting(kind, hasTurn, isPublicHub)),
+        known('meeting others', judgeMeeting(kind, { hasTurn, isPublicHub, relayOnly })),
       ]
     }),
   )

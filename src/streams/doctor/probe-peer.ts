@@ -61,8 +61,8 @@ const question = 'HEAD / HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept: application/json
  *
  *     offering connecting delivered answered open path answer|
  *
- * Starts at once. Completes when the first bytes have come and a round trip is known, or 5 s after the connection opened; a failure is
- * the last event. Costs the bytes of one HTTP response without a body. Unsubscribing ends the connection. Buffers nothing.
+ * Starts at once. Completes when the first bytes have come and the round trip of a direct path is known, or 5 s after the connection
+ * opened; a failure is the last event. Costs the bytes of one HTTP response without a body. Unsubscribing ends the connection. Buffers nothing.
  */
 export function probePeer$(options: ProbeOptions, nickname: string): Observable<ProbeEvent> {
   const { offer$, payment, clock, scheduler } = options
@@ -104,7 +104,8 @@ export function probePeer$(options: ProbeOptions, nickname: string): Observable<
       connect(event$ => merge(event$.pipe(mergeMap(event => toProbe(event, timed))), event$.pipe(whileOpen(carried$)))),
       tap(event => {
         if (event.type === 'answer') seen('answer')
-        if (event.type === 'path' && event.roundTripMs !== undefined) seen('round trip')
+        // A relay is often ready first, and left as soon as there is a better path.
+        if (event.type === 'path' && event.kind !== 'relay' && event.roundTripMs !== undefined) seen('round trip')
       }),
       catchError((error: unknown) => {
         if (error === finished) return EMPTY
