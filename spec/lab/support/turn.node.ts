@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { makeCertificate } from '../../support/certificate.node.js'
 import { type Lab, publicAddress, publicName } from './lab.node.js'
@@ -13,7 +14,27 @@ export interface Turn {
   readonly secret: string
   /** A file with who vouches for its name, which nobody trusts by himself. */
   readonly authority: string
+  /** Kills it with all its relays, and starts it again. */
+  restart(): Promise<void>
   end(): Promise<void>
+}
+
+/** Resolves once it listens, with what kills it. */
+async function listening(shell: ChildProcessByStdio<Writable, Readable, null>): Promise<() => Promise<void>> {
+  const exit = once(shell, 'exit')
+  const lines: string[] = []
+  const started = new Promise<void>(resolve => {
+    createInterface({ input: shell.stdout }).on('line', line => {
+      lines.push(line)
+      // The last of its threads to start.
+      if (line.includes('(admin thread)')) resolve()
+    })
+  })
+  await Promise.race([started, exit.then(() => Promise.reject(new Error(`coturn ended: ${lines.join('\n')}`)))])
+  return async () => {
+    shell.stdin.end()
+    await exit
+  }
 }
 
 /** What operators are given. */
@@ -35,27 +56,20 @@ export async function startTurn(lab: Lab): Promise<Turn> {
   ]
   // The shell waits for the end of its input, which comes with the end of this process, whatever ends that.
   const [command, ...prefix] = lab.within()
-  const script = `sh ${program} ${options.join(' ')} & cat >/dev/null; kill $!; wait`
-  const shell = spawn(command!, [...prefix, 'sh', '-c', script], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { ...process.env, LIGHTHOUSE_TURN_SECRET: secret, TMPDIR: folder },
-  })
-  const exit = once(shell, 'exit')
-  const lines: string[] = []
-  const listening = new Promise<void>(resolve => {
-    createInterface({ input: shell.stdout }).on('line', line => {
-      lines.push(line)
-      // The last of its threads to start.
-      if (line.includes('(admin thread)')) resolve()
-    })
-  })
-  await Promise.race([listening, exit.then(() => Promise.reject(new Error(`coturn ended: ${lines.join('\n')}`)))])
+  const script = `sh ${program} ${options.join(' ')} & cat >/dev/null; kill -9 $!; wait`
+  const env = { ...process.env, LIGHTHOUSE_TURN_SECRET: secret, TMPDIR: folder }
+  const launch = (): Promise<() => Promise<void>> =>
+    listening(spawn(command!, [...prefix, 'sh', '-c', script], { stdio: ['pipe', 'pipe', 'ignore'], env }))
+  let running = await launch()
   return {
     secret,
     authority: cert,
+    async restart() {
+      await running()
+      running = await launch()
+    },
     async end() {
-      shell.stdin.end()
-      await exit
+      await running()
       rmSync(folder, { recursive: true, force: true })
     },
   }
