@@ -27,7 +27,6 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
   const programs: CliProgram[] = []
   let lab: Lab
   let turn: Turn
-  let hub: string
 
   const start = (host: string | undefined, ...argv: readonly string[]): CliProgram => {
     const program = startCli(argv, folder, { NODE_EXTRA_CA_CERTS: turn.authority }, lab.within(host))
@@ -36,22 +35,46 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
   }
   const homeOf = (nickname: string): string => join(folder, nickname)
 
-  async function doctor(host: string, ...argv: readonly string[]): Promise<readonly Check[]> {
-    const line = await start(host, 'doctor', '--json', '--home', homeOf(host), ...argv).line(each => 'doctor' in each)
+  async function startHub(name: string, ...options: readonly string[]): Promise<string> {
+    const argv = ['hub', '--json', '--host', hubAddress, '--port', '0', '--home', homeOf(name), ...options]
+    return String((await start(undefined, ...argv).line(({ type }) => type === 'ready')).url)
+  }
+
+  async function register(host: string, hub: string, nickname: string): Promise<void> {
+    const argv = ['register', '--hub', hub, '--nickname', nickname, '--home', homeOf(nickname)]
+    const { code, err } = await start(host, ...argv).ended
+    if (code !== 0) throw new Error(err)
+  }
+
+  async function startPeer(host: string, nickname: string): Promise<CliProgram> {
+    const peer = start(
+      host,
+      'up',
+      '--json',
+      '--no-open',
+      '--port-base',
+      '0',
+      '--home',
+      homeOf(nickname),
+      '--share',
+      folder,
+    )
+    await peer.line(({ type, state }) => type === 'hub' && (state as { type: string }).type === 'authenticated')
+    return peer
+  }
+
+  async function doctor(host: string, nickname: string, ...argv: readonly string[]): Promise<readonly Check[]> {
+    const line = await start(host, 'doctor', '--json', '--home', homeOf(nickname), ...argv).line(
+      each => 'doctor' in each,
+    )
     return (line.doctor as { readonly checks: readonly Check[] }).checks
   }
 
   beforeAll(async () => {
-    lab = await openLab({ ...Object.fromEntries(rows.map(([nat]) => [nat, nat])), other: 'cone' })
+    lab = await openLab({ ...Object.fromEntries(rows.map(([nat]) => [nat, nat])), other: 'cone', strange: 'symmetric' })
     turn = await startTurn(lab)
-    const options = ['--host', hubAddress, '--home', join(folder, 'hub'), '--turn', publicName]
-    const ready = start(undefined, 'hub', '--json', ...options, '--turn-secret', turn.secret)
-    hub = String((await ready.line(({ type }) => type === 'ready')).url)
-    for (const host of [...rows.map(([nat]) => nat), 'other']) {
-      const argv = ['register', '--hub', hub, '--nickname', host, '--home', homeOf(host)]
-      const { code, err } = await start(host, ...argv).ended
-      if (code !== 0) throw new Error(err)
-    }
+    const hub = await startHub('hub', '--turn', publicName, '--turn-secret', turn.secret)
+    for (const host of [...rows.map(([nat]) => nat), 'other']) await register(host, hub, host)
   }, 120_000)
 
   afterAll(async () => {
@@ -62,7 +85,7 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
   }, 60_000)
 
   it.each(rows)('%s', async (nat, router, stun, turns, meeting, words) => {
-    const checks = await doctor(nat)
+    const checks = await doctor(nat, nat)
     const named = (name: string): readonly Check[] => checks.filter(check => check.name === name)
     expect(named('STUN').map(({ status }) => status)).toEqual([stun])
     expect(named('TURN').map(({ status }) => status)).toEqual(turns)
@@ -75,11 +98,31 @@ describeIf(obstacle === undefined, obstacle ?? '')('the doctor behind routers', 
     ['cone', 'other', /^direct/],
     ['blocked', 'symmetric', /TURN/],
   ])('shows how %s meets %s', async (here, there, words) => {
-    const seeder = start(there, 'up', '--json', '--no-open', '--home', homeOf(there), '--share', folder)
-    await seeder.line(({ type, state }) => type === 'hub' && (state as { type: string }).type === 'authenticated')
-    const checks = await doctor(here, there)
+    await startPeer(there, there)
+    const checks = await doctor(here, here, there)
     const path = checks.find(({ name }) => name === 'path')
     expect(path).toMatchObject({ status: 'ok', detail: expect.stringMatching(words) })
     expect(checks.find(({ name }) => name === 'first bytes')!.status).toBe('ok')
+  })
+
+  it('names the likely reason where the hub has no TURN server, from either side', async () => {
+    const hub = await startHub('another hub', '--stun', `stun:${publicName}:3478`)
+    const named = (host: string): string => `${host}x`
+    const hosts = ['symmetric', 'strange', 'blocked']
+    for (const host of hosts) await register(host, hub, named(host))
+    for (const host of hosts) await startPeer(host, named(host))
+    const reason = async (here: string, there: string): Promise<string> => {
+      const last = (await doctor(here, named(here), named(there))).at(-1)!
+      expect(last).toMatchObject({ name: 'connection', status: 'fail', next: expect.stringMatching(/\.$/) })
+      return last.detail
+    }
+    const [unlike, blocked, towards] = await Promise.all([
+      reason('symmetric', 'strange'),
+      reason('blocked', 'symmetric'),
+      reason('strange', 'blocked'),
+    ])
+    expect(unlike).toMatch(/routers on both sides .* names no TURN server/)
+    expect(blocked).toMatch(/this network blocks UDP/)
+    expect(towards).toMatch(/blockedx named no address that is reached from outside/)
   })
 })

@@ -73,6 +73,11 @@ describe('the phases of a connection', () => {
       code: 'connect-timeout',
       ms: 19_980,
     })
+    expect(
+      checksOf([...made.slice(0, 4), failed])
+        .map(({ name }) => name)
+        .at(-1),
+    ).toBe('connection')
     const offline = { ...failed, code: 'peer-offline', next: undefined } as const
     expect(checksOf([...made.slice(0, 2), offline]).at(-1)).toMatchObject({
       name: 'delivery',

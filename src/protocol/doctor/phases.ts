@@ -18,6 +18,8 @@ export interface Phases {
   readonly passed: ReadonlySet<Name>
   readonly own: ReadonlySet<CandidateKind>
   readonly other: ReadonlySet<CandidateKind>
+  /** What failed has been said. */
+  readonly hasFailed: boolean
   /** A path through TURN, which is often ready first and left as soon as there is a better one. */
   readonly relayed: (ProbeEvent & { readonly type: 'path' }) | undefined
 }
@@ -25,7 +27,16 @@ export interface Phases {
 export type PhasesStep = readonly [Phases, readonly Check[]]
 
 export function newPhases(peer: string): Phases {
-  return { peer, sinceMs: 0, openMs: 0, passed: new Set(), own: new Set(), other: new Set(), relayed: undefined }
+  return {
+    peer,
+    sinceMs: 0,
+    openMs: 0,
+    passed: new Set(),
+    own: new Set(),
+    other: new Set(),
+    hasFailed: false,
+    relayed: undefined,
+  }
 }
 
 const kindWords: Readonly<Record<CandidateKind, string>> = { host: 'local', srflx: 'public', relay: 'TURN' }
@@ -81,7 +92,13 @@ export function stepPhases(phases: Phases, event: ProbeEvent): PhasesStep {
     case 'failed': {
       const { code, message, next } = event
       const known = next ?? describeFailure(new LighthouseError(code, message), peer).next
-      return pass(phases, missing(phases), ms, sinceMs, failing(message.replace(/\.$/, ''), known, code))
+      return pass(
+        { ...phases, hasFailed: true },
+        missing(phases),
+        ms,
+        sinceMs,
+        failing(message.replace(/\.$/, ''), known, code),
+      )
     }
     case 'phase':
       switch (event.phase) {
@@ -103,9 +120,9 @@ export function stepPhases(phases: Phases, event: ProbeEvent): PhasesStep {
 
 /** What is left to say at the end. */
 export function endPhases(phases: Phases, ms: number): readonly Check[] {
-  const { peer, openMs, passed, relayed } = phases
+  const { peer, openMs, passed, hasFailed, relayed } = phases
   const path = relayed === undefined ? [] : passPath(phases, relayed)[1]
-  if (!passed.has('connection') || passed.has('first bytes')) return path
+  if (hasFailed || !passed.has('connection') || passed.has('first bytes')) return path
   const code: ErrorCode = 'peer-silent'
   const verdict = failing(
     `nothing came of what ${peer} shares`,
