@@ -107,9 +107,15 @@ describe('withLikelyReason', () => {
     const { reason, next } = likelyReason(failed({ attempt }))
     expect(error).toMatchObject({ code: 'connect-timeout', details: { phase: 'delivered', next }, cause: late })
     expect(error.message).toBe(`bob did not connect in time: ${reason}`)
-    expect(withLikelyReason(new LighthouseError('webrtc-failed', 'ICE'), failed({ attempt })).message).toBe(
-      `no connection to bob: ${reason}`,
-    )
+  })
+
+  it('keeps what WebRTC says where that is all that is known', () => {
+    const messageIn = (phase: 'offering' | 'answered'): string => {
+      const facts = failed({ attempt: { ...failed({}).attempt, phase } })
+      return withLikelyReason(new LighthouseError('webrtc-failed', 'ICE'), facts).message
+    }
+    expect(messageIn('offering')).toBe('no connection to bob: WebRTC made no offer on this machine (ICE)')
+    expect(messageIn('answered')).toMatch(/^no connection to bob: the routers .* TURN server$/)
   })
 
   it('leaves failures alone that say enough, and those of a connection that was open', () => {

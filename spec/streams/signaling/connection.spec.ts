@@ -163,6 +163,7 @@ describe('a connection', () => {
       { ...hostOnly, side: 'other' },
     ])
     expect(answering.progress()).toEqual([
+      { type: 'answered' },
       { ...hostOnly, side: 'other' },
       { ...hostOnly, side: 'own' },
     ])
@@ -633,7 +634,10 @@ describe('a connection', () => {
       const answering = take()
       b.rtc.link.emit({ type: 'signal', signal: answer })
       time.advance(20_000)
-      expect(answering.reason()).toMatchObject({ code: 'connect-timeout', details: { phase: 'connecting' } })
+      expect(answering.reason()).toMatchObject({ code: 'connect-timeout', details: { phase: 'answered' } })
+      expect(answering.reason()!.message).toMatch(
+        /^the peer that called did not connect in time: no STUN or TURN server answered/,
+      )
       expect(byes(sent)).toEqual(['to bob', 'to alice'])
       nothingLeft()
     })

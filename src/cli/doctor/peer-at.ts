@@ -1,10 +1,11 @@
 /** What the doctor asks a peer on this machine: the running one, or one that it has started. */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
-import { createInterface } from 'node:readline'
+import { text } from 'node:stream/consumers'
 import { defer, finalize, from, type Observable } from 'rxjs'
 import { parseProbeEvent, type PeerFacts, type ProbeEvent } from '../../protocol/doctor/probe.js'
 import { parseMembers } from '../../protocol/json.js'
+import { LineSplitter } from '../../protocol/line-splitter.js'
 import { askLocal } from '../ask-local.js'
 import { failureIn } from '../control.js'
 import { CommandFailure } from '../failure.js'
@@ -18,6 +19,12 @@ export interface PeerAt {
 /** It waits for its sign-in, 4 s at the most. */
 const factsLimitMs = 5_000
 
+/** A connection has 20 s, what comes then 5 s, and the wallet may be asked for before. */
+const probeLimitMs = 30_000
+
+/** An event has some hundred characters. */
+const maxLineLength = 16_384
+
 const notAnswering = (status: number): CommandFailure =>
   new CommandFailure(
     'not-answering',
@@ -26,13 +33,15 @@ const notAnswering = (status: number): CommandFailure =>
       : `the running peer answers with status ${status}`,
   )
 
+const silent = (): CommandFailure => new CommandFailure('not-answering', 'the running peer does not answer')
+
 /** What that peer has been given. */
 export function askFacts$({ url, controlToken }: PeerAt): Observable<PeerFacts> {
   return defer(async () => {
     const signal = AbortSignal.timeout(factsLimitMs)
     const asked = askLocal(new URL('/control/facts', url), { method: 'POST', controlToken, signal })
     const { status, body } = await asked.catch(() => {
-      throw new CommandFailure('not-answering', 'the running peer does not answer')
+      throw silent()
     })
     const facts = parseMembers(body)
     if (status === 200) return facts as unknown as PeerFacts
@@ -43,22 +52,34 @@ export function askFacts$({ url, controlToken }: PeerAt): Observable<PeerFacts> 
 async function* probeEvents(
   { url, controlToken }: PeerAt,
   nickname: string,
-  signal: AbortSignal,
+  left: AbortSignal,
 ): AsyncGenerator<ProbeEvent, void> {
+  const signal = AbortSignal.any([left, AbortSignal.timeout(probeLimitMs)])
   const headers = { accept: 'application/json', 'x-lighthouse-token': controlToken, 'content-length': 0 }
   const options = { method: 'POST', headers, signal, agent: false }
   const asked = request(new URL(`/control/probe/${nickname}`, url), options)
-  // Reported through the promises below; without a listener an abort in mid-body would end the process.
+  // Reported below; without a listener the end of that peer would end this process.
   asked.on('error', () => undefined)
   asked.end()
-  const [response] = (await once(asked, 'response', { signal })) as [IncomingMessage]
-  let rest = ''
-  for await (const line of createInterface({ input: response })) {
-    const event = parseProbeEvent(parseMembers(line))
-    if (event === undefined) rest += line
-    else yield event
+  const [response] = (await once(asked, 'response').catch(() => {
+    throw silent()
+  })) as [IncomingMessage]
+  response.on('error', () => undefined)
+  if (response.statusCode !== 200) {
+    throw failureIn(parseMembers(await text(response).catch(() => ''))) ?? notAnswering(response.statusCode ?? 0)
   }
-  if (response.statusCode !== 200) throw failureIn(parseMembers(rest)) ?? notAnswering(response.statusCode ?? 0)
+  const splitter = new LineSplitter(maxLineLength)
+  response.setEncoding('utf8')
+  try {
+    for await (const piece of response as AsyncIterable<string>) {
+      for (const line of splitter.push(piece) ?? []) {
+        const event = parseProbeEvent(parseMembers(line))
+        if (event !== undefined) yield event
+      }
+    }
+  } catch {
+    throw silent()
+  }
 }
 
 /** How that peer connects to another one. Unsubscribing ends the attempt. */

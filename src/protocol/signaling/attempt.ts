@@ -1,6 +1,6 @@
 /** How far an attempt at a connection came, and which addresses each side named: what its failure is judged by. */
 
-/** In the order in which an attempt passes them. Only the side that offers has `delivered` and `answered`. */
+/** In the order in which an attempt passes them. The side that answers begins with `connecting`, and has the description at once. */
 export const attemptPhases = ['resolving', 'offering', 'connecting', 'delivered', 'answered', 'open'] as const
 
 /** One of these. */
@@ -13,7 +13,7 @@ export type CandidateKind = 'host' | 'srflx' | 'relay'
 export type ProgressEvent =
   /** The hub has delivered the offer. */
   | { readonly type: 'delivered' }
-  /** The other side's answer came, and its signature is right. */
+  /** The other side's description came, an answer or the offer, and its signature is right: only a path is missing. */
   | { readonly type: 'answered' }
   /** A side has named addresses. */
   | { readonly type: 'candidates'; readonly side: 'own' | 'other'; readonly kinds: readonly CandidateKind[] }

@@ -111,9 +111,11 @@ export function likelyReason(failed: FailedAttempt): LikelyReason {
 
 /** The error of an attempt that failed on the way to an open connection, with its likely reason. Others pass unchanged. */
 export function withLikelyReason(error: LighthouseError, failed: FailedAttempt): LighthouseError {
-  const { code, details } = error
+  const { code, message, details } = error
   if (failed.attempt.phase === 'open' || (code !== 'connect-timeout' && code !== 'webrtc-failed')) return error
   const { reason, next } = likelyReason(failed)
   const what = code === 'connect-timeout' ? `${failed.peer} did not connect in time` : `no connection to ${failed.peer}`
-  return new LighthouseError(code, `${what}: ${reason}`, { ...details, next }, { cause: error })
+  // Until there is a path to be found, what WebRTC says is all that is known.
+  const more = code === 'webrtc-failed' && failed.attempt.phase !== 'answered' ? ` (${message})` : ''
+  return new LighthouseError(code, `${what}: ${reason}${more}`, { ...details, next }, { cause: error })
 }

@@ -121,7 +121,7 @@ function progressOf({ type, signal }: Effect & { readonly type: 'send' | 'hand-o
   const kinds = candidateKinds(signal.type === 'candidate' ? signal.candidate : signal.sdp)
   const side = type === 'send' ? 'own' : 'other'
   const answered: readonly ProgressEvent[] =
-    type === 'hand-over' && signal.type === 'answer' ? [{ type: 'answered' }] : []
+    type === 'hand-over' && signal.type !== 'candidate' ? [{ type: 'answered' }] : []
   return kinds.length === 0 ? answered : [...answered, { type: 'candidates', side, kinds }]
 }
 
