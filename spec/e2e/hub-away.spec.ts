@@ -1,6 +1,6 @@
 /**
  * A film between two peers who have paid each other before, while their hub is killed and stays away, or hangs.
- * `LIGHTHOUSE_HUB_AWAY_SECONDS=600` takes ten minutes, by hand.
+ * `LIGHTHOUSE_FULL=1 LIGHTHOUSE_HUB_AWAY_SECONDS=600 npm test -- e2e/hub-away` takes ten minutes.
  */
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'

@@ -64,6 +64,15 @@ describe('a consumer that cheats while the hub is away', () => {
     expect(w.hub.moved).toBe(settled)
   })
 
+  it('gets no more on four connections at once, nor on one after the other', () => {
+    for (const rounds of [[['a', 'b', 'c', 'd']], [['a'], ['b'], ['c'], ['d']]]) {
+      const w = world(1_000 * megabyte)
+      paidBefore(w, 40 * megabyte)
+      w.peer.signOut()
+      expect(rounds.reduce((sum, names) => sum + takeAll(w, names), 0)).toBe(40 * megabyte)
+    }
+  })
+
   it('and has spent its coins elsewhere when the hub is back owes what it took, and gets no more, hub or no hub', () => {
     const w = world(1_000 * megabyte)
     paidBefore(w, 40 * megabyte)

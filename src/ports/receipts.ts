@@ -74,8 +74,9 @@ export interface Moved extends SessionKeys {
 /** What is brought to the hub, and what came of it. */
 export interface SettlingStore extends SessionStore {
   /**
-   * Keeps a settlement whose signature was checked, and the consumer's balance with it. Returns what it moved: undefined, and nothing is kept, when it is not ahead of
-   * the one before, or when nobody opened this session and no receipt of it is here: what a hub pushes does not fill the store.
+   * Keeps a settlement whose signature was checked, and the consumer's balance with it. Returns what it moved: undefined, and
+   * nothing is kept, when it is not ahead of the one before, or when nobody opened this session and no receipt of it is here: what
+   * a hub pushes does not fill the store.
    */
   settle(settlement: Settlement): Moved | undefined
   /**

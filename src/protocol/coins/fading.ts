@@ -10,7 +10,7 @@ const dayMs = 86_400_000
 /** What of a debt fades each full day. */
 export const fadeBytesADay = bytesPerCoin
 
-/** What a key pays fades its debt by a sixty-fourth: four times what is lost where each hundredth connection breaks. */
+/** What a key pays fades its debt by a sixty-fourth: a quarter of what its credit window grows by meanwhile. */
 const fadeShare = 64
 
 /**

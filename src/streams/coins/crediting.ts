@@ -37,8 +37,9 @@ const unpaidMs = 20_000
 /** A signature is checked at most so often for each session: only the newest receipt counts, and a flood costs no more. */
 const receiptAuditMs = 50
 
-/** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder; the second while data waits. */
+/** A receipt that the consumer does not bring to the hub itself within this time is brought by the seeder. */
 const patienceMs = 2_000
+/** The same once data waits for credit. */
 const heldPatienceMs = 100
 
 export interface CreditingOptions {

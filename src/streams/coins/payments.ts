@@ -40,8 +40,8 @@ import type { PayableSession, SessionPayment } from './session-payment.js'
 import { settling$ } from './settling.js'
 
 /**
- * How long after a sign-in, or the first answer of a hub that was silent, receipts still count that are here and not settled: they are under way, and a consumer may come back to
- * the hub later than this peer.
+ * How long after a sign-in, or the first answer of a hub that was silent, receipts still count that are here and not settled:
+ * they are under way, and a consumer may come back to the hub later than this peer.
  */
 const settlingMs = 10_000
 
