@@ -98,6 +98,8 @@ describe('judgeTurn', () => {
     ] as const
     for (const found of failures)
       expect(judgeTurn(found, server)).toMatchObject({ status: 'fail', next: expect.stringMatching(/\.$/) })
+    const untrusted = judgeTurn({ type: 'unreachable', reason: 'self-signed certificate' }, server)
+    expect(untrusted.next).toMatch(/NODE_EXTRA_CA_CERTS/)
     const relayed = { type: 'relayed', relay: { address: '2001:db8::1', port: 5 } } as const
     expect(judgeTurn(relayed, server)).toMatchObject({
       status: 'ok',

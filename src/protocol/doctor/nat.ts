@@ -93,8 +93,12 @@ function judgeAllocation(found: TurnFound, { transport }: IceUrl): Diagnosis {
       return failing('answers, and not as a TURN server', tellOperator)
     case 'no-credentials':
       return failing('is of no use: the hub hands out no credentials for it', tellOperator)
-    case 'unreachable':
-      return failing(`cannot be connected to (${found.reason})`, `${tellOperator} A firewall may be in between.`)
+    case 'unreachable': {
+      const why = /certificate/i.test(found.reason)
+        ? 'Its certificate cannot be trusted; NODE_EXTRA_CA_CERTS names an authority of your own.'
+        : 'A firewall may be in between.'
+      return failing(`cannot be connected to (${found.reason})`, `${tellOperator} ${why}`)
+    }
     case 'silent':
       return failing(
         'does not answer',
