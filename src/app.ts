@@ -43,6 +43,7 @@ import { type Dial, openShare$ } from './streams/serving/open-share.js'
 import { seeding$ } from './streams/serving/seeding.js'
 import { createConnections, signalsOf } from './streams/signaling/connections.js'
 import { createReachability } from './streams/signaling/reachability.js'
+import { watchNetwork } from './streams/signaling/network-change.js'
 import { type HubConnection, signaling$ } from './streams/signaling/signaling.js'
 import { throughHub } from './streams/signaling/through-hub.js'
 import { createTunnels } from './streams/tunnels/tunnels.js'
@@ -64,13 +65,15 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
 
   const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
   const hubAccess = { hubConnection$, hubState$: views.state$, wanted$: new Subject<void>() }
-  const signaling = connectable(signaling$({ ...environment, ...hubAccess, random: Math.random }).pipe(counted()))
+  const network = watchNetwork(environment)
+  const access = { ...environment, ...hubAccess, ...network }
+  const signaling = connectable(signaling$({ ...access, random: Math.random }).pipe(counted()))
   const signal$ = signalsOf(signaling)
   const kept = { identity, crypto, store }
   const limits = environment.spending
   const payments = createPayments({ ...kept, limits, hubConnection$, hubEvent$: signaling, hub, scheduler })
   const audit$ = statementAudit$({ ...kept, hubConnection$, signal$, settled$: payments.settled$ })
-  const reachability = createReachability({ ...environment, hubConnection$ })
+  const reachability = createReachability(access)
   const through = throughHub({
     ...environment,
     overTcp,
@@ -79,11 +82,12 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     newestHead: hubKey => store.newestHead(hubKey),
     objection: other => unpayable(payments, other),
   })
-  const connections = createConnections({ ...hubAccess, through, signal$, scheduler })
+  const connections = createConnections({ ...access, through, signal$ })
   const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })
   const proxyPort$ = new ReplaySubject<number>(1)
   const payment = consumption(payments)
   const tunnels = createTunnels({
+    ...network,
     offer$: name => connections.offer$(name).pipe(counted()),
     listen$: entrance({ proxyPort$, allowedHosts, sites }).listen$,
     ports: ports.tunnels,
@@ -125,6 +129,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
         clock,
         scheduler,
       }).pipe(defects.contained(), takeUntil(closing$)),
+      connections.tried$,
       tunnels.report$.pipe(defects.contained(), takeUntil(closing$)),
       reachability.report$.pipe(defects.contained(), takeUntil(closing$)),
       signaling.pipe(

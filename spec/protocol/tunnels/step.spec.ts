@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
-import { maxAttempts, repairSeconds, stepTunnels, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
+import { maxAttempts, repairSeconds, suspectSeconds } from '../../../src/protocol/tunnels/replace.js'
+import { stepTunnels } from '../../../src/protocol/tunnels/step.js'
 import {
   createTunnelsState,
   type TunnelConnection,
@@ -107,8 +108,10 @@ class World {
         expect(this.waiting.delete(effect.waiter)).toBe(true)
         this.answered.push(effect.waiter)
         if (effect.type === 'refuse') return
-        // By a connection that carries, with an address that is listened on.
-        expect(this.lives[effect.connection.id]!.phase).toBe('carrying')
+        // By the newest connection that carries, with an address that is listened on.
+        expect(
+          this.alive('carrying').findLast(({ connection }) => connection.nickname === effect.connection.nickname),
+        ).toMatchObject({ connection: effect.connection })
         expect(this.doorsIn('listening').map(({ port }) => port)).toContain(effect.tunnel.port)
         return
       case 'connect':
@@ -121,6 +124,9 @@ class World {
         return
       case 'close':
         expect(this.lives[effect.connection.id]!.phase).not.toBe('closed')
+        // Nobody hears of an attempt for a shorter way that comes to nothing.
+        if (effect.connection.direct && this.lives[effect.connection.id]!.phase === 'connecting')
+          this.ended.push(effect.connection.id)
         this.lives[effect.connection.id]!.phase = 'closed'
         return
       case 'listen': {
@@ -163,7 +169,8 @@ class World {
     for (const name of names) {
       const own = this.alive().filter(({ connection }) => connection.nickname === name)
       expect(own.filter(({ phase }) => phase === 'connecting').length).toBeLessThanOrEqual(1)
-      expect(own.filter(({ phase }) => phase !== 'connecting').length).toBeLessThanOrEqual(1)
+      // One that is used, and at most one that was.
+      expect(own.filter(({ phase }) => phase !== 'connecting').length).toBeLessThanOrEqual(2)
     }
     expect(this.alive('connecting').length).toBeLessThanOrEqual(maxAttempts)
     // Who has a slot is who has a listener, and no port is two tunnels'.
@@ -180,9 +187,7 @@ class World {
     )
     const connected = this.state.slots.slots.flatMap(({ owner, connected: isConnected }) => (isConnected ? owner! : []))
     expect(connected.toSorted()).toEqual(
-      this.alive('opened', 'carrying')
-        .map(({ connection }) => connection.nickname)
-        .toSorted(),
+      [...new Set(this.alive('opened', 'carrying').map(({ connection }) => connection.nickname))].toSorted(),
     )
     const kept = [...this.state.tunnels.values()].flatMap(tunnel => ('waiters' in tunnel ? tunnel.waiters : []))
     expect(kept.toSorted((one, other) => one - other)).toEqual([...this.waiting.keys()])
@@ -207,6 +212,7 @@ const happening = fc.record({
       'carry',
     ] as const),
     ...(['withdraw', 'in use', 'in use', 'no handles', 'end', 'end', 'silence', 'silence', 'late'] as const),
+    ...(['network changed', 'relayed', 'relayed'] as const),
   ),
   pick: fc.nat(),
   streams: fc.nat(2),
@@ -238,6 +244,10 @@ function happen(world: World, { type, pick, streams, silentSeconds }: Happening)
         world.carry(life, streams, suspectSeconds + silentSeconds)
         world.ask(life.connection.nickname)
       })
+    case 'network changed':
+      return world.tell({ type: 'network-changed' })
+    case 'relayed':
+      return among(world.alive(), ({ connection }) => world.tell({ type: 'relayed', connection }))
     case 'end':
       return among(world.alive(), life => world.end(life))
     case 'late':
@@ -349,5 +359,95 @@ describe('stepTunnels', () => {
     world.carry(life, 1, 6)
     world.tell({ type: 'ended', connection: world.alive('connecting')[0]!.connection, reason: offline })
     expect([life.phase, world.doorsIn('listening').length]).toEqual(['closed', 1])
+  })
+
+  it('makes a connection beside each when the network has changed, and every attempt again for the same ones who wait', () => {
+    const world = new World([42_001, 42_002])
+    const used = openTo(world, 'ann')
+    world.carry(used, 1, 0)
+    world.ask('bob')
+    const attempt = world.lives.at(-1)!
+    world.tell({ type: 'network-changed' })
+    expect([used.phase, attempt.phase, world.waiting.size]).toEqual(['carrying', 'closed', 1])
+    const made = world.alive('connecting').map(({ connection }) => connection.nickname)
+    expect(made.toSorted()).toEqual(['ann', 'bob'])
+    // What comes on the connection may have been under way: it proves nothing.
+    world.carry(used, 1, 0)
+    world.ask('ann')
+    for (const life of world.alive('connecting')) world.open(life)
+    for (const door of world.doorsIn('binding')) world.listen(door)
+    expect([used.phase, world.waiting.size]).toEqual(['carrying', 0])
+  })
+
+  it('lets what goes on on a replaced connection come to its end, and ends that then', () => {
+    const world = new World([42_001])
+    const used = openTo(world, 'ann')
+    world.carry(used, 2, 0)
+    world.tell({ type: 'network-changed' })
+    const next = world.lives.at(-1)!
+    world.open(next)
+    world.carry(next, 1, 0)
+    expect(world.state.slots.slots[0]).toMatchObject({ streams: 3 })
+    world.carry(used, 1, 1)
+    expect([used.phase, world.state.slots.slots[0]!.streams]).toEqual(['carrying', 2])
+    world.carry(used, 0, 0)
+    expect([used.phase, next.phase, world.state.slots.slots[0]!.streams]).toEqual(['closed', 'carrying', 1])
+  })
+
+  it('ends a replaced connection when nothing comes any more, so that its streams can go on elsewhere', () => {
+    const world = new World([42_001])
+    const used = openTo(world, 'ann')
+    world.carry(used, 2, 0)
+    world.tell({ type: 'network-changed' })
+    world.open(world.lives.at(-1)!)
+    world.carry(used, 2, suspectSeconds)
+    expect([used.phase, world.alive('carrying').length]).toEqual(['closed', 1])
+  })
+
+  it('answers who waits with the connection there is, when the other one cannot be made and nothing is wrong with it', () => {
+    const world = new World([42_001])
+    openTo(world, 'ann')
+    world.tell({ type: 'network-changed' })
+    world.ask('ann')
+    expect(world.waiting.size).toBe(1)
+    world.end(world.lives.at(-1)!)
+    expect(world.waiting.size).toBe(0)
+  })
+
+  it('seeks a shorter way beside a relayed connection, which goes on being used', () => {
+    const world = new World([42_001])
+    const relayed = openTo(world, 'ann')
+    world.carry(relayed, 1, 0)
+    const seek = (): Life => {
+      world.tell({ type: 'relayed', connection: relayed.connection })
+      return world.lives.at(-1)!
+    }
+    const failing = seek()
+    expect(failing.connection).toMatchObject({ direct: true })
+    world.ask('ann')
+    expect([world.waiting.size, seek()]).toEqual([0, failing])
+    world.end(failing)
+    const direct = seek()
+    world.open(direct)
+    expect([relayed.phase, direct.phase]).toEqual(['carrying', 'carrying'])
+    // One more at a time, until the streams of the first are over.
+    expect(seek()).toBe(direct)
+    world.carry(relayed, 0, 0)
+    expect(world.alive()).toEqual([direct])
+  })
+
+  it('makes any connection where a relayed one falls silent, and goes without one where it ends', () => {
+    const world = new World([42_001])
+    const relayed = openTo(world, 'ann')
+    world.tell({ type: 'relayed', connection: relayed.connection })
+    world.carry(relayed, 1, suspectSeconds)
+    expect(world.alive('connecting')).toEqual([])
+    world.carry(relayed, 1, repairSeconds.first)
+    expect(world.alive('connecting')).toMatchObject([{ connection: { direct: false } }])
+    world.open(world.lives.at(-1)!)
+    const next = world.lives.at(-1)!
+    world.tell({ type: 'relayed', connection: next.connection })
+    world.end(next)
+    expect([world.alive(), world.state.tunnels.get('ann')?.type]).toEqual([[], 'resting'])
   })
 })

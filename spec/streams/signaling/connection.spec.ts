@@ -288,6 +288,34 @@ describe('a connection', () => {
     nothingLeft()
   })
 
+  it('offers again, as another session, while no answer comes, until the 20 s are over', () => {
+    const { dial, a, sent, offers, time, nothingLeft } = world()
+    const offering = dial()
+    for (let seconds = 0; seconds < 20; seconds += 5) {
+      a.rtc.link.emit({ type: 'signal', signal: offer })
+      time.advance(4_900)
+      expect(new Set(offers.map(({ session }) => session)).size).toBe(seconds / 5 + 1)
+      time.advance(100)
+    }
+    expect(byes(sent).length).toBe(4)
+    expect(offering.reason()?.code).toBe('connect-timeout')
+    nothingLeft()
+  })
+
+  it('goes on with the offer that is answered', () => {
+    const { a, b, time, offers, dial, take, channels } = world()
+    const offering = dial()
+    a.rtc.link.emit({ type: 'signal', signal: offer })
+    time.advance(5_000)
+    a.rtc.link.emit({ type: 'signal', signal: offer })
+    take()
+    b.rtc.link.emit({ type: 'signal', signal: answer })
+    time.advance(14_000)
+    a.rtc.link.emit({ type: 'open', channel: channels[0] })
+    expect(offering.states().at(-1)).toMatchObject({ type: 'open', session: offers[1]!.session })
+    expect(offers.length).toBe(2)
+  })
+
   it('sends nothing to a peer that has received nothing', () => {
     const { dial, sent, nothingLeft } = world()
     dial().subscription.unsubscribe()

@@ -45,11 +45,22 @@ function world({
   const state: HubState = { type: signedIn ? 'authenticated' : 'connecting', attempt: 1 }
   const hubConnection$ = new BehaviorSubject(signedIn ? hubConnection : undefined)
   const access = { hubConnection$, hubState$: of(state), wanted$: new Subject<void>() }
-  const connections = createConnections({ ...access, through, signal$, scheduler })
-  return { connections, sent, signal$, pending, advance }
+  const networkChange$ = new Subject<void>()
+  const connections = createConnections({ ...access, through, signal$, identity, networkChange$, scheduler })
+  return { connections, networkChange$, sent, signal$, pending, advance }
 }
 
 describe('createConnections', () => {
+  it('tries the hub connection with a signal to itself when the network has changed', () => {
+    const { connections, networkChange$, sent } = world()
+    const subscription = connections.tried$.subscribe()
+    expect(sent).toEqual([])
+    networkChange$.next()
+    expect(sent).toMatchObject([{ type: 'bye', from: 'alice-key', to: 'alice-key' }])
+    subscription.unsubscribe()
+    expect(networkChange$.observed).toBe(false)
+  })
+
   it('receives offers only', () => {
     const { connections, signal$ } = world()
     const offers: Offer[] = []

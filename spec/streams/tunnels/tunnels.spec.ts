@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals'
-import { catchError, Observable, type Subscriber } from 'rxjs'
+import { catchError, Observable, Subject, type Subscriber } from 'rxjs'
 import type { TcpListenEvent } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { encodeFrames } from '../../../src/protocol/mux/frame.js'
-import { maxAttempts, suspectSeconds } from '../../../src/protocol/tunnels/step.js'
+import { maxAttempts, suspectSeconds } from '../../../src/protocol/tunnels/replace.js'
 import type { Tunnel, TunnelReport } from '../../../src/protocol/tunnels/tunnels.js'
 import { createTunnels } from '../../../src/streams/tunnels/tunnels.js'
 import { type MemorySocket, memorySocket } from '../../support/memory-socket.js'
@@ -30,10 +30,12 @@ function world(ports: readonly number[] = block) {
       subscriber.add(() => listeners.delete(bound))
       subscriber.next({ type: 'listening', port: bound })
     })
+  const networkChange$ = new Subject<void>()
   const tunnels = createTunnels({
     offer$: connections.connect$,
     listen$,
     ports,
+    networkChange$,
     clock: time.clock,
     scheduler: time.scheduler,
   })
@@ -65,7 +67,21 @@ function world(ports: readonly number[] = block) {
   const leave = (port: number): void => listeners.get(port)!.error(new LighthouseError('address-unavailable', 'broken'))
   const endOf = (name: string) =>
     reports.findLast(report => report.type === 'ended' && report.nickname === name) as TunnelReport & { type: 'ended' }
-  return { time, connections, listeners, foreign, tunnels, reports, running, ask, open, enter, leave, endOf }
+  return {
+    networkChange$,
+    time,
+    connections,
+    listeners,
+    foreign,
+    tunnels,
+    reports,
+    running,
+    ask,
+    open,
+    enter,
+    leave,
+    endOf,
+  }
 }
 
 const letters = 'abcdefghijklmnopqrstuvwxyz'
@@ -130,6 +146,22 @@ describe('tunnels', () => {
     expect(open(nameOf(10))).toBe(ports[9])
     expect(busy.some(({ wasReset }) => wasReset)).toBe(false)
     expect(connections.last(nameOf(9)).alive).toBe(false)
+  })
+
+  it('makes another connection when the network has changed, for new streams, and lets those there are come to their end', () => {
+    const { time, open, enter, connections, networkChange$, ask } = world()
+    const port = open('bob')
+    const before = connections.last('bob')
+    const going = enter(port)
+    networkChange$.next()
+    const { heard } = ask('bob')
+    expect([connections.made.length, heard]).toEqual([2, []])
+    connections.last('bob').open()
+    const next = enter(port)
+    expect([heard[1], before.alive, going.wasReset, next.subscribed]).toEqual(['complete', true, false, true])
+    time.advance(3_000)
+    // Nothing came on it.
+    expect([before.alive, going.reason?.code, connections.made[1]!.alive]).toEqual([false, 'peer-silent', true])
   })
 
   it('lets the least recently used go when all are busy, and its programs see a reset', () => {

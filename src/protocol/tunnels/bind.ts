@@ -1,18 +1,24 @@
 /** How a tunnel gets its address, and loses it to another one. */
 import { isLighthouseError, LighthouseError } from '../errors.js'
-import { afterStep, answerAll, endConnection, listenerOf, placeOf, putTunnel, slotOf, type TunnelIn } from './parts.js'
+import {
+  afterStep,
+  answerAll,
+  currentOf,
+  endConnection,
+  listenerOf,
+  placeOf,
+  putTunnel,
+  slotOf,
+  type TunnelIn,
+} from './parts.js'
 import { acquireSlot, stepSlots } from './tunnel-lru.js'
-import type { BoundTunnel, TunnelsState, TunnelsStep, TunnelState } from './tunnels.js'
+import type { BoundTunnel, Open, Silent, TunnelsState, TunnelsStep, TunnelState } from './tunnels.js'
 
 /** Tries for a port that may have been released a moment ago, before it counts as another program's. */
 const listenTries = 3
 
 /** The connection has an address: it carries, and who asked is answered. */
-export function openTunnel<W>(
-  state: TunnelsState<W>,
-  live: Pick<TunnelIn<W, 'open'>, 'connection' | 'session' | 'place'>,
-  waiters: readonly W[],
-): TunnelsStep<W> {
+export function openTunnel<W>(state: TunnelsState<W>, live: Omit<Open, 'type'>, waiters: readonly W[]): TunnelsStep<W> {
   const { connection, place } = live
   const { tunnel } = place
   return [
@@ -64,9 +70,14 @@ function vacateTunnel<W>(state: TunnelsState<W>, tunnel: TunnelState<W>, reason:
     return [putTunnel(left, nickname, rest?.type === 'attempting' ? { ...rest, place: undefined } : undefined), []]
   }
   if (tunnel.type === 'resting' || tunnel.type === 'attempting') return afterStep(released, without)
-  const part = tunnel.type === 'replacing' ? tunnel.silent : tunnel
+  const ended = (left: TunnelsState<W>, part: Open | Silent | TunnelIn<W, 'binding'>): TunnelsStep<W> =>
+    afterStep(endConnection(left, part, reason), going => {
+      // The former one, which has come in its place.
+      const next = currentOf(going.tunnels.get(nickname))
+      return next === undefined ? [going, []] : ended(going, next)
+    })
   return afterStep(
-    afterStep(released, left => endConnection(left, part, reason)),
+    afterStep(released, left => ended(left, tunnel.type === 'replacing' ? tunnel.current : tunnel)),
     without,
   )
 }
@@ -102,5 +113,5 @@ export function announceTunnel<W>(state: TunnelsState<W>, part: TunnelIn<W, 'bin
   const { nickname } = connection
   const bound = state.bound.with(slotOf(state, nickname), port)
   const place: BoundTunnel = { listener, tunnel: { nickname, host: '127.0.0.1', port } }
-  return openTunnel({ ...state, bound }, { connection, session, place }, waiters)
+  return openTunnel({ ...state, bound }, { connection, session, place, former: undefined }, waiters)
 }

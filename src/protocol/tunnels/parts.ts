@@ -3,6 +3,9 @@ import type { LighthouseError } from '../errors.js'
 import { stepSlots } from './tunnel-lru.js'
 import type {
   BoundTunnel,
+  Former,
+  Open,
+  Silent,
   Tunnel,
   TunnelConnection,
   TunnelListener,
@@ -15,7 +18,13 @@ import type {
 export type TunnelIn<W, Type> = Extract<TunnelState<W>, { type: Type }>
 
 /** What a connection is part of. */
-export type ConnectionPart<W> = Exclude<TunnelState<W>, { type: 'resting' }>
+export type ConnectionPart<W> = Exclude<TunnelState<W>, { type: 'resting' }> | Former
+
+/** The connection that carries, with what belongs to it; undefined where there is none. */
+export function currentOf<W>(tunnel: TunnelState<W> | undefined): Open | Silent | undefined {
+  if (tunnel?.type === 'replacing') return tunnel.current
+  return tunnel?.type === 'open' || tunnel?.type === 'silent' ? tunnel : undefined
+}
 
 /** What this connection is in its tunnel; `replacing` is the attempt. Undefined when it is over. */
 export function partOf<W>(
@@ -24,13 +33,13 @@ export function partOf<W>(
 ): ConnectionPart<W> | undefined {
   const tunnel = tunnels.get(nickname)
   if (tunnel === undefined || tunnel.type === 'resting') return undefined
-  if (tunnel.connection.id === id) return tunnel
-  return tunnel.type === 'replacing' && tunnel.silent.connection.id === id ? tunnel.silent : undefined
+  const current = currentOf(tunnel)
+  return [tunnel, current, current?.former].find(part => part?.connection.id === id)
 }
 
 export function placeOf<W>(tunnel: TunnelState<W>): BoundTunnel | undefined {
   if (tunnel.type === 'binding') return undefined
-  return tunnel.type === 'replacing' ? tunnel.silent.place : tunnel.place
+  return tunnel.type === 'replacing' ? tunnel.current.place : tunnel.place
 }
 
 export function listenerOf<W>(tunnel: TunnelState<W>): TunnelListener | undefined {
@@ -52,6 +61,23 @@ export function slotOf({ slots: { slots } }: TunnelsState<unknown>, nickname: st
   return slots.findIndex(({ owner }) => owner === nickname)
 }
 
+/** Puts what the current connection has become in its place. */
+export function putCurrent<W>(state: TunnelsState<W>, current: Open | Silent): TunnelsState<W> {
+  const { nickname } = current.connection
+  const tunnel = state.tunnels.get(nickname)
+  return putTunnel(state, nickname, tunnel?.type === 'replacing' ? { ...tunnel, current } : current)
+}
+
+/** The streams of a tunnel, those of its former connection as well; none where its place is another one's by now. */
+export function streamsOf(state: TunnelsState<unknown>, nickname: string): number {
+  return state.slots.slots[slotOf(state, nickname)]?.streams ?? 0
+}
+
+/** The tunnel is in use, with so many streams. */
+export function withStreams<W>(state: TunnelsState<W>, owner: string, streams: number): TunnelsState<W> {
+  return { ...state, slots: stepSlots(state.slots, { type: 'use', owner, streams })[0] }
+}
+
 /** Takes another step, whose effects come after those of this one. */
 export function afterStep<W>(
   [state, effects]: TunnelsStep<W>,
@@ -70,8 +96,9 @@ export function answerAll<W>(
 }
 
 /**
- * The connection is over. Without its attempt a silent one stays, and the attempt without the silent one. The last one of a
- * tunnel leaves it resting in its place, if it has one.
+ * The connection is over. Without its attempt the current one stays, and the attempt without the current one, unless it was for a
+ * shorter way only. In place of the current one comes the former one, if there is one. The last one of a tunnel leaves it resting in
+ * its place, if it has one.
  */
 export function endConnection<W>(
   state: TunnelsState<W>,
@@ -80,16 +107,22 @@ export function endConnection<W>(
 ): TunnelsStep<W> {
   const { connection } = part
   const { nickname } = connection
+  const whole = state.tunnels.get(nickname)
+  if (whole?.type === 'replacing' && whole.connection.direct && whole.current === part && part.former === undefined) {
+    return afterStep(endConnection(state, whole, reason), next => endConnection(next, part, reason))
+  }
   const waiters = 'waiters' in part ? part.waiters : []
   const session = 'session' in part ? part.session : undefined
   const unlistened: readonly TunnelsEffect<W>[] =
     part.type === 'binding' ? [{ type: 'unlisten', listener: part.listener }] : []
+  // Nobody has been told of an attempt for a shorter way.
+  const isQuiet = part.type === 'replacing' && connection.direct
   return [
     left(state, part),
     [
       ...unlistened,
       { type: 'close', connection, reason },
-      { type: 'report', report: { type: 'ended', nickname, session, reason } },
+      ...(isQuiet ? [] : [{ type: 'report', report: { type: 'ended', nickname, session, reason } } as const]),
       ...waiters.map((waiter): TunnelsEffect<W> => ({ type: 'refuse', waiter, reason })),
     ],
   ]
@@ -98,11 +131,23 @@ export function endConnection<W>(
 /** What is left of a tunnel without that part. */
 function left<W>(state: TunnelsState<W>, part: ConnectionPart<W>): TunnelsState<W> {
   const { nickname } = part.connection
-  if (part.type === 'replacing') return putTunnel(state, nickname, part.silent)
+  const whole = state.tunnels.get(nickname)
+  if (part.type === 'replacing') return putTunnel(state, nickname, part.current)
+  if (part.type === 'former') {
+    const current = currentOf(whole)!
+    return putCurrent(withStreams(state, nickname, streamsOf(state, nickname) - part.streams), {
+      ...current,
+      former: undefined,
+    })
+  }
+  if ('former' in part && part.former !== undefined) {
+    const { connection, session, streams } = part.former
+    const former = { type: 'open', connection, session, place: part.place, former: undefined } as const
+    return putCurrent(withStreams(state, nickname, streams), former)
+  }
   const place = placeOf(part)
   const type = place === undefined ? 'release' : 'rest'
   const next = { ...state, slots: stepSlots(state.slots, { type, owner: nickname })[0] }
-  const whole = state.tunnels.get(nickname)
   if (whole?.type === 'replacing') {
     const { connection, waiters } = whole
     return putTunnel(next, nickname, { type: 'attempting', place, connection, waiters })

@@ -1,34 +1,44 @@
 import { LighthouseError } from '../errors.js'
 import type { CarryReport } from '../peer/stats.js'
-import { announceTunnel, bindTunnel, failListener, openTunnel } from './bind.js'
+import { announceTunnel, failListener } from './bind.js'
 import {
   afterStep,
   answerAll,
   type ConnectionPart,
+  currentOf,
   endConnection,
   listenerOf,
   partOf,
+  putCurrent,
   putTunnel,
-  slotOf,
-  type TunnelIn,
+  streamsOf,
+  withStreams,
 } from './parts.js'
-import { acquireSlot, stepSlots } from './tunnel-lru.js'
-import type { Silent, TunnelsEffect, TunnelsEvent, TunnelsState, TunnelsStep, TunnelState } from './tunnels.js'
-
-/** Attempts under way at once, so that a page full of nicknames cannot make thousands. */
-export const maxAttempts = 32
-
-/**
- * Silence after which a request does not trust a connection any more. The other side sends something every second; a process
- * that was killed and came back answers on a new connection only, and this is how soon that is found out.
- */
-export const suspectSeconds = 2
-
-/** Silence after which another connection is made without being asked, to replace the silent one; and between attempts at that. */
-export const repairSeconds = { first: 3, between: 3 } as const
-
-/** Silence after which a connection is over whose other side the hub does not know either: its process has ended. */
-export const goneSeconds = 6
+import {
+  beginAttempt,
+  attemptAll,
+  ended,
+  endReplacement,
+  isForShorterWay,
+  maxAttempts,
+  mayAttempt,
+  opened,
+  overtaken,
+  repairSeconds,
+  seekShorterWay,
+  silentFor,
+  suspectSeconds,
+} from './replace.js'
+import type {
+  Former,
+  Open,
+  Silent,
+  TunnelConnectionEvent,
+  TunnelsEffect,
+  TunnelsEvent,
+  TunnelsState,
+  TunnelsStep,
+} from './tunnels.js'
 
 /**
  * One step of all tunnels. Pure and total.
@@ -53,60 +63,46 @@ export function stepTunnels<W>(state: TunnelsState<W>, event: TunnelsEvent<W>): 
       if (event.type === 'listener-failed') return failListener(state, tunnel, event.reason)
       return tunnel.type === 'binding' ? announceTunnel(state, tunnel, event.port) : [state, []]
     }
+    case 'network-changed':
+      return attemptAll(state)
     default: {
       const part = partOf(state, event.connection)
-      if (part === undefined) return [state, []]
-      if (event.type === 'ended') return ended(state, part, event.reason)
-      if (event.type === 'opened') {
-        const isAwaited = part.type === 'attempting' || part.type === 'replacing'
-        return isAwaited ? opened(state, part, event.session) : [state, []]
-      }
-      return part.type === 'open' || part.type === 'silent' ? carry(state, part, event.report) : [state, []]
+      return part === undefined ? [state, []] : happenOn(state, part, event)
     }
+  }
+}
+
+/** What happens on a connection. Only what its part can hear changes something. */
+function happenOn<W>(state: TunnelsState<W>, part: ConnectionPart<W>, event: TunnelConnectionEvent): TunnelsStep<W> {
+  if (event.type === 'ended') return ended(state, part, event.reason)
+  switch (part.type) {
+    case 'attempting':
+    case 'replacing':
+      return event.type === 'opened' ? opened(state, part, event.session) : [state, []]
+    case 'binding':
+      return [state, []]
+    case 'former':
+      return event.type === 'carried' ? carryFormer(state, part, event.report) : [state, []]
+    case 'open':
+    case 'silent':
+      if (event.type === 'relayed') return seekShorterWay(state, part)
+      return event.type === 'carried' ? carry(state, part, event.report) : [state, []]
   }
 }
 
 function ask<W>(state: TunnelsState<W>, nickname: string, waiter: W): TunnelsStep<W> {
   const tunnel = state.tunnels.get(nickname)
-  if (tunnel?.type === 'open') {
-    const { streams } = state.slots.slots[slotOf(state, nickname)]!
-    const [slots] = stepSlots(state.slots, { type: 'use', owner: nickname, streams })
-    return [{ ...state, slots }, answerAll([waiter], tunnel.connection, tunnel.place.tunnel)]
+  const current = currentOf(tunnel)
+  if (current?.type === 'open' && (tunnel!.type === 'open' || isForShorterWay(tunnel!))) {
+    const used = withStreams(state, nickname, streamsOf(state, nickname))
+    return [used, answerAll([waiter], current.connection, current.place.tunnel)]
   }
   if (tunnel !== undefined && 'waiters' in tunnel) {
     return [putTunnel(state, nickname, { ...tunnel, waiters: [...tunnel.waiters, waiter] }), []]
   }
-  if (attemptsOf(state) >= maxAttempts) {
-    const message = `${maxAttempts} connections are being made already; wait for one to end`
-    return [state, [{ type: 'refuse', waiter, reason: new LighthouseError('too-many-connections', message) }]]
-  }
-  return attempt(state, nickname, tunnel, [waiter])
-}
-
-function attemptsOf<W>({ tunnels }: TunnelsState<W>): number {
-  return [...tunnels.values()].filter(({ type }) => type === 'attempting' || type === 'replacing').length
-}
-
-/** Makes a connection: the first one, another one where the tunnel rests, or one beside the silent one. */
-function attempt<W>(
-  state: TunnelsState<W>,
-  nickname: string,
-  tunnel: Silent | TunnelIn<W, 'resting'> | undefined,
-  waiters: readonly W[],
-): TunnelsStep<W> {
-  const connection = { nickname, id: state.made }
-  const awaited = { connection, waiters }
-  const next: TunnelState<W> =
-    tunnel?.type === 'silent'
-      ? { type: 'replacing', silent: tunnel, ...awaited }
-      : { type: 'attempting', place: tunnel?.place, ...awaited }
-  return [
-    putTunnel({ ...state, made: state.made + 1 }, nickname, next),
-    [
-      { type: 'report', report: { type: 'attempt', nickname } },
-      { type: 'connect', connection },
-    ],
-  ]
+  if (mayAttempt(state)) return beginAttempt(state, nickname, [waiter])
+  const message = `${maxAttempts} connections are being made already; wait for one to end`
+  return [state, [{ type: 'refuse', waiter, reason: new LighthouseError('too-many-connections', message) }]]
 }
 
 function withdraw<W>(state: TunnelsState<W>, nickname: string, waiter: W): TunnelsStep<W> {
@@ -116,70 +112,50 @@ function withdraw<W>(state: TunnelsState<W>, nickname: string, waiter: W): Tunne
 }
 
 /**
- * The attempt has opened. Where nothing has come on the silent connection meanwhile, its place changes hands; without a place
- * one is allocated.
- */
-function opened<W>(
-  state: TunnelsState<W>,
-  part: TunnelIn<W, 'attempting' | 'replacing'>,
-  session: string,
-): TunnelsStep<W> {
-  const { connection, waiters } = part
-  const { nickname } = connection
-  if (part.type === 'replacing') {
-    const message = `nothing came from ${nickname} for ${part.silent.silentSeconds} s, and a new connection opened`
-    return afterStep(endConnection(state, part.silent, new LighthouseError('peer-silent', message)), ended =>
-      opened(ended, ended.tunnels.get(nickname) as TunnelIn<W, 'attempting'>, session),
-    )
-  }
-  const { place } = part
-  if (place === undefined) {
-    return bindTunnel(state, { type: 'binding', connection, session, listener: connection, failed: [], waiters })
-  }
-  const [slots] = acquireSlot(state.slots, nickname)
-  return openTunnel({ ...state, slots }, { connection, session, place }, waiters)
-}
-
-/**
  * What the connection carries makes it busy or idle, and silent or trusted. One that answers again needs no replacement; one that
  * does not gets one without being asked.
  */
-function carry<W>(state: TunnelsState<W>, part: TunnelIn<W, 'open' | 'silent'>, report: CarryReport): TunnelsStep<W> {
+function carry<W>(state: TunnelsState<W>, part: Open | Silent, report: CarryReport): TunnelsStep<W> {
   const reported: readonly TunnelsEffect<W>[] = [{ type: 'report', report }]
   if (report.type !== 'stats') return [state, reported]
-  const { connection, session, place } = part
+  const { connection, session, place, former } = part
   const { nickname } = connection
-  const { streams, silentSeconds } = report.stats
-  const isUse = streams !== state.slots.slots[slotOf(state, nickname)]!.streams
-  const slots = isUse ? stepSlots(state.slots, { type: 'use', owner: nickname, streams })[0] : state.slots
-  const counted = { ...state, slots }
+  const { silentSeconds } = report.stats
+  const streams = report.stats.streams + (former?.streams ?? 0)
+  const counted = streams === streamsOf(state, nickname) ? state : withStreams(state, nickname, streams)
   const whole = state.tunnels.get(nickname)
-  const live = { connection, session, place }
-  if (silentSeconds >= suspectSeconds) {
-    const retrySeconds = part.type === 'silent' ? part.retrySeconds : repairSeconds.first
-    const silent: Silent = { type: 'silent', ...live, silentSeconds, retrySeconds }
-    if (whole?.type === 'replacing') return [putTunnel(counted, nickname, { ...whole, silent }), reported]
-    if (silentSeconds < retrySeconds || attemptsOf(state) >= maxAttempts)
-      return [putTunnel(counted, nickname, silent), reported]
-    const next = { ...silent, retrySeconds: silentSeconds + repairSeconds.between }
-    return afterStep([counted, reported], going => attempt(going, nickname, next, []))
+  const awaited = whole?.type === 'replacing' ? whole : undefined
+  const live = { connection, session, place, former }
+  if (silentSeconds < suspectSeconds) {
+    const current: Open = { type: 'open', ...live }
+    const trusted: TunnelsStep<W> = [putCurrent(counted, current), reported]
+    if (awaited === undefined || part.type === 'open') return trusted
+    const reason = new LighthouseError('too-many-connections', `the connection to ${nickname} in use answers again`)
+    return afterStep(trusted, going => endReplacement(going, { ...awaited, current }, reason))
   }
-  const trusted: TunnelState<W> = { type: 'open', ...live }
-  if (whole?.type !== 'replacing') return [putTunnel(counted, nickname, trusted), reported]
-  const reason = new LighthouseError('too-many-connections', `the connection to ${nickname} in use answers again`)
-  const [ended, ends] = endConnection(counted, { ...whole, waiters: [] }, reason)
-  return [
-    putTunnel(ended, nickname, trusted),
-    [...reported, ...ends, ...answerAll(whole.waiters, connection, place.tunnel)],
-  ]
+  const retrySeconds = part.type === 'silent' ? part.retrySeconds : repairSeconds.first
+  const current: Silent = { type: 'silent', ...live, silentSeconds, retrySeconds }
+  const doubted: TunnelsStep<W> = [putCurrent(counted, current), reported]
+  if (awaited !== undefined) {
+    if (!isForShorterWay(awaited)) return doubted
+    return afterStep(doubted, going => endReplacement(going, { ...awaited, current }, overtaken(nickname)))
+  }
+  if (silentSeconds < retrySeconds || !mayAttempt(state)) return doubted
+  return afterStep(doubted, going => beginAttempt(going, nickname, []))
 }
 
-/** A connection ended by itself. With the attempt to replace a silent one, which the hub says cannot be, that one is over as well. */
-function ended<W>(state: TunnelsState<W>, part: ConnectionPart<W>, reason: LighthouseError): TunnelsStep<W> {
-  const over = endConnection(state, part, reason)
-  const isGone = part.type === 'replacing' && reason.code === 'peer-offline' && part.silent.silentSeconds >= goneSeconds
-  if (!isGone) return over
+/** What goes on on a connection that has been replaced. It ends with its last stream, or when nothing comes any more. */
+function carryFormer<W>(state: TunnelsState<W>, part: Former, report: CarryReport): TunnelsStep<W> {
+  const reported: readonly TunnelsEffect<W>[] = [{ type: 'report', report }]
+  if (report.type !== 'stats') return [state, reported]
   const { nickname } = part.connection
-  const message = `nothing came from ${nickname} for ${part.silent.silentSeconds} s, and the hub does not know it any more`
-  return afterStep(over, left => endConnection(left, part.silent, new LighthouseError('peer-silent', message)))
+  const { streams, silentSeconds } = report.stats
+  if (silentSeconds >= suspectSeconds || streams === 0) {
+    const reason = streams === 0 ? overtaken(nickname) : silentFor(nickname, silentSeconds)
+    return afterStep([state, reported], going => endConnection(going, part, reason))
+  }
+  if (streams === part.streams) return [state, reported]
+  const counted = withStreams(state, nickname, streamsOf(state, nickname) - part.streams + streams)
+  const current = currentOf(state.tunnels.get(nickname))!
+  return [putCurrent(counted, { ...current, former: { ...part, streams } }), reported]
 }

@@ -9,6 +9,9 @@
  *       │  └────────────────────────────────────── resting ◀────connection over──┘                    │
  *       └─────────────────────────────────────────the silent one ended────────────────────────────────┘
  *
+ * An open connection is replaced as well: when the network of this machine has changed, and when it is relayed. What is left of
+ * it then is the `former` one of the tunnel, until its last stream is over.
+ *
  * A tunnel that rests listens without a connection: whoever comes there has one made. It is forgotten when another one needs
  * its port.
  */
@@ -27,6 +30,8 @@ export interface Tunnel {
 export interface TunnelConnection {
   readonly nickname: string
   readonly id: number
+  /** Whether it is to be made without a relay, or not at all. */
+  readonly direct: boolean
 }
 
 /** What listens on a tunnel's port. The number tells it from earlier ones for the same peer. */
@@ -51,7 +56,18 @@ interface Live {
   readonly connection: TunnelConnection
   readonly session: string
   readonly place: BoundTunnel
+  readonly former: Former | undefined
 }
+
+/** What a tunnel had before its connection: what goes on there comes to its end, and nothing begins. */
+export interface Former {
+  readonly type: 'former'
+  readonly connection: TunnelConnection
+  readonly session: string
+  readonly streams: number
+}
+
+export type Open = Live & { readonly type: 'open' }
 
 /** Nothing has come from the other side for so long that a request does not trust the connection. */
 export type Silent = Live & {
@@ -72,10 +88,10 @@ export type TunnelState<W> =
       readonly listener: TunnelListener
       readonly failed: readonly number[]
     })
-  | (Live & { readonly type: 'open' })
+  | Open
   | Silent
-  /** Awaited is an attempt that takes the place of the silent connection, if it opens before the silence ends. */
-  | (Awaited<W> & { readonly type: 'replacing'; readonly silent: Silent })
+  /** Awaited is an attempt that takes the place of the current connection. That of a silent one ends when that answers again. */
+  | (Awaited<W> & { readonly type: 'replacing'; readonly current: Open | Silent })
   /** Listens; the next one who asks has a connection made. */
   | { readonly type: 'resting'; readonly place: BoundTunnel }
 
@@ -95,6 +111,8 @@ export interface TunnelsState<W> {
 export type TunnelConnectionEvent = { readonly connection: TunnelConnection } & (
   | { readonly type: 'opened'; readonly session: string }
   | { readonly type: 'carried'; readonly report: CarryReport }
+  /** Its bytes go through a relay, and it is time to look for a shorter way. */
+  | { readonly type: 'relayed' }
   | { readonly type: 'ended'; readonly reason: LighthouseError }
 )
 
@@ -111,6 +129,8 @@ export type TunnelsEvent<W> =
   | { readonly type: 'asked'; readonly nickname: string; readonly waiter: W }
   /** Who asked wants no answer any more. The attempt goes on. */
   | { readonly type: 'withdrawn'; readonly nickname: string; readonly waiter: W }
+  /** This machine has other addresses, or slept: no connection, and no attempt, can be relied on. */
+  | { readonly type: 'network-changed' }
   | TunnelConnectionEvent
   | TunnelListenerEvent
 

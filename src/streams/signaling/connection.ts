@@ -1,7 +1,24 @@
-import { catchError, concat, concatMap, defer, type Observable, of, type SchedulerLike, tap } from 'rxjs'
+import {
+  catchError,
+  concat,
+  concatMap,
+  connect,
+  defer,
+  filter,
+  ignoreElements,
+  merge,
+  type MonoTypeOperatorFunction,
+  type Observable,
+  of,
+  retry,
+  type SchedulerLike,
+  tap,
+  throwError,
+  timeout,
+} from 'rxjs'
 import { connectWithin } from '../../operators/connect-within.js'
 import type { ByteChannel, CryptoPort, HubClient, TrustStore } from '../../ports.js'
-import { type LighthouseError, toInternalError } from '../../protocol/errors.js'
+import { isLighthouseError, LighthouseError, toInternalError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
 import { newAttempt, type ProgressEvent, stepAttempt } from '../../protocol/signaling/attempt.js'
 import type { ConnectionState } from '../../protocol/signaling/connection-state.js'
@@ -59,29 +76,55 @@ function lifecycle(
 }
 
 /**
+ * How long an offer waits for its answer before another one is made. A peer whose network was away may be at the hub again while that
+ * has delivered the offer to where nobody hears it; healthy ones answer within a second, and slow ones within three.
+ */
+const answerPatienceMs = 5_000
+
+/** Errors with `connect-timeout` when no answer to an offer comes in time. */
+function answeredInTime(scheduler: SchedulerLike): MonoTypeOperatorFunction<ConnectionEvent> {
+  const unanswered = (): LighthouseError => new LighthouseError('connect-timeout', 'the offer was not answered')
+  return connect(event$ =>
+    merge(
+      event$.pipe(
+        filter(({ type }) => type === 'answered'),
+        timeout({ first: answerPatienceMs, scheduler, with: () => throwError(unanswered) }),
+        ignoreElements(),
+      ),
+      event$,
+    ),
+  )
+}
+
+/**
  * Connects to a peer by nickname, as the side that offers.
  *
  *     resolving → offering → connecting → open → closed
  *
  * Emits each state, beside them how the attempt gets on, and the path once the connection is open; completes after `closed`, which
- * carries the reason, and never errors. Unless it is open within 20 s it is closed with `connect-timeout`, the phase that it had
+ * carries the reason, and never errors. An offer that is not answered within 5 s is made again, as another session. Unless it is open within 20 s it is closed with `connect-timeout`, the phase that it had
  * reached, and the likely reason.
  * Unsubscribing destroys the connection and, when it was not open yet, tells the other side. Buffers nothing.
  *
  * @see docs/PROTOCOL.md section 3
  */
 export function offerConnection$(options: ConnectionOptions, nickname: string): Observable<ConnectionEvent> {
-  const { crypto } = options
+  const { crypto, scheduler } = options
   const event$ = concat(
     of<ConnectionEvent>({ type: 'resolving', nickname }),
     keyOf$(options, nickname).pipe(
       concatMap(pubKey => {
         const objection = options.objection?.(pubKey)
         if (objection !== undefined) throw objection
-        const session = crypto.randomId(16)
-        return concat(
-          of<ConnectionEvent>({ type: 'offering', session, pubKey }),
-          negotiate$(options, contextOf(options, session, pubKey), undefined),
+        return defer(() => {
+          const session = crypto.randomId(16)
+          return concat(
+            of<ConnectionEvent>({ type: 'offering', session, pubKey }),
+            negotiate$(options, contextOf(options, session, pubKey), undefined),
+          )
+        }).pipe(
+          answeredInTime(scheduler),
+          retry({ delay: error => (isLighthouseError(error, 'connect-timeout') ? of(0) : throwError(() => error)) }),
         )
       }),
     ),

@@ -1,4 +1,16 @@
-import { catchError, defer, EMPTY, filter, map, type Observable, type SchedulerLike, switchMap } from 'rxjs'
+import {
+  catchError,
+  defer,
+  EMPTY,
+  filter,
+  ignoreElements,
+  map,
+  mergeMap,
+  type Observable,
+  type SchedulerLike,
+  switchMap,
+} from 'rxjs'
+import type { Identity } from '../../protocol/peer/metadata.js'
 import type { Offer, Signal } from '../../protocol/signaling/signal.js'
 import { sayBye } from './bye.js'
 import { answerConnection$, type ConnectionEvent, type ConnectionOptions, offerConnection$ } from './connection.js'
@@ -18,6 +30,10 @@ export interface ConnectionsOptions extends HubAccess {
   readonly through: (hubConnection: HubConnection) => ConnectionOptions
   /** Every signal for this peer, hot. */
   readonly signal$: Observable<Signal>
+  /** This peer's own. */
+  readonly identity: Pick<Identity, 'pubKey'>
+  /** Emits when the network of this machine has changed, hot. */
+  readonly networkChange$: Observable<unknown>
   readonly scheduler: SchedulerLike
 }
 
@@ -33,14 +49,30 @@ export interface Connections {
   readonly refuse: (offer: Offer, reason: string) => void
   /** Whether the hub has that peer: once, or nothing where the hub does not answer. */
   readonly isOnline$: (pubKey: string) => Observable<boolean>
+  /** Tries the hub connection after each change of the network while subscribed to: one that is over does not say so. */
+  readonly tried$: Observable<never>
   /** The key behind a nickname; errors as `offer$` does. */
   readonly keyOf$: (nickname: string) => Observable<string>
 }
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { through, signal$, hubConnection$, scheduler } = options
+  const { through, signal$, hubConnection$, identity, networkChange$, scheduler } = options
   const signedInTo$ = <T>(work$: (options: ConnectionOptions) => Observable<T>): Observable<T> =>
     signedIn$(options, scheduler).pipe(switchMap(hubConnection => work$(through(hubConnection))))
+  const isOnline$ = (to: string): Observable<boolean> =>
+    signedInTo$(({ crypto, hubConnection }) =>
+      // Whoever gets it ignores it: there is no such session.
+      hubConnection.socket.send$({
+        type: 'bye',
+        session: crypto.randomId(16),
+        from: identity.pubKey,
+        to,
+        payload: { reason: '' },
+      }),
+    ).pipe(
+      map(ack => 'delivered' in ack || ack.error.code !== 'offline'),
+      catchError(() => EMPTY),
+    )
   return {
     offer$: nickname => signedInTo$(options => offerConnection$(options, nickname)),
     incoming$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
@@ -54,20 +86,11 @@ export function createConnections(options: ConnectionsOptions): Connections {
       const from = through(hubConnection).identity.pubKey
       sayBye(hubConnection.socket, { session, from, to }, reason)
     },
-    isOnline$: to =>
-      signedInTo$(({ identity, crypto, hubConnection }) =>
-        // Whoever gets it ignores it: there is no such session.
-        hubConnection.socket.send$({
-          type: 'bye',
-          session: crypto.randomId(16),
-          from: identity.pubKey,
-          to,
-          payload: { reason: '' },
-        }),
-      ).pipe(
-        map(ack => 'delivered' in ack || ack.error.code !== 'offline'),
-        catchError(() => EMPTY),
-      ),
+    isOnline$,
+    tried$: networkChange$.pipe(
+      mergeMap(() => isOnline$(identity.pubKey)),
+      ignoreElements(),
+    ),
     keyOf$: nickname => signedInTo$(options => keyOf$(options, nickname)),
   }
 }

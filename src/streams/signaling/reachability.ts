@@ -1,35 +1,30 @@
 import {
   BehaviorSubject,
   concat,
-  defer,
   filter,
-  distinctUntilChanged,
   forkJoin,
   map,
   merge,
   type Observable,
   of,
   type SchedulerLike,
-  skip,
   startWith,
   Subject,
   switchMap,
   tap,
   throttleTime,
-  timer,
 } from 'rxjs'
 import type { IceServer, NetworkPort } from '../../ports.js'
 import { isLighthouseError } from '../../protocol/errors.js'
 import { reachOf, type UdpReach, udpServers } from '../../protocol/signaling/udp-reach.js'
 
-/** How often this machine's addresses are looked at: a laptop that moves is noticed within half a minute, if not by a failure. */
-const addressPeriodMs = 30_000
-
 /** How often failures lead to the question at the most: others can cause them. */
 const failurePeriodMs = 10_000
 
 export interface ReachabilityOptions {
-  readonly network: NetworkPort
+  readonly network: Pick<NetworkPort, 'asksUdp$'>
+  /** Emits when this machine's network has changed, hot. */
+  readonly networkChange$: Observable<unknown>
   /** The peer's own servers. */
   readonly iceServers: readonly IceServer[]
   /** With the hub's servers, at each sign-in. */
@@ -54,8 +49,8 @@ export interface Reachability {
 }
 
 /**
- * Whether UDP gets through, asked of every STUN and TURN server over UDP: at each sign-in, when the addresses of this machine
- * change, and when an attempt got no answer or failed, then every 10 s at the most.
+ * Whether UDP gets through, asked of every STUN and TURN server over UDP: at each sign-in, when the network of this machine has
+ * changed, and when an attempt got no answer or failed, then every 10 s at the most.
  *
  *     hubConnection$   ---s------------
  *     note          -----------f----
@@ -65,22 +60,14 @@ export interface Reachability {
  */
 export function createReachability({
   network,
+  networkChange$,
   iceServers,
   hubConnection$,
   scheduler,
 }: ReachabilityOptions): Reachability {
   const udp$ = new BehaviorSubject<UdpReport['udp']>('unknown')
   const failed$ = new Subject<void>()
-  const moved$ = defer(() => {
-    const addresses = (): string => network.addresses().join(' ')
-    return timer(addressPeriodMs, addressPeriodMs, scheduler).pipe(
-      map(addresses),
-      startWith(addresses()),
-      distinctUntilChanged(),
-      skip(1),
-    )
-  })
-  const occasion$ = merge(moved$, failed$.pipe(throttleTime(failurePeriodMs, scheduler)))
+  const occasion$ = merge(networkChange$, failed$.pipe(throttleTime(failurePeriodMs, scheduler)))
   const ask$ = (servers: readonly IceServer[]): Observable<UdpReach> => {
     const questions = udpServers(servers).map(server => network.asksUdp$(server))
     return questions.length === 0 ? of(reachOf([])) : forkJoin(questions).pipe(map(reachOf))

@@ -8,6 +8,7 @@ import {
   map,
   merge,
   mergeMap,
+  NEVER,
   Observable,
   observeOn,
   queueScheduler,
@@ -35,6 +36,8 @@ import { tunnelListener$, type TunnelListenerOptions } from './tunnel-listener.j
 export interface TunnelsOptions extends TunnelConnectionOptions, TunnelListenerOptions {
   /** The block's ports; 0 lets the system choose, and the slot keeps what it got. */
   readonly ports: readonly number[]
+  /** Emits when this machine's network has changed, so that no connection can be relied on, hot. Default: it never does. */
+  readonly networkChange$?: Observable<unknown>
 }
 
 export interface Tunnels {
@@ -69,7 +72,7 @@ type Waiter = Subscriber<Answer>
  *
  * @see product description, Tunnels
  */
-export function createTunnels({ ports, ...options }: TunnelsOptions): Tunnels {
+export function createTunnels({ ports, networkChange$ = NEVER, ...options }: TunnelsOptions): Tunnels {
   /** Errors when the tunnels stop: all who wait get that error. */
   const event$ = new Subject<TunnelsEvent<Waiter>>()
   const handed$ = new Subject<{ readonly connection: TunnelConnection; readonly socket: ByteSocket }>()
@@ -98,7 +101,7 @@ export function createTunnels({ ports, ...options }: TunnelsOptions): Tunnels {
   return {
     connect$: nickname => answer$(nickname).pipe(map(({ tunnel }) => tunnel)),
     carry,
-    report$: event$.pipe(
+    report$: merge(event$, networkChange$.pipe(map(() => ({ type: 'network-changed' as const })))).pipe(
       // The one place where effects become events again: these come after the other effects of their step.
       observeOn(queueScheduler),
       scan(([state], event): TunnelsStep<Waiter> => stepTunnels(state, event), [createTunnelsState<Waiter>(ports), []]),

@@ -1,0 +1,166 @@
+/**
+ * A film that is being played while the network is away for a moment, or is another one: the player gets one response, to its end.
+ * The homes have their faults at the same time, since these take their seconds.
+ */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { type CliProgram, startCli } from '../support/cluster.node.js'
+import { describeIf } from '../support/requires.js'
+import { writePattern } from '../support/transfer.node.js'
+import { type Faults, faultsIn } from './support/faults.node.js'
+import { hubAddress, type Lab, labObstacle, type Nat, openLab, publicName } from './support/lab.node.js'
+import type { PlayerOrder, PlayerReport } from './support/player.process.js'
+import { startTurn, type Turn } from './support/turn.node.js'
+
+const filmBytes = 48_000_000
+/** As the player reads it: 8 Mbit/s. */
+const film = { path: '/film.bin', bytesPerSecond: 1_000_000, startBytes: 2_000_000 }
+
+/** Every host is another machine. */
+const proxy = 'http://127.0.0.1:42000'
+
+/** What may pass after a fault until something comes again. */
+const repairMs = 8_000
+
+/** Two homes: a name, the nature of their routers, and what happens to them, one after the other. */
+interface Homes {
+  readonly name: string
+  readonly nat: Nat
+  readonly faults: readonly Fault[]
+}
+
+/** Outages in seconds at the one who serves, or who has moved. */
+type Fault = 10 | 60 | 'consumer' | 'seeder'
+
+const homes: readonly Homes[] = (['cone', 'symmetric'] as const).flatMap(nat => [
+  { name: `${nat}long`, nat, faults: [60] },
+  { name: `${nat}short`, nat, faults: [10, 'consumer', 'seeder'] },
+])
+const cases = homes.flatMap(({ name, nat, faults }) => faults.map(fault => [fault, nat, name] as const))
+const titles: Readonly<Record<Fault, string>> = {
+  10: 'an outage of 10 s',
+  60: 'an outage of 60 s',
+  consumer: 'a move of the one who plays',
+  seeder: 'a move of the one who serves',
+}
+const paths: Partial<Readonly<Record<Nat, string>>> = { cone: 'direct', symmetric: 'relayed' }
+
+const playerProgram = fileURLToPath(new URL('./support/player.process.js', import.meta.url))
+
+const obstacle = labObstacle()
+
+describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played', () => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-lab-')))
+  const programs: CliProgram[] = []
+  const players = new Set<ChildProcess>()
+  const played = new Map<string, Promise<PlayerReport>>()
+  const rows: string[] = []
+  let lab: Lab
+  let turn: Turn
+  let network: Faults
+  let sha256: string
+
+  const start = (host: string | undefined, ...argv: readonly string[]): CliProgram => {
+    const program = startCli(argv, folder, { NODE_EXTRA_CA_CERTS: turn.authority }, lab.within(host))
+    programs.push(program)
+    return program
+  }
+
+  async function startPeer(host: string, hub: string, share: string): Promise<void> {
+    const home = join(folder, host)
+    const { code, err } = await start(host, 'register', '--hub', hub, '--nickname', host, '--home', home).ended
+    if (code !== 0) throw new Error(`${host} could not be registered: ${err}`)
+    const peer = start(host, 'up', '--json', '--no-open', '--home', home, '--share', share)
+    await peer.line(
+      ({ type, state }) => type === 'hub' && (state as { readonly type: string }).type === 'authenticated',
+    )
+  }
+
+  async function strike(alice: string, bob: string, fault: Fault | undefined): Promise<void> {
+    if (fault === undefined) return
+    if (fault === 'consumer' || fault === 'seeder') return network.move(fault === 'consumer' ? alice : bob)
+    network.cut(bob)
+    await delay(fault * 1000)
+    network.mend(bob)
+  }
+
+  /** Plays the film of that home's other one through a fault. */
+  async function playThrough({ name, nat }: Homes, fault?: Fault): Promise<PlayerReport> {
+    const [alice, bob] = [`alice${name}`, `bob${name}`]
+    const [command, ...prefix] = lab.within(alice)
+    const player = spawn(command!, [...prefix, process.execPath, playerProgram], {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+    })
+    players.add(player)
+    const order = (order: PlayerOrder): void => void player.send(order)
+    const answer = async (): Promise<PlayerReport> => ((await once(player, 'message')) as [PlayerReport])[0]
+    order({ type: 'play', proxy, ...film, path: `/proxy/${bob}${film.path}` })
+    const playing = await answer()
+    if (playing.type !== 'playing' || (playing.path === 'relay') !== (nat === 'symmetric'))
+      throw new Error(`not as it should begin: ${JSON.stringify(playing)}`)
+    const last = answer()
+    order({ type: 'read-on' })
+    await strike(alice, bob, fault)
+    const report = await last
+    player.disconnect()
+    players.delete(player)
+    return report
+  }
+
+  beforeAll(async () => {
+    const share = join(folder, 'share')
+    const nothing = join(folder, 'nothing')
+    for (const path of [share, nothing]) mkdirSync(path)
+    sha256 = writePattern(join(share, film.path), filmBytes)
+    const hosts = homes.flatMap(({ name, nat }) => [[`alice${name}`, nat] as const, [`bob${name}`, nat] as const])
+    lab = await openLab(Object.fromEntries(hosts))
+    turn = await startTurn(lab)
+    network = faultsIn(
+      lab,
+      hosts.map(([host]) => host),
+    )
+    const options = ['--host', hubAddress, '--home', join(folder, 'hub'), '--initial-coins', '1000']
+    const servers = ['--turn', publicName, '--turn-secret', turn.secret]
+    const { url } = await start(undefined, 'hub', '--json', ...options, ...servers).line(({ type }) => type === 'ready')
+    await Promise.all(hosts.map(([host]) => startPeer(host, String(url), host.startsWith('bob') ? share : nothing)))
+    for (const home of homes) {
+      // One who has never paid has a megabyte on credit, and what a connection loses as it breaks at full rate may be as much.
+      let before = playThrough(home)
+      for (const fault of home.faults) {
+        const report = before.then(() => playThrough(home, fault))
+        // The tests look at it, each at its own.
+        report.catch(() => undefined)
+        played.set(`${home.name} ${fault}`, report)
+        before = report
+      }
+    }
+  }, 120_000)
+
+  afterAll(async () => {
+    for (const player of players) player.disconnect()
+    await Promise.all(programs.map(program => program.end('SIGTERM')))
+    await turn.end()
+    await lab.close()
+    rmSync(folder, { recursive: true, force: true })
+    process.stderr.write(`${['a film that is being played', ...rows].join('\n  ')}\n`)
+  }, 60_000)
+
+  it.each(cases.map(([fault, nat, name]) => [titles[fault], paths[nat], `${name} ${fault}`, fault] as const))(
+    'goes on after %s, %s',
+    async (title, path, key, fault) => {
+      const report = await played.get(key)!
+      expect(report).toMatchObject({ type: 'played', status: 200, bytes: filmBytes, sha256 })
+      const { longestGapMs } = report as PlayerReport & { readonly type: 'played' }
+      rows.push(`${title}, ${path}: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
+      // What is measured here is time: that is what a player has to bridge.
+      expect(longestGapMs).toBeLessThanOrEqual(repairMs + (typeof fault === 'number' ? fault * 1000 : 0))
+    },
+    120_000,
+  )
+})
