@@ -68,7 +68,7 @@ export function nodeDatachannelRtc(implementation: WebRtcImplementation, address
     // Milliseconds where the standard has seconds; windows would grow a thousandfold.
     roundTripUnitMs: 1,
     candidatesAfterAnswer: true,
-    offererBegins: true,
+    addresses,
     channelInit,
     config: () => (addresses().length === 0 ? { bindAddress: '127.0.0.1' } : {}),
     iceServers: usableServers,

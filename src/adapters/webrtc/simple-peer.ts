@@ -2,6 +2,7 @@ import { Observable } from 'rxjs'
 import SimplePeer from 'simple-peer'
 import type { IceServer, RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../../ports.js'
 import { LighthouseError, wrapError } from '../../protocol/errors.js'
+import { decideDtlsRole, withAddresses } from '../../protocol/signaling/dtls-role.js'
 import { channelOf } from './channel.js'
 import { defaultHighWaterBytes, maxEarlyBytes } from './data-channel.js'
 import { channelLabel, oneChannelOnly, type WebRtcImplementation } from './native-connection.js'
@@ -46,12 +47,8 @@ export interface RtcQuirks {
    * fingerprint; nobody can check what has not been named, and its own checks make the same pairs.
    */
   readonly candidatesAfterAnswer?: boolean
-  /**
-   * Whether the side that offers begins the DTLS handshake, instead of leaving that to the side that answers. Default false. libdatachannel
-   * may leave a handshake alone that began before its own side was ready, until it is repeated after a second, and the side that answers
-   * is usually ready first.
-   */
-  readonly offererBegins?: boolean
+  /** This machine's addresses, where they decide which side begins the DTLS handshake. Default: the standard does. */
+  readonly addresses?: () => readonly string[]
   /** Bytes handed over ahead of what has left the channel's buffer. Default 256 KiB. */
   readonly highWaterBytes?: number
   /** How the side that offers opens the channel, besides its label. Default: reliable and ordered, as the standard has it. */
@@ -69,7 +66,7 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
   const {
     roundTripUnitMs = 1000,
     candidatesAfterAnswer = false,
-    offererBegins = false,
+    addresses,
     highWaterBytes = defaultHighWaterBytes,
     channelInit = {},
     greets = false,
@@ -107,8 +104,8 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
         peer.on('signal', data => {
           const signal = fromPeer(data)
           if (signal === undefined) return
-          const begins = offererBegins && signal.type === 'offer'
-          gate.local(begins ? { ...signal, sdp: signal.sdp.replace('a=setup:actpass', 'a=setup:active') } : signal)
+          const isNamed = addresses !== undefined && signal.type === 'offer'
+          gate.local(isNamed ? { ...signal, sdp: withAddresses(signal.sdp, relayOnly ? [] : addresses()) } : signal)
         })
         peer.on('connect', () => {
           if (peer.readableLength > maxEarlyBytes) {
@@ -125,7 +122,8 @@ export function simplePeerRtc(name: string, implementation: WebRtcImplementation
           next: signal => {
             if (peer.destroyed) return
             try {
-              peer.signal(toPeer(signal))
+              const isDecided = addresses !== undefined && signal.type === 'offer'
+              peer.signal(toPeer(isDecided ? { ...signal, sdp: decideDtlsRole(signal.sdp, addresses()) } : signal))
               if (signal.type === 'answer') gate.answered()
             } catch (error) {
               // Some of what others send is refused by throwing.

@@ -74,6 +74,16 @@ export function addressScope(text: string): AddressScope | undefined {
   return v6 && scopeOfV6(v6)
 }
 
+/**
+ * The network that an address is in, as most are cut: by its first 24 bits, or the first 64 of an IPv6 one. Undefined for what is no
+ * address, and for those whose network is another one on each line.
+ */
+export function networkOf(text: string): string | undefined {
+  const scope = addressScope(text)
+  if (scope === undefined || scope === 'link-local' || scope === 'loopback') return undefined
+  return (parseV4(text)?.slice(0, 3) ?? parseV6(text)!.slice(0, 4)).join(' ')
+}
+
 /** Labels with letters, digits and hyphens. The last one must not look like a number, which libraries read as IPv4. */
 const namePattern =
   /^(?=.{1,253}\.?$)(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9])?\.)*(?!\d+\.?$|0x[0-9a-f]*\.?$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.?$/i
