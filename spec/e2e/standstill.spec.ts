@@ -1,0 +1,71 @@
+/**
+ * A film that is being played while one of the two processes stands still, as a laptop that sleeps, or is killed and comes back. The
+ * scenarios run beside each other, since they take their seconds.
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { expect, it } from '@jest/globals'
+import { type ClusterPeer, clusters } from '../support/cluster.node.js'
+import { download, open, writePattern } from '../support/transfer.node.js'
+import { play } from './support/player.js'
+
+const startCluster = clusters()
+const filmBytes = 64_000_000
+const bytesPerSecond = 4_000_000
+
+/** What may pass until something comes again after the process is there again. */
+const repairMs = 8_000
+
+/** Alice has fetched bob's film once, so that she has paid for more than what a break may lose. */
+async function acquainted() {
+  const cluster = await startCluster({})
+  const share = join(cluster.folder, 'share')
+  mkdirSync(share)
+  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
+  const [alice, bob] = await Promise.all(
+    ['alice', 'bob'].map(async nickname => {
+      await cluster.register(nickname)
+      return cluster.up(nickname, { share })
+    }),
+  )
+  const url = `${alice!.proxy}proxy/bob/film.bin`
+  expect(await download(url)).toMatchObject({ sha256 })
+  return { ...cluster, share, sha256, url, alice: alice!, bob: bob! }
+}
+
+async function standStill({ program: { pid } }: ClusterPeer, seconds: number): Promise<void> {
+  process.kill(pid, 'SIGSTOP')
+  await delay(1_000 * seconds)
+  process.kill(pid, 'SIGCONT')
+}
+
+type Scene = Awaited<ReturnType<typeof acquainted>>
+
+it.concurrent.each<readonly [string, (scene: Scene) => Promise<unknown>]>([
+  ['the serving peer has stood still for 15 s', ({ bob }) => standStill(bob, 15)],
+  ['the serving peer has stood still for 40 s', ({ bob }) => standStill(bob, 40)],
+  ['the fetching peer has stood still for 25 s', ({ alice }) => standStill(alice, 25)],
+  [
+    'the serving peer has been killed, and was away for 10 s',
+    async ({ bob, up, share }) => {
+      await bob.program.kill()
+      await delay(10_000)
+      await up('bob', { share })
+    },
+  ],
+])('goes on, on the same response, when %s', async (name, strike) => {
+  const scene = await acquainted()
+  const film = play(await open(scene.url), bytesPerSecond)
+  await film.reached(2 * bytesPerSecond)
+  film.longestWaitMs()
+  const begunMs = performance.now()
+  await strike(scene)
+  const awayMs = performance.now() - begunMs
+  expect(await film.ended).toEqual({ bytes: filmBytes, sha256: scene.sha256 })
+  const longestMs = film.longestWaitMs()
+  process.stdout.write(`${name}: nothing to read for ${(longestMs / 1e3).toFixed(1)} s\n`)
+  // What is measured here is time: that is what a player has to bridge.
+  expect(longestMs).toBeLessThanOrEqual(awayMs + repairMs)
+  await scene.stop()
+})
