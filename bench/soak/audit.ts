@@ -10,7 +10,15 @@ export interface Audited {
   /** All that are registered, running. */
   readonly peers: readonly Restartable[]
   readonly folder: string
+  /** What arrived at the readers, but for what they were reading when they were ended. */
+  readonly readBytes: number
 }
+
+/** What was paid for may differ by so much from what was read: answers' heads, and what was lost with a connection. */
+const payTolerance = 0.03
+
+/** What five readers had begun and not ended, in coins. */
+const unendedCoins = 100
 
 interface Ledger {
   readonly blocks: number
@@ -19,7 +27,10 @@ interface Ledger {
 }
 
 /** Waits until no more coins move, and says what is wrong with the ledger. */
-export async function auditLedger(programs: Programs, { hubUrl, peers, folder }: Audited): Promise<readonly string[]> {
+export async function auditLedger(
+  programs: Programs,
+  { hubUrl, peers, folder, readBytes }: Audited,
+): Promise<readonly string[]> {
   const problems: string[] = []
   const verify = async (peer: Restartable | undefined, ...more: readonly string[]): Promise<Ledger | undefined> => {
     const argv = ['ledger', 'verify', hubUrl, '--json', ...more]
@@ -46,6 +57,10 @@ export async function auditLedger(programs: Programs, { hubUrl, peers, folder }:
   }
   if (heldBytes !== granted * 1e6)
     problems.push(`the wallets hold ${heldBytes / 1e6} coins, not the ${granted} that were granted`)
-  process.stdout.write(`\nLedger: ${ledger?.blocks} blocks, ${ledger?.moved} coins moved\n`)
+  const [paid, read] = [Number(ledger?.moved), readBytes / 1e6]
+  if (!(paid >= read * (1 - payTolerance) && paid <= read * (1 + payTolerance) + unendedCoins)) {
+    problems.push(`${paid} coins were paid for ${read} MB`)
+  }
+  process.stdout.write(`\nLedger: ${ledger?.blocks} blocks, ${ledger?.moved} coins moved, ${read.toFixed(0)} MB read\n`)
   return problems
 }
