@@ -87,13 +87,11 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const proxyPort$ = new ReplaySubject<number>(1)
   const payment = consumption(payments)
   const tunnels = createTunnels({
-    ...network,
-    offer$: name => connections.offer$(name).pipe(counted()),
+    ...access,
+    offer$: (name, direct) => connections.offer$(name, direct).pipe(counted()),
     listen$: entrance({ proxyPort$, allowedHosts, sites }).listen$,
     ports: ports.tunnels,
     payment,
-    clock,
-    scheduler,
   })
   const shared$ = openShare$({
     share: environment.share,

@@ -3,13 +3,13 @@
  * The homes have their faults at the same time, since these take their seconds.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
+import { filter, firstValueFrom, fromEvent } from 'rxjs'
 import { type CliProgram, startCli } from '../support/cluster.node.js'
 import { describeIf } from '../support/requires.js'
 import { writePattern } from '../support/transfer.node.js'
@@ -51,6 +51,24 @@ const titles: Readonly<Record<Fault, string>> = {
 }
 const paths: Partial<Readonly<Record<Nat, string>>> = { cone: 'direct', symmetric: 'relayed' }
 
+/** Two homes whose routers let datagrams pass between them only later. */
+const parted = 'parted'
+
+/** How often paths are looked at. */
+const lookMs = 500
+
+type Played = Extract<PlayerReport, { type: 'played' }>
+
+interface Player {
+  /** Resolves when the film of that peer is being played. */
+  play(from: string): Promise<unknown>
+  /** Resolves when it is over. */
+  readOn(): Promise<Played>
+  /** Of the connections of the peer on this host. */
+  paths(): Promise<readonly string[]>
+  leave(): void
+}
+
 const playerProgram = fileURLToPath(new URL('./support/player.process.js', import.meta.url))
 
 const obstacle = labObstacle()
@@ -59,7 +77,7 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'lighthouse-lab-')))
   const programs: CliProgram[] = []
   const players = new Set<ChildProcess>()
-  const played = new Map<string, Promise<PlayerReport>>()
+  const played = new Map<string, Promise<Played>>()
   const rows: string[] = []
   let lab: Lab
   let turn: Turn
@@ -90,27 +108,61 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
     network.mend(bob)
   }
 
-  /** Plays the film of that home's other one through a fault. */
-  async function playThrough({ name, nat }: Homes, fault?: Fault): Promise<PlayerReport> {
-    const [alice, bob] = [`alice${name}`, `bob${name}`]
-    const [command, ...prefix] = lab.within(alice)
+  /** A player on that host. */
+  function playerOn(host: string): Player {
+    const [command, ...prefix] = lab.within(host)
     const player = spawn(command!, [...prefix, process.execPath, playerProgram], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     players.add(player)
-    const order = (order: PlayerOrder): void => void player.send(order)
-    const answer = async (): Promise<PlayerReport> => ((await once(player, 'message')) as [PlayerReport])[0]
-    order({ type: 'play', proxy, ...film, path: `/proxy/${bob}${film.path}` })
-    const playing = await answer()
-    if (playing.type !== 'playing' || (playing.path === 'relay') !== (nat === 'symmetric'))
-      throw new Error(`not as it should begin: ${JSON.stringify(playing)}`)
-    const last = answer()
-    order({ type: 'read-on' })
+    const report$ = fromEvent(player, 'message', (report: PlayerReport) => report)
+    /** What it says to that, of this type. */
+    const tell = async <T extends PlayerReport['type']>(order: PlayerOrder, type: T) => {
+      const said = firstValueFrom(report$.pipe(filter(report => report.type === type || report.type === 'broken')))
+      player.send(order)
+      const report = await said
+      if (report.type === 'broken') throw new Error(report.message)
+      return report as Extract<PlayerReport, { type: T }>
+    }
+    return {
+      play: from => tell({ type: 'play', proxy, ...film, path: `/proxy/${from}${film.path}` }, 'playing'),
+      readOn: () => tell({ type: 'read-on' }, 'played'),
+      paths: async () => (await tell({ type: 'paths', proxy }, 'paths')).paths,
+      leave() {
+        player.disconnect()
+        players.delete(player)
+      },
+    }
+  }
+
+  /** Plays the film of that home's other one through a fault. */
+  async function playThrough({ name, nat }: Homes, fault?: Fault): Promise<Played> {
+    const [alice, bob] = [`alice${name}`, `bob${name}`]
+    const player = playerOn(alice)
+    await player.play(bob)
+    expect((await player.paths()).at(-1) === 'relay').toBe(nat === 'symmetric')
+    const played = player.readOn()
     await strike(alice, bob, fault)
-    const report = await last
-    player.disconnect()
-    players.delete(player)
-    return report
+    await played
+    player.leave()
+    return played
+  }
+
+  /** Plays a film that begins over the relay, as no datagram gets from one to the other, and does then. */
+  async function playIntoTheOpen(): Promise<Played> {
+    const [alice, bob] = [`alice${parted}`, `bob${parted}`]
+    const player = playerOn(alice)
+    await player.play(bob)
+    expect(await player.paths()).toEqual(['relay'])
+    network.mend(bob)
+    const until = async (fits: (paths: readonly string[]) => boolean): Promise<void> => {
+      while (!fits(await player.paths())) await delay(lookMs)
+    }
+    await until(paths => paths.length === 2 && paths[1] !== 'relay' && paths[1] !== 'unknown')
+    const played = await player.readOn()
+    await until(([path, ...others]) => path !== 'relay' && others.length === 0)
+    player.leave()
+    return played
   }
 
   beforeAll(async () => {
@@ -118,17 +170,22 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
     const nothing = join(folder, 'nothing')
     for (const path of [share, nothing]) mkdirSync(path)
     sha256 = writePattern(join(share, film.path), filmBytes)
-    const hosts = homes.flatMap(({ name, nat }) => [[`alice${name}`, nat] as const, [`bob${name}`, nat] as const])
+    const pairs = [...homes, { name: parted, nat: 'cone' as const }]
+    const hosts = pairs.flatMap(({ name, nat }) => [[`alice${name}`, nat] as const, [`bob${name}`, nat] as const])
     lab = await openLab(Object.fromEntries(hosts))
     turn = await startTurn(lab)
     network = faultsIn(
       lab,
       hosts.map(([host]) => host),
     )
+    network.part(`bob${parted}`, `alice${parted}`)
     const options = ['--host', hubAddress, '--home', join(folder, 'hub'), '--initial-coins', '1000']
     const servers = ['--turn', publicName, '--turn-secret', turn.secret]
     const { url } = await start(undefined, 'hub', '--json', ...options, ...servers).line(({ type }) => type === 'ready')
     await Promise.all(hosts.map(([host]) => startPeer(host, String(url), host.startsWith('bob') ? share : nothing)))
+    const open = playIntoTheOpen()
+    open.catch(() => undefined)
+    played.set(parted, open)
     for (const home of homes) {
       // One who has never paid has a megabyte on credit, and what a connection loses as it breaks at full rate may be as much.
       let before = playThrough(home)
@@ -155,12 +212,18 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
     'goes on after %s, %s',
     async (title, path, key, fault) => {
       const report = await played.get(key)!
-      expect(report).toMatchObject({ type: 'played', status: 200, bytes: filmBytes, sha256 })
-      const { longestGapMs } = report as PlayerReport & { readonly type: 'played' }
+      expect(report).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
+      const { longestGapMs } = report
       rows.push(`${title}, ${path}: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
       // What is measured here is time: that is what a player has to bridge.
       expect(longestGapMs).toBeLessThanOrEqual(repairMs + (typeof fault === 'number' ? fault * 1000 : 0))
     },
     120_000,
   )
+
+  it('leaves the relay when there is a direct way, for what is new, and breaks nothing', async () => {
+    const { longestGapMs, ...report } = await played.get(parted)!
+    expect(report).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
+    rows.push(`a way without the relay: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
+  }, 120_000)
 })

@@ -5,6 +5,8 @@ import { hubAddress, type Lab } from './lab.node.js'
 export interface Faults {
   /** The host's router drops whatever would pass it, both ways, and says nothing. */
   cut(host: string): void
+  /** The same, of datagrams between that router and the one of another host. */
+  part(host: string, other: string): void
   /** It passes everything again. */
   mend(host: string): void
   /** The host finds itself in another network, as a laptop does: it has another address there, and its router one outside. Once. */
@@ -18,17 +20,27 @@ export function faultsIn(lab: Lab, hosts: readonly string[]): Faults {
     const { status, stderr } = spawnSync(command!, [...prefix, 'sh', '-eu'], { input: script, encoding: 'utf8' })
     if (status !== 0) throw new Error(`the network could not be changed: ${stderr}`)
   }
-  return {
-    cut: host =>
-      run(`ip netns exec ${host}-router nft -f - <<'RULES'
+  const indexOf = (host: string): number => hosts.indexOf(host) + 1
+  const drop = (host: string, what: string): void =>
+    run(`ip netns exec ${host}-router nft -f - <<'RULES'
 table inet outage {
-  chain through { type filter hook forward priority -10; policy drop; }
+  chain through {
+    type filter hook forward priority -10; policy accept;
+    ${what} drop
+  }
 }
-RULES`),
+RULES`)
+  return {
+    cut: host => drop(host, ''),
+    part: (host, other) =>
+      drop(
+        host,
+        `meta l4proto udp ip daddr 203.0.113.${10 + indexOf(other)} drop; meta l4proto udp ip saddr 203.0.113.${10 + indexOf(other)}`,
+      ),
     mend: host => run(`ip netns exec ${host}-router nft delete table inet outage`),
     move(host) {
       const router = `${host}-router`
-      const index = hosts.indexOf(host) + 1
+      const index = indexOf(host)
       run(`
 ip -n ${host} addr flush dev lan
 ip -n ${router} addr flush dev lan

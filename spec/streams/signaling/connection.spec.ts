@@ -316,6 +316,28 @@ describe('a connection', () => {
     expect(offers.length).toBe(2)
   })
 
+  it('goes through no relay if it is to be direct', () => {
+    const { a, b, dial, take } = world()
+    const ice = [{ urls: 'turn:relay.example', username: 'u', credential: 'c' }]
+    record(offerConnection$({ ...a.options, iceServers: ice, direct: true }, 'bob'))
+    a.rtc.link.emit({ type: 'signal', signal: offer })
+    take()
+    const candidateOf = (kind: string): RtcSignal => ({
+      type: 'candidate',
+      candidate: `candidate:1 1 udp 1 203.0.113.1 50000 typ ${kind} raddr 0.0.0.0 rport 0`,
+      sdpMid: '0',
+      sdpMLineIndex: 0,
+    })
+    b.rtc.link.emit({
+      type: 'signal',
+      signal: { type: 'answer', sdp: `v=0\r\na=${(candidateOf('relay') as { candidate: string }).candidate}\r\n` },
+    })
+    for (const kind of ['relay', 'srflx']) b.rtc.link.emit({ type: 'signal', signal: candidateOf(kind) })
+    expect(a.rtc.link.options.iceServers).toEqual([{ urls: 'stun:relay.example:3478' }, { urls: 'stun:hub:3478' }])
+    expect(a.rtc.link.remote).toEqual([{ type: 'answer', sdp: 'v=0\r\n' }, candidateOf('srflx')])
+    dial().subscription.unsubscribe()
+  })
+
   it('sends nothing to a peer that has received nothing', () => {
     const { dial, sent, nothingLeft } = world()
     dial().subscription.unsubscribe()

@@ -8,6 +8,8 @@ import type { VirtualTime } from './virtual-time.js'
 /** A connection whose life the spec leads. */
 export interface FakeConnection {
   readonly name: string
+  /** Whether it was to be made without a relay. */
+  readonly direct: boolean
   readonly session: string
   readonly alive: boolean
   /** The other side's end of the channel. */
@@ -21,20 +23,21 @@ export interface FakeConnection {
 /** Makes connections, one for each subscription. */
 export interface FakeConnections {
   readonly made: readonly FakeConnection[]
-  connect$(name: string): Observable<ConnectionEvent>
+  connect$(name: string, direct?: boolean): Observable<ConnectionEvent>
   /** The newest connection of that name. */
   last(name: string): FakeConnection
 }
 
 export function fakeConnections(time: VirtualTime): FakeConnections {
   const made: FakeConnection[] = []
-  const connect$ = (name: string): Observable<ConnectionEvent> =>
+  const connect$ = (name: string, direct = false): Observable<ConnectionEvent> =>
     new Observable((subscriber: Subscriber<ConnectionEvent>) => {
       const [near, far] = memoryChannelPair({ scheduler: time.scheduler, latencyMs: 1 })
       const session = `session-${made.length}`
       const pubKey = `key of ${name}`
       made.push({
         name,
+        direct,
         session,
         far,
         get alive() {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { catchError, Observable, Subject, type Subscriber } from 'rxjs'
-import type { TcpListenEvent } from '../../../src/ports.js'
+import type { PathKind, TcpListenEvent } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { encodeFrames } from '../../../src/protocol/mux/frame.js'
 import { maxAttempts, suspectSeconds } from '../../../src/protocol/tunnels/replace.js'
@@ -12,7 +12,7 @@ import { virtualTime } from '../support/virtual-time.js'
 
 const block = Array.from({ length: 10 }, (_, index) => 42_001 + index)
 
-function world(ports: readonly number[] = block) {
+function world(ports: readonly number[] = block, relayOnly = false) {
   const time = virtualTime()
   const connections = fakeConnections(time)
   const listeners = new Map<number, Subscriber<TcpListenEvent>>()
@@ -35,6 +35,7 @@ function world(ports: readonly number[] = block) {
     offer$: connections.connect$,
     listen$,
     ports,
+    relayOnly,
     networkChange$,
     clock: time.clock,
     scheduler: time.scheduler,
@@ -162,6 +163,59 @@ describe('tunnels', () => {
     time.advance(3_000)
     // Nothing came on it.
     expect([before.alive, going.reason?.code, connections.made[1]!.alive]).toEqual([false, 'peer-silent', true])
+  })
+
+  it('looks for a shorter way while the path is relayed, less and less often, and takes it for what is new', () => {
+    const { time, open, enter, connections, reports, running } = world()
+    const port = open('bob')
+    const relayed = connections.last('bob')
+    const path = (kind: PathKind): void => relayed.emit({ type: 'path', kind, roundTripMs: 20 })
+    /** Time in which something comes each second. */
+    const pass = (seconds: number): void => {
+      for (let second = 0; second < seconds; second++) {
+        relayed.far.send(encodeFrames([{ command: 'nop', streamId: 0 }], 2))
+        path('relay')
+        time.advance(1_000)
+      }
+    }
+    path('host')
+    path('relay')
+    const going = enter(port)
+    const seconds = [30, 60, 120, 240, 480, 600, 600]
+    for (const [index, wait] of seconds.entries()) {
+      pass(wait - 1)
+      expect(connections.made.length).toBe(index + 1)
+      pass(1)
+      expect([connections.made.length, connections.last('bob').direct]).toEqual([index + 2, true])
+      if (index < seconds.length - 1) connections.last('bob').close(new LighthouseError('webrtc-failed', 'no way'))
+    }
+    // Nobody is bothered with what did not come about.
+    expect(reports.filter(({ type }) => type === 'ended' || type === 'attempt').length).toBe(1)
+    connections.last('bob').open()
+    const next = enter(port)
+    expect([relayed.alive, going.wasReset, next.subscribed]).toEqual([true, false, true])
+    going.break()
+    pass(2)
+    expect([relayed.alive, connections.last('bob').alive]).toEqual([false, true])
+    running.unsubscribe()
+    // The last frames arrive.
+    time.advance(5)
+    expect(time.pending()).toBe(0)
+  })
+
+  it.each<[string, boolean, readonly PathKind[]]>([
+    ['the path is direct by now', false, ['relay', 'srflx']],
+    ['nothing but relays is wanted', true, ['relay']],
+  ])('looks for no other way where %s', (_name, relayOnly, kinds) => {
+    const { time, open, connections } = world(block, relayOnly)
+    open('bob')
+    const connection = connections.last('bob')
+    for (const kind of kinds) connection.emit({ type: 'path', kind, roundTripMs: 20 })
+    for (let second = 0; second < 100; second++) {
+      connection.far.send(encodeFrames([{ command: 'nop', streamId: 0 }], 2))
+      time.advance(1_000)
+    }
+    expect(connections.made.length).toBe(1)
   })
 
   it('lets the least recently used go when all are busy, and its programs see a reset', () => {

@@ -40,7 +40,7 @@ export interface ConnectionsOptions extends HubAccess {
 /** Connections through the hub to which the peer is signed in at the time. */
 export interface Connections {
   /** Connects to a peer by nickname. Errors as `signedIn$` does where there is no hub. */
-  readonly offer$: (nickname: string) => Observable<ConnectionEvent>
+  readonly offer$: (nickname: string, direct?: boolean) => Observable<ConnectionEvent>
   /** Offers of others, as they arrive. */
   readonly incoming$: Observable<Offer>
   /** Answers an offer. Empty where the hub is away by now. */
@@ -74,7 +74,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       catchError(() => EMPTY),
     )
   return {
-    offer$: nickname => signedInTo$(options => offerConnection$(options, nickname)),
+    offer$: (nickname, direct = false) => signedInTo$(options => offerConnection$({ ...options, direct }, nickname)),
     incoming$: signal$.pipe(filter((signal): signal is Offer => signal.type === 'offer')),
     answer$: offer =>
       defer(() =>

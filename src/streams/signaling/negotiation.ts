@@ -6,6 +6,7 @@ import {
   EMPTY,
   filter,
   finalize,
+  identity as unchanged,
   map,
   merge,
   mergeMap,
@@ -13,6 +14,7 @@ import {
   type Observable,
   observeOn,
   of,
+  pipe,
   queueScheduler,
   scan,
   Subject,
@@ -23,6 +25,7 @@ import {
 import type { ByteChannel, IceServer, RtcEvent, RtcPort, RtcSignal } from '../../ports.js'
 import { LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
 import { hubScope } from '../../protocol/peer/metadata.js'
+import { isRelayed, stunServers, withoutRelayed } from '../../protocol/signaling/direct.js'
 import { candidateKinds, type ProgressEvent } from '../../protocol/signaling/attempt.js'
 import type { AddressScope } from '../../protocol/signaling/address-scope.js'
 import { maxRemoteCandidates, passCandidate, passDescription } from '../../protocol/signaling/candidate-gate.js'
@@ -55,6 +58,8 @@ export interface NegotiationOptions {
   readonly signal$: Observable<Signal>
   readonly iceServers: readonly IceServer[]
   readonly relayOnly: boolean
+  /** Whether it is to go through no relay, of either side. Default false. */
+  readonly direct?: boolean
 }
 
 /**
@@ -82,6 +87,12 @@ function throughGate(hub: AddressScope): MonoTypeOperatorFunction<RtcSignal> {
       )
     })
 }
+
+/** Drops addresses of relays. Behind the gate, whose lines are plain. */
+const withoutRelays: MonoTypeOperatorFunction<RtcSignal> = pipe(
+  filter(signal => signal.type !== 'candidate' || !isRelayed(signal.candidate)),
+  map(signal => (signal.type === 'candidate' ? signal : { ...signal, sdp: withoutRelayed(signal.sdp) })),
+)
 
 /** The other side's signals of this session. Only the first answer counts. */
 function remoteEvent$(
@@ -140,7 +151,7 @@ export function negotiate$(
   context: SignalContext,
   offer: Offer | undefined,
 ): Observable<ConnectionState<ByteChannel> | ProgressEvent | PathEvent> {
-  const { rtc, hubConnection, signal$, iceServers, relayOnly } = options
+  const { rtc, hubConnection, signal$, relayOnly, direct = false } = options
   const { identity, session, other: pubKey, hubKey } = context
   const initiator = offer === undefined
 
@@ -149,11 +160,13 @@ export function negotiate$(
       filter(effect => effect.type === 'hand-over'),
       map(({ signal }) => signal),
       throughGate(hubScope(identity.host)),
+      direct ? withoutRelays : unchanged,
     )
     const ended$ = throwError(() => new LighthouseError('channel-closed', 'the other side closed the connection'))
+    const servers = [...options.iceServers, ...hubConnection.iceServers]
     const made$ = rtc.connect$({
       initiator,
-      iceServers: [...iceServers, ...hubConnection.iceServers],
+      iceServers: direct ? stunServers(servers) : servers,
       relayOnly,
       remote$,
     })

@@ -1,15 +1,20 @@
 import {
   catchError,
   concat,
+  distinctUntilChanged,
+  EMPTY,
+  expand,
   filter,
   map,
   merge,
   type Observable,
   of,
   type SchedulerLike,
+  skip,
   switchMap,
   takeUntil,
   throwError,
+  timer,
 } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
@@ -20,12 +25,34 @@ import { carry$ } from '../mux/carry.js'
 import { type OpenConnection, whileOpen } from '../signaling/while-open.js'
 
 export interface TunnelConnectionOptions {
-  /** A fresh connection to that peer, as `offerConnection$` makes it. */
-  readonly offer$: (nickname: string) => Observable<ConnectionEvent>
+  /** A fresh connection to that peer, as `offerConnection$` makes it; without a relay, if it is to be direct. */
+  readonly offer$: (nickname: string, direct: boolean) => Observable<ConnectionEvent>
+  /** Whether every connection is to be relayed, so that no shorter way is looked for. Default false. */
+  readonly relayOnly?: boolean
   /** How a connection is paid for, once it is open. Default: it is not. */
   readonly payment?: (open: OpenConnection) => SessionPayment
   readonly clock: MonotonicClock
   readonly scheduler: SchedulerLike
+}
+
+/** When a relayed connection looks for a shorter way: twice as late each time. */
+const firstSearchMs = 30_000
+const lastSearchMs = 600_000
+
+/** Emits when it is time to look for one, while the path is relayed. Completes when the connection is over. */
+function search$(event$: Observable<ConnectionEvent>, scheduler: SchedulerLike): Observable<unknown> {
+  const times$ = of(firstSearchMs).pipe(
+    expand(ms => timer(ms, scheduler).pipe(map(() => Math.min(2 * ms, lastSearchMs)))),
+    skip(1),
+  )
+  return event$.pipe(
+    filter(event => event.type === 'path'),
+    map(({ kind }) => kind === 'relay'),
+    distinctUntilChanged(),
+    switchMap(isRelayed => (isRelayed ? times$ : EMPTY)),
+    // For the session to tell.
+    catchError(() => EMPTY),
+  )
 }
 
 /**
@@ -39,9 +66,9 @@ export function tunnelConnection$(
   connection: TunnelConnection,
   effect$: Observable<TunnelConnectionEffect<unknown>>,
   socket$: Observable<ByteSocket>,
-  { offer$, payment, clock, scheduler }: TunnelConnectionOptions,
+  { offer$, relayOnly = false, payment, clock, scheduler }: TunnelConnectionOptions,
 ): Observable<TunnelConnectionEvent> {
-  const { nickname } = connection
+  const { nickname, direct } = connection
   const closed$: Observable<never> = effect$.pipe(
     filter(effect => effect.type === 'close'),
     map(({ reason }) => {
@@ -49,7 +76,7 @@ export function tunnelConnection$(
     }),
   )
   const over$ = throwError(() => new LighthouseError('channel-closed', `the connection to ${nickname} is over`))
-  const connected$ = offer$(nickname).pipe(
+  const connected$ = offer$(nickname, direct).pipe(
     whileOpen((open, event$) =>
       merge(
         effect$.pipe(
@@ -69,6 +96,7 @@ export function tunnelConnection$(
           ),
           map((report): TunnelConnectionEvent => ({ type: 'carried', connection, report })),
         ),
+        (relayOnly ? EMPTY : search$(event$, scheduler)).pipe(map(() => ({ type: 'relayed' as const, connection }))),
         of({ type: 'opened' as const, connection, session: open.session }),
       ),
     ),
