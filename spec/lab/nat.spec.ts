@@ -118,13 +118,15 @@ describeIf(obstacle === undefined, obstacle ?? '')('peers behind routers', () =>
     if (film.status !== 200) throw new Error(`${consumer} – ${seeder}: ${film.text}`)
     const towards = ({ connections }: PeerStats): ConnectionStats =>
       connections.find(({ nickname }) => nickname === there)!
-    let own = await statsOn(here)
-    // The relay is often ready first, and left as soon as there is a better path.
-    while (consumer === 'cone' && seeder === 'cone' && towards(own).path === 'relay') own = await statsOn(here)
-    const other = await statsOn(there)
-    const { session } = towards(own)
-    const answering = other.connections.find(connection => connection.session === session)!
-    return { cell: `${consumer} – ${seeder}`, film, own, other, near: towards(own), far: answering }
+    const look = async (): Promise<Omit<Visit, 'cell' | 'film'>> => {
+      const own = await statsOn(here)
+      const other = await statsOn(there)
+      const answering = other.connections.find(({ session }) => session === towards(own).session)
+      // The relay is often ready first, and left as soon as there is a better path.
+      const isBest = consumer !== 'cone' || seeder !== 'cone' || towards(own).path !== 'relay'
+      return answering !== undefined && isBest ? { own, other, near: towards(own), far: answering } : look()
+    }
+    return { cell: `${consumer} – ${seeder}`, film, ...(await look()) }
   }
 
   /** A consumer that was started just now connects to everybody, one after the other. */
@@ -191,7 +193,8 @@ describeIf(obstacle === undefined, obstacle ?? '')('peers behind routers', () =>
         expect([each.own.udp, each.other.udp]).toEqual(
           [consumer, seeder].map(nat => (hasUdp(nat) ? 'open' : 'blocked')),
         )
-        expect(each.near.path === 'relay').toBe(!isDirect)
+        // A side that was called from a relay before it had that relay's address cannot know what it is.
+        expect([each.near.path, each.far.path].includes('relay')).toBe(!isDirect)
       }
       const times = own.map(({ film }) => Math.round(film.headMs)).join(', ')
       const rates = own.map(({ film }) => bytes / 1e3 / (film.totalMs - film.headMs)).toSorted((a, b) => a - b)
