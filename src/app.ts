@@ -37,6 +37,7 @@ import { peerFacts$ } from './streams/peer/facts.js'
 import { connectedKey, initialPeerState, recordState$, viewsOf } from './streams/peer/peer-state.js'
 import { createPeerStats$ } from './streams/peer/peer-stats.js'
 import { createRequests } from './streams/peer/requests.js'
+import { fallenSilent$ } from './streams/peer/silence.js'
 import { createSites } from './streams/peer/sites.js'
 import { createSubscriptionCount } from './streams/peer/subscription-count.js'
 import { type Dial, openShare$ } from './streams/serving/open-share.js'
@@ -82,7 +83,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
     newestHead: hubKey => store.newestHead(hubKey),
     objection: other => unpayable(payments, other),
   })
-  const connections = createConnections({ ...access, through, signal$ })
+  const doubt$ = merge(network.networkChange$, fallenSilent$(state$, scheduler))
+  const connections = createConnections({ ...access, through, signal$, doubt$ })
   const sites = createSites({ store: environment.sites, keyOf: name => connectedKey(state$.value, name), clock })
   const proxyPort$ = new ReplaySubject<number>(1)
   const payment = consumption(payments)

@@ -1,6 +1,7 @@
 /**
  * A film that is being played while the network is away for a moment, or is another one: the player gets one response, to its end.
- * The homes have their faults at the same time, since these take their seconds.
+ * The homes have their faults at the same time, since these take their seconds. Each plays the film once before: one who has never
+ * paid has a megabyte on credit, and what a connection loses as it breaks at full rate may be as much.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, realpathSync, rmSync } from 'node:fs'
@@ -36,11 +37,11 @@ interface Homes {
 }
 
 /** Outages in seconds at the one who serves, or who has moved. */
-type Fault = 10 | 60 | 'consumer' | 'seeder'
+type Fault = 10 | 60 | 'consumer' | 'seeder' | 'router'
 
 const homes: readonly Homes[] = (['cone', 'symmetric'] as const).flatMap(nat => [
   { name: `${nat}long`, nat, faults: [60] },
-  { name: `${nat}short`, nat, faults: [10, 'consumer', 'seeder'] },
+  { name: `${nat}short`, nat, faults: [10, 'consumer', 'seeder', 'router'] },
 ])
 const cases = homes.flatMap(({ name, nat, faults }) => faults.map(fault => [fault, nat, name] as const))
 const titles: Readonly<Record<Fault, string>> = {
@@ -48,11 +49,15 @@ const titles: Readonly<Record<Fault, string>> = {
   60: 'an outage of 60 s',
   consumer: 'a move of the one who plays',
   seeder: 'a move of the one who serves',
+  router: 'another outer address of the one who serves',
 }
 const paths: Partial<Readonly<Record<Nat, string>>> = { cone: 'direct', symmetric: 'relayed' }
 
 /** Two homes whose routers let datagrams pass between them only later. */
 const parted = 'parted'
+
+/** For a fault and all that comes before it, on a machine that is busy with other things. */
+const limitMs = 240_000
 
 /** How often paths are looked at. */
 const lookMs = 500
@@ -102,6 +107,7 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
 
   async function strike(alice: string, bob: string, fault: Fault | undefined): Promise<void> {
     if (fault === undefined) return
+    if (fault === 'router') return network.renumber(bob)
     if (fault === 'consumer' || fault === 'seeder') return network.move(fault === 'consumer' ? alice : bob)
     network.cut(bob)
     await delay(fault * 1000)
@@ -153,12 +159,14 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
     const [alice, bob] = [`alice${parted}`, `bob${parted}`]
     const player = playerOn(alice)
     await player.play(bob)
+    await player.readOn()
+    await player.play(bob)
     expect(await player.paths()).toEqual(['relay'])
     network.mend(bob)
     const until = async (fits: (paths: readonly string[]) => boolean): Promise<void> => {
       while (!fits(await player.paths())) await delay(lookMs)
     }
-    await until(paths => paths.length === 2 && paths[1] !== 'relay' && paths[1] !== 'unknown')
+    await until(paths => paths.some(path => path !== 'relay' && path !== 'unknown'))
     const played = await player.readOn()
     await until(([path, ...others]) => path !== 'relay' && others.length === 0)
     player.leave()
@@ -187,7 +195,6 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
     open.catch(() => undefined)
     played.set(parted, open)
     for (const home of homes) {
-      // One who has never paid has a megabyte on credit, and what a connection loses as it breaks at full rate may be as much.
       let before = playThrough(home)
       for (const fault of home.faults) {
         const report = before.then(() => playThrough(home, fault))
@@ -218,12 +225,16 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
       // What is measured here is time: that is what a player has to bridge.
       expect(longestGapMs).toBeLessThanOrEqual(repairMs + (typeof fault === 'number' ? fault * 1000 : 0))
     },
-    120_000,
+    limitMs,
   )
 
-  it('leaves the relay when there is a direct way, for what is new, and breaks nothing', async () => {
-    const { longestGapMs, ...report } = await played.get(parted)!
-    expect(report).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
-    rows.push(`a way without the relay: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
-  }, 120_000)
+  it(
+    'leaves the relay when there is a direct way, for what is new, and breaks nothing',
+    async () => {
+      const { longestGapMs, ...report } = await played.get(parted)!
+      expect(report).toMatchObject({ status: 200, bytes: filmBytes, sha256 })
+      rows.push(`a way without the relay: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
+    },
+    limitMs,
+  )
 })

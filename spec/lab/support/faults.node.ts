@@ -11,6 +11,8 @@ export interface Faults {
   mend(host: string): void
   /** The host finds itself in another network, as a laptop does: it has another address there, and its router one outside. Once. */
   move(host: string): void
+  /** The host's router has another address outside, as after a night at some providers. The host hears nothing of it. Once. */
+  renumber(host: string): void
 }
 
 /** @param hosts those of the lab, in their order there. */
@@ -38,6 +40,13 @@ RULES`)
         `meta l4proto udp ip daddr 203.0.113.${10 + indexOf(other)} drop; meta l4proto udp ip saddr 203.0.113.${10 + indexOf(other)}`,
       ),
     mend: host => run(`ip netns exec ${host}-router nft delete table inet outage`),
+    renumber(host) {
+      const router = `${host}-router`
+      run(`
+ip -n ${router} addr flush dev wan
+ip -n ${router} addr add 203.0.113.${150 + indexOf(host)}/24 dev wan
+ip -n ${router} route add ${hubAddress} dev wan`)
+    },
     move(host) {
       const router = `${host}-router`
       const index = indexOf(host)

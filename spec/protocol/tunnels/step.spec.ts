@@ -400,7 +400,9 @@ describe('stepTunnels', () => {
     world.carry(used, 2, 0)
     world.tell({ type: 'network-changed' })
     world.open(world.lives.at(-1)!)
-    world.carry(used, 2, suspectSeconds)
+    world.carry(used, 2, repairSeconds.first - 1)
+    expect(used.phase).toBe('carrying')
+    world.carry(used, 2, repairSeconds.first)
     expect([used.phase, world.alive('carrying').length]).toEqual(['closed', 1])
   })
 

@@ -45,20 +45,20 @@ function world({
   const state: HubState = { type: signedIn ? 'authenticated' : 'connecting', attempt: 1 }
   const hubConnection$ = new BehaviorSubject(signedIn ? hubConnection : undefined)
   const access = { hubConnection$, hubState$: of(state), wanted$: new Subject<void>() }
-  const networkChange$ = new Subject<void>()
-  const connections = createConnections({ ...access, through, signal$, identity, networkChange$, scheduler })
-  return { connections, networkChange$, sent, signal$, pending, advance }
+  const doubt$ = new Subject<void>()
+  const connections = createConnections({ ...access, through, signal$, identity, doubt$, scheduler })
+  return { connections, doubt$, sent, signal$, pending, advance }
 }
 
 describe('createConnections', () => {
-  it('tries the hub connection with a signal to itself when the network has changed', () => {
-    const { connections, networkChange$, sent } = world()
+  it('tries the hub connection with a signal to itself when that is in doubt', () => {
+    const { connections, doubt$, sent } = world()
     const subscription = connections.tried$.subscribe()
     expect(sent).toEqual([])
-    networkChange$.next()
+    doubt$.next()
     expect(sent).toMatchObject([{ type: 'bye', from: 'alice-key', to: 'alice-key' }])
     subscription.unsubscribe()
-    expect(networkChange$.observed).toBe(false)
+    expect(doubt$.observed).toBe(false)
   })
 
   it('receives offers only', () => {

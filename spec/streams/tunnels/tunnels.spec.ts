@@ -160,7 +160,7 @@ describe('tunnels', () => {
     connections.last('bob').open()
     const next = enter(port)
     expect([heard[1], before.alive, going.wasReset, next.subscribed]).toEqual(['complete', true, false, true])
-    time.advance(3_000)
+    time.advance(4_000)
     // Nothing came on it.
     expect([before.alive, going.reason?.code, connections.made[1]!.alive]).toEqual([false, 'peer-silent', true])
   })

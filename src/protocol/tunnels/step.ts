@@ -150,7 +150,7 @@ function carryFormer<W>(state: TunnelsState<W>, part: Former, report: CarryRepor
   if (report.type !== 'stats') return [state, reported]
   const { nickname } = part.connection
   const { streams, silentSeconds } = report.stats
-  if (silentSeconds >= suspectSeconds || streams === 0) {
+  if (silentSeconds >= repairSeconds.first || streams === 0) {
     const reason = streams === 0 ? overtaken(nickname) : silentFor(nickname, silentSeconds)
     return afterStep([state, reported], going => endConnection(going, part, reason))
   }

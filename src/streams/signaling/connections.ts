@@ -32,8 +32,8 @@ export interface ConnectionsOptions extends HubAccess {
   readonly signal$: Observable<Signal>
   /** This peer's own. */
   readonly identity: Pick<Identity, 'pubKey'>
-  /** Emits when the network of this machine has changed, hot. */
-  readonly networkChange$: Observable<unknown>
+  /** Emits when the connection to the hub may be over without a sign of it, hot. */
+  readonly doubt$: Observable<unknown>
   readonly scheduler: SchedulerLike
 }
 
@@ -49,14 +49,14 @@ export interface Connections {
   readonly refuse: (offer: Offer, reason: string) => void
   /** Whether the hub has that peer: once, or nothing where the hub does not answer. */
   readonly isOnline$: (pubKey: string) => Observable<boolean>
-  /** Tries the hub connection after each change of the network while subscribed to: one that is over does not say so. */
+  /** Tries the hub connection whenever it is in doubt, while subscribed to. */
   readonly tried$: Observable<never>
   /** The key behind a nickname; errors as `offer$` does. */
   readonly keyOf$: (nickname: string) => Observable<string>
 }
 
 export function createConnections(options: ConnectionsOptions): Connections {
-  const { through, signal$, hubConnection$, identity, networkChange$, scheduler } = options
+  const { through, signal$, hubConnection$, identity, doubt$, scheduler } = options
   const signedInTo$ = <T>(work$: (options: ConnectionOptions) => Observable<T>): Observable<T> =>
     signedIn$(options, scheduler).pipe(switchMap(hubConnection => work$(through(hubConnection))))
   const isOnline$ = (to: string): Observable<boolean> =>
@@ -87,7 +87,7 @@ export function createConnections(options: ConnectionsOptions): Connections {
       sayBye(hubConnection.socket, { session, from, to }, reason)
     },
     isOnline$,
-    tried$: networkChange$.pipe(
+    tried$: doubt$.pipe(
       mergeMap(() => isOnline$(identity.pubKey)),
       ignoreElements(),
     ),
