@@ -13,6 +13,9 @@ const preload = new URL('./memory.preload.js', import.meta.url).href
 const unexpected =
   /^\s+at .+:\d+:\d+|uncaught|unhandled|"code":"internal"|FATAL ERROR|ExperimentalWarning|DeprecationWarning/i
 
+/** How long a program that is stopped may take to end. */
+const endLimitMs = 30_000
+
 /** A program that can be ended and started again. */
 export interface Restartable {
   readonly name: string
@@ -92,7 +95,12 @@ export function startPrograms(world: World, folder: string): Programs {
         kill: () => end(program => program.kill()),
         stop: () =>
           end(async program => {
+            const timer = setTimeout(() => {
+              problems.push(`${name} did not end within ${endLimitMs / 1000} s`)
+              process.kill(program.pid, 'SIGKILL')
+            }, endLimitMs)
             await program.end('SIGTERM')
+            clearTimeout(timer)
             const { code } = await program.ended
             if (code !== 0) problems.push(`${name} ended with ${code} when it was stopped`)
           }),

@@ -1,6 +1,14 @@
 /** Where the programs of a soak run: behind routers in the network lab, or all on loopback where there can be none. */
 import { spawnSync } from 'node:child_process'
-import { hubAddress, type Lab, labObstacle, type Nat, openLab, publicName } from '../../spec/lab/support/lab.node.js'
+import {
+  hubAddress,
+  type Lab,
+  labObstacle,
+  type Nat,
+  openLab,
+  publicName,
+  searchPath,
+} from '../../spec/lab/support/lab.node.js'
 import { startTurn } from '../../spec/lab/support/turn.node.js'
 
 /** Each seeder is behind another kind of router, so that paths are direct, relayed, and relayed over TLS. The crowd shares a router. */
@@ -51,7 +59,11 @@ function onLoopback(obstacle: string): World {
 
 function onRouter(lab: Lab, host: Host, command: string): void {
   const [program, ...args] = lab.within(`${host}-router`)
-  const { status, stderr } = spawnSync(program!, [...args, 'nft', '-f', '-'], { input: command, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(program!, [...args, 'nft', '-f', '-'], {
+    input: command,
+    encoding: 'utf8',
+    env: { PATH: searchPath },
+  })
   if (status !== 0) throw new Error(`the router of ${host} cannot be changed: ${stderr}`)
 }
 

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { buildGo } from '../../support/go.node.js'
 import { findGo } from '../../support/programs.node.js'
-import { type Lab, linesNetwork } from './lab.node.js'
+import { type Lab, linesNetwork, searchPath } from './lab.node.js'
 
 const sources = fileURLToPath(new URL('../../../../spec/lab/go/', import.meta.url))
 
@@ -26,7 +26,11 @@ export async function impair(lab: Lab, hosts: readonly string[], { delayMs, loss
   const pieces = ['-n public link set bridge', ...hosts.map(host => `-n ${host} link set lan`)]
   const script = [...unplug, ...pieces.map(link => `ip ${link} gso_max_segs 1`)].join('\n')
   const [command, ...prefix] = lab.within()
-  const { status, stderr } = spawnSync(command!, [...prefix, 'sh', '-eu'], { input: script, encoding: 'utf8' })
+  const { status, stderr } = spawnSync(command!, [...prefix, 'sh', '-eu'], {
+    input: script,
+    encoding: 'utf8',
+    env: { PATH: searchPath },
+  })
   if (status !== 0) throw new Error(`the lines cannot be impaired: ${stderr}`)
   const [inside, ...within] = lab.within(linesNetwork)
   const pairs = lines.map(line => `in-${line}:out-${line}`)

@@ -39,7 +39,7 @@ const unshareFlags = isRoot ? ['--net', '--mount'] : ['--user', '--map-root-user
 const nsenterFlags = isRoot ? ['--net', '--mount'] : ['--user', '--preserve-credentials', '--net', '--mount']
 
 /** Debian has some of the programs where ordinary users do not look. */
-const searchPath = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter)
+export const searchPath = [process.env['PATH'] ?? '', '/usr/sbin', '/sbin'].join(delimiter)
 const pathTo = (name: string): string | undefined => findProgram([name], searchPath)
 
 /** Why there can be no lab on this machine, undefined when there can. */
