@@ -14,8 +14,9 @@ const startCluster = clusters()
 const filmBytes = 64_000_000
 const bytesPerSecond = 4_000_000
 
-/** What may pass until something comes again after the process is there again. */
+/** What may pass until something comes again after the process is there again; and what a machine may add that runs other specs. */
 const repairMs = 8_000
+const busyMs = 3_000
 
 /** Alice has fetched bob's film once, so that she has paid for more than what a break may lose. */
 async function acquainted() {
@@ -66,6 +67,6 @@ it.concurrent.each<readonly [string, (scene: Scene) => Promise<unknown>]>([
   const longestMs = film.longestWaitMs()
   process.stdout.write(`${name}: nothing to read for ${(longestMs / 1e3).toFixed(1)} s\n`)
   // What is measured here is time: that is what a player has to bridge.
-  expect(longestMs).toBeLessThanOrEqual(awayMs + repairMs)
+  expect(longestMs).toBeLessThanOrEqual(awayMs + repairMs + busyMs)
   await scene.stop()
 })

@@ -26,8 +26,9 @@ const film = { path: '/film.bin', bytesPerSecond: 1_000_000, startBytes: 2_000_0
 /** Every host is another machine. */
 const proxy = 'http://127.0.0.1:42000'
 
-/** What may pass after a fault until something comes again. */
+/** What may pass after a fault until something comes again; and what a machine may add that runs other specs beside this one. */
 const repairMs = 8_000
+const busyMs = 3_000
 
 /** Two homes: a name, the nature of their routers, and what happens to them, one after the other. */
 interface Homes {
@@ -223,7 +224,7 @@ describeIf(obstacle === undefined, obstacle ?? '')('a film that is being played'
       const { longestGapMs } = report
       rows.push(`${title}, ${path}: ${(longestGapMs / 1e3).toFixed(1)} s without a byte`)
       // What is measured here is time: that is what a player has to bridge.
-      expect(longestGapMs).toBeLessThanOrEqual(repairMs + (typeof fault === 'number' ? fault * 1000 : 0))
+      expect(longestGapMs).toBeLessThanOrEqual(repairMs + busyMs + (typeof fault === 'number' ? fault * 1000 : 0))
     },
     limitMs,
   )

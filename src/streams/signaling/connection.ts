@@ -76,19 +76,20 @@ function lifecycle(
 }
 
 /**
- * How long an offer waits for its answer before another one is made. A peer whose network was away may be at the hub again while that
- * has delivered the offer to where nobody hears it; healthy ones answer within a second, and slow ones within three.
+ * How long an offer waits for its answer before another one is made: the first, and each after it. A peer whose network was away may
+ * be at the hub again while that has delivered the offer to where nobody hears it. Most answer within half a second, and one that is
+ * too busy for the first gets more time with the next.
  */
-const answerPatienceMs = 5_000
+const answerPatienceMs = { first: 3_000, next: 5_000 } as const
 
 /** Errors with `connect-timeout` when no answer to an offer comes in time. */
-function answeredInTime(scheduler: SchedulerLike): MonoTypeOperatorFunction<ConnectionEvent> {
+function answeredWithin(ms: number, scheduler: SchedulerLike): MonoTypeOperatorFunction<ConnectionEvent> {
   const unanswered = (): LighthouseError => new LighthouseError('connect-timeout', 'the offer was not answered')
   return connect(event$ =>
     merge(
       event$.pipe(
         filter(({ type }) => type === 'answered'),
-        timeout({ first: answerPatienceMs, scheduler, with: () => throwError(unanswered) }),
+        timeout({ first: ms, scheduler, with: () => throwError(unanswered) }),
         ignoreElements(),
       ),
       event$,
@@ -102,7 +103,7 @@ function answeredInTime(scheduler: SchedulerLike): MonoTypeOperatorFunction<Conn
  *     resolving → offering → connecting → open → closed
  *
  * Emits each state, beside them how the attempt gets on, and the path once the connection is open; completes after `closed`, which
- * carries the reason, and never errors. An offer that is not answered within 5 s is made again, as another session. Unless it is open within 20 s it is closed with `connect-timeout`, the phase that it had
+ * carries the reason, and never errors. An offer that is not answered within 3 s is made again, as another session, and each 5 s. Unless it is open within 20 s it is closed with `connect-timeout`, the phase that it had
  * reached, and the likely reason.
  * Unsubscribing destroys the connection and, when it was not open yet, tells the other side. Buffers nothing.
  *
@@ -116,14 +117,16 @@ export function offerConnection$(options: ConnectionOptions, nickname: string): 
       concatMap(pubKey => {
         const objection = options.objection?.(pubKey)
         if (objection !== undefined) throw objection
+        let patienceMs: number = answerPatienceMs.first
         return defer(() => {
           const session = crypto.randomId(16)
-          return concat(
+          const offered$ = concat(
             of<ConnectionEvent>({ type: 'offering', session, pubKey }),
             negotiate$(options, contextOf(options, session, pubKey), undefined),
-          )
+          ).pipe(answeredWithin(patienceMs, scheduler))
+          patienceMs = answerPatienceMs.next
+          return offered$
         }).pipe(
-          answeredInTime(scheduler),
           retry({ delay: error => (isLighthouseError(error, 'connect-timeout') ? of(0) : throwError(() => error)) }),
         )
       }),
