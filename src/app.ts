@@ -65,9 +65,8 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const views = viewsOf(state$)
 
   const hubConnection$ = new BehaviorSubject<HubConnection | undefined>(undefined)
-  const hubAccess = { hubConnection$, hubState$: views.state$, wanted$: new Subject<void>() }
   const network = watchNetwork(environment)
-  const access = { ...environment, ...hubAccess, ...network }
+  const access = { ...environment, ...network, hubConnection$, hubState$: views.state$, wanted$: new Subject<void>() }
   const signaling = connectable(signaling$({ ...access, random: Math.random }).pipe(counted()))
   const signal$ = signalsOf(signaling)
   const kept = { identity, crypto, store }
@@ -118,13 +117,11 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
       payments.report$.pipe(defects.contained()),
       audit$.pipe(counted(), defects.contained()),
       seeding$({
+        ...connections,
+        ...payments,
         offer$: connections.incoming$,
         answer$: offer => connections.answer$(offer).pipe(counted()),
         dial,
-        isOnline$: connections.isOnline$,
-        refusal: payments.refusal,
-        hasPaid: payments.hasPaid,
-        refuse: connections.refuse,
         payment: payments.serve,
         clock,
         scheduler,
