@@ -124,6 +124,22 @@ describe('createPeer$', () => {
     expect(stats.connections).toMatchObject([{ nickname: 'bob', role: 'consumer', tunnelPort: tunnel.port }])
   })
 
+  it('reaches peers whose nicknames have digits and hyphens, browsers by a host of their own', async () => {
+    const r2 = await register('r2-d2')
+    const a = await start({ identity: alice, ports: portBlock(0) })
+    const b = await start({ identity: r2, ports: portBlock(0), share: { type: 'folder', path: folder } })
+    await Promise.all([signedIn(a.peer), signedIn(b.peer)])
+    const proxy = Number(new URL(a.peer.addresses.proxy).port)
+    const led = await ask({ port: proxy, path: '/proxy/r2-d2/film.bin' })
+    const { port, pathname } = new URL(led.headers.location!)
+    const browser = { 'sec-fetch-dest': 'document', 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'none' }
+    const own = await ask({ port: Number(port), path: pathname, headers: { host: `127.0.0.1:${port}`, ...browser } })
+    expect(own.headers.location).toBe(`http://r2-d2.localhost:${port}/film.bin`)
+    const host = `r2-d2.localhost:${port}`
+    const answer = await ask({ port: Number(port), path: pathname, headers: { host, range: 'bytes=0-9' } })
+    expect([answer.status, isSame(answer.body, film.subarray(0, 10))]).toEqual([206, true])
+  })
+
   it('connects with wrtc where UDP is blocked and a relay over TCP is there, and shows both; the other side keeps its own', async () => {
     const asked: string[] = []
     const network: NetworkPort = {

@@ -10,7 +10,7 @@ import { registration$ } from './streams/signaling/registration.js'
 export interface RegisterOptions {
   /** The hub's address: `hub.example`, or `http://127.0.0.1:3000`. */
   readonly host: string
-  /** Letters a to z, at most 63. */
+  /** Letters a to z, digits and hyphens, at most 63: a letter first, no hyphen last. */
   readonly nickname: string
   /** A code from the hub's operator, where the hub asks for one. */
   readonly invite?: string

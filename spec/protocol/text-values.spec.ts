@@ -2,7 +2,6 @@ import { describe, expect, it } from '@jest/globals'
 import fc from 'fast-check'
 import { formatCoins, parseCoins } from '../../src/protocol/coins/amount.js'
 import { canonicalJson, isShallow, type Json } from '../../src/protocol/json.js'
-import { isNickname } from '../../src/protocol/peer/nickname.js'
 import {
   authText,
   descriptionText,
@@ -59,15 +58,6 @@ describe('coins', () => {
     'NaN',
   ])('%j is no amount', text => {
     expect(parseCoins(text)).toBeUndefined()
-  })
-})
-
-describe('a nickname', () => {
-  it.each(['a', 'bob', 'z'.repeat(63)])('may be %s', text => {
-    expect(isNickname(text)).toBe(true)
-  })
-  it.each(['', 'Bob', 'bob1', 'b-b', 'bob\n', ' bob', 'bób', '../bob', 'z'.repeat(64)])('may not be %j', text => {
-    expect(isNickname(text)).toBe(false)
   })
 })
 

@@ -22,6 +22,7 @@ import type { ExitCode } from './exit-codes.js'
 import { examples } from './help.js'
 import { registrationPolicies } from '../hub/protocol/signaling/registry.js'
 import type { Io } from './io.js'
+import { nicknameRule } from '../protocol/peer/nickname.js'
 import {
   parseSize,
   parseSpending,
@@ -148,7 +149,7 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     })
   add<RegisterValues>('register', 'create a key pair and register a nickname', registerCommand)
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
-    .addOption(option('--nickname <name>', 'letters a to z', 'LIGHTHOUSE_NICKNAME'))
+    .addOption(option('--nickname <name>', nicknameRule, 'LIGHTHOUSE_NICKNAME'))
     .addOption(option('--invite <code>', 'invitation code, if the hub requires one', 'LIGHTHOUSE_INVITE'))
   add<UpValues>('up', 'sign in, open the listeners and run until Ctrl-C', upCommand)
     .addOption(shareOption())
@@ -201,7 +202,7 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     .addOption(option('-f, --force', 'replace the file if it is there', 'LIGHTHOUSE_FORCE'))
   add<ForgiveValues>('forgive', 'write off what somebody owes the running peer', forgiveCommand).argument(
     '<nickname>',
-    'letters a to z',
+    'who',
   )
   const ledger = program
     .command('ledger')

@@ -9,7 +9,6 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'session-replaced': 'Stop the other peer, or use another --home.',
   'hub-unreachable': 'Check the address and that the hub is running.',
   'rate-limited': 'Wait a minute and try again.',
-  'malformed-nickname': 'Use 1 to 63 of the letters a to z.',
   'not-running': 'Start it with: lighthouse-peer up',
   'already-running': 'Stop it with: lighthouse-peer stop',
   'not-answering': 'Try again. If it still does not answer, end the process and start it again.',

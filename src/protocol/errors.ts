@@ -33,7 +33,7 @@ export const errorCodes = {
   'peer-offline': 'connect',
   /** The hub knows nobody of that nickname. Check the spelling. */
   'unknown-nickname': 'connect',
-  /** A nickname is one or more of the letters a to z. */
+  /** What should be a nickname is none. The message says the rule. */
   'malformed-nickname': 'input',
   /** The nickname is this peer's own. Open the data server instead. */
   'own-nickname': 'connect',

@@ -5,6 +5,7 @@
 import { render } from 'lit-html'
 import { filter, fromEvent, scan, startWith } from 'rxjs'
 import { proxyPathOf } from './dashboard/address.js'
+import { nicknameRule } from '../protocol/peer/nickname.js'
 import { figures$ } from './dashboard/figures.js'
 import { initialState, stepDashboard } from './dashboard/step.js'
 import { liveView, processLine, statusView } from './dashboard/view.js'
@@ -32,8 +33,7 @@ const wrong = element('wrong')
 fromEvent(element('go'), 'submit').subscribe(event => {
   event.preventDefault()
   const path = proxyPathOf(address.value)
-  wrong.textContent =
-    path === undefined ? 'Write lighthouse://nickname/path. A nickname has the letters a to z only.' : ''
+  wrong.textContent = path === undefined ? `Write lighthouse://nickname/path. A nickname is ${nicknameRule}.` : ''
   if (path !== undefined) location.assign(path)
 })
 

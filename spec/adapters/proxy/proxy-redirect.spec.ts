@@ -50,6 +50,7 @@ describe('/proxy/:nickname/*', () => {
     '/proxy/Bob/',
     '/proxy/b%6fb/',
     '/proxy/b.b/',
+    '/proxy/bob-/',
     '/proxy/bob@evil/',
     `/proxy/${'a'.repeat(64)}/`,
     '/inline/B/',
@@ -58,7 +59,7 @@ describe('/proxy/:nickname/*', () => {
     expect(answer.status).toBe(400)
     expect(JSON.parse(answer.body)).toMatchObject({
       code: 'malformed-nickname',
-      next: expect.stringContaining('a to z'),
+      detail: expect.stringContaining('letters a to z, digits and hyphens'),
     })
     expect(peer.asked).toEqual([])
   })

@@ -41,6 +41,7 @@ describe('the names of a tunnel', () => {
     ['one with another port', ['Host: 127.0.0.1:1']],
     ['a longer one', ['Host: bob.localhost.evil.example:PORT']],
     ['one below its own', ['Host: a.bob.localhost:PORT']],
+    ['one that no peer has', ['Host: xn--bb-eka.localhost:PORT']],
   ])('with %s it is 421, and nothing reaches the peer', async (_what, lines) => {
     const tunnel = await site()
     const head = ['GET / HTTP/1.1', ...lines, '\r\n'].join('\r\n')
@@ -49,10 +50,10 @@ describe('the names of a tunnel', () => {
     expect(tunnel.streams()).toBe(0)
   })
 
-  it('of another peer lead to the proxy, and to no other bytes', async () => {
+  it.each(['carol', 'c4-r0l'])('of another peer, %s, lead to the proxy, and to no other bytes', async name => {
     const tunnel = await site(hello, { proxyPort: 41_999 })
-    const answer = await ask(tunnel.port, '/a%2Fb?c', { headers: { host: `carol.localhost:${tunnel.port}` } })
-    expect([answer.status, answer.headers.location]).toEqual([302, 'http://127.0.0.1:41999/proxy/carol/a%2Fb?c'])
+    const answer = await ask(tunnel.port, '/a%2Fb?c', { headers: { host: `${name}.localhost:${tunnel.port}` } })
+    expect([answer.status, answer.headers.location]).toEqual([302, `http://127.0.0.1:41999/proxy/${name}/a%2Fb?c`])
     expect(answer.headers['cache-control']).toBe('no-store')
     expect(tunnel.streams()).toBe(0)
   })

@@ -1,6 +1,6 @@
 import { LighthouseError, isLighthouseError } from '../../protocol/errors.js'
 import { hubUrl, type Identity } from '../../protocol/peer/metadata.js'
-import { isNickname } from '../../protocol/peer/nickname.js'
+import { nicknameFlaw } from '../../protocol/peer/nickname.js'
 import type { ExitCode } from '../exit-codes.js'
 import { type Registration, register } from '../registration.js'
 import type { Context } from './context.js'
@@ -46,8 +46,11 @@ export async function askRegistration(context: Context): Promise<Identity | Exit
   if (host === undefined) return output.fail(missing)
   const nickname = await io.ask({
     message: 'Your nickname?',
-    placeholder: 'letters a to z',
-    complain: answer => (isNickname(answer) ? undefined : 'It must be 1 to 63 of the letters a to z.'),
+    placeholder: 'like alice',
+    complain: answer => {
+      const flaw = nicknameFlaw(answer)
+      return flaw === undefined ? undefined : `It ${flaw}.`
+    },
   })
   if (nickname === undefined) return output.fail(missing)
   const result = await registerAsking(context, host, nickname)

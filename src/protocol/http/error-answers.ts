@@ -55,7 +55,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'malformed-nickname': {
     status: 400,
     title: 'This is not a nickname',
-    next: 'A nickname consists of the lower-case letters a to z. Write the address as /proxy/nickname/path.',
+    next: 'Check the spelling. Write the address as /proxy/nickname/path.',
   },
   'own-nickname': {
     status: 409,

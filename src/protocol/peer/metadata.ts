@@ -1,6 +1,6 @@
 import { fromBase64, toBase64 } from '../base64.js'
 import { LighthouseError } from '../errors.js'
-import { isNickname } from './nickname.js'
+import { nicknameFlaw } from './nickname.js'
 import { isBase64Of, isPublicKey } from '../signaling/signal.js'
 import { addressScope, type AddressScope, hostScope } from '../signaling/address-scope.js'
 
@@ -49,9 +49,8 @@ export function identityFlaw(
   if (!isPublicKey(pubKey)) return { field: 'pubKey', rule: 'must be base64 of 32 bytes, a key of Ed25519' }
   if (!isBase64Of(privKey, 64)) return { field: 'privKey', rule: 'must be base64 of 64 bytes' }
   if (toBase64(fromBase64(privKey).subarray(32)) !== pubKey) return { field: 'privKey', rule: keysDiffer }
-  if (typeof nickname !== 'string' || !isNickname(nickname)) {
-    return { field: 'nickname', rule: 'must be letters a to z, at most 63' }
-  }
+  const flaw = nicknameFlaw(typeof nickname === 'string' ? nickname : '')
+  if (flaw !== undefined) return { field: 'nickname', rule: flaw }
   return typeof host === 'string' && host !== '' ? undefined : { field: 'host', rule: 'must name the hub' }
 }
 

@@ -1,18 +1,29 @@
+/**
+ * Nicknames. Each is a label of a host name too (RFC 1123, section 2.1), since every peer gets a host of its own.
+ */
 import { LighthouseError } from '../errors.js'
 
-const pattern = /^[a-z]+$/
+const pattern = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
-/** Longest nickname, in characters: a DNS label's length, since every peer gets a host of its own. */
-export const maxNicknameLength = 63
+/** Of what a nickname is made, for messages. */
+export const nicknameRule = 'letters a to z, digits and hyphens, at most 63: a letter first, and no hyphen last'
 
-/** Whether `text` is a nickname: one or more of the letters a to z. */
-export function isNickname(text: string): boolean {
-  return text.length <= maxNicknameLength && pattern.test(text)
+/** Why `text` is no nickname, as what follows its name in a sentence; undefined when it is one. */
+export function nicknameFlaw(text: string): string | undefined {
+  if (!pattern.test(text)) return `must be ${nicknameRule}`
+  // The ASCII form of a name in another script (RFC 5890): not what was typed is what the reader would see.
+  return text.startsWith('xn--') ? 'must not begin with "xn--", which browsers show as another name' : undefined
 }
 
-/** Throws `malformed-nickname`. */
+/** Whether `text` is a nickname. */
+export function isNickname(text: string): boolean {
+  return nicknameFlaw(text) === undefined
+}
+
+/** Throws `malformed-nickname` with the rule. */
 export function assertNickname(text: string): void {
-  if (isNickname(text)) return
+  const flaw = nicknameFlaw(text)
+  if (flaw === undefined) return
   const nickname = text.slice(0, 80)
-  throw new LighthouseError('malformed-nickname', `"${nickname}" is not a nickname`, { nickname })
+  throw new LighthouseError('malformed-nickname', `"${nickname}" is not a nickname: it ${flaw}`, { nickname })
 }

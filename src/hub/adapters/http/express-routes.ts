@@ -10,7 +10,7 @@ import express, {
 import helmet from 'helmet'
 import type { CryptoPort } from '../../../ports.js'
 import { formatCoins } from '../../../protocol/coins/amount.js'
-import { isNickname } from '../../../protocol/peer/nickname.js'
+import { nicknameFlaw } from '../../../protocol/peer/nickname.js'
 import { isPublicKey } from '../../../protocol/signaling/signal.js'
 import { admitRegistration, inviteRefusal, type RegistrationPolicy } from '../../protocol/signaling/registry.js'
 import type { HealthReport } from '../../ports/health.js'
@@ -85,9 +85,8 @@ function register(context: RoutesContext): RequestHandler {
 function resolve({ store }: RoutesContext): RequestHandler {
   return async (request, response) => {
     const nickname = String(request.params.nickname)
-    if (!isNickname(nickname)) {
-      return sendMalformed(response, 'A nickname is one or more of the letters a to z. Check the spelling.')
-    }
+    const flaw = nicknameFlaw(nickname)
+    if (flaw !== undefined) return sendMalformed(response, `A nickname ${flaw}. Check the spelling.`)
     const pubKey = await store.resolve(nickname)
     if (pubKey === undefined) {
       return sendJsonProblem(response, 404, 'unknown-nickname', 'Nobody has this nickname. Check the spelling.')

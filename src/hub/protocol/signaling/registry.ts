@@ -1,5 +1,5 @@
 import { isRecord } from '../../../protocol/json.js'
-import { isNickname, maxNicknameLength } from '../../../protocol/peer/nickname.js'
+import { nicknameFlaw } from '../../../protocol/peer/nickname.js'
 import { isBase64Of, isPublicKey } from '../../../protocol/signaling/signal.js'
 import { registerText } from '../../../protocol/signaling/signed-texts.js'
 
@@ -67,9 +67,8 @@ export function admitRegistration(
   if (policy === 'invite' && invite === undefined) {
     return inviteNeeded('This hub takes members by invitation. Ask its operator for a code and give it with --invite.')
   }
-  if (!isNickname(nickname)) {
-    return malformed(`"nickname" must be 1 to ${maxNicknameLength} of the letters a to z. Choose one like "alice".`)
-  }
+  const flaw = nicknameFlaw(nickname)
+  if (flaw !== undefined) return malformed(`"nickname" ${flaw}. Choose one like "alice".`)
   if (!isPublicKey(pubKey)) {
     return malformed('"pub_key" must be standard padded base64 of the 32 bytes of an Ed25519 key.')
   }
