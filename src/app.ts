@@ -53,8 +53,7 @@ import { usingValue$ } from './streams/using-value.js'
 
 /** One running peer: the pieces put together, for one subscription. */
 function run$(environment: Environment, { overTcp, missing }: Engines, store: ReceiptStore): Observable<Peer> {
-  const { identity, ports, hub, crypto, controlToken, allowedHosts, scheduler, clock } = environment
-  const { nickname, pubKey } = identity
+  const { identity, self, ports, hub, crypto, controlToken, allowedHosts, scheduler, clock } = environment
   const { counted, current: subscriptions } = createSubscriptionCount()
   const defects = createDefects()
   const stop$ = new ReplaySubject<void>(1)
@@ -103,9 +102,9 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   const common = { identity, state: () => state$.value, clock, scheduler }
   const requests = createRequests({ ...common, hub, payments, payment, connections, tunnels, defects })
   const { connect$, forgive$ } = requests
-  const watched = { ...common, subscriptions, figures: processFigures }
+  const watched = { ...common, identity: self, crypto, subscriptions, figures: processFigures }
   const stats$ = createPeerStats$(watched).pipe(takeUntil(over$), counted())
-  const shown = { identity: { nickname, pubKey }, controlToken, stats$, connect$, forgive$ }
+  const shown = { identity: self, controlToken, stats$, connect$, forgive$ }
   const facts$ = peerFacts$(environment, views.state$, () => hubConnection$.value?.iceServers ?? [])
   const forProxy = { ...requests, carry: tunnels.carry, facts$, sites, allowedHosts }
   const backend = { ...shown, ...forProxy, requestStop: () => stop$.next() }

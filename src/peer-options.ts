@@ -18,6 +18,7 @@ import type {
   TrustStore,
 } from './ports.js'
 import type { ReceiptStore } from './ports/receipts.js'
+import { fingerprint } from './protocol/peer/fingerprint.js'
 import { hubUrl, type Identity } from './protocol/peer/metadata.js'
 import { defaultPortBase, type PeerPorts, portBlock } from './protocol/peer/port-block.js'
 import type { SpendingLimits } from './protocol/coins/spending.js'
@@ -71,7 +72,8 @@ export interface PeerOptions {
 
 /** A running peer. Its observables replay their newest value and complete when the peer stops. */
 export interface Peer {
-  readonly identity: { readonly nickname: string; readonly pubKey: string }
+  /** The fingerprint is what people compare of the key. */
+  readonly identity: { readonly nickname: string; readonly pubKey: string; readonly fingerprint: string }
   /** URLs of the listeners; `data` is undefined when no folder is shared. */
   readonly addresses: { readonly proxy: string; readonly data: string | undefined }
   readonly controlToken: string
@@ -97,6 +99,7 @@ export interface Peer {
 
 /** What one subscription of `createPeer$` uses, with the defaults filled in. Receipts come beside it, since they have to be opened. */
 export type Environment = Required<Omit<PeerOptions, 'share' | 'home' | 'receipts'>> & {
+  readonly self: Peer['identity']
   readonly share: Share | undefined
   readonly home: string | undefined
 }
@@ -105,8 +108,10 @@ export type Environment = Required<Omit<PeerOptions, 'share' | 'home' | 'receipt
 export function environmentOf(options: PeerOptions, rtc: RtcPort): Environment {
   const { identity, crypto = nodeCrypto } = options
   const url = hubUrl(identity.host)
+  const { nickname, pubKey } = identity
   return {
     identity,
+    self: { nickname, pubKey, fingerprint: fingerprint(pubKey, crypto.sha256) },
     rtc,
     network: options.network ?? nodeNetwork,
     crypto,

@@ -13,6 +13,7 @@ const homeOf = peerHomes(temporary)
 
 const stats: PeerStats = {
   nickname: 'alice',
+  fingerprint: 'kmnp-4567-89ab-cdef-ghjk-0123',
   hub: { type: 'authenticated' },
   coins: 61_947_635,
   udp: 'open',
@@ -24,6 +25,7 @@ const stats: PeerStats = {
       session: 's',
       nickname: 'b\u001bob',
       pubKey: 'key',
+      fingerprint: '0123-4567-89ab-cdef-ghjk-mnpq',
       role: 'consumer',
       engine: 'node-datachannel',
       tunnelPort: 42_001,

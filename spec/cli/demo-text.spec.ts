@@ -6,6 +6,7 @@ import type { ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.j
 
 const idle: PeerStats = {
   nickname: 'alice',
+  fingerprint: 'kmnp-4567-89ab-cdef-ghjk-0123',
   hub: { type: 'authenticated' },
   coins: 100_000_000,
   udp: 'open',
@@ -22,6 +23,7 @@ const bob: ConnectionStats = {
   session: 'one',
   nickname: 'bob',
   pubKey: 'key',
+  fingerprint: '0123-4567-89ab-cdef-ghjk-mnpq',
   role: 'consumer',
   engine: 'node-datachannel',
   tunnelPort: 42_001,

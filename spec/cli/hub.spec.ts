@@ -191,7 +191,7 @@ describe('hub', () => {
     ]) {
       const io = fakeIo(folder, { parts })
       expect(await run([...argv, '--home', folder], io)).toBe(1)
-      expect(io.err()).toMatch(/hub\.db" is missing.*SHA256:.*--accept-new/)
+      expect(io.err()).toMatch(/hub\.db" is missing.*with the key (?:[0-9a-z]{4}-?){6} was.*--accept-new/)
     }
     const anew = await startHub(folder, '--accept-new')
     expect(anew.io.messages()[0]?.fingerprint).not.toBe(first.io.messages()[0]?.fingerprint)

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals'
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub/http-client.js'
 import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { run } from '../../src/cli/program.js'
@@ -126,7 +126,7 @@ describe('ledger verify --mine', () => {
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, impostor.url], io)).toBe(7)
     expect(io.err()).toContain(
-      `belongs to the hub with the key ${impostor.keys.pubKey}, but this home knows its hub by the key ${hub.keys.pubKey}`,
+      `belongs to the hub with the key ${fingerprintOf(impostor.keys.pubKey)}, but this home knows its hub by the key ${fingerprintOf(hub.keys.pubKey)}`,
     )
     expect(io.err()).toContain('not one of 1 settlements that you hold')
     expect(evidenceIn(home)).toEqual([])
@@ -138,7 +138,7 @@ describe('ledger verify --mine', () => {
     const impostor = await startHub()
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, impostor.url], io)).toBe(7)
-    expect(io.err()).toContain(`knows its hub by the key ${hub.keys.pubKey}`)
+    expect(io.err()).toContain(`knows its hub by the key ${fingerprintOf(hub.keys.pubKey)}`)
   })
 
   it('says how many settlements are of another hub', async () => {
@@ -223,7 +223,7 @@ describe('ledger verify --mine', () => {
     const io = fakeOf(home)
     expect(await run(['ledger', 'verify', '--mine', '--home', home, 'other.ndjson'], io)).toBe(2)
     expect(io.err()).toContain(
-      `belongs to the hub with the key ${other.hub.pubKey}, but this home knows its hub by the key ${ledger.hub.pubKey}`,
+      `belongs to the hub with the key ${fingerprintOf(other.hub.pubKey)}, but this home knows its hub by the key ${fingerprintOf(ledger.hub.pubKey)}`,
     )
     const nameless = ledger.branch(2)
     for (let seq = 3; seq < 8; seq += 1) nameless.grant(newKeys().pubKey)

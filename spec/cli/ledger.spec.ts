@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
 import { DatabaseSync } from '@photostructure/sqlite'
+import { fingerprintOf } from '../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub/http-client.js'
 import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { run } from '../../src/cli/program.js'
@@ -111,7 +112,7 @@ describe('ledger verify', () => {
     const { hash } = generous.entries[4]!
     expect(await said(generous.text())).toContain(
       `4 wallets with 1200.000000 coins, as many as were granted, at most 900.000000 to one; 1.000000 moved in 1 session.
-Hub key: ${ledger.hub.pubKey}
+Hub key: ${fingerprintOf(ledger.hub.pubKey)}
 Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
 `,
     )
@@ -166,7 +167,7 @@ Newest block: 5 of 2025-11-24T16:00:05.000Z, ${hash}
     const changed = fakeOf(home)
     expect(await run(['ledger', 'verify', '--home', home], changed)).toBe(7)
     expect(changed.err()).toContain(
-      `but this home knows its hub by the key ${known.hub[hub.url]}. Nothing was compared.`,
+      `but this home knows its hub by the key ${fingerprintOf(known.hub[hub.url]!)}. Nothing was compared.`,
     )
   })
 

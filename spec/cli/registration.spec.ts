@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals'
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { defer, of, throwError } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub/http-client.js'
 import { pendingPath, readMetadata, readPending } from '../../src/adapters/store/metadata-file.node.js'
 import { run } from '../../src/cli/program.js'
@@ -184,7 +184,10 @@ describe('register, at a hub that starts with a new database', () => {
     expect([refused.code, refused.io.messages()]).toMatchObject([1, [{ error: { code: 'registration-refused' } }]])
     at = await startHub()
     const { code, io } = await call('--json')
-    expect([code, io.messages()]).toEqual([0, [{ registered: { nickname: 'alice', hub, pubKey, home } }]])
+    expect([code, io.messages()]).toEqual([
+      0,
+      [{ registered: { nickname: 'alice', hub, pubKey, fingerprint: fingerprintOf(pubKey), home } }],
+    ])
     expect(await (await fetch(`${at.url}/v1/resolve/alice`)).text()).toBe(pubKey)
     at = await startHub()
     expect((await call()).io.out()).toContain('Registered again with the same key')

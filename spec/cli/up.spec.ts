@@ -12,7 +12,7 @@ import {
   map,
   throwError,
 } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { receiptStore$, receiptsPath } from '../../src/adapters/store/receipts/receipt-store.node.js'
 import { commitPending, writePending } from '../../src/adapters/store/metadata-file.node.js'
 import { type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/index.js'
@@ -54,7 +54,7 @@ function fakePeer(lastly: (given: PeerOptions, event$: Subject<PeerEvent>) => vo
       options.push(given)
       alive += 1
       subscriber.next({
-        identity: given.identity,
+        identity: { ...given.identity, fingerprint: fingerprintOf(given.identity.pubKey) },
         addresses: { proxy: 'http://127.0.0.1:1/', data: undefined },
         controlToken: given.controlToken!,
         state$,

@@ -49,7 +49,7 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
     await page.waitForSelector('#hub.good')
     expect(await page.textContent('#coins')).toBe('61.947635')
     expect(await page.textContent('#tunnels')).toContain('bob↓ 2.5 MB/s↑ 1.2 kB/s')
-    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, pubKey: '<img src=x>' } as const
+    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, fingerprint: '<img src=x>' } as const
     peer.stats.next({ ...someStats, coins: 1_000_000, connections: [guest] })
     await page.waitForSelector('#coins:text-is("1.000000")')
     expect(await page.textContent('#guests .name')).toBe('<img src=x>')
@@ -108,7 +108,7 @@ describeIf(hasChromium(), 'needs Chromium')('the dashboard in Chromium', () => {
 
   it('fits a phone', async () => {
     await page.setViewportSize({ width: 360, height: 640 })
-    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, pubKey: 'W'.repeat(44) } as const
+    const guest = { ...link, session: 'b', role: 'seeder', nickname: undefined, fingerprint: 'W'.repeat(29) } as const
     peer.stats.next({ ...someStats, connections: [link, guest] })
     await page.goto(proxy.url)
     await page.waitForSelector('#hub.good')

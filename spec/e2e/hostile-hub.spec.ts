@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals'
 import { filter, firstValueFrom, map, ReplaySubject, type Subscription, switchMap } from 'rxjs'
-import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { fetchHubClient } from '../../src/adapters/hub/http-client.js'
 import { loadEngines } from '../../src/adapters/webrtc/load.node.js'
 import { createPeer$, type Peer, type PeerEvent, type PeerOptions, portBlock } from '../../src/index.js'
@@ -243,7 +243,7 @@ describe('a hub that puts itself between two peers', () => {
 describe('a hub that gives out another key', () => {
   it('for a known nickname is refused before anything is sent', async () => {
     const trust = createMemoryTrust()
-    const { hub, alice, shared } = await scene({ trust })
+    const { hub, alice, bob, shared } = await scene({ trust })
     await connect(alice, 'bob')
     alice.subscription.unsubscribe()
     const again = await startPeer(hub.url, 'alice', alice.keys, { trust })
@@ -257,7 +257,8 @@ describe('a hub that gives out another key', () => {
     for (let count = 0; count < tryCount; count += 1) {
       await expect(connect(again, 'bob')).rejects.toMatchObject({
         code: 'key-changed',
-        message: 'the key of "bob" has changed; ask them before you forget the old one',
+        message: `the key of "bob" has changed: its fingerprint was ${fingerprintOf(bob.keys.pubKey)}, and is now ${fingerprintOf(mallory.pubKey)}`,
+        details: { next: expect.stringContaining('run: lighthouse-peer trust bob') },
       })
     }
     expect([said, again.rtc.sentBytes, shared.visitors]).toEqual([0, 0, 0])
@@ -273,7 +274,7 @@ describe('a hub that gives out another key', () => {
     const stopped = await firstValueFrom(alice.peer.state$.pipe(filter(({ type }) => type === 'stopped')))
     expect(stopped).toMatchObject({
       code: 'key-changed',
-      message: expect.stringContaining('has changed; ask its operator'),
+      message: `the key of the hub ${front.url} has changed: its fingerprint was ${fingerprintOf(hub.keys.pubKey)}, and is now ${fingerprintOf(other.keys.pubKey)}`,
     })
     expect(other.peers.size).toBe(0)
   })

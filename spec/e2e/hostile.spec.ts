@@ -4,7 +4,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals'
-import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { readText } from '../support/transfer.node.js'
 import { lonelySdp, type ScriptedPeer, scriptedPeer } from './support/scripted-peer.js'
@@ -122,10 +122,14 @@ describe('a key that is not the one remembered', () => {
     alice = await cluster.up('alice')
     const refused = await readText(`${alice.proxy}proxy/bob/hello.txt`, asJson)
     expect(refused.status).toBe(502)
-    expect(JSON.parse(refused.text)).toMatchObject({ code: 'key-changed', title: 'The key of bob has changed' })
+    expect(JSON.parse(refused.text)).toMatchObject({
+      code: 'key-changed',
+      title: 'The key of bob has changed',
+      detail: expect.stringContaining(`was ${fingerprintOf(other)}, and is now ${fingerprintOf(bobKey)}`),
+    })
     const page = await readText(`${alice.proxy}proxy/bob/`, { headers: { accept: 'text/html' } })
     expect(page.text).toContain('The key of bob has changed')
-    expect(page.text).toContain('Ask the other person')
+    expect(page.text).toContain('lighthouse-peer trust bob')
     // Bob was never asked.
     expect((await bob.stats()).connections).toEqual([])
     expect(readFileSync(known(), 'utf8')).toContain(other)

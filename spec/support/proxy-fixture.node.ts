@@ -19,6 +19,7 @@ export const link: ConnectionStats = {
   session: 'abcdefghijklmnop',
   nickname: 'bob',
   pubKey: 'Qm9i',
+  fingerprint: '0123-4567-89ab-cdef-ghjk-mnpq',
   role: 'consumer',
   engine: 'node-datachannel',
   tunnelPort: 42001,
@@ -35,6 +36,7 @@ export const link: ConnectionStats = {
 
 export const someStats: PeerStats = {
   nickname: 'alice',
+  fingerprint: 'kmnp-4567-89ab-cdef-ghjk-0123',
   hub: { type: 'authenticated' },
   coins: 61_947_635,
   udp: 'open',
@@ -52,7 +54,7 @@ export const token = 'a-token-of-the-specs'
 
 /** A peer in memory that counts what it is asked. */
 export class FakeBackend implements ProxyBackend {
-  readonly identity = { nickname: 'alice', pubKey: 'QWxpY2UncyBwdWJsaWMga2V5' }
+  readonly identity = { nickname: 'alice', fingerprint: someStats.fingerprint }
   readonly controlToken = token
   readonly stats = new BehaviorSubject<PeerStats>(someStats)
   stats$: Observable<PeerStats> = this.stats

@@ -29,8 +29,8 @@ function isRefused(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'ECONNREFUSED'
 }
 
-/** Failures whose next step depends on what happened: `likelyReason` knows it. */
-const judgedCodes: ReadonlySet<string> = new Set<ErrorCode>(['connect-timeout', 'webrtc-failed'])
+/** Failures whose next step depends on what happened, or to whom. */
+const judgedCodes: ReadonlySet<string> = new Set<ErrorCode>(['connect-timeout', 'webrtc-failed', 'key-changed'])
 
 /** The failure that a program reports with one of our codes: in a problem document (RFC 9457), or with `--json`. */
 export function failureIn(value: unknown): LighthouseError | undefined {

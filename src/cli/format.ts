@@ -39,10 +39,10 @@ export function formatTable(rows: readonly (readonly string[])[]): string {
 }
 
 function connectionRow(connection: ConnectionStats): readonly string[] {
-  const { nickname, pubKey, role, tunnelPort, streams, receivedBytes, sentBytes, receiveRate, sendRate, path } =
+  const { nickname, fingerprint, role, tunnelPort, streams, receivedBytes, sentBytes, receiveRate, sendRate, path } =
     connection
   return [
-    nickname ?? `${pubKey.slice(0, 8)}…`,
+    nickname ?? fingerprint,
     role === 'consumer' ? 'from' : 'to',
     tunnelPort === undefined ? '' : `127.0.0.1:${tunnelPort}`,
     String(streams),
@@ -56,6 +56,7 @@ function connectionRow(connection: ConnectionStats): readonly string[] {
 export function formatStatus(stats: PeerStats, url: string): string {
   const head = [
     ['nickname', stats.nickname],
+    ['fingerprint', stats.fingerprint],
     ['dashboard', url],
     ['hub', formatHub(stats.hub)],
     ['coins', stats.coins === undefined ? 'unknown' : formatCoins(stats.coins)],

@@ -25,7 +25,7 @@ describe('GET /', () => {
     expect(status).toBe(200)
     expect(headers['content-type']).toMatch(/^text\/html/)
     expect(body).toContain('<h1>alice</h1>')
-    expect(body).toContain('QWxpY2UncyBwdWJsaWMga2V5')
+    expect(body).toContain(someStats.fingerprint)
     expect(body).toContain('href="http://127.0.0.1:42011/"')
     expect(body).not.toMatch(/<script>|<style|style=|\son[a-z]+=/)
     expect(body).not.toContain(token)

@@ -3,6 +3,7 @@ import { copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { firstValueFrom, ReplaySubject, type Subscription } from 'rxjs'
+import { fingerprintOf } from '../../../src/adapters/crypto/crypto.node.js'
 import { writeEvidence } from '../../../src/adapters/store/evidence-file.node.js'
 import {
   type KeptReceipts,
@@ -113,7 +114,7 @@ describe('keptReceipts$', () => {
     expect((await keep(path, pubKey))!.newestHead(ledger.hub.pubKey)?.seq).toBe(3)
     await expect(keep(path, people[1].pubKey)).rejects.toMatchObject({
       code: 'store-failed',
-      message: expect.stringContaining(`belongs to the key ${pubKey}`),
+      message: expect.stringContaining(`belongs to the key ${fingerprintOf(pubKey)}`),
     })
   })
 

@@ -98,7 +98,7 @@ describe('doctor', () => {
     const [plain, coloured] = [fakeIo(home, { parts }), fakeIo(home, { parts, terminal: true })]
     await run(['doctor', '--home', home], plain)
     await run(['doctor', '--home', home], coloured)
-    expect(plain.out()).toMatch(/^ok {4}key +registered as alice; /)
+    expect(plain.out()).toMatch(/^ok {4}key +registered as alice, (?:[0-9a-z]{4}-?){6}; /)
     expect(plain.out()).toMatch(/\n\n1 problem and 1 warning\.\n$/)
     expect(plain.out()).not.toContain('\u001b')
     expect(coloured.out()).toContain('\u001b[31mfail')

@@ -29,13 +29,15 @@ const without = (...members: readonly (keyof HubFound)[]): HubFound => ({
   failure: 'it failed',
 })
 
+const words = (key: string): string => `<${key}>`
+
 /** All that is said about one request, in order. */
 const judged = (found: HubFound, remembered?: string): readonly string[] =>
   [
     judgeLookUp(found),
     judgeConnection(found),
     judgeCertificate(found, nowMs),
-    judgeHealth(found, remembered),
+    judgeHealth(found, remembered, words),
     judgeClock(found),
   ].map(({ status }) => status)
 
@@ -78,7 +80,11 @@ describe('what is said about the hub', () => {
   })
 
   it('does not go on with a hub whose key has changed', () => {
-    expect(judgeHealth(whole, 'another key')).toMatchObject({ status: 'fail', code: 'key-changed' })
+    expect(judgeHealth(whole, 'another key', words)).toMatchObject({
+      status: 'fail',
+      code: 'key-changed',
+      detail: 'the key of the hub has changed: its fingerprint was <another key>, and is now <a key>',
+    })
   })
 })
 
@@ -88,7 +94,7 @@ describe('what is said about the account', () => {
     ['another', 'fail', 'not-authenticated'],
     [undefined, 'fail', 'not-authenticated'],
   ])('the nickname leads to %s', (key, status, code) => {
-    expect(judgeRegistration('alice', 'own', key)).toMatchObject({ status, ...(code !== undefined && { code }) })
+    expect(judgeRegistration('alice', 'own', key, words)).toMatchObject({ status, ...(code !== undefined && { code }) })
   })
 
   it('a session elsewhere is left alone, and is a failure for a running peer only', () => {

@@ -76,6 +76,7 @@ function scene(probes: Partial<DoctorProbes> = {}, changes: Partial<Account> | n
     pubKey: 'key',
     origin,
     remembered: 'hub',
+    fingerprint: key => `(${key})`,
     hub: { resolve$: counted(() => of('key')) },
     facts$: of(facts),
     ...changes,

@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals'
-import type { ConnectionStats, PeerStats } from '../../../src/protocol/peer/stats.js'
+import { fingerprintOf, nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import type { CarryStats, PeerStats } from '../../../src/protocol/peer/stats.js'
 import { initialPeerState } from '../../../src/streams/peer/peer-state.js'
 import { createPeerStats$ } from '../../../src/streams/peer/peer-stats.js'
 import { connectionStats } from '../support/connection-stats.js'
 import { virtualTime } from '../support/virtual-time.js'
 
-const connection = (session: string, streams: number): ConnectionStats => ({
+const connection = (session: string, streams: number): CarryStats => ({
   ...connectionStats(session, streams),
   bufferedBytes: 100,
 })
@@ -17,7 +18,8 @@ describe('createPeerStats$', () => {
     let state = initialPeerState
     const seen: PeerStats[] = []
     const stats$ = createPeerStats$({
-      identity: { nickname: 'alice' },
+      identity: { nickname: 'alice', fingerprint: 'of alice' },
+      crypto: nodeCrypto,
       state: () => state,
       figures: () => ({ activeResources: ++taken, memory: { rss: 1, heapUsed: 1, external: 1 } }),
       subscriptions: () => 4,
@@ -40,10 +42,11 @@ describe('createPeerStats$', () => {
     expect(seen[0]).toMatchObject({ hub: { type: 'connecting' }, coins: undefined, connections: [], streams: 0 })
     expect(seen[1]).toMatchObject({
       nickname: 'alice',
+      fingerprint: 'of alice',
       coins: 9,
       subscriptions: 4,
       attempts: 1,
-      connections,
+      connections: connections.map(each => ({ ...each, fingerprint: fingerprintOf(each.pubKey) })),
       streams: 5,
       bufferedBytes: 200,
     })

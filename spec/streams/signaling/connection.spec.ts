@@ -373,7 +373,12 @@ describe('a connection', () => {
       const w = world()
       const before = newIdentity('else').pubKey
       w.trust.check('peer', `${hubKey}/bob`, before)
-      expect(w.dial().reason()?.details).toEqual({ nickname: 'bob', expected: before, actual: bob.pubKey })
+      expect(w.dial().reason()?.details).toEqual({
+        nickname: 'bob',
+        expected: before,
+        actual: bob.pubKey,
+        next: expect.stringMatching(/Ask bob over another channel .* run: lighthouse-peer trust bob$/),
+      })
     })
 
     it.each([

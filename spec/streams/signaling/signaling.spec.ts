@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals'
 import { BehaviorSubject, NEVER, type Observable, Subject } from 'rxjs'
-import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import { fingerprintOf, nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import type { SignalTransportEvent, TrustStore } from '../../../src/ports.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { settledText } from '../../../src/protocol/signaling/signed-texts.js'
@@ -150,7 +150,11 @@ describe('signaling$', () => {
     const answers: string[] = []
     transport.link.emit({ ...good, respond: signature => answers.push(signature) })
     expect(answers).toEqual([])
-    expect(state()).toMatchObject({ type: 'stopped', code: 'key-changed' })
+    expect(state()).toMatchObject({
+      type: 'stopped',
+      code: 'key-changed',
+      message: expect.stringContaining(`was ${fingerprintOf(bob.pubKey)}, and is now ${fingerprintOf(hubKeys.pubKey)}`),
+    })
     time.advance(3_600_000)
     expect(transport.links.length).toBe(1)
   })

@@ -10,7 +10,7 @@ import type { Identity } from '../../../src/protocol/peer/metadata.js'
 import type { ReceiptAck, ReceiptRefusal, Settlement, SignedReceipt } from '../../../src/protocol/coins/receipt.js'
 import { receiptText, settledText } from '../../../src/protocol/signaling/signed-texts.js'
 import type { SpendingLimits } from '../../../src/protocol/coins/spending.js'
-import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
+import type { CarryStats } from '../../../src/protocol/peer/stats.js'
 import { createPayments, type PaymentReport, type Payments } from '../../../src/streams/coins/payments.js'
 import type { SessionPayment } from '../../../src/streams/coins/session-payment.js'
 import { carry$ } from '../../../src/streams/mux/carry.js'
@@ -251,7 +251,7 @@ export function coinPeer(
 export function carried(
   time: VirtualTime,
   options: {
-    readonly role: ConnectionStats['role']
+    readonly role: CarryStats['role']
     readonly channel: MemoryChannel
     readonly name: string
     readonly other: string
@@ -263,12 +263,12 @@ export function carried(
   readonly socket$: Subject<ByteSocket>
   readonly errors: LighthouseError[]
   readonly subscription: Subscription
-  readonly stats: () => ConnectionStats
+  readonly stats: () => CarryStats
 } {
   const { role, channel, name, other, payment, dial, receipts = true } = options
   const socket$ = new Subject<ByteSocket>()
   const errors: LighthouseError[] = []
-  let newest: ConnectionStats
+  let newest: CarryStats
   const subscription = carry$({
     open: {
       type: 'open',

@@ -1,7 +1,7 @@
-import type { ConnectionStats } from '../../../src/protocol/peer/stats.js'
+import type { CarryStats } from '../../../src/protocol/peer/stats.js'
 
 /** What a connection to bob that carries so many streams says of itself. */
-export function connectionStats(session: string, streams = 0): ConnectionStats {
+export function connectionStats(session: string, streams = 0): CarryStats {
   return {
     session,
     nickname: 'bob',

@@ -10,6 +10,7 @@ import {
 import type { KeyObject } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import type { CryptoPort } from '../../ports.js'
+import { fingerprint } from '../../protocol/peer/fingerprint.js'
 import { setBounded } from '../../protocol/bounded-map.js'
 import { isBase64Of, isPublicKey, maxSignalBytes } from '../../protocol/signaling/signal.js'
 
@@ -115,6 +116,11 @@ export const nodeCrypto: CryptoPort = {
       return undefined
     }
   },
+}
+
+/** The fingerprint of a public key. */
+export function fingerprintOf(pubKey: string): string {
+  return fingerprint(pubKey, nodeCrypto.sha256)
 }
 
 /** Whether both keys belong together: a seed that was cut or mixed up shows only when something is signed with it. */

@@ -6,7 +6,7 @@ import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */
 export interface ProxyBackend {
-  readonly identity: { readonly nickname: string; readonly pubKey: string }
+  readonly identity: { readonly nickname: string; readonly fingerprint: string }
   /** A client that presents it may stop the peer, write off debts and see what it was given. */
   readonly controlToken: string
   /** Newest first, then once a second while subscribed. */

@@ -13,12 +13,12 @@ export interface Asset {
 /** What the dashboard shows before the first figures arrive. */
 export interface DashboardOptions {
   readonly nickname: string
-  readonly pubKey: string
+  readonly fingerprint: string
   /** The peer's own data server, when it shares a folder. */
   readonly dataUrl: string | undefined
 }
 
-function page({ nickname, pubKey, dataUrl }: DashboardOptions): Html {
+function page({ nickname, fingerprint, dataUrl }: DashboardOptions): Html {
   return html`<!doctype html>
     <html lang="en">
       <head>
@@ -34,7 +34,7 @@ function page({ nickname, pubKey, dataUrl }: DashboardOptions): Html {
           <img src="/dashboard.svg" alt="" width="40" height="40" />
           <div class="who">
             <h1>${nickname}</h1>
-            <p class="soft key" title="Your public key">${pubKey}</p>
+            <p class="soft key" title="The fingerprint of your key. Others see the same one for you.">${fingerprint}</p>
           </div>
           <div id="status" class="status"></div>
         </header>

@@ -2,18 +2,15 @@
  * The file beside a database that names its owner, so that a database that was lost, emptied or mixed up is noticed: nothing in a
  * new database shows that there was another one before.
  */
-import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { KeyMarker } from '../../ports.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
+import { fingerprintPattern } from '../../protocol/peer/fingerprint.js'
+import { fingerprintOf } from '../crypto/crypto.node.js'
 import { isMissing, writePrivateFile } from './private-file.node.js'
 
-/** A public key, short enough to compare by eye, as ssh writes it. */
-export function fingerprint(pubKey: string): string {
-  const digest = createHash('sha256').update(Buffer.from(pubKey, 'base64')).digest('base64')
-  return `SHA256:${digest.replace(/=+$/, '')}`
-}
+const content = new RegExp(`^(${fingerprintPattern.source})\n`)
 
 /** The marker of a database file. */
 export function markerPath(databasePath: string): string {
@@ -28,7 +25,7 @@ function read(path: string): string | undefined {
     if (isMissing(error)) return undefined
     throw toLighthouseError('store-failed', error, `cannot read "${path}"`)
   }
-  const [, known] = /^(SHA256:[A-Za-z0-9+/]{43})\n/.exec(text) ?? []
+  const [, known] = content.exec(text) ?? []
   if (known !== undefined) return known
   throw new LighthouseError(
     'store-failed',
@@ -43,12 +40,12 @@ function write(path: string, pubKey: string): void {
   } catch (error) {
     throw toLighthouseError('store-failed', error, `cannot make the folder of "${path}"`)
   }
-  writePrivateFile(path, `${fingerprint(pubKey)}\n${text}\n`, 'store-failed')
+  writePrivateFile(path, `${fingerprintOf(pubKey)}\n${text}\n`, 'store-failed')
 }
 
 /** The marker in this file. */
 export function keyMarker(path: string): KeyMarker {
-  return { path, read: () => read(path), write: pubKey => write(path, pubKey), fingerprint }
+  return { path, read: () => read(path), write: pubKey => write(path, pubKey), fingerprint: fingerprintOf }
 }
 
 /** What is wrong with a file that holds a database: undefined when there is something in it. Throws `store-failed`. */

@@ -16,6 +16,7 @@ import {
   using,
 } from 'rxjs'
 import { readMetadata } from '../../adapters/store/metadata-file.node.js'
+import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import { rememberedHubKey } from '../../adapters/store/trust-file.node.js'
 import { type Check, failing, fine, type Diagnosis } from '../../protocol/doctor/check.js'
 import type { PeerFacts } from '../../protocol/doctor/probe.js'
@@ -49,7 +50,12 @@ function readKey(home: string): readonly [Identity | undefined, Diagnosis] {
     const identity = readMetadata(home)
     return identity === undefined
       ? [undefined, failing(`nobody is registered in "${home}"`, nextSteps['not-registered']!, 'not-authenticated')]
-      : [identity, fine(`registered as ${identity.nickname}; nobody else can read the key in "${home}"`)]
+      : [
+          identity,
+          fine(
+            `registered as ${identity.nickname}, ${fingerprintOf(identity.pubKey)}; nobody else can read the key in "${home}"`,
+          ),
+        ]
   } catch (error) {
     if (!isLighthouseError(error, 'invalid-metadata')) throw error
     return [
@@ -145,6 +151,7 @@ export async function doctorCommand(context: Context, values: DoctorValues): Pro
         pubKey: identity.pubKey,
         origin: hubUrl(identity.host).origin,
         remembered: rememberedHubKey(home, identity.host),
+        fingerprint: fingerprintOf,
         hub: io.parts.hubClient(hubUrl(identity.host)),
         facts$: facts === undefined ? found$!.pipe(switchMap(askFacts$)) : from([facts]),
       }

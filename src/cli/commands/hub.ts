@@ -3,7 +3,7 @@ import { networkInterfaces } from 'node:os'
 import { join, resolve } from 'node:path'
 import { defer, EMPTY, lastValueFrom, merge, NEVER, type Observable, takeUntil } from 'rxjs'
 import { ensurePrivateFolder } from '../../adapters/store/private-file.node.js'
-import { fingerprint } from '../../adapters/store/key-marker.node.js'
+import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import type { Hub, HubOptions, HubRateLimits, RegistrationPolicy } from '../../hub/app.js'
 import { isLighthouseError, LighthouseError } from '../../protocol/errors.js'
 import { usingValue$ } from '../../streams/using-value.js'
@@ -97,6 +97,7 @@ function withoutPassword(database: string): string {
 
 function announce({ io, output }: Context, hub: Hub, values: HubValues, databaseAddress: string): void {
   const { url, hubKey } = hub
+  const fingerprint = fingerprintOf(hubKey)
   const database = withoutPassword(databaseAddress)
   const { addresses, withTls, warnings } = hubReach({
     address: hub.address,
@@ -106,14 +107,14 @@ function announce({ io, output }: Context, hub: Hub, values: HubValues, database
     hasIceServers: [values.stun, values.turn].some(servers => (servers?.length ?? 0) > 0),
   })
   const text = [
-    `The hub is at ${output.bold(url)}. Its key is ${fingerprint(hubKey)}`,
+    `The hub is at ${output.bold(url)}. The fingerprint of its key is ${fingerprint}`,
     ...addresses.map(each => `Friends connect with --hub ${output.bold(each)}`),
     ...withTls.map(
       each => `Friends connect with --hub ${output.bold(each)} once TLS is in front of it: docs/OPERATING.md`,
     ),
     printable(`Names and coins are stored in ${database}. Stop it with Ctrl-C.`),
   ]
-  const id = { url, hubKey, fingerprint: fingerprint(hubKey), database, pid: io.pid }
+  const id = { url, hubKey, fingerprint, database, pid: io.pid }
   output.result({ type: 'ready', ...id, addresses, withTls, warnings }, text.join('\n'))
   for (const warning of warnings) output.notice(warning)
 }

@@ -1,3 +1,4 @@
+import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { printable } from '../output.js'
 import { register, type Registration } from '../registration.js'
@@ -13,7 +14,8 @@ export interface RegisterValues {
 /** Shows how a registration ended; also used by `up`. */
 export function reportRegistration({ output, home }: Context, result: Registration): ExitCode {
   const { nickname, host, pubKey } = result.identity
-  const json = { registered: { nickname, hub: host, pubKey, home } }
+  const fingerprint = fingerprintOf(pubKey)
+  const json = { registered: { nickname, hub: host, pubKey, fingerprint, home } }
   switch (result.type) {
     case 'occupied':
       return output.fail({
@@ -33,7 +35,10 @@ export function reportRegistration({ output, home }: Context, result: Registrati
       }
       output.result(
         json,
-        `Registered as ${nickname} at ${printable(host)}. Your private key is in ${printable(home)}: keep it secret, and back it up.`,
+        [
+          `Registered as ${nickname} at ${printable(host)}. Fingerprint of your key: ${fingerprint}`,
+          `Your private key is in ${printable(home)}: keep it secret, and back it up.`,
+        ].join('\n'),
       )
       return exitCodes.done
   }

@@ -78,13 +78,23 @@ function describeShare(share: Share, peer: Peer): string {
 }
 
 function announce({ io, output, home }: Context, peer: Peer, share: Share | undefined): void {
-  const { nickname, pubKey } = peer.identity
+  const { nickname, pubKey, fingerprint } = peer.identity
   const { proxy, data } = peer.addresses
   const shared = share?.type === 'tcp' ? { host: share.host, port: share.port } : { folder: share?.path }
   output.result(
-    { type: 'ready', nickname, pubKey, pid: io.pid, home, addresses: { proxy, data }, share: share && shared },
+    {
+      type: 'ready',
+      nickname,
+      pubKey,
+      fingerprint,
+      pid: io.pid,
+      home,
+      addresses: { proxy, data },
+      share: share && shared,
+    },
     [
       `${nickname} is up. Dashboard: ${output.bold(proxy)}`,
+      `Fingerprint of your key: ${fingerprint}`,
       share === undefined ? 'Sharing nothing.' : printable(describeShare(share, peer)),
       'Stop it with Ctrl-C or "lighthouse-peer stop".',
     ].join('\n'),

@@ -3,8 +3,8 @@ import { formatCoins } from '../../protocol/coins/amount.js'
 import type { ConnectionStats, PeerStats } from '../../protocol/peer/stats.js'
 import { formatHub } from '../format.js'
 
-function otherSide({ nickname, pubKey }: ConnectionStats): string {
-  return nickname ?? `${pubKey.slice(0, 8)}…`
+function otherSide({ nickname, fingerprint }: ConnectionStats): string {
+  return nickname ?? fingerprint
 }
 
 function describeRates(connection: ConnectionStats): string {

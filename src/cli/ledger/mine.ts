@@ -21,7 +21,7 @@ export function headRemarks({ heads }: Own, seq: number): readonly string[] {
 function checkReceipt(source: LedgerSource, own: Own, { receipt, ...entry }: LedgerEntry): void {
   if (receipt === null || own.hubKey === undefined || receipt.hub_key === own.hubKey) return
   if (blockHash({ ...entry, receipt }) !== entry.hash) return
-  throw new CommandFailure('usage', otherHub(source.name, receipt.hub_key, own))
+  throw new CommandFailure('usage', otherHub(source.name, receipt.hub_key, own.hubKey, own))
 }
 
 function mineRemarks({ kind }: LedgerSource, { lines, others }: OwnMine): readonly string[] {

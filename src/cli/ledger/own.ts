@@ -1,4 +1,5 @@
 import { defer, map, type Observable, of, tap } from 'rxjs'
+import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import { writeEvidence } from '../../adapters/store/evidence-file.node.js'
 import { readMetadata } from '../../adapters/store/metadata-file.node.js'
 import { keptReceipts$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
@@ -77,15 +78,15 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
 }
 
 /** The message for a ledger of another hub. */
-export function otherHub(name: string, hubKey: string, { hubKey: known, mine }: Own): string {
+export function otherHub(name: string, hubKey: string, known: string, { mine }: Own): string {
   const held = mine === undefined ? '' : `, not one of ${mine.settlements + mine.others} settlements that you hold`
-  return `the ledger of ${name} belongs to the hub with the key ${hubKey}, but this home knows its hub by the key ${known}. Nothing was compared${held}`
+  return `the ledger of ${name} belongs to the hub with the key ${fingerprintOf(hubKey)}, but this home knows its hub by the key ${fingerprintOf(known)}. Nothing was compared${held}`
 }
 
 /** Throws when the source is another hub's than the one that this home knows: `key-changed` of a hub, else `usage`. */
 function checkHub({ kind, name, hubKey }: LedgerSource, known: Own): void {
   if (hubKey === undefined || known.hubKey === undefined || hubKey === known.hubKey) return
-  const message = otherHub(name, hubKey, known)
+  const message = otherHub(name, hubKey, known.hubKey, known)
   if (kind !== 'hub') throw new CommandFailure('usage', message)
   throw new LighthouseError('key-changed', message, { expected: known.hubKey, actual: hubKey })
 }

@@ -1,3 +1,4 @@
+import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import { formatCoins } from '../../protocol/coins/amount.js'
 import type { Context } from '../commands/context.js'
 import { printable } from '../output.js'
@@ -33,7 +34,7 @@ export function reportVerdict(
   const text = [
     `The ledger of ${printable(name)} is right: ${count(seq, 'block')}, every signature ${signed}.`,
     `${count(wallets.size, 'wallet')} with ${formatCoins(grantedBytes)} coins, as many as were granted, at most ${formatCoins(largestGrantBytes)} to one; ${formatCoins(movedBytes)} moved in ${count(sessions.size, 'session')}.`,
-    `Hub key: ${printable(key ?? 'not named in it')}`,
+    `Hub key: ${key === null ? 'not named in it' : fingerprintOf(key)}`,
     seq === 0 ? 'Newest block: none' : `Newest block: ${seq} of ${new Date(timeMs).toISOString()}, ${hash}`,
     ...remarks,
   ]

@@ -56,8 +56,12 @@ export function judgeCertificate({ origin, address, validToMs, failure }: HubFou
   return days < renewalDays ? warning(words, 'Tell the operator of the hub: it is not renewed.') : fine(words)
 }
 
-/** `remembered` is the key of that hub from before. */
-export function judgeHealth(found: HubFound, remembered: string | undefined): Diagnosis {
+/** `remembered` is the key of that hub from before, `fingerprint` what people compare of a key. */
+export function judgeHealth(
+  found: HubFound,
+  remembered: string | undefined,
+  fingerprint: (pubKey: string) => string,
+): Diagnosis {
   const { origin, address, validToMs, status, hubKey, failure } = found
   if (address === undefined || (origin.startsWith('https:') && validToMs === undefined)) {
     return skipped('there is no connection to the hub')
@@ -70,14 +74,16 @@ export function judgeHealth(found: HubFound, remembered: string | undefined): Di
     )
   }
   if (remembered !== undefined && remembered !== hubKey) {
-    const next = 'Ask its operator, over another channel, whether the key really changed before you forget the old one.'
-    return failing('the key of the hub has changed', next, 'key-changed')
+    const words = `the key of the hub has changed: its fingerprint was ${fingerprint(remembered)}, and is now ${fingerprint(hubKey)}`
+    const next =
+      'Ask its operator for the fingerprint that the hub printed at its start. A hub with a new key is a new hub.'
+    return failing(words, next, 'key-changed')
   }
   if (status !== 200) return failing(`the hub is failing (status ${status})`, askOperator, 'hub-unreachable')
   return fine(
     remembered === undefined
-      ? 'the hub answers; its key is not remembered yet'
-      : 'the hub answers, with the key that is remembered',
+      ? `the hub answers; its key ${fingerprint(hubKey)} is not remembered yet`
+      : `the hub answers, with the key that is remembered: ${fingerprint(hubKey)}`,
   )
 }
 
@@ -94,7 +100,12 @@ export function judgeClock({ clockAheadMs }: HubFound): Diagnosis {
 }
 
 /** Whose the nickname is at the hub: `key` there, undefined where nobody has it. */
-export function judgeRegistration(nickname: string, own: string, key: string | undefined): Diagnosis {
+export function judgeRegistration(
+  nickname: string,
+  own: string,
+  key: string | undefined,
+  fingerprint: (pubKey: string) => string,
+): Diagnosis {
   if (key === own) return fine(`${nickname} is registered with this key`)
   return key === undefined
     ? failing(
@@ -103,7 +114,7 @@ export function judgeRegistration(nickname: string, own: string, key: string | u
         'not-authenticated',
       )
     : failing(
-        `${nickname} belongs to another key at this hub`,
+        `${nickname} belongs to another key at this hub: ${fingerprint(key)}`,
         'Choose another nickname with another --home, or restore metadata.json.',
         'not-authenticated',
       )

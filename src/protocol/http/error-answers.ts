@@ -102,7 +102,7 @@ const answers: Readonly<Partial<Record<ErrorCode, Answer>>> = {
   'key-changed': {
     status: 502,
     title: 'The key of {peer} has changed',
-    next: 'Ask the other person, over another channel, whether the key really changed before you forget the old one.',
+    next: 'Compare the fingerprints with the other person, over another channel.',
   },
   'malformed-signal': lostConnection('{peer} sent invalid data'),
   'webrtc-failed': {

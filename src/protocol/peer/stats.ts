@@ -23,6 +23,8 @@ export interface ConnectionStats {
   /** Nickname of the other side where it is known, else undefined (the side that answers knows a key only). */
   readonly nickname: string | undefined
   readonly pubKey: string
+  /** Of that key, as people compare it. */
+  readonly fingerprint: string
   /** `consumer` made the offer and has a tunnel; `seeder` answered and dials what it shares. */
   readonly role: 'consumer' | 'seeder'
   /** The WebRTC implementation that carries it on this side. */
@@ -40,9 +42,12 @@ export interface ConnectionStats {
   readonly roundTripMs: number | undefined
 }
 
+/** What a connection knows of itself. */
+export type CarryStats = Omit<ConnectionStats, 'fingerprint'>
+
 /** Reports of a connection that carries streams: its figures, and streams that were reset, counted by reason. */
 export type CarryReport =
-  | { readonly type: 'stats'; readonly stats: ConnectionStats }
+  | { readonly type: 'stats'; readonly stats: CarryStats }
   | {
       readonly type: 'resets'
       /** The other peer: its nickname where this one made the connection, else its key. */
@@ -55,6 +60,8 @@ export type CarryReport =
 /** What this process carries. */
 export interface PeerStats {
   readonly nickname: string
+  /** Of this peer's own key, as people compare it. */
+  readonly fingerprint: string
   readonly hub: HubState
   /** Wallet in bytes; undefined until the hub has reported it. */
   readonly coins: number | undefined

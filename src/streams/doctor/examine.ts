@@ -57,6 +57,8 @@ export interface Account {
   readonly origin: string
   /** The key of that hub from before. */
   readonly remembered: string | undefined
+  /** What people compare of a key. */
+  readonly fingerprint: (pubKey: string) => string
   readonly hub: Pick<HubClient, 'resolve$'>
   /** What the peer has been given: of the running one, or of one that is started for it when subscribed to. */
   readonly facts$: Observable<PeerFacts>
@@ -112,7 +114,7 @@ export function examine$(options: ExamineOptions): Observable<Check> {
   ])
   if (account === undefined) return machine$
 
-  const { nickname, pubKey, origin, remembered, hub, facts$ } = account
+  const { nickname, pubKey, origin, remembered, fingerprint, hub, facts$ } = account
   const hubFound$ = defer(() => probes.hub$(origin)).pipe(
     timeout({ first: limits.hubMs, scheduler, with: () => of<HubFound>({ origin, failure: 'no answer' }) }),
   )
@@ -120,16 +122,16 @@ export function examine$(options: ExamineOptions): Observable<Check> {
     known('hub address', judgeLookUp(found), found.lookUpMs),
     known('hub connection', judgeConnection(found), found.connectMs),
     known('hub certificate', judgeCertificate(found, now()), found.secureMs),
-    known('hub', judgeHealth(found, remembered), found.answerMs),
+    known('hub', judgeHealth(found, remembered, fingerprint), found.answerMs),
     known('clock', judgeClock(found)),
   ]
   /** Where the key is another one nothing is signed: it may be another hub. */
-  const mayGoOn = (found: HubFound): boolean => judgeHealth(found, remembered).status === 'ok'
+  const mayGoOn = (found: HubFound): boolean => judgeHealth(found, remembered, fingerprint).status === 'ok'
 
   const noServers = skipped('the hub hands out its STUN and TURN servers to those who are signed in')
   const account$ = (): Observable<Check> => {
     const registered$ = check$('nickname', limits.accountMs, () =>
-      hub.resolve$(nickname).pipe(map(there => judgeRegistration(nickname, pubKey, there))),
+      hub.resolve$(nickname).pipe(map(there => judgeRegistration(nickname, pubKey, there, fingerprint))),
     )
     let given: PeerFacts | undefined
     const signedIn$ = check$('sign-in', limits.accountMs, () =>

@@ -13,7 +13,7 @@ import {
 } from 'rxjs'
 import type { ByteSocket, MonotonicClock } from '../../ports.js'
 import { toInternalError } from '../../protocol/errors.js'
-import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
+import type { CarryReport, CarryStats } from '../../protocol/peer/stats.js'
 import type { SessionPayment } from '../coins/session-payment.js'
 import type { ConnectionEvent } from '../signaling/connection.js'
 import { session$ } from './session.js'
@@ -24,7 +24,7 @@ export interface CarryOptions {
   readonly open: OpenConnection
   /** The same connection's later events: its path. */
   readonly event$: Observable<ConnectionEvent>
-  readonly role: ConnectionStats['role']
+  readonly role: CarryStats['role']
   readonly nickname: string | undefined
   readonly tunnelPort: number | undefined
   readonly socket$: Observable<ByteSocket>
@@ -41,7 +41,7 @@ export interface CarryOptions {
  */
 export function carry$(options: CarryOptions): Observable<CarryReport> {
   const { open, event$, role, nickname, tunnelPort, socket$, dial, payment, clock, scheduler } = options
-  const initial: ConnectionStats = {
+  const initial: CarryStats = {
     session: open.session,
     nickname,
     pubKey: open.pubKey,
@@ -100,12 +100,12 @@ export function carry$(options: CarryOptions): Observable<CarryReport> {
 }
 
 /** What is carried by now, and the newest report. */
-type Carried = readonly [ConnectionStats, CarryReport?]
+type Carried = readonly [CarryStats, CarryReport?]
 
 function apply(
-  stats: ConnectionStats,
+  stats: CarryStats,
   event: Exclude<MuxReport, { type: 'resets' }> | Extract<ConnectionEvent, { type: 'path' }>,
-): ConnectionStats {
+): CarryStats {
   if (event.type === 'streams') return { ...stats, streams: event.open }
   if (event.type === 'path') return { ...stats, path: event.kind, roundTripMs: event.roundTripMs ?? stats.roundTripMs }
   const { type: _type, ...traffic } = event

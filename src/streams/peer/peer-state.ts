@@ -10,7 +10,7 @@ import {
   tap,
 } from 'rxjs'
 import type { UdpReach } from '../../protocol/signaling/udp-reach.js'
-import type { ConnectionStats, HubState } from '../../protocol/peer/stats.js'
+import type { CarryStats, HubState } from '../../protocol/peer/stats.js'
 import type { Tunnel, TunnelReport } from '../../protocol/tunnels/tunnels.js'
 import type { PaymentReport } from '../coins/payments.js'
 import type { AuditEvent } from '../ledger/statement-audit.js'
@@ -28,7 +28,7 @@ export interface PeerState {
   /** Nicknames to which a connection is being made. */
   readonly attempts: ReadonlySet<string>
   /** Open connections by session. */
-  readonly connections: ReadonlyMap<string, ConnectionStats>
+  readonly connections: ReadonlyMap<string, CarryStats>
 }
 
 export type PeerReport = UdpReport | SignalingEvent | TunnelReport | SeedingReport | PaymentReport | AuditEvent

@@ -23,7 +23,7 @@ import {
 import type { MonotonicClock } from '../../ports.js'
 import { LighthouseError, toInternalError } from '../../protocol/errors.js'
 import { type Place, placeFor, type PlaceLimits } from '../../protocol/serving/places.js'
-import type { CarryReport, ConnectionStats } from '../../protocol/peer/stats.js'
+import type { CarryReport, CarryStats } from '../../protocol/peer/stats.js'
 import { goneSeconds, repairSeconds, suspectSeconds } from '../../protocol/tunnels/replace.js'
 import type { SessionPayment } from '../coins/session-payment.js'
 import { carry$ } from '../mux/carry.js'
@@ -129,7 +129,7 @@ export function seeding$(options: SeedingOptions): Observable<SeedingReport> {
       const start = { session, pubKey, open: false, streams: 0, silent: false, sinceMs: clock.now() }
       const entry: Served = { place: start, end$: new Subject() }
       served.set(session, entry)
-      const note = (open: OpenConnection, { streams, silentSeconds }: ConnectionStats): void => {
+      const note = (open: OpenConnection, { streams, silentSeconds }: CarryStats): void => {
         const { place } = entry
         // Other implementations may send nothing for ten seconds.
         const silent = open.agreement.rst && silentSeconds >= suspectSeconds

@@ -33,6 +33,7 @@ import type {
 import { backoffMs, wantedBackoffMs } from '../../protocol/signaling/backoff.js'
 import { parseCoins } from '../../protocol/coins/amount.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
+import { fingerprint } from '../../protocol/peer/fingerprint.js'
 import { hubScope, type Identity } from '../../protocol/peer/metadata.js'
 import { parseSettlement, type Settlement } from '../../protocol/coins/receipt.js'
 import { isPublicKey, type LedgerHead, parseHead, parseSignal, type Signal } from '../../protocol/signaling/signal.js'
@@ -97,7 +98,8 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           }
           const known = trust.check('hub', identity.host, key)
           if (known !== undefined) {
-            const message = `the key of the hub ${identity.host} has changed; ask its operator before you forget the old one`
+            const [before, now] = [known, key].map(each => fingerprint(each, crypto.sha256))
+            const message = `the key of the hub ${identity.host} has changed: its fingerprint was ${before}, and is now ${now}`
             throw new LighthouseError('key-changed', message, { expected: known, actual: key })
           }
           hubKey = key

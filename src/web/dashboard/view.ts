@@ -59,11 +59,11 @@ function rateTile(direction: keyof Rates, title: string, arrow: string, rates: r
 }
 
 function connectionView(connection: ConnectionStats): TemplateResult {
-  const { nickname, pubKey, role, tunnelPort, path, roundTripMs, streams } = connection
+  const { nickname, fingerprint, role, tunnelPort, path, roundTripMs, streams } = connection
   const name =
     role === 'consumer' && nickname !== undefined
       ? html`<a class="name" href="/proxy/${nickname}/">${nickname}</a>`
-      : html`<span class="name">${nickname ?? pubKey}</span>`
+      : html`<span class="name">${nickname ?? fingerprint}</span>`
   const facts = [
     tunnelPort !== undefined && `port ${tunnelPort}`,
     paths[path],

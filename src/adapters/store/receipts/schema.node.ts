@@ -1,4 +1,5 @@
 import { LighthouseError } from '../../../protocol/errors.js'
+import { fingerprintOf } from '../../crypto/crypto.node.js'
 import { inTransaction } from '../sqlite/connection.node.js'
 import type { Database } from '../sqlite/library.node.js'
 import { checkVersion, migrate } from '../sqlite/migrations.node.js'
@@ -124,7 +125,7 @@ function checkOwner(database: Database, pubKey: string): void {
   if (owner === pubKey) return
   throw new LighthouseError(
     'store-failed',
-    `it belongs to the key ${owner} and not to ${pubKey}. Restore that key's metadata.json; or move the file away and start with --accept-new, to begin anew`,
+    `it belongs to the key ${fingerprintOf(owner)} and not to ${fingerprintOf(pubKey)}. Restore that key's metadata.json; or move the file away and start with --accept-new, to begin anew`,
   )
 }
 
