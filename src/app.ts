@@ -100,7 +100,7 @@ function run$(environment: Environment, { overTcp, missing }: Engines, store: Re
   })
 
   const common = { identity, state: () => state$.value, clock, scheduler }
-  const requests = createRequests({ ...common, hub, payments, payment, connections, tunnels, defects })
+  const requests = createRequests({ ...environment, ...common, payments, payment, connections, tunnels, defects })
   const { connect$, forgive$ } = requests
   const watched = { ...common, identity: self, crypto, subscriptions, figures: processFigures }
   const stats$ = createPeerStats$(watched).pipe(takeUntil(over$), counted())

@@ -208,11 +208,12 @@ export interface CryptoPort {
 
 /** Keys remembered on first use. */
 export interface TrustStore {
-  /**
-   * Remembers the key for this name, or checks it against the one remembered.
-   * Returns undefined when it fits, and the remembered key when it does not.
-   */
-  check(kind: 'hub' | 'peer', name: string, key: string): string | undefined
+  /** The key that is remembered for this name. */
+  known(kind: 'hub' | 'peer', name: string): string | undefined
+  /** Remembers this key, in place of another one. Throws `store-failed`. */
+  remember(kind: 'hub' | 'peer', name: string, key: string): void
+  /** Throws `store-failed`. */
+  forget(kind: 'hub' | 'peer', name: string): void
 }
 
 /** What the user said about another peer's own site: its pages may run what they bring, or not. */
@@ -224,6 +225,8 @@ export interface SiteStore {
   choice(key: string): SiteChoice | undefined
   /** Throws `store-failed`. */
   choose(key: string, choice: SiteChoice): void
+  /** The user is asked again. Throws `store-failed`. */
+  forget(key: string): void
 }
 
 /** What pages of other peers may do: run what they bring, and fetch on their own. */

@@ -55,19 +55,30 @@ describe('the command line', () => {
     expect(io.err()).toContain('Exit codes:')
   })
 
-  it.each(['demo', 'hub', 'register', 'up', 'doctor', 'status', 'coins', 'get', 'forgive', 'ledger', 'stop'])(
-    'teaches %s',
-    async name => {
-      const io = fakeIo(temporary())
-      expect(await run([name, '--help'], io)).toBe(0)
-      expect(io.out()).toContain(`$ lighthouse-peer ${name}`)
-      expect(io.out()).toContain('--home <dir>')
-      for (const flag of io.out().match(/^ {2}--(?!help|version)[a-z-]+/gm) ?? []) {
-        const variable = `LIGHTHOUSE_${flag.trim().slice(2).replaceAll('-', '_').toUpperCase()}`
-        expect(io.out()).toContain(variable)
-      }
-    },
-  )
+  it.each([
+    'demo',
+    'hub',
+    'register',
+    'up',
+    'doctor',
+    'status',
+    'coins',
+    'get',
+    'forgive',
+    'trust',
+    'forget',
+    'ledger',
+    'stop',
+  ])('teaches %s', async name => {
+    const io = fakeIo(temporary())
+    expect(await run([name, '--help'], io)).toBe(0)
+    expect(io.out()).toContain(`$ lighthouse-peer ${name}`)
+    expect(io.out()).toContain('--home <dir>')
+    for (const flag of io.out().match(/^ {2}--(?!help|version)[a-z-]+/gm) ?? []) {
+      const variable = `LIGHTHOUSE_${flag.trim().slice(2).replaceAll('-', '_').toUpperCase()}`
+      expect(io.out()).toContain(variable)
+    }
+  })
 
   it('prints the version', async () => {
     const io = fakeIo(temporary())

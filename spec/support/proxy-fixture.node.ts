@@ -10,8 +10,12 @@ import type { PeerFacts, ProbeEvent } from '../../src/protocol/doctor/probe.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import type { ProxyBackend } from '../../src/adapters/proxy/backend.js'
 import type { Tunnel } from '../../src/protocol/tunnels/tunnels.js'
+import type { KnownKeys } from '../../src/ports/known-keys.js'
 import { assertNickname } from '../../src/protocol/peer/nickname.js'
 import type { Balance, ConnectionStats, PeerStats } from '../../src/protocol/peer/stats.js'
+import { nodeCrypto } from '../../src/adapters/crypto/crypto.node.js'
+import { createKnownKeys } from '../../src/streams/peer/known-keys.js'
+import { createMemoryTrust } from '../../src/streams/signaling/trust.js'
 import { createMemorySites, createSites } from '../../src/streams/peer/sites.js'
 import { joinSockets } from './join-sockets.js'
 
@@ -96,7 +100,11 @@ export class FakeBackend implements ProxyBackend {
   }
 
   allowedHosts: readonly string[] = []
-  readonly sites = createSites({ store: createMemorySites(), keyOf: nickname => nickname, clock: performance })
+  readonly trust = createMemoryTrust()
+  readonly siteStore = createMemorySites()
+  /** Keys as the hub gives them. */
+  readonly names = new Map<string, string>()
+  readonly sites = createSites({ store: this.siteStore, keyOf: nickname => nickname, clock: performance })
 
   balance$(): Observable<Balance> {
     return this.coins$
@@ -109,6 +117,13 @@ export class FakeBackend implements ProxyBackend {
     })
   }
 
+  readonly keys: KnownKeys = createKnownKeys({
+    identity: { nickname: 'alice', host: 'hub' },
+    trust: this.trust,
+    sites: this.siteStore,
+    hub: { resolve$: nickname => of(this.names.get(nickname)) },
+    crypto: nodeCrypto,
+  })
   facts$: Observable<PeerFacts> = NEVER
   probe$: (nickname: string) => Observable<ProbeEvent> = () => NEVER
 

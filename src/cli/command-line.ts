@@ -15,6 +15,8 @@ import { getCommand, type GetValues } from './commands/get.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
 import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
 import { type RegisterValues, registerCommand } from './commands/register.js'
+import { type TrustValues, trustCommand } from './commands/trust.js'
+import { type ForgetValues, forgetCommand } from './commands/forget.js'
 import { statusCommand } from './commands/status.js'
 import { stopCommand } from './commands/stop.js'
 import { type UpValues, upCommand } from './commands/up.js'
@@ -204,6 +206,15 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     '<nickname>',
     'who',
   )
+  add<TrustValues>('trust', 'accept the key of somebody, or of the hub, after it changed', trustCommand)
+    .argument('[nickname]', 'who')
+    .addOption(option('--own-hub', 'the hub of this home', 'LIGHTHOUSE_OWN_HUB'))
+    .addOption(option('--yes', 'do not ask: the fingerprints were compared', 'LIGHTHOUSE_YES'))
+  add<ForgetValues>(
+    'forget',
+    'forget the key of somebody, and what you decided about the site',
+    forgetCommand,
+  ).argument('<nickname>', 'who')
   const ledger = program
     .command('ledger')
     .description('verify or export the ledger of coins')

@@ -13,7 +13,7 @@ export const nextSteps: Partial<Record<FailureCode, string>> = {
   'already-running': 'Stop it with: lighthouse-peer stop',
   'not-answering': 'Try again. If it still does not answer, end the process and start it again.',
   'key-changed':
-    'Ask the operator for the fingerprint that the hub printed at its start. A hub with a new key is a new hub: register there with another --home.',
+    'Ask its operator for the fingerprint that the hub printed when it was started. If it is the new one, run: lighthouse-peer trust --own-hub',
   'bad-signature': 'Somebody may have tampered with a message. Do not use this hub until you know why.',
   'ledger-broken': 'Keep your files, and ask the operator of the hub.',
   'spending-limit': 'Start the peer with a higher limit, or wait for the next day.',

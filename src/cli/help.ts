@@ -104,6 +104,24 @@ Examples:
 A peer that has received a megabyte on credit without paying is sent nothing more. Bytes that were lost when a connection
 broke count as debt too, although nobody can sign for them, so an honest peer may end up owing you coins. This command
 writes the debt off. Receipts that you hold are settled all the same.`,
+  trust: `
+Examples:
+  $ lighthouse-peer trust bob               the key that the hub gives for bob, and the one that you know
+  $ lighthouse-peer trust bob --yes         accept it without being asked
+  $ lighthouse-peer trust --own-hub             the same for the hub that this home is registered at
+
+The key of each peer is remembered at the first connection, and a peer with another one is refused: the hub, or somebody in
+between, may be posing as bob. A key also changes when bob has lost the old one and registers again. Compare the fingerprint with what
+"lighthouse-peer status" shows on bob's side, over a channel where you know each other, and only then accept it. Receipts,
+debts and what you decided about the site of the old key stay with the old key. Without a terminal, or with --json, --yes is needed.
+
+A hub with another key is another hub, with names and coins of its own: register there again.`,
+  forget: `
+Examples:
+  $ lighthouse-peer forget bob
+
+Forgets bob's key, and whether the pages of that site may run programs in your browser. The next key under that nickname is
+trusted at the first connection, unseen: to accept a key that changed use "lighthouse-peer trust bob". Receipts and debts stay.`,
   ledger: `
 Examples:
   $ lighthouse-peer ledger verify           check the ledger of your hub

@@ -4,6 +4,7 @@ import type { PeerFacts, ProbeEvent } from '../../../src/protocol/doctor/probe.j
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { portBlock } from '../../../src/protocol/peer/port-block.js'
 import { ask, exchange, peer, proxy, proxyForEach, token } from '../../support/proxy-fixture.node.js'
+import { newKeys } from '../../support/ledger.js'
 import { open } from '../../support/transfer.node.js'
 
 proxyForEach('http://127.0.0.1:42011/')
@@ -63,6 +64,37 @@ describe('POST /control/forgive/NICK', () => {
     expect((await ask(proxy.port, '/control/forgive/bob')).status).toBe(405)
     expect((await post('/control/forgive/')).status).toBe(404)
     expect(peer.forgiven).toEqual([])
+  })
+})
+
+describe('POST /control/key, trust and forget', () => {
+  const [hubKey, old, current] = [newKeys().pubKey, newKeys().pubKey, newKeys().pubKey]
+  const paths = ['/control/key/bob', `/control/trust/bob/${encodeURIComponent(current)}`, '/control/forget/bob']
+
+  it('show, replace and forget a key', async () => {
+    peer.trust.remember('hub', 'hub', hubKey)
+    peer.trust.remember('peer', `${hubKey}/bob`, old)
+    peer.siteStore.choose(current, 'plain')
+    peer.names.set('bob', current)
+    const answers = []
+    for (const path of paths) answers.push(JSON.parse((await post(path)).body))
+    expect(answers).toEqual([
+      { nickname: 'bob', known: old, current },
+      { nickname: 'bob', known: old, current },
+      { nickname: 'bob', key: current, site: 'plain' },
+    ])
+    expect(JSON.parse((await post('/control/key/bob')).body)).toEqual({ nickname: 'bob', known: null, current })
+    expect(JSON.parse((await post('/control/forget/bob')).body)).toEqual({ nickname: 'bob', key: null, site: null })
+  })
+
+  it('say why they cannot, and are for who has the token', async () => {
+    const { status, body } = await post('/control/key/carol')
+    expect([status, JSON.parse(body).code]).toEqual([404, 'unknown-nickname'])
+    expect((await post('/control/forget/Bob')).status).toBe(400)
+    for (const path of paths) {
+      expect((await post(path, { 'x-lighthouse-token': 'wrong' })).status).toBe(403)
+      expect((await ask(proxy.port, path)).status).toBe(405)
+    }
   })
 })
 

@@ -17,6 +17,7 @@ import { temporaryFolders } from '../../cli/support/temporary.js'
 import { ask } from '../../support/http-client.node.js'
 import { bob, receipt } from '../../support/receipts.js'
 import { describeIf } from '../../support/requires.js'
+import { checkKey } from '../../../src/streams/signaling/trust.js'
 import { hold } from '../../support/shared-folder.node.js'
 
 const temporary = temporaryFolders()
@@ -36,7 +37,7 @@ async function fillHome(home: string): Promise<readonly string[]> {
   writePending(home, identity)
   commitPending(home, identity)
   writePending(home, identity)
-  openTrustFile(home).check('hub', 'hub.example:3000', bob)
+  checkKey(openTrustFile(home), 'hub', 'hub.example:3000', bob)
   // Of versions that followed the ledger.
   writeFileSync(join(home, 'audit.json'), '{}', { mode: 0o600 })
   writeRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
@@ -172,12 +173,12 @@ describe('what a peer and a hub keep', () => {
     mkdirSync(root)
     const port = await share(root, home)
     const { pubKey } = nodeCrypto.generateKeyPair()
-    openTrustFile(home).check('hub', 'hub.example:3000', pubKey)
+    checkKey(openTrustFile(home), 'hub', 'hub.example:3000', pubKey)
     linkSync(join(home, 'known_peers.json'), join(root, 'first'))
     chmodSync(join(home, 'known_peers.json'), 0o644)
     await expectNone(port, [['first']])
     chmodSync(join(home, 'known_peers.json'), 0o600)
-    openTrustFile(home).check('hub', 'another.example:3000', pubKey)
+    checkKey(openTrustFile(home), 'hub', 'another.example:3000', pubKey)
     linkSync(join(home, 'known_peers.json'), join(root, 'second'))
     await expectNone(port, [['second']])
   })

@@ -22,6 +22,8 @@ describe('sites.json', () => {
     const path = join(home, 'sites.json')
     expect(JSON.parse(readFileSync(path, 'utf8'))).toEqual({ version: 1, sites: { [bob]: 'trusted' } })
     expect(statSync(path).mode & 0o777).toBe(0o600)
+    sites.forget(bob)
+    expect(openSiteFile(home).choice(bob)).toBeUndefined()
   })
 
   it.each([

@@ -3,6 +3,7 @@ import { chmodSync, readFileSync, readdirSync, statSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
 import { openTrustFile, trustPath } from '../../../src/adapters/store/trust-file.node.js'
+import { checkKey } from '../../../src/streams/signaling/trust.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
 
 const temporary = temporaryFolders()
@@ -13,25 +14,37 @@ describe('known_peers.json', () => {
     const home = join(temporary(), 'home')
     const [first, other] = [key(), key()]
     const trust = openTrustFile(home)
-    expect(trust.check('peer', 'hub/alice', first)).toBeUndefined()
-    expect(trust.check('peer', 'hub/alice', first)).toBeUndefined()
-    expect(trust.check('peer', 'hub/alice', other)).toBe(first)
+    expect(checkKey(trust, 'peer', 'hub/alice', first)).toBeUndefined()
+    expect(checkKey(trust, 'peer', 'hub/alice', first)).toBeUndefined()
+    expect(checkKey(trust, 'peer', 'hub/alice', other)).toBe(first)
     const again = openTrustFile(home)
-    expect(again.check('peer', 'hub/alice', other)).toBe(first)
-    expect(again.check('peer', 'hub/alice', first)).toBeUndefined()
+    expect(checkKey(again, 'peer', 'hub/alice', other)).toBe(first)
+    expect(checkKey(again, 'peer', 'hub/alice', first)).toBeUndefined()
+  })
+
+  it('takes another key, or none, across openings, and leaves the others', () => {
+    const home = temporary()
+    const [first, other] = [key(), key()]
+    const trust = openTrustFile(home)
+    for (const name of ['hub/alice', 'hub/bob']) trust.remember('peer', name, first)
+    trust.remember('peer', 'hub/alice', other)
+    expect(openTrustFile(home).known('peer', 'hub/alice')).toBe(other)
+    trust.forget('peer', 'hub/alice')
+    trust.forget('peer', 'hub/nobody')
+    expect(['hub/alice', 'hub/bob'].map(name => openTrustFile(home).known('peer', name))).toEqual([undefined, first])
   })
 
   it('keeps hubs and peers apart', () => {
     const trust = openTrustFile(temporary())
-    expect(trust.check('hub', 'name', key())).toBeUndefined()
-    expect(trust.check('peer', 'name', key())).toBeUndefined()
+    expect(checkKey(trust, 'hub', 'name', key())).toBeUndefined()
+    expect(checkKey(trust, 'peer', 'name', key())).toBeUndefined()
   })
 
   it.each(['__proto__', 'constructor', 'toString'])('takes %s for an ordinary name', name => {
     const home = temporary()
     const first = key()
-    expect(openTrustFile(home).check('hub', name, first)).toBeUndefined()
-    expect(openTrustFile(home).check('hub', name, key())).toBe(first)
+    expect(checkKey(openTrustFile(home), 'hub', name, first)).toBeUndefined()
+    expect(checkKey(openTrustFile(home), 'hub', name, key())).toBe(first)
   })
 
   it('is private, whole, and written only for new names', () => {
@@ -39,11 +52,11 @@ describe('known_peers.json', () => {
     const trust = openTrustFile(home)
     const first = key()
     expect(readdirSync(home)).toEqual([])
-    trust.check('hub', 'h', first)
+    checkKey(trust, 'hub', 'h', first)
     const { ino, mode } = statSync(trustPath(home))
     expect(mode & 0o777).toBe(0o600)
-    trust.check('hub', 'h', first)
-    trust.check('hub', 'h', key())
+    checkKey(trust, 'hub', 'h', first)
+    checkKey(trust, 'hub', 'h', key())
     expect(statSync(trustPath(home)).ino).toBe(ino)
     expect(readdirSync(home)).toEqual(['known_peers.json'])
   })
@@ -60,7 +73,7 @@ describe('known_peers.json', () => {
 
   it('is refused when others may read it', () => {
     const home = temporary()
-    openTrustFile(home).check('hub', 'h', key())
+    checkKey(openTrustFile(home), 'hub', 'h', key())
     chmodSync(trustPath(home), 0o644)
     expect(() => openTrustFile(home)).toThrow(
       expect.objectContaining({ message: expect.stringContaining('chmod 600') }),
@@ -72,8 +85,8 @@ describe('known_peers.json', () => {
     const trust = openTrustFile(home)
     chmodSync(home, 0o777)
     const first = key()
-    expect(() => trust.check('hub', 'h', first)).toThrow(expect.objectContaining({ code: 'store-failed' }))
+    expect(() => checkKey(trust, 'hub', 'h', first)).toThrow(expect.objectContaining({ code: 'store-failed' }))
     chmodSync(home, 0o700)
-    expect(trust.check('hub', 'h', key())).toBeUndefined()
+    expect(checkKey(trust, 'hub', 'h', key())).toBeUndefined()
   })
 })

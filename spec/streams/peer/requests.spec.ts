@@ -4,7 +4,10 @@ import { unknownWallet } from '../../../src/protocol/coins/wallet.js'
 import { LighthouseError } from '../../../src/protocol/errors.js'
 import { createDefects } from '../../../src/streams/peer/defects.js'
 import { initialPeerState } from '../../../src/streams/peer/peer-state.js'
+import { createMemorySites } from '../../../src/streams/peer/sites.js'
 import { createRequests, type RequestsOptions } from '../../../src/streams/peer/requests.js'
+import { nodeCrypto } from '../../../src/adapters/crypto/crypto.node.js'
+import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { self } from '../../support/receipts.js'
 import { connectionStats } from '../support/connection-stats.js'
 import { virtualTime } from '../support/virtual-time.js'
@@ -17,7 +20,10 @@ function world(changes: Partial<RequestsOptions> = {}) {
   const asked: string[] = []
   const requests = createRequests({
     identity,
-    hub: { balance$: () => of(5_000_000) },
+    hub: { balance$: () => of(5_000_000), resolve$: () => NEVER },
+    trust: createMemoryTrust(),
+    sites: createMemorySites(),
+    crypto: nodeCrypto,
     payments: {
       wallet: { ...unknownWallet, balanceBytes: 5_000_000 },
       stop: seeder => {
@@ -103,7 +109,10 @@ describe('createRequests', () => {
   })
 
   it('shows the wallet that is known while the hub is away', async () => {
-    const away = { balance$: () => throwError(() => new LighthouseError('hub-unreachable', 'away')) }
+    const away = {
+      resolve$: () => NEVER,
+      balance$: () => throwError(() => new LighthouseError('hub-unreachable', 'away')),
+    }
     expect(await firstValueFrom(world({ hub: away }).requests.balance$())).toEqual({ bytes: 5_000_000, asOfMs: 0 })
     expect(await firstValueFrom(world().requests.balance$())).toEqual({ bytes: 5_000_000, asOfMs: undefined })
   })

@@ -18,7 +18,7 @@ import {
   offerConnection$,
 } from '../../../src/streams/signaling/connection.js'
 import { seeding$, type SeedingReport } from '../../../src/streams/serving/seeding.js'
-import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
+import { checkKey, createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { memoryChannelPair } from '../../support/memory-channel.js'
 import { memorySocket } from '../../support/memory-socket.js'
 import { fakeRtc } from '../support/fake-rtc.js'
@@ -352,7 +352,7 @@ describe('a connection', () => {
       [
         'the key has changed',
         'key-changed',
-        w => void w.trust.check('peer', `${hubKey}/bob`, newIdentity('else').pubKey),
+        w => void checkKey(w.trust, 'peer', `${hubKey}/bob`, newIdentity('else').pubKey),
       ],
       [
         'the hub does not answer',
@@ -372,7 +372,7 @@ describe('a connection', () => {
     it('with both keys in the error when the key has changed', () => {
       const w = world()
       const before = newIdentity('else').pubKey
-      w.trust.check('peer', `${hubKey}/bob`, before)
+      checkKey(w.trust, 'peer', `${hubKey}/bob`, before)
       expect(w.dial().reason()?.details).toEqual({
         nickname: 'bob',
         expected: before,
@@ -425,7 +425,7 @@ describe('a connection', () => {
       }
       const { a, dial, sent, nothingLeft } = world()
       const changes: Partial<ConnectionOptions>[] = [
-        { trust: { check: throwing } },
+        { trust: { ...createMemoryTrust(), known: throwing } },
         { crypto: { ...nodeCrypto, randomId: throwing } },
         { rtc: { name: 'broken', connect$: () => throwError(() => cause) } },
       ]

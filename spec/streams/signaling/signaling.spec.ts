@@ -11,7 +11,7 @@ import {
   signaling$,
   signedIn$,
 } from '../../../src/streams/signaling/signaling.js'
-import { createMemoryTrust } from '../../../src/streams/signaling/trust.js'
+import { checkKey, createMemoryTrust } from '../../../src/streams/signaling/trust.js'
 import { fakeHub, fakeTransport, newIdentity } from '../support/fake-transport.js'
 import { virtualTime } from '../support/virtual-time.js'
 
@@ -93,10 +93,10 @@ describe('signaling$', () => {
 
   it('reports a defect with its place, not as a hub that is unreachable, and tries again', () => {
     const cause = new TypeError('x is not a function')
-    const check = (): never => {
+    const known = (): never => {
       throw cause
     }
-    const { transport, events, state, time } = start({ trust: { check } })
+    const { transport, events, state, time } = start({ trust: { ...createMemoryTrust(), known } })
     transport.link.emit(hub.challengeFor(identity.pubKey))
     expect(state()).toMatchObject({ type: 'waiting', code: 'internal', message: expect.stringContaining('x is not') })
     expect(events).toContainEqual({ type: 'defect', reason: expect.objectContaining({ code: 'internal', cause }) })
@@ -145,7 +145,7 @@ describe('signaling$', () => {
 
   it('refuses a hub whose key has changed, answers nothing and stops', () => {
     const trust = createMemoryTrust()
-    trust.check('hub', identity.host, bob.pubKey)
+    checkKey(trust, 'hub', identity.host, bob.pubKey)
     const { transport, state, time } = start({ trust })
     const answers: string[] = []
     transport.link.emit({ ...good, respond: signature => answers.push(signature) })

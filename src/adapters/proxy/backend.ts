@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs'
+import type { KnownKeys } from '../../ports/known-keys.js'
 import type { PeerFacts, ProbeEvent } from '../../protocol/doctor/probe.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import type { ByteSocket, Sites } from '../../ports.js'
@@ -23,6 +24,8 @@ export interface ProxyBackend {
   balance$(): Observable<Balance>
   /** Writes off what that peer owes here; emits once how many bytes that was. Errors are LighthouseErrors. */
   forgive$(nickname: string): Observable<number>
+  /** What it remembers of other peers. */
+  readonly keys: KnownKeys
   /** What it has been given, once: as soon as its sign-in is decided, within 4 s. */
   readonly facts$: Observable<PeerFacts>
   /** Connects to that peer anew to see whether it can. A failure on the way is the last event; errors are LighthouseErrors. */

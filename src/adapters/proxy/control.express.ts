@@ -1,8 +1,9 @@
 /**
- * What only a program with the control token may ask of the peer: to stop, to write off a debt, and what `doctor` needs.
+ * What only a program with the control token may ask of the peer: to stop, to write off a debt, to trust or forget a key, and what `doctor` needs.
  */
 import type { Express, Request, RequestHandler, Response } from 'express'
 import { defer, fromEvent, merge, type Observable, take, takeUntil } from 'rxjs'
+import type { KeyOfPeer } from '../../ports/known-keys.js'
 import { formatCoins } from '../../protocol/coins/amount.js'
 import { type Problem, sendProblem } from '../http/problem.node.js'
 import type { ProxyBackend } from './backend.js'
@@ -60,6 +61,11 @@ function linesOf(value$: (req: Request) => Observable<object>, stop$: Observable
 
 const nicknameOf = (req: Request): string => String(req.params.nickname)
 
+/** `known` is null where nothing was remembered. */
+function answerKey({ known, current }: KeyOfPeer, req: Request, res: Response): void {
+  res.json({ nickname: nicknameOf(req), known: known ?? null, current })
+}
+
 /** Adds the control routes. */
 export function peerControls(app: Express, peer: ProxyBackend, stop$: Observable<unknown>): void {
   const control = (path: string, handler: RequestHandler): void => {
@@ -79,6 +85,22 @@ export function peerControls(app: Express, peer: ProxyBackend, stop$: Observable
     answerWith(
       req => peer.forgive$(nicknameOf(req)),
       (bytes, req, res) => res.json({ nickname: nicknameOf(req), coins: formatCoins(bytes), bytes }),
+      stop$,
+    ),
+  )
+  control(
+    '/control/key/:nickname',
+    answerWith(req => peer.keys.lookUp$(nicknameOf(req)), answerKey, stop$),
+  )
+  control(
+    '/control/trust/:nickname/:key',
+    answerWith(req => peer.keys.trust$(nicknameOf(req), String(req.params.key)), answerKey, stop$),
+  )
+  control(
+    '/control/forget/:nickname',
+    answerWith(
+      req => peer.keys.forget$(nicknameOf(req)),
+      ({ key, site }, req, res) => res.json({ nickname: nicknameOf(req), key: key ?? null, site: site ?? null }),
       stop$,
     ),
   )

@@ -40,18 +40,16 @@ function parse(path: string, text: string): Map<string, SiteChoice> {
 export function openSiteFile(home: string): SiteStore {
   const path = join(home, 'sites.json')
   const text = readPrivateFile(path, 'store-failed')
-  const choices = text === undefined ? new Map<string, SiteChoice>() : parse(path, text)
+  let choices = text === undefined ? new Map<string, SiteChoice>() : parse(path, text)
+  const change = (changed: Map<string, SiteChoice>): void => {
+    ensurePrivateFolder(home, 'store-failed')
+    const content = { version: 1, sites: Object.fromEntries(changed) }
+    writePrivateFile(path, `${JSON.stringify(content, null, 2)}\n`, 'store-failed')
+    choices = changed
+  }
   return {
     choice: key => choices.get(key),
-    choose(key, choice) {
-      const grown = new Map(choices).set(key, choice)
-      ensurePrivateFolder(home, 'store-failed')
-      writePrivateFile(
-        path,
-        `${JSON.stringify({ version: 1, sites: Object.fromEntries(grown) }, null, 2)}\n`,
-        'store-failed',
-      )
-      choices.set(key, choice)
-    },
+    choose: (key, choice) => change(new Map(choices).set(key, choice)),
+    forget: key => change(new Map([...choices].filter(([other]) => other !== key))),
   }
 }

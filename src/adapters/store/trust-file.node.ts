@@ -8,7 +8,7 @@ import { isRecord, membersOf } from '../../protocol/json.js'
 import { isPublicKey } from '../../protocol/signaling/signal.js'
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from './private-file.node.js'
 
-type Kind = Parameters<TrustStore['check']>[0]
+type Kind = Parameters<TrustStore['known']>[0]
 type Known = Record<Kind, Map<string, string>>
 
 /** The file in a peer's home. */
@@ -49,27 +49,21 @@ function readKnown(path: string): Known {
   return text === undefined ? { hub: new Map(), peer: new Map() } : parse(path, text)
 }
 
-/** The key that is remembered for a hub, by the name that the identity has for it. Throws as `openTrustFile` does. */
-export function rememberedHubKey(home: string, host: string): string | undefined {
-  return readKnown(trustPath(home)).hub.get(host)
-}
-
 /**
- * Keys remembered in `home`. The file is read once, here, and written (atomically, mode 0600) whenever a name is new.
+ * Keys remembered in `home`. The file is read once, here, and written (atomically, mode 0600) with each change.
  * One process a home may use it at a time. Throws `store-failed` when the file is malformed, too open, or cannot be written.
  */
 export function openTrustFile(home: string): TrustStore {
   const path = trustPath(home)
   const known = readKnown(path)
+  const change = (kind: Kind, names: Map<string, string>): void => {
+    ensurePrivateFolder(home, 'store-failed')
+    writePrivateFile(path, format({ ...known, [kind]: names }), 'store-failed')
+    known[kind] = names
+  }
   return {
-    check(kind, name, key) {
-      const remembered = known[kind].get(name)
-      if (remembered !== undefined) return remembered === key ? undefined : remembered
-      const grown = { ...known, [kind]: new Map(known[kind]).set(name, key) }
-      ensurePrivateFolder(home, 'store-failed')
-      writePrivateFile(path, format(grown), 'store-failed')
-      known[kind].set(name, key)
-      return undefined
-    },
+    known: (kind, name) => known[kind].get(name),
+    remember: (kind, name, key) => change(kind, new Map(known[kind]).set(name, key)),
+    forget: (kind, name) => change(kind, new Map([...known[kind]].filter(([other]) => other !== name))),
   }
 }

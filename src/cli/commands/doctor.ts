@@ -17,7 +17,7 @@ import {
 } from 'rxjs'
 import { readMetadata } from '../../adapters/store/metadata-file.node.js'
 import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
-import { rememberedHubKey } from '../../adapters/store/trust-file.node.js'
+import { openTrustFile } from '../../adapters/store/trust-file.node.js'
 import { type Check, failing, fine, type Diagnosis } from '../../protocol/doctor/check.js'
 import type { PeerFacts } from '../../protocol/doctor/probe.js'
 import { isLighthouseError } from '../../protocol/errors.js'
@@ -150,7 +150,7 @@ export async function doctorCommand(context: Context, values: DoctorValues): Pro
         nickname: identity.nickname,
         pubKey: identity.pubKey,
         origin: hubUrl(identity.host).origin,
-        remembered: rememberedHubKey(home, identity.host),
+        remembered: openTrustFile(home).known('hub', identity.host),
         fingerprint: fingerprintOf,
         hub: io.parts.hubClient(hubUrl(identity.host)),
         facts$: facts === undefined ? found$!.pipe(switchMap(askFacts$)) : from([facts]),

@@ -3,6 +3,7 @@ import { basename } from 'node:path'
 import { ignoreElements, lastValueFrom, merge, takeWhile, tap, timer } from 'rxjs'
 import { formatBytes } from '../../protocol/byte-size.js'
 import { diskFailure } from '../disk-failure.js'
+import { confirm } from '../confirm.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { type Failure, toFailure } from '../failure.js'
 import { type FileAddress, parseFileAddress } from '../get/address.js'
@@ -54,11 +55,10 @@ async function fetchInto({ isQuiet, context, values, address }: Fetch, into: Des
   const ask = async (message: string): Promise<boolean> => {
     progress.clear()
     isAsking = true
-    const complain = (answer: string): string | undefined => (/^(y|yes|n|no)$/i.test(answer) ? undefined : 'y or n')
-    const answer = await io.ask({ message, placeholder: 'y or n', complain })
+    const answer = await confirm(io, message)
     isAsking = false
     if (answer === undefined) throw interrupted()
-    return /^y/i.test(answer)
+    return answer
   }
   const bound = new Bound({
     nickname: address.nickname,

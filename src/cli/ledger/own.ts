@@ -3,7 +3,7 @@ import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
 import { writeEvidence } from '../../adapters/store/evidence-file.node.js'
 import { readMetadata } from '../../adapters/store/metadata-file.node.js'
 import { keptReceipts$, receiptsPath } from '../../adapters/store/receipts/receipt-store.node.js'
-import { rememberedHubKey } from '../../adapters/store/trust-file.node.js'
+import { openTrustFile } from '../../adapters/store/trust-file.node.js'
 import type { ReceiptStore } from '../../ports/receipts.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import { evidenceKinds } from '../../protocol/ledger/evidence.js'
@@ -57,7 +57,7 @@ function own({ home, io }: Context, identity: Identity, source: LedgerSource, sc
   const { verify } = io.parts.crypto
   const held = scope.isMine ? [...store.settlements()] : []
   const newestReceipt = held.findLast(({ receipt }) => receipt !== undefined)?.receipt
-  const known = rememberedHubKey(home, host) ?? newestReceipt?.hub_key
+  const known = openTrustFile(home).known('hub', host) ?? newestReceipt?.hub_key
   const hubKey = scope.isHome ? (known ?? source.hubKey) : (source.hubKey ?? known)
   const key = hubKey ?? ''
   // What another hub signed is irrelevant to this ledger.

@@ -76,7 +76,7 @@ export function judgeHealth(
   if (remembered !== undefined && remembered !== hubKey) {
     const words = `the key of the hub has changed: its fingerprint was ${fingerprint(remembered)}, and is now ${fingerprint(hubKey)}`
     const next =
-      'Ask its operator for the fingerprint that the hub printed at its start. A hub with a new key is a new hub.'
+      'Ask its operator for the fingerprint that the hub printed when it was started. If it is the new one, run: lighthouse-peer trust --own-hub'
     return failing(words, next, 'key-changed')
   }
   if (status !== 200) return failing(`the hub is failing (status ${status})`, askOperator, 'hub-unreachable')

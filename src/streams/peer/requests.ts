@@ -1,5 +1,6 @@
 import { defer, map, mergeMap, type Observable } from 'rxjs'
 import type { HubClient } from '../../ports.js'
+import type { KnownKeys } from '../../ports/known-keys.js'
 import type { ProbeEvent } from '../../protocol/doctor/probe.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
@@ -13,6 +14,7 @@ import type { Connections } from '../signaling/connections.js'
 import type { Tunnels } from '../tunnels/tunnels.js'
 import { askBalance$, balanceOrLast$ } from './balance.js'
 import type { Defects } from './defects.js'
+import { createKnownKeys, type KnownKeysOptions } from './known-keys.js'
 import { connectedKey, type PeerState } from './peer-state.js'
 
 /** What others ask of the running peer. Each asks on subscription; errors are LighthouseErrors. */
@@ -23,13 +25,15 @@ export interface Requests {
   readonly forgive$: (nickname: string) => Observable<number>
   /** Connects to the peer of that nickname anew, to see whether it can. */
   readonly probe$: (nickname: string) => Observable<ProbeEvent>
+  /** What is remembered of other peers. */
+  readonly keys: KnownKeys
   /** The wallet: the hub's answer, or the last one known while the hub is away. */
   readonly balance$: () => Observable<Balance>
 }
 
-export interface RequestsOptions extends Omit<ProbeOptions, 'offer$'> {
+export interface RequestsOptions extends Omit<ProbeOptions, 'offer$'>, KnownKeysOptions {
   readonly identity: Identity
-  readonly hub: Pick<HubClient, 'balance$'>
+  readonly hub: Pick<HubClient, 'balance$' | 'resolve$'>
   readonly payments: Pick<Payments, 'forgive' | 'lookUp$' | 'stop' | 'wallet'>
   readonly connections: Pick<Connections, 'keyOf$' | 'offer$'>
   readonly tunnels: Pick<Tunnels, 'connect$'>
@@ -40,6 +44,7 @@ export interface RequestsOptions extends Omit<ProbeOptions, 'offer$'> {
 export function createRequests(options: RequestsOptions): Requests {
   const { identity, hub, payments, connections, tunnels, state, defects, scheduler } = options
   const wallet$ = payments.lookUp$(askBalance$(hub, identity.pubKey))
+  const keys = createKnownKeys(options)
   const withOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
     defer(() => {
       assertNickname(nickname)
@@ -54,6 +59,11 @@ export function createRequests(options: RequestsOptions): Requests {
     probe$: nickname => withPayable$(nickname, () => probePeer$({ ...options, offer$: connections.offer$ }, nickname)),
     forgive$: nickname =>
       withOther$(nickname, () => connections.keyOf$(nickname).pipe(map(key => payments.forgive(key)))),
+    keys: {
+      lookUp$: nickname => keys.lookUp$(nickname).pipe(defects.reported()),
+      trust$: (nickname, key) => keys.trust$(nickname, key).pipe(defects.reported()),
+      forget$: nickname => keys.forget$(nickname).pipe(defects.reported()),
+    },
     balance$: () => balanceOrLast$(wallet$, () => payments.wallet, scheduler).pipe(defects.reported()),
   }
 }

@@ -11,7 +11,11 @@ import {
 /** Choices for as long as the object lives. */
 export function createMemorySites(): SiteStore {
   const choices = new Map<string, SiteChoice>()
-  return { choice: key => choices.get(key), choose: (key, choice) => void choices.set(key, choice) }
+  return {
+    choice: key => choices.get(key),
+    choose: (key, choice) => void choices.set(key, choice),
+    forget: key => void choices.delete(key),
+  }
 }
 
 /**

@@ -1,8 +1,8 @@
 import { map, type Observable } from 'rxjs'
 import type { CryptoPort, HubClient, TrustStore } from '../../ports.js'
 import { LighthouseError } from '../../protocol/errors.js'
-import { fingerprint } from '../../protocol/peer/fingerprint.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
+import { changedPeerKey, checkKey, trustedName } from './trust.js'
 
 /** Whom to ask for a key, and who remembers it. */
 export interface KeyOptions {
@@ -13,6 +13,16 @@ export interface KeyOptions {
   readonly hubConnection: { readonly hubKey: string }
 }
 
+/** The key that the hub gives for a nickname. Emits it once and completes. Errors with `unknown-nickname`, or as the hub's answer fails. */
+export function resolveKey$(hub: Pick<HubClient, 'resolve$'>, nickname: string): Observable<string> {
+  return hub.resolve$(nickname).pipe(
+    map(pubKey => {
+      if (pubKey !== undefined) return pubKey
+      throw new LighthouseError('unknown-nickname', `nobody has the nickname "${nickname}"`, { nickname })
+    }),
+  )
+}
+
 /**
  * The key behind a nickname: resolved by the hub, checked against the one remembered. Emits it once and completes. Errors with
  * `unknown-nickname`, `own-nickname`, `key-changed`, or as the hub's answer fails.
@@ -21,18 +31,11 @@ export function keyOf$(
   { identity, trust, crypto, hub, hubConnection }: KeyOptions,
   nickname: string,
 ): Observable<string> {
-  return hub.resolve$(nickname).pipe(
+  return resolveKey$(hub, nickname).pipe(
     map(pubKey => {
-      if (pubKey === undefined)
-        throw new LighthouseError('unknown-nickname', `nobody has the nickname "${nickname}"`, { nickname })
       if (pubKey === identity.pubKey) throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
-      const known = trust.check('peer', `${hubConnection.hubKey}/${nickname}`, pubKey)
-      if (known !== undefined) {
-        const [before, now] = [known, pubKey].map(key => fingerprint(key, crypto.sha256))
-        const message = `the key of "${nickname}" has changed: its fingerprint was ${before}, and is now ${now}`
-        const next = `Ask ${nickname} over another channel for the fingerprint that "lighthouse-peer status" shows there. If it is the new one, run: lighthouse-peer trust ${nickname}`
-        throw new LighthouseError('key-changed', message, { nickname, expected: known, actual: pubKey, next })
-      }
+      const known = checkKey(trust, 'peer', trustedName(hubConnection.hubKey, nickname), pubKey)
+      if (known !== undefined) throw changedPeerKey(nickname, known, pubKey, crypto)
       return pubKey
     }),
   )

@@ -33,13 +33,13 @@ import type {
 import { backoffMs, wantedBackoffMs } from '../../protocol/signaling/backoff.js'
 import { parseCoins } from '../../protocol/coins/amount.js'
 import { isLighthouseError, LighthouseError, toInternalError, toLighthouseError } from '../../protocol/errors.js'
-import { fingerprint } from '../../protocol/peer/fingerprint.js'
 import { hubScope, type Identity } from '../../protocol/peer/metadata.js'
 import { parseSettlement, type Settlement } from '../../protocol/coins/receipt.js'
 import { isPublicKey, type LedgerHead, parseHead, parseSignal, type Signal } from '../../protocol/signaling/signal.js'
 import { parseIceServers } from '../../protocol/signaling/ice-servers.js'
 import { authText, hubChallengeText, settledText } from '../../protocol/signaling/signed-texts.js'
 import type { HubState } from '../../protocol/peer/stats.js'
+import { changedHubKey, checkKey } from './trust.js'
 
 /** What a peer has while it is signed in. */
 export interface HubConnection {
@@ -96,12 +96,8 @@ function attempt$(options: SignalingOptions): Observable<SignalingEvent> {
           ) {
             throw new LighthouseError('bad-signature', 'the hub could not prove its key; do not use it')
           }
-          const known = trust.check('hub', identity.host, key)
-          if (known !== undefined) {
-            const [before, now] = [known, key].map(each => fingerprint(each, crypto.sha256))
-            const message = `the key of the hub ${identity.host} has changed: its fingerprint was ${before}, and is now ${now}`
-            throw new LighthouseError('key-changed', message, { expected: known, actual: key })
-          }
+          const known = checkKey(trust, 'hub', identity.host, key)
+          if (known !== undefined) throw changedHubKey(identity.host, known, key, crypto)
           hubKey = key
           event.respond(crypto.sign(identity.privKey, authText(key, challenge)))
           return []
