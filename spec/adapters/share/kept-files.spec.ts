@@ -8,6 +8,7 @@ import { folderServer$ } from '../../../src/adapters/share/data-server.node.js'
 import { writeEvidence } from '../../../src/adapters/store/evidence-file.node.js'
 import { commitPending, setPendingAside, writePending } from '../../../src/adapters/store/metadata-file.node.js'
 import { receiptStore$, receiptsPath } from '../../../src/adapters/store/receipts/receipt-store.node.js'
+import { openSiteFile } from '../../../src/adapters/store/site-file.node.js'
 import { openTrustFile } from '../../../src/adapters/store/trust-file.node.js'
 import { writeHubControl } from '../../../src/cli/hub-control.js'
 import { writeRunFile } from '../../../src/cli/running.js'
@@ -17,7 +18,6 @@ import { temporaryFolders } from '../../cli/support/temporary.js'
 import { ask } from '../../support/http-client.node.js'
 import { bob, receipt } from '../../support/receipts.js'
 import { describeIf } from '../../support/requires.js'
-import { checkKey } from '../../../src/streams/signaling/trust.js'
 import { hold } from '../../support/shared-folder.node.js'
 
 const temporary = temporaryFolders()
@@ -37,7 +37,8 @@ async function fillHome(home: string): Promise<readonly string[]> {
   writePending(home, identity)
   commitPending(home, identity)
   writePending(home, identity)
-  checkKey(openTrustFile(home), 'hub', 'hub.example:3000', bob)
+  openTrustFile(home).remember('hub', 'hub.example:3000', bob)
+  openSiteFile(home).choose(bob, 'plain')
   // Of versions that followed the ledger.
   writeFileSync(join(home, 'audit.json'), '{}', { mode: 0o600 })
   writeRunFile(home, { pid: 1, url: null, controlToken: 'token', startedAt: '' })
@@ -48,7 +49,7 @@ async function fillHome(home: string): Promise<readonly string[]> {
   await hold(createHub$({ port: 0, database: `sqlite:${database}` }), subscription)
   writeHubControl(database, { url: 'http://127.0.0.1:1', controlToken: 'token' })
   const names = readdirSync(home)
-  expect(names.length).toBeGreaterThanOrEqual(12)
+  expect(names.length).toBeGreaterThanOrEqual(13)
   return names
 }
 
@@ -173,12 +174,12 @@ describe('what a peer and a hub keep', () => {
     mkdirSync(root)
     const port = await share(root, home)
     const { pubKey } = nodeCrypto.generateKeyPair()
-    checkKey(openTrustFile(home), 'hub', 'hub.example:3000', pubKey)
+    openTrustFile(home).remember('hub', 'hub.example:3000', pubKey)
     linkSync(join(home, 'known_peers.json'), join(root, 'first'))
     chmodSync(join(home, 'known_peers.json'), 0o644)
     await expectNone(port, [['first']])
     chmodSync(join(home, 'known_peers.json'), 0o600)
-    checkKey(openTrustFile(home), 'hub', 'another.example:3000', pubKey)
+    openTrustFile(home).remember('hub', 'another.example:3000', pubKey)
     linkSync(join(home, 'known_peers.json'), join(root, 'second'))
     await expectNone(port, [['second']])
   })

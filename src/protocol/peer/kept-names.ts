@@ -3,7 +3,7 @@
  * these: `-wal`, `.pending`, `.fingerprint`, and what is written before it takes its name.
  */
 const kept =
-  /^(audit\.json|evidence-.*\.json|hub\.db|known_peers\.json|metadata\.json|receipts\.sqlite|running\.json)(?![a-z0-9])/i
+  /^(audit\.json|evidence-.*\.json|hub\.db|known_peers\.json|metadata\.json|receipts\.sqlite|running\.json|sites\.json)(?![a-z0-9])/i
 
 /** Whether a file of this name in a home is the peer's or hub's own, and nobody else's business. */
 export function isKeptName(name: string): boolean {
