@@ -1,6 +1,7 @@
 /**
  * The world as the streams see it: what adapters provide and streams receive as arguments. No implementation here.
  */
+import type { RegistrationPolicy } from './protocol/peer/registration-policy.js'
 import type { Observable } from 'rxjs'
 import type { ReceiptAck, SignedReceipt } from './protocol/coins/receipt.js'
 import type { GuardedRequest } from './protocol/http/guard.js'
@@ -175,8 +176,8 @@ export interface HubClient {
     /** A code from the hub's operator, where the hub asks for one. */
     readonly invite?: string
   }): Observable<void>
-  /** Whether the hub is there, and whose it is. */
-  health$(): Observable<{ readonly hubKey: string }>
+  /** Whether the hub is there, whose it is, and who may register: anybody, who has a code, nobody; undefined where it does not say. */
+  health$(): Observable<{ readonly hubKey: string; readonly registration?: RegistrationPolicy | undefined }>
   /** The hub's key and the newest head that it signs (unchecked), undefined while its ledger is empty. Errors when it cannot read it. */
   head$(): Observable<{ readonly hubKey: string; readonly head: LedgerHead | undefined }>
   /**

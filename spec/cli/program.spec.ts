@@ -65,6 +65,7 @@ describe('the command line', () => {
     'coins',
     'get',
     'forgive',
+    'invite',
     'trust',
     'forget',
     'ledger',

@@ -17,14 +17,15 @@ import { temporaryFolders } from './support/temporary.js'
 
 const temporary = temporaryFolders()
 const hub = 'http://127.0.0.1:3000'
+const { pubKey: hubKey } = nodeCrypto.generateKeyPair()
 
 /** A hub that keeps names; `loseAnswers` times it does what it is asked and the answer never arrives. */
 function fakeHub(loseAnswers = 0): { readonly names: Map<string, string>; readonly parts: Parts } {
   const names = new Map<string, string>()
   let toLose = loseAnswers
   const client: HubClient = {
-    health$: () => of({ hubKey: 'key' }),
-    head$: () => of({ hubKey: 'key', head: undefined }),
+    health$: () => of({ hubKey }),
+    head$: () => of({ hubKey, head: undefined }),
     ledger$: () => of([]),
     balance$: () => of(0),
     resolve$: nickname => defer(() => of(names.get(nickname))),
@@ -57,7 +58,7 @@ describe('register', () => {
     expect(type).toBe('registered')
     expect(identity).toMatchObject({ nickname: 'alice', host: hub, pubKey: names.get('alice') })
     expect(readMetadata(home)).toEqual(identity)
-    expect(readdirSync(home)).toEqual(['metadata.json'])
+    expect(readdirSync(home)).toEqual(['known_peers.json', 'metadata.json'])
     expect(await register(parts, home, '127.0.0.1:3000', 'alice')).toEqual({ type: 'already', identity })
   })
 
@@ -69,7 +70,7 @@ describe('register', () => {
     expect(await register(parts, home, hub, 'alice')).toEqual({ type: 'renewed', identity })
     expect([...names]).toEqual([['alice', identity.pubKey]])
     expect(readMetadata(home)).toEqual(identity)
-    expect(readdirSync(home)).toEqual(['metadata.json'])
+    expect(readdirSync(home)).toEqual(['known_peers.json', 'metadata.json'])
     expect(await register(parts, home, hub, 'alice')).toEqual({ type: 'already', identity })
   })
 
@@ -132,7 +133,7 @@ describe('register', () => {
     await expect(register(parts, home, hub, 'alice')).rejects.toMatchObject({ code: 'hub-unreachable' })
     const result = await register(parts, home, hub, 'bob')
     expect(result).toMatchObject({ type: 'registered', movedTo: expect.stringContaining('alice') })
-    expect(readdirSync(home)).toHaveLength(2)
+    expect(readdirSync(home)).toHaveLength(3)
     expect(names.get('bob')).not.toBe(names.get('alice'))
   })
 
@@ -168,9 +169,12 @@ describe('register, at a hub that starts with a new database', () => {
   it('registers the same key again, where the hub lets it', async () => {
     const home = temporary()
     let at = await startHub()
+    // One address, whichever hub is there.
+    const parts = { hubClient: () => fetchHubClient(at.url) }
+    /** A hub with a new database has a new key, too. */
+    const trust = () => run(['trust', '--own-hub', '--yes', '--home', home], fakeIo(home, { parts }))
     const call = async (...argv: string[]) => {
-      // One address, whichever hub is there.
-      const io = fakeIo(home, { parts: { hubClient: () => fetchHubClient(at.url) } })
+      const io = fakeIo(home, { parts })
       const code = await run(['register', '--hub', hub, '--nickname', 'alice', '--home', home, ...argv], io)
       return { code, io }
     }
@@ -180,9 +184,13 @@ describe('register, at a hub that starts with a new database', () => {
     at.subscription.unsubscribe()
     expect((await call('--json')).io.messages()).toMatchObject([{ error: { code: 'hub-unreachable' } }])
     at = await startHub({ registration: 'invite' })
+    const other = await call('--json')
+    expect([other.code, other.io.messages()]).toMatchObject([7, [{ error: { code: 'key-changed' } }]])
+    expect(await trust()).toBe(0)
     const refused = await call('--json')
     expect([refused.code, refused.io.messages()]).toMatchObject([1, [{ error: { code: 'registration-refused' } }]])
     at = await startHub()
+    expect(await trust()).toBe(0)
     const { code, io } = await call('--json')
     expect([code, io.messages()]).toEqual([
       0,
@@ -190,8 +198,10 @@ describe('register, at a hub that starts with a new database', () => {
     ])
     expect(await (await fetch(`${at.url}/v1/resolve/alice`)).text()).toBe(pubKey)
     at = await startHub()
+    expect(await trust()).toBe(0)
     expect((await call()).io.out()).toContain('Registered again with the same key')
     at = await startHub()
+    expect(await trust()).toBe(0)
     await registerAt(at, 'alice')
     const taken = await call()
     expect(taken.code).toBe(1)

@@ -66,7 +66,7 @@ describe('the command line in processes', () => {
     const metadata = join(cwd, 'alice', 'metadata.json')
     expect(statSync(metadata).mode & 0o777).toBe(0o600)
     expect(JSON.parse(readFileSync(metadata, 'utf8'))).toMatchObject({ nickname: 'alice', host: url })
-    expect(readdirSync(join(cwd, 'alice'))).toEqual(['metadata.json'])
+    expect(readdirSync(join(cwd, 'alice'))).toEqual(['known_peers.json', 'metadata.json'])
 
     mkdirSync(join(cwd, 'data'))
     const up = cli(['up', '--json', '--port-base', '0', ...home], cwd)

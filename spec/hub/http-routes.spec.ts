@@ -198,6 +198,7 @@ describe('GET /v1/health and /metrics', () => {
       status: 'ok',
       hub_key: hub.hubKey,
       version: expect.stringMatching(/^\d+\.\d+\.\d+/),
+      registration: 'open',
       head: null,
       database: 'ok',
       bus: 'ok',

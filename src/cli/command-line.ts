@@ -13,6 +13,7 @@ import {
 import { forgiveCommand, type ForgiveValues } from './commands/forgive.js'
 import { getCommand, type GetValues } from './commands/get.js'
 import { type HubValues, hubCommand } from './commands/hub.js'
+import { type InvitationValues, inviteCommand } from './commands/invite.js'
 import { type InviteValues, hubInviteCommand } from './commands/hub-invite.js'
 import { type RegisterValues, registerCommand } from './commands/register.js'
 import { type TrustValues, trustCommand } from './commands/trust.js'
@@ -22,7 +23,7 @@ import { stopCommand } from './commands/stop.js'
 import { type UpValues, upCommand } from './commands/up.js'
 import type { ExitCode } from './exit-codes.js'
 import { examples } from './help.js'
-import { registrationPolicies } from '../hub/protocol/signaling/registry.js'
+import { registrationPolicies } from '../protocol/peer/registration-policy.js'
 import type { Io } from './io.js'
 import { nicknameRule } from '../protocol/peer/nickname.js'
 import {
@@ -150,10 +151,12 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
       visibleGlobalOptions: () => [...hub.options.filter(made => made.long === '--database'), ...program.options],
     })
   add<RegisterValues>('register', 'create a key pair and register a nickname', registerCommand)
+    .argument('[link]', 'an invitation, lighthouse://join/…, in place of --hub and --invite')
     .addOption(option('--hub <url>', 'address of the hub', 'LIGHTHOUSE_HUB'))
     .addOption(option('--nickname <name>', nicknameRule, 'LIGHTHOUSE_NICKNAME'))
     .addOption(option('--invite <code>', 'invitation code, if the hub requires one', 'LIGHTHOUSE_INVITE'))
   add<UpValues>('up', 'sign in, open the listeners and run until Ctrl-C', upCommand)
+    .argument('[link]', 'an invitation, lighthouse://join/…, to register with')
     .addOption(shareOption())
     .addOption(relayOnlyOption())
     .addOption(
@@ -206,6 +209,11 @@ export function commandLine(io: Io, done: (code: ExitCode, isDaemon: boolean) =>
     '<nickname>',
     'who',
   )
+  add<InvitationValues>(
+    'invite',
+    'make a link with which somebody joins your hub and knows you',
+    inviteCommand,
+  ).addOption(option('--code <code>', 'invitation code of the hub, if it requires one', 'LIGHTHOUSE_CODE'))
   add<TrustValues>('trust', 'accept the key of somebody, or of the hub, after it changed', trustCommand)
     .argument('[nickname]', 'who')
     .addOption(option('--own-hub', 'the hub of this home', 'LIGHTHOUSE_OWN_HUB'))

@@ -9,6 +9,7 @@ With a friend:
   $ lighthouse-peer up --share ~/Films      share a folder, open the dashboard
   then open http://127.0.0.1:42000/proxy/bob/ to see what bob shares
   $ lighthouse-peer get bob/film.mp4        fetch one of the files
+  $ lighthouse-peer invite                  a link with which somebody else joins
 
 Exit codes:
   0 done   1 failure   2 usage   3 not registered or not authenticated   4 hub unreachable
@@ -51,6 +52,7 @@ Examples:
   $ lighthouse-peer register --hub hub.example:3000 --nickname alice
   $ lighthouse-peer register --hub http://127.0.0.1:3000 --nickname bob --home ~/bob
   $ lighthouse-peer register --hub hub.example:3000 --nickname carol --invite CODE   if the operator gave you a code
+  $ lighthouse-peer register lighthouse://join/AQ… --nickname dave   with an invitation from somebody
 
 Writes metadata.json with your private key to the home. Anybody who has that file can act as you. If the command was
 interrupted, or the hub has lost your registration, run it again: nothing is registered twice, and the key stays the same.`,
@@ -58,6 +60,7 @@ interrupted, or the hub has lost your registration, run it again: nothing is reg
 Examples:
   $ lighthouse-peer up                      share ./data, open the dashboard
   $ lighthouse-peer up --share ~/Films --no-open
+  $ lighthouse-peer up lighthouse://join/AQ…   register with an invitation, then the same
   $ lighthouse-peer up --share 127.0.0.1:8080   a TCP service on this machine instead of a folder
   $ lighthouse-peer up --json --port-base 0   for programs: the addresses first, then one line for each event`,
   doctor: `
@@ -104,6 +107,15 @@ Examples:
 A peer that has received a megabyte on credit without paying is sent nothing more. Bytes that were lost when a connection
 broke count as debt too, although nobody can sign for them, so an honest peer may end up owing you coins. This command
 writes the debt off. Receipts that you hold are settled all the same.`,
+  invite: `
+Examples:
+  $ lighthouse-peer invite                  a link, and on a terminal a QR code
+  $ lighthouse-peer invite --code CODE      for a hub that takes members by invitation
+  $ lighthouse-peer invite --json | jq -r .invitation.link
+
+The link carries the hub's address and key, the code, and your nickname and key. Whoever runs "lighthouse-peer up LINK" is asked
+for a nickname only, refuses a hub with another key before anything is sent there, and knows you by your key from the start.
+Codes are for the operator to give ("lighthouse-peer hub invite"), each for one person: so is a link with a code.`,
   trust: `
 Examples:
   $ lighthouse-peer trust bob               the key that the hub gives for bob, and the one that you know

@@ -21,6 +21,8 @@ export interface Output {
   /** Prints what went wrong and what to do next; returns the exit code. */
   fail(failure: Failure): ExitCode
   bold(text: string): string
+  /** Whether stdout takes colours. */
+  readonly hasColours: boolean
   /** Text for stdout in a style, where there are colours. */
   paint(style: Style, text: string): string
 }
@@ -29,8 +31,12 @@ export interface Output {
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green'
 
 /** Colours only on a terminal whose user has not declined them (no-color.org). */
+function takesColours(io: Io, sink: Sink): boolean {
+  return sink.isTTY && (io.env.NO_COLOR ?? '') === '' && io.env.TERM !== 'dumb'
+}
+
 function painter(io: Io, sink: Sink): (style: Style, text: string) => string {
-  const wanted = sink.isTTY && (io.env.NO_COLOR ?? '') === '' && io.env.TERM !== 'dumb'
+  const wanted = takesColours(io, sink)
   return (style, text) => (wanted ? styleText(style, text, { validateStream: false }) : text)
 }
 
@@ -55,6 +61,7 @@ export function createOutput(io: Io, json: boolean): Output {
       else io.stderr.write(`${onErr('red', 'error:')} ${sentence(message)}${next === undefined ? '' : ` ${next}`}\n`)
       return exitCodeOf(code)
     },
+    hasColours: takesColours(io, io.stdout),
     bold: text => onOut('bold', text),
     paint: onOut,
   }

@@ -17,7 +17,7 @@ export type { HubOptions } from './options.js'
 export type { HubRateLimits } from './protocol/limits/limit-options.js'
 export type { HubLogger } from './ports/logger.js'
 export type { TurnOptions } from './protocol/signaling/ice.js'
-export type { RegistrationPolicy } from './protocol/signaling/registry.js'
+export type { RegistrationPolicy } from '../protocol/peer/registration-policy.js'
 
 /** A running hub. */
 export interface Hub {

@@ -20,4 +20,4 @@ export {
   isLighthouseError,
   LighthouseError,
 } from '../protocol/errors.js'
-export { registrationPolicies } from './protocol/signaling/registry.js'
+export { registrationPolicies } from '../protocol/peer/registration-policy.js'

@@ -22,7 +22,7 @@ import {
 } from '../protocol/options.js'
 import { iceServerList, maxIceServers, turnUrls } from '../protocol/signaling/ice-servers.js'
 import type { TurnOptions } from './protocol/signaling/ice.js'
-import { registrationPolicies, type RegistrationPolicy } from './protocol/signaling/registry.js'
+import { registrationPolicies, type RegistrationPolicy } from '../protocol/peer/registration-policy.js'
 import { type HubLimits, type HubRateLimits, limitsFrom } from './protocol/limits/limit-options.js'
 import type { HubLogger } from './ports/logger.js'
 

@@ -30,7 +30,7 @@ describe('fetchHubClient', () => {
     expect(await firstValueFrom(client.register$(alice), { defaultValue: undefined })).toBeUndefined()
     expect(await firstValueFrom(client.resolve$('alice'))).toBe(alice.pubKey)
     expect(await firstValueFrom(client.balance$(alice.pubKey))).toBe(100_000_000)
-    expect(await firstValueFrom(client.health$())).toEqual({ hubKey: hub.hubKey })
+    expect(await firstValueFrom(client.health$())).toEqual({ hubKey: hub.hubKey, registration: 'open' })
     expect(await firstValueFrom(client.resolve$('nobody'))).toBeUndefined()
     expect(await firstValueFrom(client.balance$(newAccount('x').pubKey))).toBeUndefined()
   })

@@ -27,11 +27,16 @@ describe('a nickname', () => {
     expect(() => assertNickname(text)).toThrow(/is not a nickname: it must not begin with/)
   })
 
+  it('may not be join, with which invitations begin', () => {
+    expect(nicknameFlaw('join')).toMatch(/^must not be "join"/)
+    expect(isNickname('joins')).toBe(true)
+  })
+
   it('is a label of a host name that programs keep as it is', () => {
     fc.assert(
       fc.property(nearly, characters => {
         const text = characters.join('')
-        const is = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) && !text.startsWith('xn--')
+        const is = /^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$/.test(text) && !text.startsWith('xn--') && text !== 'join'
         expect(isNickname(text)).toBe(is)
         if (is) expect(new URL(`http://${text}.localhost:42001/`).host).toBe(`${text}.localhost:42001`)
       }),

@@ -6,6 +6,7 @@ import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { parseMembers } from '../../protocol/json.js'
 import { maxLedgerLineBytes } from '../../protocol/ledger/ledger-line.js'
 import { LineSplitter } from '../../protocol/line-splitter.js'
+import { registrationPolicies } from '../../protocol/peer/registration-policy.js'
 import { isPublicKey, parseHead } from '../../protocol/signaling/signal.js'
 import { type ConnectionFailure, hubWords, unreachableReason } from '../../protocol/signaling/hub-failure.js'
 
@@ -160,7 +161,11 @@ export function fetchHubClient(hub: string | URL): HubClient {
         }),
       ),
     // A hub that fails has its key all the same.
-    health$: () => health$((_answer, hubKey) => ({ hubKey })),
+    health$: () =>
+      health$((answer, hubKey) => {
+        const { registration } = parseMembers(answer.text)
+        return { hubKey, registration: registrationPolicies.find(policy => policy === registration) }
+      }),
     head$: () =>
       health$((answer, hubKey) => {
         // While its database cannot be read it has no head to show, which does not make its ledger empty.

@@ -1,4 +1,5 @@
 import { fingerprintOf } from '../../adapters/crypto/crypto.node.js'
+import { readInvitation, rememberInviter } from '../invited.js'
 import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { printable } from '../output.js'
 import { register, type Registration } from '../registration.js'
@@ -9,6 +10,7 @@ export interface RegisterValues {
   readonly hub?: string
   readonly nickname?: string
   readonly invite?: string
+  readonly link?: string
 }
 
 /** Shows how a registration ended; also used by `up`. */
@@ -44,12 +46,24 @@ export function reportRegistration({ output, home }: Context, result: Registrati
   }
 }
 
-/** `register --hub URL --nickname NAME`. */
-export async function registerCommand(context: Context, { hub, nickname, invite }: RegisterValues): Promise<ExitCode> {
+/** `register --hub URL --nickname NAME`, or with an invitation in place of the hub. */
+export async function registerCommand(context: Context, values: RegisterValues): Promise<ExitCode> {
   const { io, output, home } = context
+  const { nickname, invite } = values
+  const invitation = readInvitation(context, values.link)
+  if (invitation !== undefined && (values.hub ?? invite) !== undefined) {
+    return output.fail({
+      code: 'usage',
+      message: 'an invitation names the hub and the code: leave out --hub and --invite',
+    })
+  }
+  const { hub = values.hub, code = invite, hubKey } = invitation ?? {}
   if (hub === undefined || nickname === undefined) {
     const missing = hub === undefined ? '--hub URL' : '--nickname NAME'
     return output.fail({ code: 'usage', message: `register needs ${missing}` })
   }
-  return reportRegistration(context, await register(io.parts, home, hub, nickname, invite))
+  const result = await register(io.parts, home, hub, nickname, { code, hubKey })
+  const exit = reportRegistration(context, result)
+  if (invitation !== undefined && result.type !== 'occupied') rememberInviter(context, result.identity, invitation)
+  return exit
 }

@@ -32,6 +32,7 @@ import { type ExitCode, exitCodes } from '../exit-codes.js'
 import { CommandFailure } from '../failure.js'
 import { fileWhile$, type OwnFile } from '../file-while.js'
 import { formatHub } from '../format.js'
+import { checkInvited, readInvitation, rememberInviter } from '../invited.js'
 import { createLog } from '../log.js'
 import { defaultPortBase } from '../../protocol/peer/port-block.js'
 import type { EngineValues } from '../options.js'
@@ -44,6 +45,7 @@ import { eventReporter } from './peer-events.js'
 
 /** Options of `up`. */
 export interface UpValues extends EngineValues {
+  readonly link?: string
   readonly share?: string
   readonly relayOnly?: boolean
   readonly allowHost?: readonly string[]
@@ -208,12 +210,16 @@ async function run(
 export async function upCommand(context: Context, values: UpValues): Promise<ExitCode> {
   const { io, output, home } = context
   const share = parseShare(values.share, io.cwd)
-  const identity = readMetadata(home) ?? (await askRegistration(context))
+  const invitation = readInvitation(context, values.link)
+  const known = readMetadata(home)
+  if (known !== undefined && invitation !== undefined) checkInvited(context, known, invitation)
+  const identity = known ?? (await askRegistration(context, invitation))
   if (typeof identity === 'number') return identity
   const controlToken = io.parts.crypto.randomId(32)
   const starting: RunFile = { pid: io.pid, url: null, controlToken, startedAt: new Date().toISOString() }
   const other = await askPeer(home, 'GET', '/stats', readStats).catch(unlessSilent)
   if (other !== undefined) throw alreadyRunning(home, other.run)
+  if (invitation !== undefined) rememberInviter(context, identity, invitation)
   if (share === undefined) {
     output.notice(`There is no folder "${defaultShare}" here: nothing is shared. Choose one with --share.`)
   }

@@ -11,6 +11,8 @@ export const nicknameRule = 'letters a to z, digits and hyphens, at most 63: a l
 /** Why `text` is no nickname, as what follows its name in a sentence; undefined when it is one. */
 export function nicknameFlaw(text: string): string | undefined {
   if (!pattern.test(text)) return `must be ${nicknameRule}`
+  // What follows `lighthouse://` is a nickname, or the word with which invitations begin.
+  if (text === 'join') return 'must not be "join", with which invitations begin'
   // The ASCII form of a name in another script (RFC 5890): not what was typed is what the reader would see.
   return text.startsWith('xn--') ? 'must not begin with "xn--", which browsers show as another name' : undefined
 }

@@ -12,7 +12,8 @@ import type { CryptoPort } from '../../../ports.js'
 import { formatCoins } from '../../../protocol/coins/amount.js'
 import { nicknameFlaw } from '../../../protocol/peer/nickname.js'
 import { isPublicKey } from '../../../protocol/signaling/signal.js'
-import { admitRegistration, inviteRefusal, type RegistrationPolicy } from '../../protocol/signaling/registry.js'
+import type { RegistrationPolicy } from '../../../protocol/peer/registration-policy.js'
+import { admitRegistration, inviteRefusal } from '../../protocol/signaling/registry.js'
 import type { HealthReport } from '../../ports/health.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubMetrics, RegistrationOutcome } from '../../ports/metrics.js'
@@ -132,7 +133,7 @@ const failingDetails = {
   bus: 'The other processes of this hub cannot be reached.',
 }
 
-function health({ health: look, hubKey, version }: RoutesContext): RequestHandler {
+function health({ health: look, hubKey, version, registration }: RoutesContext): RequestHandler {
   return async (_request, response) => {
     const { head, database, bus } = await look()
     const failing = (['database', 'bus'] as const).filter(what => ({ database, bus })[what] === 'failing')
@@ -140,7 +141,7 @@ function health({ health: look, hubKey, version }: RoutesContext): RequestHandle
     const detail = failing.length === 0 ? {} : { detail: failing.map(what => failingDetails[what]).join(' ') }
     response
       .status(failing.length === 0 ? 200 : 503)
-      .json({ status, hub_key: hubKey, version, head, database, bus, ...detail })
+      .json({ status, hub_key: hubKey, version, registration, head, database, bus, ...detail })
   }
 }
 

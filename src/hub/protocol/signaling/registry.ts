@@ -1,4 +1,5 @@
 import { isRecord } from '../../../protocol/json.js'
+import type { RegistrationPolicy } from '../../../protocol/peer/registration-policy.js'
 import { nicknameFlaw } from '../../../protocol/peer/nickname.js'
 import { isBase64Of, isPublicKey } from '../../../protocol/signaling/signal.js'
 import { registerText } from '../../../protocol/signaling/signed-texts.js'
@@ -14,11 +15,6 @@ export interface RegistrationRequest {
 
 /** Invites that are made at a time. Enough for any party; a slip of the finger does not fill the database. */
 export const maxInvites = 1_000
-
-/** Who may register: everybody, who has a code from the operator, or nobody. */
-export const registrationPolicies = ['open', 'invite', 'closed'] as const
-/** One of these. */
-export type RegistrationPolicy = (typeof registrationPolicies)[number]
 
 /** Why a registration is refused before the registry is asked, in words that say what to do. */
 export interface RegistrationProblem {
