@@ -251,6 +251,8 @@ export interface KeyMarker {
   read(): string | undefined
   /** Says that it is the database of this key. */
   write(pubKey: string): void
+  /** Whether what was read stands for this key, also in the form of earlier versions. */
+  stands(known: string, pubKey: string): boolean
   /** What stands for a key in the file. */
   fingerprint(pubKey: string): string
 }

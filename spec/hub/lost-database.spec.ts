@@ -1,4 +1,5 @@
 /** A hub misses the database that it had: lost, emptied, or that of another hub. */
+import { createHash } from 'node:crypto'
 import { describe, expect, it } from '@jest/globals'
 import {
   chmodSync,
@@ -84,6 +85,19 @@ describe('a hub on SQLite', () => {
     expect(readFileSync(one.marker, 'utf8')).toContain(mine)
     expect(await runOnce({ ...one.options, acceptNew: true })).toBe(theirs)
     expect(await runOnce(one.options)).toBe(theirs)
+  })
+
+  it('knows the marker of an earlier version, and writes it anew', async () => {
+    const { marker, options } = scene()
+    const known = await runOnce(options)
+    const hub = await startHub(options)
+    const digest = createHash('sha256').update(Buffer.from(hub.hubKey, 'base64')).digest('base64').replace('=', '')
+    hub.subscription.unsubscribe()
+    writeFileSync(marker, `SHA256:${digest}\nThe key of the database beside this file.\n`)
+    expect(await runOnce(options)).toBe(known)
+    expect(readFileSync(marker, 'utf8')).toMatch(new RegExp(`^${known}\n`))
+    writeFileSync(marker, `SHA256:${digest.toLowerCase()}\n`)
+    await expect(start(options)).rejects.toMatchObject({ code: 'store-failed' })
   })
 
   it('goes on under another name, with its marker or without', async () => {

@@ -186,6 +186,7 @@ describe('what a peer and a hub keep', () => {
 
   it.each([
     ['lies', '.fingerprint', '0123-4567-89ab-cdef-ghjk-mnpq\n'],
+    ['of an earlier version lies', '.fingerprint', `SHA256:${'a'.repeat(43)}\n`],
     ['is in use', '.control', '{"url":"http://127.0.0.1:3000","controlToken":"token"}'],
   ])('is not served from any folder where a database of ours %s', async (_how, ending, text) => {
     const root = temporary()

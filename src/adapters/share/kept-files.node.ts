@@ -6,30 +6,27 @@ import type { BigIntStats } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, realpath } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { basename, dirname, join } from 'node:path'
-import { fingerprintPattern } from '../../protocol/peer/fingerprint.js'
 import { databaseNames, isKeptName } from '../../protocol/peer/kept-names.js'
+import { markerLine } from '../store/key-marker.node.js'
 import { isAbsent, readFlags } from './file-errors.node.js'
 
 /** How much of a file is read. The files with a key pair have some 300 bytes. */
 const headBytes = 4_096
 
-/** The first line of a file that names the owner of a database. */
-const marker = new RegExp(`^${fingerprintPattern.source}\n`)
-
 /** What identifies a folder as the home of a peer, registered or about to be, or of a hub. */
 const homeMarks = {
   'metadata.json': /"priv_key"\s*:/,
   'metadata.json.pending': /"priv_key"\s*:/,
-  'hub.db.fingerprint': marker,
+  'hub.db.fingerprint': markerLine,
 }
 
 /** The first bytes of a database of SQLite, of its log and the log's index in either byte order, of JSON, and of a fingerprint. */
 const keptHead = new RegExp(
-  `^(?:SQLite format 3\\0|7\\x7f\\x06[\\x82\\x83]|\\x18\\xe2-\\0|\\0-\\xe2\\x18|\\{)|${marker.source}`,
+  `^(?:SQLite format 3\\0|7\\x7f\\x06[\\x82\\x83]|\\x18\\xe2-\\0|\\0-\\xe2\\x18|\\{)|${markerLine.source}`,
 )
 
 /** What a peer or a hub writes beside a database: whose it is, and how to talk to the hub that runs on it. */
-const databaseMarks = { '.fingerprint': marker, '.control': /^\{"url":"/ }
+const databaseMarks = { '.fingerprint': markerLine, '.control': /^\{"url":"/ }
 
 /** Resolves to undefined where there is nothing for us. */
 async function orAbsent<T>(attempt: Promise<T>): Promise<T | undefined> {

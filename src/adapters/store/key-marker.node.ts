@@ -2,6 +2,7 @@
  * The file beside a database that names its owner, so that a database that was lost, emptied or mixed up is noticed: nothing in a
  * new database shows that there was another one before.
  */
+import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { KeyMarker } from '../../ports.js'
@@ -10,7 +11,16 @@ import { fingerprintPattern } from '../../protocol/peer/fingerprint.js'
 import { fingerprintOf } from '../crypto/crypto.node.js'
 import { isMissing, writePrivateFile } from './private-file.node.js'
 
-const content = new RegExp(`^(${fingerprintPattern.source})\n`)
+/** What stood for a key in files of earlier versions. */
+const formerPattern = /SHA256:[A-Za-z0-9+/]{43}/
+
+function formerFingerprint(pubKey: string): string {
+  const digest = createHash('sha256').update(Buffer.from(pubKey, 'base64')).digest('base64')
+  return `SHA256:${digest.replace(/=+$/, '')}`
+}
+
+/** The first line of such a file, with the line's end. */
+export const markerLine = new RegExp(`^(${fingerprintPattern.source}|${formerPattern.source})\n`)
 
 /** The marker of a database file. */
 export function markerPath(databasePath: string): string {
@@ -25,7 +35,7 @@ function read(path: string): string | undefined {
     if (isMissing(error)) return undefined
     throw toLighthouseError('store-failed', error, `cannot read "${path}"`)
   }
-  const [, known] = content.exec(text) ?? []
+  const [, known] = markerLine.exec(text) ?? []
   if (known !== undefined) return known
   throw new LighthouseError(
     'store-failed',
@@ -45,7 +55,13 @@ function write(path: string, pubKey: string): void {
 
 /** The marker in this file. */
 export function keyMarker(path: string): KeyMarker {
-  return { path, read: () => read(path), write: pubKey => write(path, pubKey), fingerprint: fingerprintOf }
+  return {
+    path,
+    read: () => read(path),
+    write: pubKey => write(path, pubKey),
+    stands: (known, pubKey) => known === (formerPattern.test(known) ? formerFingerprint : fingerprintOf)(pubKey),
+    fingerprint: fingerprintOf,
+  }
 }
 
 /** What is wrong with a file that holds a database: undefined when there is something in it. Throws `store-failed`. */

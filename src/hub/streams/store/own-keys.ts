@@ -57,7 +57,9 @@ export function ownKeys$(
     })
     const found = marker.fingerprint(keys.pubKey)
     if (known === found) return keys
-    if (known !== undefined) throw lost(own, known, `holds the hub with the key ${found}`)
+    if (known !== undefined && !marker.stands(known, keys.pubKey)) {
+      throw lost(own, known, `holds the hub with the key ${found}`)
+    }
     try {
       marker.write(keys.pubKey)
     } catch (err) {
