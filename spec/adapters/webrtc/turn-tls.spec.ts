@@ -1,11 +1,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { type AddressInfo, connect } from 'node:net'
+import { type AddressInfo, connect, createServer as createTcpServer, type Socket } from 'node:net'
 import { createServer } from 'node:tls'
 import { firstValueFrom, NEVER, of, Subject, type Subscription } from 'rxjs'
 import { withNodeTls } from '../../../src/adapters/webrtc/turn-tls.node.js'
 import type { RtcEvent, RtcOptions, RtcPort, RtcSignal } from '../../../src/ports.js'
+import { readClientHello } from '../../../src/protocol/http/client-hello.js'
 import { parseIceUrl } from '../../../src/protocol/signaling/ice-url.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
 import { makeCertificate } from '../../support/certificate.node.js'
@@ -54,6 +55,28 @@ describe('TURN over TLS', () => {
       .connect$({ initiator: true, iceServers: [{ urls: 'stun:turn.example' }], remote$: NEVER })
       .subscribe(event => events.push(event))
     expect(events).toHaveLength(1)
+  })
+
+  it('asks for the server by its name, and by none where it is an address', async () => {
+    const listener = createTcpServer().listen(0, '127.0.0.1')
+    await once(listener, 'listening')
+    const { port } = listener.address() as AddressInfo
+    const names: unknown[] = []
+    for (const host of ['localhost', '127.0.0.1']) {
+      const { rtc, options$ } = asked()
+      const iceServers = [{ urls: `turns:${host}:${port}`, ...credential }]
+      const running$ = withNodeTls(rtc).connect$({ initiator: true, iceServers, remote$: NEVER })
+      running.push(running$.subscribe())
+      const [url] = urls(await options$)
+      const accepted = once(listener, 'connection')
+      const client = connect(parseIceUrl(url!)!.port, '127.0.0.1').on('error', () => undefined)
+      const [socket] = (await accepted) as [Socket]
+      socket.on('error', () => undefined)
+      names.push(readClientHello((await once(socket, 'data'))[0] as Buffer))
+      for (const each of [client, socket]) each.destroy()
+    }
+    listener.close()
+    expect(names).toEqual([{ name: 'localhost' }, { name: undefined }])
   })
 
   it('loses nothing that arrives early, and ends with the connection', async () => {

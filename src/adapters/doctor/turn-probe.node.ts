@@ -1,9 +1,9 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
 import { createSocket } from 'node:dgram'
 import { lookup } from 'node:dns'
-import { connect as connectTcp, isIP } from 'node:net'
-import { connect as connectTls } from 'node:tls'
+import { connect as connectTcp } from 'node:net'
 import { Observable, type Subscriber } from 'rxjs'
+import { connectTls } from '../tcp/tls.node.js'
 import type { TurnFound } from '../../protocol/doctor/nat.js'
 import type { IceUrl } from '../../protocol/signaling/ice-url.js'
 import { transactionIdBytes } from '../../protocol/signaling/stun.js'
@@ -92,10 +92,7 @@ function overUdp(server: IceUrl, signer: TurnSigner, subscriber: Subscriber<Turn
 function overTcp(server: IceUrl, signer: TurnSigner, subscriber: Subscriber<TurnFound>): void {
   const { host, port, transport } = server
   const isTls = transport === 'tls'
-  // The name of a certificate is one; an address is none.
-  const socket = isTls
-    ? connectTls({ host, port, ...(isIP(host) === 0 && { servername: host }) })
-    : connectTcp({ host, port })
+  const socket = isTls ? connectTls(server) : connectTcp({ host, port })
   subscriber.add(() => socket.destroy())
   socket.on('error', error => {
     subscriber.next({ type: 'unreachable', reason: error.message })

@@ -1,6 +1,5 @@
 import type { Socket } from 'node:net'
 import { pipeline } from 'node:stream'
-import { connect as connectTls } from 'node:tls'
 import {
   combineLatest,
   connect,
@@ -16,13 +15,14 @@ import {
 import type { IceServer, RtcPort, RtcSignal } from '../../ports.js'
 import { type IceUrl, parseIceUrl } from '../../protocol/signaling/ice-url.js'
 import { accept$ } from '../tcp/accept.node.js'
+import { connectTls } from '../tcp/tls.node.js'
 
 const loopback = '127.0.0.1'
 
 /** Carries a local connection to a server over TLS while subscribed. What breaks on one side breaks the other. Emits nothing. */
-function carried$(socket: Socket, { host, port }: IceUrl): Observable<never> {
+function carried$(socket: Socket, server: IceUrl): Observable<never> {
   return new Observable(subscriber => {
-    const secure = connectTls({ host, port }).setNoDelay()
+    const secure = connectTls(server).setNoDelay()
     // A server that is not there, or is not the one of that name, is one that closes: WebRTC looks for another way.
     pipeline(socket, secure, socket, () => subscriber.complete())
     return () => {
