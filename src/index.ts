@@ -23,10 +23,9 @@ export type {
   SignalConnection,
   SignalTransport,
   SignalTransportEvent,
-  SiteChoice,
-  SiteStore,
   TrustStore,
 } from './ports.js'
+export type { SiteChoice, SiteStore } from './ports/sites.js'
 export type {
   ConsumerAccount,
   ConsumerStore,

@@ -14,9 +14,9 @@ import type {
   NetworkPort,
   RtcPort,
   SignalTransport,
-  SiteStore,
   TrustStore,
 } from './ports.js'
+import type { SiteStore } from './ports/sites.js'
 import type { ReceiptStore } from './ports/receipts.js'
 import { fingerprint } from './protocol/peer/fingerprint.js'
 import { hubUrl, type Identity } from './protocol/peer/metadata.js'

@@ -12,7 +12,8 @@ export {
   type RegistrationPolicy,
   type TurnOptions,
 } from './app.js'
-export type { CryptoPort, IceServer, KeyMarker, MonotonicClock } from '../ports.js'
+export type { CryptoPort, IceServer, MonotonicClock } from '../ports.js'
+export type { KeyMarker } from '../ports/key-marker.js'
 export {
   type ErrorCode,
   errorCodes,

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs'
-import type { SiteChoice } from '../ports.js'
+import type { SiteChoice } from '../ports/sites.js'
 
 /** The key of a peer, base64. */
 export interface KeyOfPeer {

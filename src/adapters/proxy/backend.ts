@@ -2,7 +2,8 @@ import type { Observable } from 'rxjs'
 import type { KnownKeys } from '../../ports/known-keys.js'
 import type { PeerFacts, ProbeEvent } from '../../protocol/doctor/probe.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
-import type { ByteSocket, Sites } from '../../ports.js'
+import type { ByteSocket } from '../../ports.js'
+import type { Sites } from '../../ports/sites.js'
 import type { Balance, PeerStats } from '../../protocol/peer/stats.js'
 
 /** What the proxy asks of the peer behind it. The composition root makes it out of the peer's streams. */

@@ -13,7 +13,7 @@ import { inlineHeaders } from '../../protocol/http/remote-headers.js'
 import { PeerAgent } from '../tunnels/peer-agent.node.js'
 import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { type Problem, sendProblem } from '../http/problem.node.js'
-import { leaveBodyUnread } from '../http/unread-body.node.js'
+import { redirect } from '../http/redirect.node.js'
 import { sendUpgradeProblem } from '../http/upgrade.node.js'
 import { watchHangUp } from './hang-up.node.js'
 import { type ProxyHop, proxyRequest, proxyUpgrade } from './http-proxy.node.js'
@@ -73,7 +73,7 @@ export function peerRequests(
       .pipe(takeUntil(merge(stop$, fromEvent(res, 'close'))))
       .subscribe({
         next: tunnel => {
-          if (mount === '/proxy' || navigates) redirect(req, res, tunnel, path)
+          if (mount === '/proxy' || navigates) redirect(req, res, tunnelUrl(req, tunnel, path))
           else proxyRequest(req, res, inlineHop(peer, tunnel, path), fail)
         },
         error: fail,
@@ -82,16 +82,11 @@ export function peerRequests(
   }
 }
 
-/** The path begins with a slash, so nothing in it leads elsewhere. A name that the user allowed stays, with the tunnel's port. */
-function redirect(req: IncomingMessage, res: ServerResponse, { host, port }: Tunnel, path: string): void {
-  leaveBodyUnread(req, res)
+/** Where a path lies on a tunnel: it begins with a slash, so nothing in it leads elsewhere. A name that the user allowed stays. */
+function tunnelUrl(req: IncomingMessage, { host, port }: Tunnel, path: string): string {
   const asked = String(req.headers.host).replace(/:\d+$/, '')
   const name = /^(?:localhost|\[::1\])$/i.test(asked) ? host : asked
-  res.statusCode = req.method === 'GET' || req.method === 'HEAD' ? 302 : 307
-  res.setHeader('Location', `http://${name}:${port}${path}`)
-  res.setHeader('Cache-Control', 'no-store')
-  res.setHeader('Content-Length', 0)
-  res.end()
+  return `http://${name}:${port}${path}`
 }
 
 /** The same for WebSocket upgrades, which follow no redirect: both mounts carry them. False when it is neither. */

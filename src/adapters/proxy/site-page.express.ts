@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express'
-import type { Sites } from '../../ports.js'
+import type { Sites } from '../../ports/sites.js'
 import { html } from '../../protocol/http/html.js'
 import { parsePeerTarget } from '../../protocol/http/peer-target.js'
 import { isNickname } from '../../protocol/peer/nickname.js'

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { KeyMarker } from '../../ports.js'
+import type { KeyMarker } from '../../ports/key-marker.js'
 import { LighthouseError, toLighthouseError } from '../../protocol/errors.js'
 import { fingerprintPattern } from '../../protocol/peer/fingerprint.js'
 import { fingerprintOf } from '../crypto/crypto.node.js'

@@ -2,7 +2,7 @@
  * sites.json: what the user said about the sites of other peers.
  */
 import { join } from 'node:path'
-import type { SiteChoice, SiteStore } from '../../ports.js'
+import type { SiteChoice, SiteStore } from '../../ports/sites.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import { isPublicKey } from '../../protocol/signaling/signal.js'
 import { ensurePrivateFolder, readPrivateFile, writePrivateFile } from './private-file.node.js'

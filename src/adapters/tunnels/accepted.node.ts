@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import type { ByteSocket } from '../../ports.js'
 import { judgeFirstBytes } from '../../protocol/http/first-bytes.js'
 import { byteSocket } from '../tcp/byte-socket.node.js'
-import { VirtualStream } from './virtual-stream.node.js'
+import { streamFor } from './virtual-stream.node.js'
 
 /**
  * How long a program may say nothing, or not enough to tell, before it is connected: it may be one that listens first. Whoever
@@ -67,21 +67,12 @@ function readFirst(
  * opens a connection before it needs it looks the same, so what it says first still decides, unless the other side has spoken.
  */
 function carrySilent(socket: Socket, { isOwnName, http, carry }: Ways): void {
-  const stream = new VirtualStream()
+  const { stream, part } = streamFor(socket)
   let answered = false
-  const broken = (): void => void stream.destroy()
-  const lost = (): void => {
-    if (!socket.destroyed) socket.resetAndDestroy()
-  }
   stream.once('data', () => {
     answered = true
   })
   stream.pipe(socket)
-  stream.on('error', lost)
-  socket.on('error', broken)
-  socket.once('close', () => {
-    if (!socket.readableEnded) stream.destroy()
-  })
   carry(stream.socket)
   readFirst(socket, { isOwnName, isPatient: true }, (verdict, head) => {
     if (verdict !== 'http') {
@@ -91,11 +82,8 @@ function carrySilent(socket: Socket, { isOwnName, http, carry }: Ways): void {
       return
     }
     // No page is to speak to whoever spoke first.
-    if (answered) return lost()
-    stream.unpipe(socket)
-    stream.off('error', lost).on('error', () => undefined)
-    socket.off('error', broken)
-    stream.destroy()
+    if (answered) return void socket.resetAndDestroy()
+    part()
     socket.unshift(head)
     http(socket)
   })

@@ -2,26 +2,34 @@
  * The address of a tunnel: the one place where the user's programs enter it. What speaks HTTP is guarded and carried by http-proxy,
  * anything else as it is.
  */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
 import { Observable, switchMap, take } from 'rxjs'
-import type { ByteSocket, Sites, TcpListenEvent, TunnelPort } from '../../ports.js'
+import type { ByteSocket, TcpListenEvent, TunnelPort } from '../../ports.js'
+import type { Sites } from '../../ports/sites.js'
 import type { LighthouseError } from '../../protocol/errors.js'
 import { describeFailure } from '../../protocol/http/error-answers.js'
-import { type GuardDecision, isTunnelName, judgeTunnelRequest, type TunnelNames } from '../../protocol/http/guard.js'
+import {
+  type GuardDecision,
+  isOwnHost,
+  isTunnelName,
+  judgeTunnelRequest,
+  tunnelHosts,
+  type TunnelNames,
+} from '../../protocol/http/guard.js'
 import { requestPath } from '../../protocol/http/peer-target.js'
 import { isActiveDocument, tunnelHeaders } from '../../protocol/http/remote-headers.js'
 import { carryingServer } from '../http/carrying-server.node.js'
 import { confirmPage, forbidden, guardedRequest, guardUpgrade, misdirected } from '../http/guard.express.js'
 import { type Problem, sendProblem } from '../http/problem.node.js'
-import { leaveBodyUnread } from '../http/unread-body.node.js'
 import { type ProxyHop, proxyRequest, proxyUpgrade } from '../proxy/http-proxy.node.js'
 import { sendFailure } from '../proxy/proxy-problem.node.js'
+import { redirect } from '../http/redirect.node.js'
 import { sendUpgradeProblem } from '../http/upgrade.node.js'
 import { accept$ } from '../tcp/accept.node.js'
 import { route } from './accepted.node.js'
 import { PeerAgent } from './peer-agent.node.js'
-import { VirtualStream } from './virtual-stream.node.js'
+import { streamFor } from './virtual-stream.node.js'
 
 export interface EntranceOptions {
   /** The proxy's port, to which requests for other peers are sent, once it is bound. Nothing is listened on before. */
@@ -50,6 +58,7 @@ const spentByPages: Problem = {
 interface Place {
   readonly names: () => TunnelNames
   readonly carry: (socket: ByteSocket) => void
+  readonly agent: PeerAgent
   readonly sites: Sites
 }
 
@@ -62,18 +71,17 @@ function isNavigation(req: IncomingMessage): boolean {
   return req.headers['sec-fetch-mode'] === 'navigate' && req.headers['sec-fetch-dest'] === 'document'
 }
 
-function hopOf({ names, carry, sites }: Place, req: IncomingMessage, isCounted: boolean): ProxyHop {
+function hopOf({ names, agent, sites }: Place, req: IncomingMessage, isCounted: boolean): ProxyHop {
   const { nickname, port } = names()
   const path = requestPath(req.url ?? '/')
   const host = String(req.headers.host)
-  const own = new RegExp(`^(?:127\\.0\\.0\\.1|\\[::1\\]|(?:${nickname}\\.)?localhost):${port}$`, 'i')
   const isBrowser = req.headers['sec-fetch-dest'] !== undefined
   return {
     nickname,
     path,
     // What is shared there knows no name that only this machine is reached by.
-    host: own.test(host) ? host : `127.0.0.1:${port}`,
-    agent: new PeerAgent(carry),
+    host: isOwnHost([host], tunnelHosts(names())) ? host : `127.0.0.1:${port}`,
+    agent,
     answerHeaders: (status, headers) =>
       tunnelHeaders(status, headers, {
         origin: `http://${host}`,
@@ -88,16 +96,6 @@ function hopOf({ names, carry, sites }: Place, req: IncomingMessage, isCounted: 
     },
     count: isCounted ? bytes => sites.count(nickname, bytes) : undefined,
   }
-}
-
-function redirect(req: IncomingMessage, res: ServerResponse, location: string): void {
-  leaveBodyUnread(req, res)
-  res.writeHead(req.method === 'GET' || req.method === 'HEAD' ? 302 : 307, {
-    Location: location,
-    'Cache-Control': 'no-store',
-    'Content-Length': 0,
-  })
-  res.end()
 }
 
 const problems = { misdirected, forbidden } as const
@@ -145,16 +143,9 @@ function tunnelUpgrade(place: Place): (req: IncomingMessage, socket: Socket, hea
 function carryOn(req: IncomingMessage, socket: Socket, head: Buffer, { carry }: Place): void {
   const { method, url, httpVersion, rawHeaders } = req
   const lines = rawHeaders.flatMap((name, index) => (index % 2 === 0 ? [`${name}: ${rawHeaders[index + 1]}`] : []))
-  const stream = new VirtualStream()
+  const { stream } = streamFor(socket)
   stream.write(Buffer.from([`${method} ${url} HTTP/${httpVersion}`, ...lines, '\r\n'].join('\r\n'), 'latin1'))
   if (head.length > 0) stream.write(head)
-  const lost = (): void => {
-    if (!socket.destroyed) socket.resetAndDestroy()
-  }
-  stream.on('error', lost)
-  socket.once('close', () => {
-    if (!socket.readableEnded) stream.destroy()
-  })
   socket.pipe(stream).pipe(socket)
   carry(stream.socket)
 }
@@ -175,11 +166,8 @@ function listen$(wanted: TunnelNames, sites: Sites): Observable<TcpListenEvent> 
     let names = wanted
     /** All who came in and are still there: when it closes nobody may stay who was let in under its names. */
     const entered = new Set<Socket>()
-    const place: Place = {
-      names: () => names,
-      sites,
-      carry: socket => subscriber.next({ type: 'socket', socket }),
-    }
+    const carry = (socket: ByteSocket): void => subscriber.next({ type: 'socket', socket })
+    const place: Place = { names: () => names, sites, carry, agent: new PeerAgent(carry) }
     const { server } = carryingServer(tunnelApp(place), tunnelUpgrade(place))
     const http = (socket: Socket): void => {
       server.emit('connection', socket)
@@ -196,7 +184,7 @@ function listen$(wanted: TunnelNames, sites: Sites): Observable<TcpListenEvent> 
           const { socket } = event
           entered.add(socket)
           socket.once('close', () => entered.delete(socket))
-          route(socket, { isOwnName: name => isTunnelName(name, names), http, carry: place.carry })
+          route(socket, { isOwnName: name => isTunnelName(name, names), http, carry })
         },
         error: error => subscriber.error(error),
       }),

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
 import { Observable, type Subscriber } from 'rxjs'
 import type { ByteSocket, SocketEvent } from '../../ports.js'
@@ -127,6 +128,32 @@ export class VirtualStream extends Duplex {
   /** Of a socket: the connection under it says itself when it is over. */
   setKeepAlive(): this {
     return this
+  }
+}
+
+/**
+ * A stream of a peer that breaks with the program's connection, which breaks with it. Nothing is joined yet. `part` lets go of the
+ * connection, and breaks the stream.
+ */
+export function streamFor(socket: Socket): { readonly stream: VirtualStream; readonly part: () => void } {
+  const stream = new VirtualStream()
+  const broken = (): void => void stream.destroy()
+  const lost = (): void => {
+    if (!socket.destroyed) socket.resetAndDestroy()
+  }
+  stream.on('error', lost)
+  socket.on('error', broken)
+  socket.once('close', () => {
+    if (!socket.readableEnded) stream.destroy()
+  })
+  return {
+    stream,
+    part() {
+      stream.unpipe(socket)
+      stream.off('error', lost).on('error', () => undefined)
+      socket.off('error', broken)
+      stream.destroy()
+    },
   }
 }
 

@@ -104,6 +104,11 @@ export function ownHost({ nickname, port }: Pick<TunnelNames, 'nickname' | 'port
   return `${nickname}.localhost:${port}`
 }
 
+/** The tunnel's own names, without those that the user allowed. */
+export function tunnelHosts(names: Pick<TunnelNames, 'nickname' | 'port'>): readonly string[] {
+  return [...loopbackHosts(names.port), ownHost(names)]
+}
+
 /**
  * Judges a request to a tunnel, as `judgeRequest` does by the tunnel's own names. A browser is sent on to the peer's own host,
  * and a request for another peer, whose port this was once, to the proxy. `path` is path and query as sent.
@@ -118,9 +123,9 @@ export function judgeTunnelRequest(
   const other = new RegExp(`^([a-z0-9-]+)\\.localhost:${port}$`).exec(host)?.[1]
   if (request.host.length === 1 && other !== undefined && other !== nickname && isNickname(other))
     return { redirect: `http://127.0.0.1:${proxyPort}/proxy/${other}${path}` }
-  const own = ownHost(names)
-  const loopback = loopbackHosts(port)
-  const verdict = judgeRequest(request, withAllowed([...loopback, own], request, allowed))
+  const verdict = judgeRequest(request, withAllowed(tunnelHosts(names), request, allowed))
   const isBrowser = request.secFetchDest !== undefined
-  return verdict === 'allow' && isBrowser && loopback.includes(host) ? { redirect: `http://${own}${path}` } : verdict
+  return verdict === 'allow' && isBrowser && loopbackHosts(port).includes(host)
+    ? { redirect: `http://${ownHost(names)}${path}` }
+    : verdict
 }

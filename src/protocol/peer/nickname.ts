@@ -22,6 +22,12 @@ export function isNickname(text: string): boolean {
   return nicknameFlaw(text) === undefined
 }
 
+/** Throws `own-nickname`, or what `assertNickname` does, for what is not the nickname of another peer. */
+export function assertOther(nickname: string, own: string): void {
+  assertNickname(nickname)
+  if (nickname === own) throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
+}
+
 /** Throws `malformed-nickname` with the rule. */
 export function assertNickname(text: string): void {
   const flaw = nicknameFlaw(text)

@@ -1,9 +1,10 @@
 import { defer, map, type Observable, of } from 'rxjs'
-import type { CryptoPort, HubClient, SiteStore, TrustStore } from '../../ports.js'
+import type { CryptoPort, HubClient, TrustStore } from '../../ports.js'
+import type { SiteStore } from '../../ports/sites.js'
 import type { KeyOfPeer, KnownKeys } from '../../ports/known-keys.js'
 import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
-import { assertNickname } from '../../protocol/peer/nickname.js'
+import { assertOther } from '../../protocol/peer/nickname.js'
 import { resolveKey$ } from '../signaling/key-of.js'
 import { changedPeerKey, trustedName } from '../signaling/trust.js'
 
@@ -28,9 +29,7 @@ export function createKnownKeys({ identity, trust, sites, hub, crypto }: KnownKe
   }
   const ofOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
     defer(() => {
-      assertNickname(nickname)
-      if (nickname === identity.nickname)
-        throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
+      assertOther(nickname, identity.nickname)
       return work$()
     })
   const lookUp$ = (nickname: string): Observable<KeyOfPeer> =>

@@ -2,9 +2,8 @@ import { defer, map, mergeMap, type Observable } from 'rxjs'
 import type { HubClient } from '../../ports.js'
 import type { KnownKeys } from '../../ports/known-keys.js'
 import type { ProbeEvent } from '../../protocol/doctor/probe.js'
-import { LighthouseError } from '../../protocol/errors.js'
 import type { Identity } from '../../protocol/peer/metadata.js'
-import { assertNickname } from '../../protocol/peer/nickname.js'
+import { assertOther } from '../../protocol/peer/nickname.js'
 import type { Balance } from '../../protocol/peer/stats.js'
 import type { Tunnel } from '../../protocol/tunnels/tunnels.js'
 import { payable$ } from '../coins/payable.js'
@@ -47,9 +46,7 @@ export function createRequests(options: RequestsOptions): Requests {
   const keys = createKnownKeys(options)
   const withOther$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>
     defer(() => {
-      assertNickname(nickname)
-      if (nickname === identity.nickname)
-        throw new LighthouseError('own-nickname', `"${nickname}" is you`, { nickname })
+      assertOther(nickname, identity.nickname)
       return work$()
     }).pipe(defects.reported())
   const withPayable$ = <T>(nickname: string, work$: () => Observable<T>): Observable<T> =>

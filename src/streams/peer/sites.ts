@@ -1,4 +1,5 @@
-import type { MonotonicClock, SiteChoice, Sites, SiteStore } from '../../ports.js'
+import type { MonotonicClock } from '../../ports.js'
+import type { SiteChoice, Sites, SiteStore } from '../../ports/sites.js'
 import {
   allowPageBytes,
   judgeSpending,

@@ -3,7 +3,7 @@
  */
 import { dirname, join } from 'node:path'
 import { concat, defer, map, NEVER, type Observable, of } from 'rxjs'
-import type { KeyMarker } from '../../../ports.js'
+import type { KeyMarker } from '../../../ports/key-marker.js'
 import type { ReceiptStore } from '../../../ports/receipts.js'
 import { LighthouseError, toLighthouseError } from '../../../protocol/errors.js'
 import { ensurePrivateFolder } from '../private-file.node.js'

@@ -1,5 +1,5 @@
 import { defer, type Observable } from 'rxjs'
-import type { KeyMarker } from '../../../ports.js'
+import type { KeyMarker } from '../../../ports/key-marker.js'
 import { LighthouseError } from '../../../protocol/errors.js'
 import type { HubLogger } from '../../ports/logger.js'
 import type { HubStore, KeyPair } from '../../ports/store.js'
