@@ -1,18 +1,8 @@
 /** What goes wrong during a soak, one thing after the other, by a seed. */
 import { setTimeout as wait } from 'node:timers/promises'
+import { random } from '../../spec/support/random.js'
 import type { Restartable } from './programs.js'
 import type { Host, World } from './world.js'
-
-/** Numbers from 0 to 1 that a seed determines (mulberry32). */
-export function chanceOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
 
 export interface Targets {
   readonly world: World
@@ -70,7 +60,7 @@ export async function disturb(
   { seed, forMs, hubKillsForMs }: { readonly seed: number; readonly forMs: number; readonly hubKillsForMs: number },
   say: (text: string) => void,
 ): Promise<ReadonlyMap<string, number>> {
-  const chance = chanceOf(seed)
+  const chance = random(seed)
   const startedAt = performance.now()
   const elapsed = (): number => performance.now() - startedAt
   const faults = faultsOf(targets, () => elapsed() < hubKillsForMs)

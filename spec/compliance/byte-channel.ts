@@ -3,7 +3,7 @@ import { firstValueFrom, lastValueFrom, map, scan, takeWhile, toArray } from 'rx
 import type { ByteChannel } from '../../src/ports.js'
 import { isSame, patternBytes } from '../support/pattern.js'
 import type { ChannelPair } from './support/pairs.js'
-import { random } from './support/random.js'
+import { random } from '../support/random.js'
 import { backTo, resources } from './support/resources.js'
 
 interface Sent {

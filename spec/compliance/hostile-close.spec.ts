@@ -11,7 +11,7 @@ import type { WebRtcImplementation } from '../../src/adapters/webrtc/native-conn
 import { nodeDatachannelRtc } from '../../src/adapters/webrtc/node-datachannel-engine.js'
 import type { ByteChannel } from '../../src/ports.js'
 import { printedSeed } from '../support/seed.js'
-import { random } from './support/random.js'
+import { random } from '../support/random.js'
 import { backTo, resources } from './support/resources.js'
 import { rtcSides } from './support/rtc-sides.js'
 

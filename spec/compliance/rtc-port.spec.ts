@@ -8,7 +8,7 @@ import { wrtcRtc } from '../../src/adapters/webrtc/wrtc-engine.js'
 import type { RtcPort, RtcSignal } from '../../src/ports.js'
 import { patternBytes } from '../support/pattern.js'
 import { rtcs } from './support/pairs.js'
-import { random } from './support/random.js'
+import { random } from '../support/random.js'
 import { type RtcSide, rtcSide, rtcSides } from './support/rtc-sides.js'
 import { backTo, resources } from './support/resources.js'
 

@@ -2,7 +2,7 @@
  * A film between two peers who have paid each other before, while their hub is killed and stays away, or hangs.
  * `LIGHTHOUSE_FULL=1 LIGHTHOUSE_HUB_AWAY_SECONDS=600 npm test -- e2e/hub-away` takes ten minutes.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, it } from '@jest/globals'
 import { firstValueFrom, map } from 'rxjs'
@@ -10,7 +10,8 @@ import { type KeptReceipts, keptReceipts$, receiptsPath } from '../../src/adapte
 import { parseMetadata } from '../../src/protocol/peer/metadata.js'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
 import { sized } from '../support/sized.js'
-import { download, open, writePattern } from '../support/transfer.node.js'
+import { download, open } from '../support/transfer.node.js'
+import { startFilmPair } from './support/film-pair.js'
 import { LedgerReader } from './support/ledger-reader.js'
 import { play } from './support/player.js'
 import { receivedBy } from './support/received.js'
@@ -29,21 +30,12 @@ const limitMs = 180_000 + 2_000 * awaySeconds
 /** Alice has fetched bob's film once, and paid for it. */
 async function acquainted(filmBytes: number) {
   const cluster = await startCluster({}, { coins: grantBytes / megabyte })
-  const share = join(cluster.folder, 'share')
-  mkdirSync(share)
-  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
-  const [alice, bob] = await Promise.all(
-    ['alice', 'bob'].map(async nickname => {
-      await cluster.register(nickname)
-      return cluster.up(nickname, { share })
-    }),
-  )
-  const url = `${alice!.proxy}proxy/bob/film.bin`
-  expect(await download(url)).toMatchObject({ sha256 })
-  const paid = await receivedBy(alice!, filmBytes)
+  const pair = await startFilmPair(cluster, filmBytes)
+  expect(await download(pair.url)).toMatchObject({ sha256: pair.sha256 })
+  const paid = await receivedBy(pair.alice, filmBytes)
   const ledger = new LedgerReader()
   expect(await ledger.readUntil(cluster.hubUrl, paid)).toBe(paid)
-  return { ...cluster, share, sha256, url, ledger, paid, alice: alice!, bob: bob! }
+  return { ...cluster, ...pair, ledger, paid }
 }
 
 /** What the receipt store of a peer says. */

@@ -2,18 +2,19 @@
  * Hubs that are killed with kill -9 while coins move. Whatever they told anybody is in their ledger afterwards, and what they
  * had no time to tell is settled after the restart.
  */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
 import { firstValueFrom, timer } from 'rxjs'
-import { random } from '../compliance/support/random.js'
+import { random } from '../support/random.js'
 import { type CliProgram, clusters, startHub } from '../support/cluster.node.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { describeIf } from '../support/requires.js'
 import { printedSeed } from '../support/seed.js'
 import { sized } from '../support/sized.js'
-import { open, readOn, receive, writePattern } from '../support/transfer.node.js'
+import { open, readOn, receive } from '../support/transfer.node.js'
+import { startFilmPair } from './support/film-pair.js'
 import { LedgerReader } from './support/ledger-reader.js'
 import { receivedBy } from './support/received.js'
 import { mustBeSettledInFull } from './support/settled-in-full.js'
@@ -120,45 +121,37 @@ it(
     const [filmBytes, grantBytes] = [24_000_000 * downloadKills, 1_000_000_000]
     const draw = random(printedSeed('kills in a download'))
     const cluster = await startCluster({}, { coins: 1_000 })
-    const share = join(cluster.folder, 'share')
-    mkdirSync(share)
-    const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
-    const [alice, bob] = await Promise.all(
-      ['alice', 'bob'].map(async nickname => {
-        await cluster.register(nickname)
-        return cluster.up(nickname, { share })
-      }),
-    )
-    const opened = await open(`${alice!.proxy}proxy/bob/film.bin`)
+    const { alice, bob, sha256, url } = await startFilmPair(cluster, filmBytes)
+    const opened = await open(url)
     const film = receive(opened)
     film.catch(() => undefined)
-    const earned = (): number => Number(bob!.program.lines(({ type }) => type === 'coins').at(-1)?.bytes ?? grantBytes)
+    const earned = (): number => Number(bob.program.lines(({ type }) => type === 'coins').at(-1)?.bytes ?? grantBytes)
     for (let kill = 0; kill < downloadKills; kill += 1) {
       const before = earned()
       // Half of what there is for each kill: it cannot be over before the last one.
       const held = readOn(opened, 12_000_000)
-      await bob!.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
-      const signIns = [alice!.signIns(), bob!.signIns()]
+      await bob.program.line(({ type, bytes }) => type === 'coins' && Number(bytes) > before + 1_000_000)
+      const signIns = [alice.signIns(), bob.signIns()]
       await randomMoment(draw)
       await cluster.hub().kill()
       await cluster.restartHub()
       await Promise.all([
-        alice!.until(() => alice!.signIns() > signIns[0]!),
-        bob!.until(() => bob!.signIns() > signIns[1]!),
+        alice.until(() => alice.signIns() > signIns[0]!),
+        bob.until(() => bob.signIns() > signIns[1]!),
       ])
       await held
     }
     opened.message.resume()
     expect(await film).toEqual({ bytes: filmBytes, sha256 })
-    const received = await receivedBy(alice!, filmBytes)
+    const received = await receivedBy(alice, filmBytes)
     const ledger = new LedgerReader()
     expect(await ledger.readUntil(cluster.hubUrl, received)).toBe(received)
     await Promise.all([
-      alice!.until(({ coins }) => coins === grantBytes - received),
-      bob!.until(({ coins }) => coins === grantBytes + received),
+      alice.until(({ coins }) => coins === grantBytes - received),
+      bob.until(({ coins }) => coins === grantBytes + received),
     ])
     // Nothing of it looks like a hub that cheats.
-    for (const { program } of [alice!, bob!]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
+    for (const { program } of [alice, bob]) expect(program.lines(({ type }) => type === 'evidence')).toEqual([])
     expect(await verifiedBlocks(cluster.hubUrl)).toBe(ledger.seq)
     await cluster.hub().kill()
     expect(await verifiedBlocks(cluster.hubFile)).toBe(ledger.seq)

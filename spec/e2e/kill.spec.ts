@@ -2,42 +2,17 @@
  * Processes that end in the middle of a transfer. The scenarios run beside each other: to notice that somebody was
  * killed takes its seconds of real time.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, it } from '@jest/globals'
 import { type Cluster, type ClusterPeer, clusters } from '../support/cluster.node.js'
-import {
-  download,
-  open,
-  type Opened,
-  readText,
-  receive,
-  type Received,
-  writePattern,
-} from '../support/transfer.node.js'
+import { download, open, type Opened, readText, receive, type Received } from '../support/transfer.node.js'
+import { type FilmPair, startFilmPair } from './support/film-pair.js'
 
 const startCluster = clusters()
 const filmBytes = 32_000_000
 
-interface Stage extends Cluster {
-  readonly share: string
-  readonly sha256: string
-  readonly alice: ClusterPeer
-  readonly bob: ClusterPeer
-}
-
-/** Alice and bob, who share a folder with `film.bin` in it. */
-async function stage(): Promise<Stage> {
+async function stage(): Promise<Cluster & FilmPair> {
   const cluster = await startCluster({})
-  const share = join(cluster.folder, 'share')
-  mkdirSync(share)
-  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
-  const start = async (nickname: string): Promise<ClusterPeer> => {
-    await cluster.register(nickname)
-    return cluster.up(nickname, { share })
-  }
-  const [alice, bob] = await Promise.all([start('alice'), start('bob')])
-  return { ...cluster, share, sha256, alice, bob }
+  return { ...cluster, ...(await startFilmPair(cluster, filmBytes)) }
 }
 
 const filmOf = ({ proxy }: ClusterPeer): string => `${proxy}proxy/bob/film.bin`

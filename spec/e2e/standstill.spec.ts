@@ -2,12 +2,11 @@
  * A film that is being played while one of the two processes stands still, as a laptop that sleeps, or is killed and comes back. The
  * scenarios run beside each other, since they take their seconds.
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { expect, it } from '@jest/globals'
 import { type ClusterPeer, clusters } from '../support/cluster.node.js'
-import { download, open, writePattern } from '../support/transfer.node.js'
+import { download, open } from '../support/transfer.node.js'
+import { startFilmPair } from './support/film-pair.js'
 import { play } from './support/player.js'
 
 const startCluster = clusters()
@@ -21,18 +20,9 @@ const busyMs = 3_000
 /** Alice has fetched bob's film once, so that she has paid for more than what a break may lose. */
 async function acquainted() {
   const cluster = await startCluster({})
-  const share = join(cluster.folder, 'share')
-  mkdirSync(share)
-  const sha256 = writePattern(join(share, 'film.bin'), filmBytes)
-  const [alice, bob] = await Promise.all(
-    ['alice', 'bob'].map(async nickname => {
-      await cluster.register(nickname)
-      return cluster.up(nickname, { share })
-    }),
-  )
-  const url = `${alice!.proxy}proxy/bob/film.bin`
-  expect(await download(url)).toMatchObject({ sha256 })
-  return { ...cluster, share, sha256, url, alice: alice!, bob: bob! }
+  const pair = await startFilmPair(cluster, filmBytes)
+  expect(await download(pair.url)).toMatchObject({ sha256: pair.sha256 })
+  return { ...cluster, ...pair }
 }
 
 async function standStill({ program: { pid } }: ClusterPeer, seconds: number): Promise<void> {

@@ -5,7 +5,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from '@jest/globals'
-import { random } from '../compliance/support/random.js'
+import { random } from '../support/random.js'
 import { type CliProgram, type ClusterPeer, clusters, startHub } from '../support/cluster.node.js'
 import { type PostgresCluster, POSTGRES_REASON, postgresAvailable, startPostgres } from '../support/postgres.node.js'
 import { type RedisServer, REDIS_REASON, startRedis } from '../support/redis.node.js'

@@ -5,7 +5,8 @@ import { describeIf, hasGoSmux } from '../support/requires.js'
 import { judgeByGo } from './support/go-judge.js'
 import { buildGoProgram, goBuildMs, type GoProgram, goReason } from './support/go-program.js'
 import { type Difference, type Judgement, judgeOurs, type Sequence } from './support/judge.js'
-import { randomSequence, randomSource } from './support/sequences.js'
+import { random as randomSource } from '../support/random.js'
+import { randomSequence } from './support/sequences.js'
 
 /** All 100,000: `LIGHTHOUSE_INTEROP_SEQUENCES=100000`. A failed run is repeated with the seed it printed. */
 const count = Number(process.env['LIGHTHOUSE_INTEROP_SEQUENCES'] ?? 10_000)

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { findProgram } from './programs.node.js'
 
@@ -6,6 +7,12 @@ import { findProgram } from './programs.node.js'
 export interface Certificate {
   readonly cert: string
   readonly key: string
+}
+
+/** A certificate for this machine that nobody vouches for. Needs openssl. */
+export function selfSigned(folder: string): { readonly key: Buffer; readonly cert: Buffer } {
+  const { key, cert } = makeCertificate(folder, 'localhost')
+  return { key: readFileSync(key), cert: readFileSync(cert) }
 }
 
 /** Makes a certificate for a host's name with openssl, signed by itself: whoever is to trust it is given its file. */

@@ -30,12 +30,14 @@ export interface Service {
   end(): Promise<void>
 }
 
-async function accepts(port: number): Promise<boolean> {
+/** Whether somebody listens on that loopback port. */
+export async function accepts(port: number): Promise<boolean> {
   const socket = connect({ port, host: '127.0.0.1' })
   try {
     await once(socket, 'connect')
     return true
   } catch {
+    // Refused: that is the answer.
     return false
   } finally {
     socket.destroy()

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { filter, firstValueFrom, of, share } from 'rxjs'
 import { nodeTcp } from '../../src/adapters/tcp/tcp.node.js'
 import { entrance } from '../../src/adapters/tunnels/entrance.node.js'
-import type { Sites } from '../../src/ports.js'
+import type { Sites } from '../../src/ports/sites.js'
 import type { LighthouseError } from '../../src/protocol/errors.js'
 import { createMemorySites, createSites } from '../../src/streams/peer/sites.js'
 import { joinSockets } from './join-sockets.js'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals'
-import { chanceOf } from '../../bench/soak/faults.js'
+import { random } from '../support/random.js'
 import { growthOf, lowest, type MemorySample } from '../../bench/soak/growth.js'
 
 /** Looks every 5 s, with memory of `mb(hours)`. */
@@ -19,7 +19,7 @@ describe('the growth of memory', () => {
   })
 
   it('is uncertain where memory goes up and down, and says how much', () => {
-    const chance = chanceOf(1)
+    const chance = random(1)
     const { mbPerHour, error } = growthOf(
       samplesOf(120, () => 30 + 5 * chance()),
       'heapUsed',
@@ -35,9 +35,7 @@ describe('the growth of memory', () => {
 })
 
 it('chooses its faults by the seed alone', () => {
-  const [first, again, other] = [chanceOf(7), chanceOf(7), chanceOf(8)].map(chance =>
-    Array.from({ length: 50 }, chance),
-  )
+  const [first, again, other] = [random(7), random(7), random(8)].map(chance => Array.from({ length: 50 }, chance))
   expect(again).toEqual(first)
   expect(other).not.toEqual(first)
   expect(first!.every(value => value >= 0 && value < 1)).toBe(true)

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
@@ -8,16 +7,10 @@ import { firstValueFrom } from 'rxjs'
 import { hubProbe$ } from '../../../src/adapters/doctor/hub-probe.node.js'
 import { newIdentity } from '../../streams/support/fake-transport.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
-import { makeCertificate } from '../../support/certificate.node.js'
+import { selfSigned } from '../../support/certificate.node.js'
 import { describeIf, findProgram } from '../../support/requires.js'
 
 const temporary = temporaryFolders()
-
-/** A certificate that nobody vouches for. */
-function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } {
-  const { key, cert } = makeCertificate(temporary(), 'localhost')
-  return { key: readFileSync(key), cert: readFileSync(cert) }
-}
 
 const cleanups: (() => void)[] = []
 afterEach(() => {
@@ -83,7 +76,7 @@ describe('hubProbe$', () => {
 
 describeIf(findProgram(['openssl']), 'needs openssl')('hubProbe$ over TLS', () => {
   it('says why a certificate is not trusted', async () => {
-    const server = createTlsServer(selfSigned(), health(200, '{}'))
+    const server = createTlsServer(selfSigned(temporary()), health(200, '{}'))
     const origin = `https://127.0.0.1:${await listening(server)}`
     const found = await firstValueFrom(hubProbe$(origin))
     expect(found).toMatchObject({

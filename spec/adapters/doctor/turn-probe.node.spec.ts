@@ -1,6 +1,5 @@
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 import { afterEach, describe, expect, it } from '@jest/globals'
@@ -9,7 +8,7 @@ import { turnProbe$ } from '../../../src/adapters/doctor/turn-probe.node.js'
 import type { IceUrl } from '../../../src/protocol/signaling/ice-url.js'
 import { stunTypes } from '../../../src/protocol/signaling/stun.js'
 import { temporaryFolders } from '../../cli/support/temporary.js'
-import { makeCertificate } from '../../support/certificate.node.js'
+import { selfSigned } from '../../support/certificate.node.js'
 import { describeIf, findProgram } from '../../support/requires.js'
 import { fakeTurn } from '../../support/turn-server.node.js'
 
@@ -17,12 +16,6 @@ const known = { username: '1790000000:QWxpY2U', credential: 'sesame' }
 const relay = { address: '192.0.2.7', port: 50_000 }
 
 const temporary = temporaryFolders()
-
-/** A certificate that nobody vouches for. */
-function selfSigned(): { readonly key: Buffer; readonly cert: Buffer } {
-  const { key, cert } = makeCertificate(temporary(), 'localhost')
-  return { key: readFileSync(key), cert: readFileSync(cert) }
-}
 
 const cleanups: (() => void)[] = []
 afterEach(() => {
@@ -67,7 +60,7 @@ async function streamServer(transport: 'tcp' | 'tls') {
         socket.write(answer.subarray(from, from + 7))
     })
   }
-  const listener = transport === 'tls' ? createTlsServer(selfSigned(), onSocket) : createServer(onSocket)
+  const listener = transport === 'tls' ? createTlsServer(selfSigned(temporary()), onSocket) : createServer(onSocket)
   cleanups.push(() => listener.close())
   listener.listen(0, '127.0.0.1')
   await once(listener, 'listening')

@@ -1,11 +1,11 @@
 import { afterEach } from '@jest/globals'
 import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { connect } from 'node:net'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import { ReplaySubject, filter, firstValueFrom } from 'rxjs'
+import { accepts } from '../../support/service.node.js'
 
 type Message = Record<string, unknown>
 
@@ -73,15 +73,6 @@ export function cliProcesses(): (argv: readonly string[], cwd: string, env?: Nod
 }
 
 /** Whether somebody listens on this loopback URL's port. */
-export async function isListening(url: string): Promise<boolean> {
-  const socket = connect(Number(new URL(url).port), '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    // Refused: that is the answer.
-    return false
-  } finally {
-    socket.destroy()
-  }
+export function isListening(url: string): Promise<boolean> {
+  return accepts(Number(new URL(url).port))
 }

@@ -3,17 +3,6 @@ import { encodeFrames, headerBytes, type MuxVersion, writeHeader } from '../../.
 import type { Sequence } from './judge.js'
 import { pattern } from './pattern.js'
 
-/** Uniform in [0, 1) from a 32-bit seed (mulberry32). */
-export function randomSource(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 const dataSizes = [0, 1, 2, 7, 8, 9, 15, 16, 17, 40, 100]
 const rareDataSizes = [1000, 4095, 4096, 4097, 32_768, 65_535]
 
